@@ -1,0 +1,138 @@
+--- The command `uvjobs`: runs a script as the main job.
+local uvjobs = require "uvjobs"
+
+local cli = {}
+
+local USAGE = [[
+usage: uvjobs [options] script.lua [args]
+       uvjobs [options] - [args]
+
+Runs a Lua script as the main job of uvjobs; "-" reads it from standard input.
+
+options:
+  -h, --help      print this text
+  -v, --version   print the versions of uvjobs and Lua
+  --              end of the options
+
+exit status:
+  0    the script ended normally
+  1    it could not be loaded, or raised an error
+  2    wrong usage
+  130  interrupted (SIGINT)
+  143  terminated (SIGTERM)
+]]
+
+-- What the process ends with when a signal cancelled the main job.
+local SIGNALS = {
+  SIGINT = { status = 130, text = "interrupted" },
+  SIGTERM = { status = 143, text = "terminated" },
+}
+
+local function complain(text)
+  io.stdout:flush()
+  io.stderr:write("uvjobs: ", text, "\n")
+end
+
+--- The signal that ended the script, or nil.
+local function signal_of(err)
+  return uvjobs.code(err) == "cancelled" and SIGNALS[err.signal] or nil
+end
+
+--- An error value as text: a value that is no text and cannot become one is
+--- described, in the words of the plain interpreter.
+local function describe(err)
+  if type(err) == "string" or type(err) == "number" then
+    return tostring(err)
+  end
+  local meta = debug.getmetatable(err)
+  if type(meta) == "table" and meta.__tostring then
+    local ok, text = pcall(tostring, err)
+    if ok then return text end
+  end
+  return ("(error object is a %s value)"):format(type(err))
+end
+
+--- Runs `chunk(...)` as the main job. Returns nil when it ended normally; else
+--- the error and, unless none could be made, its text with the traceback.
+---
+--- The traceback has to be made inside the job, before its stack unwinds. The
+--- error itself passes unchanged: the job's end depends on its identity.
+local function run(chunk, ...)
+  local seen, report
+  local function note(err)
+    seen, report = err, debug.traceback(describe(err), 2)
+    return err
+  end
+  local function main(...)
+    local ok, err = xpcall(chunk, note, ...)
+    if not ok then error(err, 0) end
+  end
+  local ok, err = pcall(uvjobs.run, main, ...)
+  if ok then return nil end
+  return { value = err, report = rawequal(err, seen) and report or nil }
+end
+
+--- Sets the global `arg` as the plain interpreter would for the script, which
+--- is at `index` in `args`: what stands before it gets negative indices.
+local function set_arg(args, index)
+  local shifted = {}
+  for i, v in pairs(args) do
+    if math.type(i) == "integer" then shifted[i - index] = v end
+  end
+  _G.arg = shifted
+end
+
+local function run_script(args, index)
+  local name = args[index]
+  local chunk, message = loadfile(name ~= "-" and name or nil)
+  if not chunk then
+    complain(message)
+    return 1
+  end
+  set_arg(args, index)
+  local failure = run(chunk, table.unpack(args, index + 1))
+  if not failure then return 0 end
+  local signal = signal_of(failure.value)
+  complain(signal and signal.text or failure.report or describe(failure.value))
+  return signal and signal.status or 1
+end
+
+local function usage_error(text)
+  complain(text .. "\nTry 'uvjobs --help'.")
+  return 2
+end
+
+local function print_help()
+  io.stdout:write(USAGE)
+  return 0
+end
+
+local function print_version()
+  io.stdout:write(uvjobs._VERSION, " (", _VERSION, ")\n")
+  return 0
+end
+
+local OPTIONS = {
+  ["-h"] = print_help, ["--help"] = print_help,
+  ["-v"] = print_version, ["--version"] = print_version,
+}
+
+--- Does what the command line `args` says (a table like the global `arg`).
+---@param args string[]
+---@return integer status what the process should exit with
+function cli.main(args)
+  local first, index = args[1], 1
+  if OPTIONS[first] then return OPTIONS[first]() end
+  if first == "--" then
+    index = 2
+  elseif first and first:find("^%-.") then
+    return usage_error(("unknown option '%s'"):format(first))
+  end
+  if not args[index] then
+    io.stderr:write(USAGE)
+    return 2
+  end
+  return run_script(args, index)
+end
+
+return cli

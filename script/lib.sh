@@ -1,0 +1,153 @@
+# shellcheck shell=bash
+# Functions shared by the scripts beside this file. They set `root` (the tree),
+# and after uj_find_lua `LUA` (a Lua 5.4 interpreter).
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+# Debian package, then a command that succeeds when what it gives is there.
+uj_build_needs='
+cmake|command -v cmake
+ninja-build|command -v ninja
+gcc|command -v gcc
+libc6-dev|test -e /usr/include/stdio.h
+pkg-config|command -v pkg-config
+lua5.4|uj_find_lua
+liblua5.4-dev|uj_have_lua_headers
+libuv1-dev|pkg-config --exists libuv
+lua-luv|uj_have_module luv
+gzip|command -v gzip
+'
+# shellcheck disable=SC2034
+uj_test_needs="$uj_build_needs
+lua-busted|uj_have_module busted.runner
+lua-cqueues|uj_have_module cqueues
+lua-http|uj_have_lua_http
+luarocks|command -v luarocks
+lua-check|command -v luacheck
+clang-format|command -v clang-format
+"
+
+uj_fail() {
+  printf '%s: %s\n' "${0##*/}" "$*" >&2
+  exit 1
+}
+
+# Sets LUA to the first Lua 5.4 there is; `lua` alone may be another version.
+uj_find_lua() {
+  local name
+  for name in lua5.4 lua54 lua; do
+    LUA=$(command -v "$name") || continue
+    # The text is Lua's, not the shell's.
+    # shellcheck disable=SC2016
+    if "$LUA" -e 'os.exit(_VERSION == "Lua 5.4")' 2>/dev/null; then
+      return 0
+    fi
+  done
+  LUA=
+  return 1
+}
+
+uj_have_module() {
+  [ -n "${LUA:-}" ] &&
+    "$LUA" -e 'os.exit(package.searchpath(arg[1], package.path) ~= nil
+      or package.searchpath(arg[1], package.cpath) ~= nil)' /dev/null "$1"
+}
+
+# Debian keeps lua-http under the paths of older versions only.
+uj_have_lua_http() {
+  uj_have_module http.server || [ -e /usr/share/lua/5.3/http/server.lua ]
+}
+
+uj_have_lua_headers() {
+  local name
+  for name in lua5.4 lua-5.4 lua54 'lua >= 5.4'; do
+    pkg-config --exists "$name" && return 0
+  done
+  return 1
+}
+
+# The packages of the list $1 whose probe fails, one a line.
+uj_missing() {
+  local package probe
+  while IFS='|' read -r package probe; do
+    if [ -n "$package" ] && ! $probe >/dev/null 2>&1; then
+      printf '%s\n' "$package"
+    fi
+  done <<<"$1"
+}
+
+# Runs apt-get as root, if there is a way to be root.
+uj_apt_get() {
+  if [ "$(id -u)" -eq 0 ]; then
+    DEBIAN_FRONTEND=noninteractive apt-get "$@"
+  else
+    sudo env DEBIAN_FRONTEND=noninteractive apt-get "$@"
+  fi
+}
+
+uj_can_install() {
+  command -v apt-get >/dev/null &&
+    { [ "$(id -u)" -eq 0 ] || command -v sudo >/dev/null; }
+}
+
+# Installs what the list $1 says and is not there. Fast when nothing is missing.
+uj_install() {
+  local missing
+  uj_find_lua || true
+  missing=$(uj_missing "$1" | tr '\n' ' ')
+  if [ -z "$missing" ]; then
+    return 0
+  fi
+  if ! uj_can_install; then
+    uj_fail "these are missing (names of Debian packages): $missing
+Install them, or what your system has in their place: a C11 compiler, CMake
+>= 3.21, Ninja, pkg-config, Lua 5.4 and libuv >= 1.42 with their headers, luv,
+and for the tests busted, luacheck, luarocks, cqueues, lua-http, clang-format."
+  fi
+  printf 'installing: %s\n' "$missing" >&2
+  # The names are words on purpose.
+  # shellcheck disable=SC2086
+  uj_quietly uj_apt_get update
+  # shellcheck disable=SC2086
+  uj_quietly uj_apt_get install -y --no-install-recommends $missing
+  uj_find_lua || uj_fail "Lua 5.4 is still missing"
+  missing=$(uj_missing "$1" | tr '\n' ' ')
+  [ -z "$missing" ] || uj_fail "still missing after the installation: $missing"
+}
+
+# Runs a command and shows what it printed only if it fails.
+uj_quietly() {
+  local log status=0
+  log=$(mktemp)
+  "$@" >"$log" 2>&1 </dev/null || status=$?
+  if [ "$status" -ne 0 ]; then
+    cat "$log" >&2
+    printf '%s: failed with status %d: %s\n' "${0##*/}" "$status" "$*" >&2
+  fi
+  rm -f "$log"
+  return "$status"
+}
+
+# Configures (when needed) and builds the preset $1.
+uj_build() {
+  local dir=$root/build/$1
+  if [ ! -e "$dir/build.ninja" ] ||
+    [ "$root/CMakePresets.json" -nt "$dir/build.ninja" ]; then
+    uj_quietly cmake -S "$root" --preset "$1" || return
+  fi
+  uj_quietly cmake --build "$dir"
+}
+
+# Sets the array tree_env to what `env` needs so that Lua finds the modules of
+# the tree, the C part from the preset $1. The versioned variables win over the
+# plain ones and leave other Luas alone.
+uj_tree_env() {
+  local path=${LUA_PATH_5_4:-${LUA_PATH:-;}}
+  local cpath=${LUA_CPATH_5_4:-${LUA_CPATH:-;}}
+  # Used by the scripts that read this file.
+  # shellcheck disable=SC2034
+  tree_env=(
+    "LUA_PATH_5_4=$root/lua/?.lua;$root/lua/?/init.lua;$path"
+    "LUA_CPATH_5_4=$root/build/$1/?.so;$cpath"
+  )
+}

@@ -1,0 +1,297 @@
+/* A world for the core in which a test sets the clock and a job is a script.
+ *
+ * What happens is written to a log that tests compare:
+ *   a          the job `a` starts
+ *   a:ok       it goes on, for this reason (enum uj_wake)
+ *   a!         it is ended by force
+ *   a=done     it ended, in this state
+ *   a+b  a-b   it spawned b; it could not, the scheduler being closed
+ * A job is freed when it ended: what touches it then is found by ASan. */
+#ifndef SPEC_CORE_FAKE_HOST_H
+#define SPEC_CORE_FAKE_HOST_H
+
+#include "check.h"
+
+#include "core/job.h"
+#include "core/loop.h"
+#include "core/sched.h"
+
+#define FAKE_ACTS 8
+#define MS UINT64_C(1000000)
+
+struct fake_job;
+
+enum act_kind { ACT_END, ACT_PARK, ACT_SLEEP, ACT_YIELD, ACT_CALL, ACT_SPAWN };
+
+struct act {
+  enum act_kind kind;
+  enum uj_job_state state;            /* END: the last one; zero means DONE */
+  struct uj_waitq *waitq;             /* PARK */
+  uint64_t due_ns;                    /* PARK: a time; SLEEP: a span */
+  void (*call)(struct fake_job *job); /* CALL: then the next act follows */
+  struct uj_sched *sched;             /* SPAWN */
+  const char *name;                   /* SPAWN */
+};
+
+#define END(last)                           \
+  (struct act)                              \
+  {                                         \
+    .kind = ACT_END, .state = UJ_JOB_##last \
+  }
+#define PARK(queue)                                        \
+  (struct act)                                             \
+  {                                                        \
+    .kind = ACT_PARK, .waitq = (queue), .due_ns = UJ_NEVER \
+  }
+#define PARK_UNTIL(queue, time)                          \
+  (struct act)                                           \
+  {                                                      \
+    .kind = ACT_PARK, .waitq = (queue), .due_ns = (time) \
+  }
+#define SLEEP(span)                     \
+  (struct act)                          \
+  {                                     \
+    .kind = ACT_SLEEP, .due_ns = (span) \
+  }
+#define YIELD         \
+  (struct act)        \
+  {                   \
+    .kind = ACT_YIELD \
+  }
+#define CALL(function)                   \
+  (struct act)                           \
+  {                                      \
+    .kind = ACT_CALL, .call = (function) \
+  }
+#define SPAWN(where, child)                              \
+  (struct act)                                           \
+  {                                                      \
+    .kind = ACT_SPAWN, .sched = (where), .name = (child) \
+  }
+
+struct fake_job {
+  struct uj_job job;
+  const char *name;
+  struct act acts[FAKE_ACTS]; /* those left out: END(DONE) */
+  unsigned next;              /* in acts */
+  struct fake_job *child;     /* its spawn is blocked; owned until admitted */
+  bool kept;                  /* the test frees it, not its end */
+};
+
+struct fake {
+  struct uj_loop loop;
+  struct uj_sched sched;
+  uint64_t now_ns;
+  char log[4096];
+};
+
+#define JOB(fake, name, ...)                   \
+  fake_job_new((fake), &(fake)->sched, (name), \
+               (const struct act[FAKE_ACTS]){__VA_ARGS__})
+#define SPAWNED(fake, name, ...) \
+  fake_spawn((fake), JOB((fake), (name), __VA_ARGS__))
+#define LOG(fake, expected)             \
+  do {                                  \
+    CHECK_STR((fake)->log, (expected)); \
+    (fake)->log[0] = '\0';              \
+  } while (0)
+
+static inline struct fake *fake_of(struct uj_loop *loop)
+{
+  return uj_container(loop, struct fake, loop);
+}
+
+static inline struct fake_job *fake_job_of(struct uj_job *job)
+{
+  return uj_container(job, struct fake_job, job);
+}
+
+static inline void fake_log(struct fake *fake, const char *who, const char *sep,
+                            const char *what)
+{
+  size_t len = strlen(fake->log);
+  snprintf(fake->log + len, sizeof fake->log - len, "%s%s%s%s",
+           len == 0 ? "" : " ", who, sep, what);
+}
+
+static inline struct fake_job *fake_job_new(struct fake *fake,
+                                            struct uj_sched *sched,
+                                            const char *name,
+                                            const struct act *acts)
+{
+  struct fake_job *job = calloc(1, sizeof *job);
+  if (job == NULL)
+    abort();
+  (void)fake;
+  uj_job_init(&job->job, sched);
+  job->name = name;
+  memcpy(job->acts, acts, sizeof job->acts);
+  return job;
+}
+
+static inline struct fake_job *fake_spawn(struct fake *fake,
+                                          struct fake_job *job)
+{
+  CHECK_EQ(uj_sched_spawn(job->job.sched, &job->job), UJ_OK);
+  uj_loop_check(&fake->loop);
+  return job;
+}
+
+/* Spawns, or parks the spawner: then returns false. */
+static inline bool fake_act_spawn(struct fake *fake, struct fake_job *job,
+                                  const struct act *act)
+{
+  static const struct act ends[FAKE_ACTS];
+  struct fake_job *child = fake_job_new(fake, act->sched, act->name, ends);
+  switch (uj_sched_spawn(act->sched, &child->job)) {
+  case UJ_OK:
+    fake_log(fake, job->name, "+", child->name);
+    return true;
+  case UJ_ECLOSED:
+    fake_log(fake, job->name, "-", child->name);
+    free(child);
+    return true;
+  default:
+    job->child = child;
+    uj_sched_block(act->sched, &child->job, &job->job);
+    return false;
+  }
+}
+
+static inline enum uj_job_state fake_run(struct fake *fake,
+                                         struct fake_job *job)
+{
+  for (;;) {
+    const struct act *act = &job->acts[job->next++];
+    switch (act->kind) {
+    case ACT_END:
+      return act->state == UJ_JOB_NEW ? UJ_JOB_DONE : act->state;
+    case ACT_PARK:
+      uj_job_park(&job->job, act->waitq, act->due_ns, UJ_OP_AWAIT);
+      return UJ_JOB_ACTIVE;
+    case ACT_SLEEP:
+      uj_job_park(&job->job, NULL, uj_clock_add(fake->now_ns, act->due_ns),
+                  UJ_OP_SLEEP);
+      return UJ_JOB_ACTIVE;
+    case ACT_YIELD:
+      uj_job_yield(&job->job);
+      return UJ_JOB_ACTIVE;
+    case ACT_CALL:
+      act->call(job);
+      break;
+    case ACT_SPAWN:
+      if (!fake_act_spawn(fake, job, act))
+        return UJ_JOB_ACTIVE;
+      break;
+    }
+  }
+}
+
+static inline uint64_t fake_now(struct uj_loop *loop)
+{
+  return fake_of(loop)->now_ns;
+}
+
+/* The child belongs to its scheduler now, or was never admitted. */
+static inline void fake_settle_child(struct fake_job *job)
+{
+  if (job->job.wake != UJ_WAKE_OK)
+    free(job->child);
+  job->child = NULL;
+}
+
+static inline enum uj_job_state fake_resume(struct uj_loop *loop,
+                                            struct uj_job *core)
+{
+  static const char *const wakes[] = {"ok",        "timeout", "deadline",
+                                      "cancelled", "closed",  "killed"};
+  struct fake_job *job = fake_job_of(core);
+  if (job->next == 0)
+    fake_log(fake_of(loop), job->name, "", "");
+  else
+    fake_log(fake_of(loop), job->name, ":", wakes[core->wake]);
+  fake_settle_child(job);
+  return fake_run(fake_of(loop), job);
+}
+
+static inline void fake_kill(struct uj_loop *loop, struct uj_job *core)
+{
+  fake_log(fake_of(loop), fake_job_of(core)->name, "!", "");
+  fake_settle_child(fake_job_of(core));
+}
+
+static inline void fake_ended(struct uj_loop *loop, struct uj_job *core)
+{
+  static const char *const states[] = {"new",       "pending", "active",
+                                       "closing",   "done",    "failed",
+                                       "cancelled", "killed"};
+  fake_log(fake_of(loop), fake_job_of(core)->name, "=", states[core->state]);
+  CHECK(uj_link_empty(&core->queue));
+  CHECK(uj_link_empty(&core->member));
+  CHECK(uj_waitq_empty(&core->waiters));
+  CHECK(!uj_timer_armed(&core->timer));
+  if (!fake_job_of(core)->kept)
+    free(fake_job_of(core));
+}
+
+static inline void fake_init(struct fake *fake)
+{
+  static const struct uj_host host = {fake_now, fake_resume, fake_kill,
+                                      fake_ended};
+  memset(fake, 0, sizeof *fake);
+  fake->now_ns = 1000 * MS;
+  uj_loop_init(&fake->loop, &host);
+  uj_sched_init(&fake->sched, &fake->loop);
+}
+
+/* As fake_init, with the limits of the scheduler. */
+static inline void fake_init_limits(struct fake *fake, uint64_t limit,
+                                    uint64_t pending_limit)
+{
+  fake_init(fake);
+  fake->sched.limit = limit;
+  fake->sched.pending_limit = pending_limit;
+}
+
+static inline void fake_turn(struct fake *fake)
+{
+  uj_loop_turn(&fake->loop);
+  uj_loop_check(&fake->loop);
+}
+
+/* Another scheduler; uj_sched_term() ends it, after fake_term(). */
+static inline void fake_sched_init(struct fake *fake, struct uj_sched *sched,
+                                   uint64_t limit, uint64_t pending_limit)
+{
+  uj_sched_init(sched, &fake->loop);
+  sched->limit = limit;
+  sched->pending_limit = pending_limit;
+}
+
+/* Turns until nothing is ready. */
+static inline void fake_settle(struct fake *fake)
+{
+  while (uj_loop_ready(&fake->loop))
+    fake_turn(fake);
+}
+
+static inline void fake_advance(struct fake *fake, uint64_t span_ns)
+{
+  fake->now_ns = uj_clock_add(fake->now_ns, span_ns);
+  fake_turn(fake);
+}
+
+/* Ends what is left: nothing outlives a close and its time. */
+static inline void fake_term(struct fake *fake)
+{
+  uj_loop_close(&fake->loop);
+  for (int turns = 0; turns < 100 && uj_loop_live(&fake->loop); turns++)
+    fake_advance(fake, fake->sched.close_ns);
+  CHECK(!uj_loop_live(&fake->loop));
+  CHECK_EQ(uj_timers_check(&fake->loop.timers), 0);
+  fake_advance(fake, UJ_NEVER); /* no timer: it forgets when the last one was */
+  CHECK_EQ(uj_loop_due(&fake->loop), UJ_NEVER);
+  uj_sched_term(&fake->sched);
+}
+
+#endif

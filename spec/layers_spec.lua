@@ -1,0 +1,151 @@
+-- What each layer may know. src/core knows nothing but C, src/loop adds libuv,
+-- src/lua adds Lua; each uses only the layers below it.
+
+local function read(path)
+  local file <close> = assert(io.open(path))
+  return file:read("a")
+end
+
+local function sources()
+  local pipe <close> = assert(io.popen("find src -name '*.[ch]' | sort"))
+  local paths = {}
+  for path in pipe:lines() do paths[#paths + 1] = path end
+  return paths
+end
+
+--- The text with comments blanked, line by line.
+local function without_comments(text)
+  text = text:gsub("/%*.-%*/", function(s) return (s:gsub("[^\n]", " ")) end)
+  return (text:gsub("//[^\n]*", ""))
+end
+
+-- Headers of the outside world, by what they bring.
+local function outside(include)
+  local name = include:match("[^/]*$")
+  if name:find("^lua%a*%.h") or name == "lauxlib.h" then return "lua" end
+  if include == "uv.h" or include:find("^uv/") then return "libuv" end
+end
+
+local RULES = {
+  core = { layers = { core = true }, outside = {} },
+  loop = { layers = { core = true, loop = true }, outside = { libuv = true } },
+  lua = { layers = { core = true, loop = true, lua = true }, outside = { lua = true } },
+}
+
+-- Names that a layer must not use even without the header that declares them.
+local function forbidden_names(layer, path)
+  local names = {}
+  if layer ~= "lua" then names[#names + 1] = "%f[%w_]luaL?_[%w_]+" end
+  if layer ~= "loop" or path:find("%.h$") then names[#names + 1] = "%f[%w_]uv_[%w_]+" end
+  return names
+end
+
+local function include_problem(include, rule, path)
+  local world = outside(include)
+  if include:find("%.%./") then return "goes through .." end
+  if world and not rule.outside[world] then return "brings " .. world end
+  if world == "libuv" and path:find("%.h$") then return "brings libuv into a header" end
+  local layer = not world and include:match("^(%a+)/")
+  if layer and RULES[layer] and not rule.layers[layer] then
+    return "is a higher layer"
+  end
+end
+
+--- What is wrong with a source file, as a list of sentences.
+local function violations(path, text)
+  local found = {}
+  local function report(...) found[#found + 1] = path .. ": " .. string.format(...) end
+  local layer = path:match("^src/(%a+)/")
+  local rule = RULES[layer]
+  if not rule then return { path .. ": belongs to no layer" } end
+  text = without_comments(text)
+  for line in text:gmatch("[^\n]+") do
+    local include = line:match('^%s*#%s*include%s*[<"]([^>"]+)[>"]')
+    local problem = include and include_problem(include, rule, path)
+    if problem then report("include of %s %s", include, problem) end
+  end
+  text = text:gsub("#%s*include[^\n]*", "")
+  for _, name in ipairs(forbidden_names(layer, path)) do
+    local used = text:match(name)
+    if used then report("uses %s", used) end
+  end
+  return found
+end
+
+local function resumes(text)
+  return without_comments(text):find("%f[%w_]lua_resume%s*%(") ~= nil
+end
+
+describe("the layers", function()
+  it("know only what is below them", function()
+    local found, paths = {}, sources()
+    assert.is_true(#paths > 0, "no sources found")
+    for _, path in ipairs(paths) do
+      table.move(violations(path, read(path)), 1, 100, #found + 1, found)
+    end
+    assert.equal("", table.concat(found, "\n"))
+  end)
+
+  it("resume coroutines in one file of src/lua", function()
+    local files = {}
+    for _, path in ipairs(sources()) do
+      if resumes(read(path)) then files[#files + 1] = path end
+    end
+    assert.equal(1, #files, table.concat(files, ", "))
+    assert.truthy(files[1]:find("^src/lua/"))
+  end)
+end)
+
+describe("the check of the layers", function()
+  local function check(path, text)
+    return table.concat(violations(path, text), "\n")
+  end
+
+  it("accepts what a layer may include", function()
+    assert.equal("", check("src/core/a.c", '#include "core/a.h"\n#include <stdint.h>'))
+    assert.equal("", check("src/loop/a.c", '#include <uv.h>\n#include "core/a.h"\nuv_run();'))
+    assert.equal("", check("src/lua/a.c",
+      '#include <lua.h>\n#include <lauxlib.h>\n#include "loop/a.h"\nlua_pop(L, 1);'))
+  end)
+
+  it("finds an outside header in the wrong layer", function()
+    for _, case in ipairs {
+      { "src/core/a.c", "<lua.h>", "brings lua" },
+      { "src/core/a.h", "<lauxlib.h>", "brings lua" },
+      { "src/core/a.c", '"luaconf.h"', "brings lua" },
+      { "src/core/a.c", "<lua5.4/lua.h>", "brings lua" },
+      { "src/core/a.c", '"uv.h"', "brings libuv" },
+      { "src/core/a.c", "<uv/unix.h>", "brings libuv" },
+      { "src/loop/a.c", "<lualib.h>", "brings lua" },
+      { "src/loop/a.h", "<uv.h>", "brings libuv into a header" },
+      { "src/lua/a.c", "<uv.h>", "brings libuv" },
+    } do
+      local path, header, problem = table.unpack(case)
+      local found = check(path, "int a;\n  # include " .. header .. "\n")
+      assert.equal(("%s: include of %s %s"):format(path, header:match("[%w./]+"), problem), found)
+    end
+  end)
+
+  it("finds an include of a higher layer", function()
+    assert.truthy(check("src/core/a.c", '#include "loop/a.h"'):find("higher layer"))
+    assert.truthy(check("src/core/a.c", '#include "lua/a.h"'):find("higher layer"))
+    assert.truthy(check("src/loop/a.c", '#include "lua/a.h"'):find("higher layer"))
+    assert.truthy(check("src/core/a.c", '#include "../lua/a.h"'):find("through"))
+  end)
+
+  it("finds names that were declared by hand", function()
+    assert.truthy(check("src/core/a.h", "struct lua_State;"):find("uses lua_State"))
+    assert.truthy(check("src/loop/a.h", "uv_loop_t *l;"):find("uses uv_loop_t"))
+    assert.truthy(check("src/lua/a.c", "extern int uv_run();"):find("uses uv_run"))
+  end)
+
+  it("takes comments for what they are", function()
+    assert.equal("", check("src/core/a.c", "/* lua_resume,\n#include <lua.h>\n */ // uv_run"))
+    assert.is_false(resumes("/* lua_resume(L) */"))
+    assert.is_true(resumes("x = lua_resume (L, from, 0, &n);"))
+  end)
+
+  it("refuses a file outside the layers", function()
+    assert.truthy(check("src/a.c", ""):find("no layer"))
+  end)
+end)

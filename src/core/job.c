@@ -1,0 +1,191 @@
+#include "core/job.h"
+
+#include <assert.h>
+
+#include "core/loop.h"
+#include "core/sched.h"
+
+void uj_job_init(struct uj_job *job, struct uj_sched *sched)
+{
+  uj_link_init(&job->queue);
+  uj_link_init(&job->member);
+  uj_timer_init(&job->timer);
+  uj_waitq_init(&job->waiters);
+  job->sched = sched;
+  job->target = NULL;
+  job->deadline_ns = UJ_NEVER;
+  job->kill_ns = UJ_NEVER;
+  job->id = ++sched->loop->last_id;
+  job->state = UJ_JOB_NEW;
+  job->place = UJ_AT_NONE;
+  job->wake = UJ_WAKE_OK;
+  job->limit = UJ_WAKE_OK;
+  job->op = UJ_OP_NONE;
+  job->started = false;
+  job->cancel = false;
+  job->protect = false;
+  job->shielded = false;
+  job->observed = false;
+}
+
+#define TO(state) (1U << (state))
+
+void uj_job_move(struct uj_job *job, enum uj_job_state state)
+{
+  static const unsigned legal[] = {
+      [UJ_JOB_NEW] =
+          TO(UJ_JOB_PENDING) | TO(UJ_JOB_ACTIVE) | TO(UJ_JOB_CANCELLED),
+      [UJ_JOB_PENDING] = TO(UJ_JOB_ACTIVE) | TO(UJ_JOB_CANCELLED),
+      [UJ_JOB_ACTIVE] = TO(UJ_JOB_CLOSING) | TO(UJ_JOB_DONE) |
+                        TO(UJ_JOB_FAILED) | TO(UJ_JOB_CANCELLED) |
+                        TO(UJ_JOB_KILLED),
+      [UJ_JOB_CLOSING] = TO(UJ_JOB_DONE) | TO(UJ_JOB_FAILED) |
+                         TO(UJ_JOB_CANCELLED) | TO(UJ_JOB_KILLED),
+  };
+  assert(!uj_job_ended(job));
+  assert(legal[job->state] & TO(state));
+  (void)legal;
+  job->state = (uint8_t)state;
+}
+
+enum uj_wake uj_job_interrupted(const struct uj_job *job)
+{
+  struct uj_loop *loop = job->sched->loop;
+  if (job->kill_ns != UJ_NEVER && job->kill_ns <= uj_loop_now(loop))
+    return UJ_WAKE_KILLED;
+  if (job->cancel && !job->protect)
+    return UJ_WAKE_CANCELLED;
+  if (job->deadline_ns != UJ_NEVER && job->deadline_ns <= uj_loop_now(loop))
+    return UJ_WAKE_DEADLINE;
+  return UJ_WAKE_OK;
+}
+
+static void make_ready(struct uj_job *job, enum uj_wake wake)
+{
+  job->wake = (uint8_t)wake;
+  job->place = UJ_AT_READY;
+  uj_link_append(&job->sched->loop->ready, &job->queue);
+}
+
+/* Arms the timer for the earliest of the operation's own limit, the deadline
+ * and the forced end. At the same time the stronger one wins. */
+static void arm(struct uj_job *job, uint64_t due_ns)
+{
+  enum uj_wake limit = UJ_WAKE_TIMEOUT;
+  if (job->deadline_ns <= due_ns) {
+    due_ns = job->deadline_ns;
+    limit = UJ_WAKE_DEADLINE;
+  }
+  if (job->kill_ns <= due_ns) {
+    due_ns = job->kill_ns;
+    limit = UJ_WAKE_KILLED;
+  }
+  job->limit = (uint8_t)limit;
+  if (due_ns != UJ_NEVER)
+    uj_timers_add(&job->sched->loop->timers, &job->timer, due_ns);
+}
+
+void uj_job_park(struct uj_job *job, struct uj_waitq *waitq, uint64_t due_ns,
+                 enum uj_op op)
+{
+  enum uj_wake wake = uj_job_interrupted(job);
+  assert(job->place == UJ_AT_NONE && job->started && !uj_job_ended(job));
+  job->op = (uint8_t)op;
+  if (wake != UJ_WAKE_OK) {
+    make_ready(job, wake);
+    return;
+  }
+  job->place = UJ_AT_WAIT;
+  if (waitq != NULL)
+    uj_link_append(&waitq->jobs, &job->queue);
+  arm(job, due_ns);
+}
+
+void uj_job_yield(struct uj_job *job)
+{
+  assert(job->place == UJ_AT_NONE && job->started && !uj_job_ended(job));
+  job->op = UJ_OP_YIELD;
+  make_ready(job, uj_job_interrupted(job));
+}
+
+/* A spawner that leaves its wait takes the job back that it could not spawn. */
+static void abandon_spawn(struct uj_job *job)
+{
+  if (job->op == UJ_OP_SPAWN)
+    uj_sched_unblock(job->target);
+}
+
+void uj_job_wake(struct uj_job *job, enum uj_wake wake)
+{
+  if (job->place != UJ_AT_WAIT)
+    return;
+  uj_link_remove(&job->queue);
+  uj_timer_stop(&job->timer);
+  if (wake != UJ_WAKE_OK)
+    abandon_spawn(job);
+  make_ready(job, wake);
+}
+
+/* Cancellation wins over a time limit of the same turn: nothing was taken. */
+static void interrupt_ready(struct uj_job *job)
+{
+  if (job->wake == UJ_WAKE_TIMEOUT || job->wake == UJ_WAKE_DEADLINE)
+    job->wake = UJ_WAKE_CANCELLED;
+}
+
+void uj_job_cancel(struct uj_job *job)
+{
+  if (uj_job_ended(job) || job->cancel)
+    return;
+  job->cancel = true;
+  if (!job->started) {
+    uj_job_end(job, UJ_JOB_CANCELLED);
+    return;
+  }
+  uj_job_move(job, UJ_JOB_CLOSING);
+  if (job->protect)
+    return;
+  if (job->place == UJ_AT_READY)
+    interrupt_ready(job);
+  else
+    uj_job_wake(job, UJ_WAKE_CANCELLED);
+}
+
+/* Brings the forced end forward. */
+static void kill_at(struct uj_job *job, uint64_t kill_ns)
+{
+  if (kill_ns >= job->kill_ns)
+    return;
+  job->kill_ns = kill_ns;
+  if (job->place != UJ_AT_WAIT)
+    return;
+  if (uj_timer_armed(&job->timer)) {
+    if (job->timer.due_ns < kill_ns)
+      return; /* that comes first, and the job looks at kill_ns next time */
+    uj_timer_stop(&job->timer);
+  }
+  job->limit = UJ_WAKE_KILLED;
+  uj_timers_add(&job->sched->loop->timers, &job->timer, kill_ns);
+}
+
+void uj_job_close(struct uj_job *job, uint64_t span_ns)
+{
+  if (uj_job_ended(job))
+    return;
+  if (job->started)
+    kill_at(job, uj_clock_add(uj_loop_now(job->sched->loop), span_ns));
+  uj_job_cancel(job);
+}
+
+void uj_job_end(struct uj_job *job, enum uj_job_state state)
+{
+  struct uj_sched *sched = job->sched;
+  enum uj_job_state was = (enum uj_job_state)job->state;
+  uj_job_move(job, state);
+  uj_link_remove(&job->queue);
+  uj_timer_stop(&job->timer);
+  uj_waitq_wake_all(&job->waiters);
+  job->place = UJ_AT_NONE;
+  uj_sched_left(sched, job, was);
+  sched->loop->host->ended(sched->loop, job);
+}

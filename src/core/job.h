@@ -1,0 +1,134 @@
+/* One job: its life, its waits, its cancellation.
+ *
+ *            spawn                 run                    end
+ *   NEW --+--------> PENDING ----+      +---------------> DONE
+ *         |             |        v      |                 FAILED
+ *         +-------------|-----> ACTIVE -+-> CLOSING ----> CANCELLED
+ *                       |        |  cancel                KILLED
+ *                       +--------+----- cancel before it ran --> CANCELLED
+ *
+ * Invariants:
+ *   - the state is changed by uj_job_move() alone;
+ *   - a job is in at most one queue, and `place` says in which;
+ *   - its timer is armed only while it is parked (UJ_AT_WAIT);
+ *   - once a job was woken with UJ_WAKE_OK, what it waited for is its own: a
+ *     later cancellation is raised at its next operation (M6). */
+#ifndef UJ_CORE_JOB_H
+#define UJ_CORE_JOB_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/clock.h"
+#include "core/link.h"
+#include "core/timers.h"
+#include "core/waitq.h"
+
+struct uj_sched;
+
+enum uj_job_state {
+  UJ_JOB_NEW,     /* not admitted: being made, or blocked in spawn */
+  UJ_JOB_PENDING, /* waits for a free slot of its scheduler */
+  UJ_JOB_ACTIVE,  /* has a slot; runs, waits, or is about to start */
+  UJ_JOB_CLOSING, /* active, and asked to end */
+  UJ_JOB_DONE,
+  UJ_JOB_FAILED,
+  UJ_JOB_CANCELLED,
+  UJ_JOB_KILLED
+};
+
+/* Why a job runs again. */
+enum uj_wake {
+  UJ_WAKE_OK,        /* what it waited for has come */
+  UJ_WAKE_TIMEOUT,   /* the time limit of the operation passed */
+  UJ_WAKE_DEADLINE,  /* the deadline that it runs under passed */
+  UJ_WAKE_CANCELLED, /* it is to end */
+  UJ_WAKE_CLOSED,    /* the thing waited for was closed */
+  UJ_WAKE_KILLED     /* it is ended without being asked any more */
+};
+
+/* Where uj_job::queue is linked. */
+enum uj_place {
+  UJ_AT_NONE,    /* nowhere: new, running or ended */
+  UJ_AT_BLOCKED, /* uj_sched::blocked */
+  UJ_AT_PENDING, /* uj_sched::pending */
+  UJ_AT_READY,   /* uj_loop::ready or ::batch */
+  UJ_AT_WAIT     /* a wait queue, or none when only time or a call wakes it */
+};
+
+/* What a parked job is doing; for people, the core does not look at it. */
+enum uj_op {
+  UJ_OP_NONE,
+  UJ_OP_YIELD,
+  UJ_OP_SLEEP,
+  UJ_OP_AWAIT,
+  UJ_OP_WAIT,  /* for `target` to end */
+  UJ_OP_CLOSE, /* the same, `target` being closed */
+  UJ_OP_SHIELD,
+  UJ_OP_SPAWN, /* for `target` to be admitted */
+  UJ_OP_IDLE,  /* for a scheduler to be idle */
+  UJ_OP_EVENT
+};
+
+/* Owned by its Lua userdata. The scheduler, the loop and the wait queues borrow
+ * it; all of them have let go of it when the job ended. */
+struct uj_job {
+  struct uj_link queue;    /* see `place` */
+  struct uj_link member;   /* uj_sched::jobs or ::shields, while it lives */
+  struct uj_timer timer;   /* the earliest of what may end its wait */
+  struct uj_waitq waiters; /* jobs that wait for the end, or the admission */
+  struct uj_sched *sched;
+  struct uj_job *target; /* the job it waits for, borrowed; or NULL */
+  uint64_t deadline_ns;  /* before it started: the time it gets, from then */
+  uint64_t kill_ns;      /* when it is ended by force */
+  uint64_t id;
+  uint8_t state; /* enum uj_job_state */
+  uint8_t place; /* enum uj_place */
+  uint8_t wake;  /* enum uj_wake: why it was made ready */
+  uint8_t limit; /* enum uj_wake: what the timer brings */
+  uint8_t op;    /* enum uj_op */
+  bool started : 1;
+  bool cancel : 1;   /* asked to end */
+  bool protect : 1;  /* holds off cancellation and its deadline */
+  bool shielded : 1; /* runs outside the limit, in uj_sched::shields */
+  bool observed : 1; /* somebody asked for its error */
+};
+
+/* Sets up a job that belongs to `sched` but is not admitted. */
+void uj_job_init(struct uj_job *job, struct uj_sched *sched);
+
+static inline bool uj_job_ended(const struct uj_job *job)
+{
+  return job->state >= UJ_JOB_DONE;
+}
+
+/* Changes the state; asserts that the change is legal. */
+void uj_job_move(struct uj_job *job, enum uj_job_state state);
+
+/* Why the job must not go into, or go on with, an operation that can suspend:
+ * UJ_WAKE_KILLED, _CANCELLED or _DEADLINE, in this order; or UJ_WAKE_OK. */
+enum uj_wake uj_job_interrupted(const struct uj_job *job);
+
+/* Suspends the running job: in `waitq` (NULL: until uj_job_wake) and until
+ * `due_ns` at most. The caller must give up the thread after it. An interrupted
+ * job is not queued but runs again on the next turn with the reason. */
+void uj_job_park(struct uj_job *job, struct uj_waitq *waitq, uint64_t due_ns,
+                 enum uj_op op);
+
+/* Makes the running job give way: it runs again on the next turn. */
+void uj_job_yield(struct uj_job *job);
+
+/* Makes a parked job ready. Nothing happens when it is ready or running. */
+void uj_job_wake(struct uj_job *job, enum uj_wake wake);
+
+/* Asks a job to end: at once if it never ran, at its next operation else. */
+void uj_job_cancel(struct uj_job *job);
+
+/* Cancels a job and has it killed when it lives on after `span_ns`. */
+void uj_job_close(struct uj_job *job, uint64_t span_ns);
+
+/* The job ended: tells its scheduler and everything that waits for it. The
+ * job's memory may be gone when this returns. */
+void uj_job_end(struct uj_job *job, enum uj_job_state state);
+
+#endif

@@ -1,0 +1,105 @@
+#include "core/loop.h"
+
+#include <assert.h>
+
+#include "core/sched.h"
+
+void uj_loop_init(struct uj_loop *loop, const struct uj_host *host)
+{
+  loop->host = host;
+  uj_link_init(&loop->ready);
+  uj_link_init(&loop->batch);
+  uj_link_init(&loop->scheds);
+  loop->last_id = 0;
+  uj_timers_init(&loop->timers, host->now(loop));
+}
+
+static void expire(struct uj_loop *loop)
+{
+  struct uj_timer *timer;
+  uint64_t now_ns;
+  if (loop->timers.min_ns == UJ_NEVER)
+    return;
+  now_ns = uj_loop_now(loop);
+  while ((timer = uj_timers_pop(&loop->timers, now_ns)) != NULL) {
+    struct uj_job *job = uj_container(timer, struct uj_job, timer);
+    uj_job_wake(job, (enum uj_wake)job->limit);
+  }
+}
+
+/* The job's own deadline counts from here. */
+static void start(struct uj_loop *loop, struct uj_job *job)
+{
+  job->started = true;
+  if (job->deadline_ns == UJ_NEVER)
+    return;
+  job->deadline_ns = uj_clock_add(uj_loop_now(loop), job->deadline_ns);
+  job->kill_ns = uj_clock_add(job->deadline_ns, job->sched->close_ns);
+}
+
+static void run_job(struct uj_loop *loop, struct uj_job *job)
+{
+  enum uj_job_state state;
+  if (job->wake == UJ_WAKE_KILLED) {
+    loop->host->kill(loop, job);
+    uj_job_end(job, UJ_JOB_KILLED);
+    return;
+  }
+  if (!job->started)
+    start(loop, job);
+  state = loop->host->resume(loop, job);
+  if (state != UJ_JOB_ACTIVE)
+    uj_job_end(job, state);
+  else
+    assert(job->place != UJ_AT_NONE);
+}
+
+void uj_loop_turn(struct uj_loop *loop)
+{
+  expire(loop);
+  assert(uj_link_empty(&loop->batch));
+  uj_link_splice(&loop->batch, &loop->ready);
+  while (!uj_link_empty(&loop->batch)) {
+    struct uj_job *job = uj_container(loop->batch.next, struct uj_job, queue);
+    uj_link_remove(&job->queue);
+    job->place = UJ_AT_NONE;
+    run_job(loop, job);
+  }
+#ifdef UJ_DEBUG
+  uj_loop_check(loop);
+#endif
+}
+
+uint64_t uj_loop_due(struct uj_loop *loop)
+{
+  return uj_loop_ready(loop) ? 0 : uj_timers_due(&loop->timers);
+}
+
+void uj_loop_close(struct uj_loop *loop)
+{
+  struct uj_link *link;
+  for (link = loop->scheds.next; link != &loop->scheds; link = link->next)
+    uj_sched_close(uj_container(link, struct uj_sched, link), NULL);
+}
+
+bool uj_loop_live(const struct uj_loop *loop)
+{
+  struct uj_link *link;
+  for (link = loop->scheds.next; link != &loop->scheds; link = link->next)
+    if (uj_container(link, struct uj_sched, link)->nlive != 0)
+      return true;
+  return false;
+}
+
+void uj_loop_check(const struct uj_loop *loop)
+{
+  struct uj_link *link;
+  for (link = loop->scheds.next; link != &loop->scheds; link = link->next)
+    uj_sched_check(uj_container(link, struct uj_sched, link));
+  for (link = loop->ready.next; link != &loop->ready; link = link->next) {
+    struct uj_job *job = uj_container(link, struct uj_job, queue);
+    assert(job->place == UJ_AT_READY && !uj_timer_armed(&job->timer));
+    (void)job;
+  }
+  (void)uj_timers_check(&loop->timers);
+}

@@ -1,0 +1,71 @@
+/* The loop of the core: which jobs are ready, which deadlines run, what time
+ * it is. It does not wait for anything itself: a driver calls uj_loop_turn()
+ * and sleeps until uj_loop_due() in between. The real and the virtual clock
+ * are two drivers of the same loop.
+ *
+ * A turn runs the jobs that were ready when it began and no others, so that
+ * no chain of ready jobs starves deadlines or I/O (M11). */
+#ifndef UJ_CORE_LOOP_H
+#define UJ_CORE_LOOP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/job.h"
+#include "core/link.h"
+#include "core/timers.h"
+
+struct uj_loop;
+
+/* What the core needs of the world. */
+struct uj_host {
+  /* The monotonic clock; it never goes back. */
+  uint64_t (*now)(struct uj_loop *loop);
+  /* Runs a job until it suspends (UJ_JOB_ACTIVE) or ends (its last state).
+   * The reason is in job->wake. */
+  enum uj_job_state (*resume)(struct uj_loop *loop, struct uj_job *job);
+  /* Ends a suspended job by force. */
+  void (*kill)(struct uj_loop *loop, struct uj_job *job);
+  /* The job ended and nothing in the core refers to it any more. */
+  void (*ended)(struct uj_loop *loop, struct uj_job *job);
+};
+
+/* Embedded in the host's own state. */
+struct uj_loop {
+  const struct uj_host *host;
+  struct uj_link ready;  /* of uj_job::queue: to run on the next turn */
+  struct uj_link batch;  /* of uj_job::queue: to run on this turn */
+  struct uj_link scheds; /* of uj_sched::link */
+  struct uj_timers timers;
+  uint64_t last_id;
+};
+
+void uj_loop_init(struct uj_loop *loop, const struct uj_host *host);
+
+static inline uint64_t uj_loop_now(struct uj_loop *loop)
+{
+  return loop->host->now(loop);
+}
+
+/* Lets the deadlines expire that have passed, then runs what is ready. */
+void uj_loop_turn(struct uj_loop *loop);
+
+static inline bool uj_loop_ready(const struct uj_loop *loop)
+{
+  return !uj_link_empty(&loop->ready);
+}
+
+/* The time of the next turn: 0 when jobs are ready, UJ_NEVER when nothing but
+ * a call from outside can bring one. */
+uint64_t uj_loop_due(struct uj_loop *loop);
+
+/* Closes every scheduler. */
+void uj_loop_close(struct uj_loop *loop);
+
+/* Whether any job is left. */
+bool uj_loop_live(const struct uj_loop *loop);
+
+/* Asserts the invariants of everything that hangs on the loop. */
+void uj_loop_check(const struct uj_loop *loop);
+
+#endif

@@ -1,0 +1,236 @@
+#include "loop/driver.h"
+
+#include <assert.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <uv.h>
+
+#ifdef __linux__
+#include <sys/timerfd.h>
+#endif
+
+#define NS_PER_MS UINT64_C(1000000)
+#define NS_PER_S UINT64_C(1000000000)
+#define DAY_MS (UINT64_C(24) * 60 * 60 * 1000)
+
+enum { SIGNALS = 2 };
+
+/* The handles live in one block that is freed when libuv has let go of all. */
+struct uj_driver {
+  uv_loop_t loop;
+  uv_timer_t timer; /* where there is no exact_fd */
+  uv_poll_t exact;  /* of exact_fd */
+  uv_poll_t watch;  /* of watch_fd, initialised while it is >= 0 */
+  uv_signal_t signals[SIGNALS];
+  int exact_fd; /* a timer descriptor, or -1 */
+  int watch_fd; /* -1 for none */
+  int signal;   /* not yet asked for, or 0 */
+  bool armed;   /* exact_fd is set to a time, maybe past */
+  bool seen;    /* a signal has come since the start */
+};
+
+uint64_t uj_driver_now(void)
+{
+  return uv_hrtime();
+}
+
+const char *uj_driver_strerror(int error)
+{
+  return uv_strerror(error);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+  (void)timer;
+}
+
+/* Being readable ends a wait; whoever owns the descriptor reads it. */
+static void on_readable(uv_poll_t *poll, int status, int events)
+{
+  (void)status;
+  (void)events;
+  (void)poll;
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+  struct uj_driver *driver = handle->data;
+  if (driver->seen) {
+    fflush(NULL);
+    _exit(128 + number);
+  }
+  driver->seen = true;
+  driver->signal = number;
+}
+
+static int open_exact_fd(void)
+{
+#ifdef __linux__
+  return timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+#else
+  return -1;
+#endif
+}
+
+/* Sets the timer descriptor to an absolute time; 0 disarms it. */
+static void set_exact(int fd, uint64_t due_ns)
+{
+#ifdef __linux__
+  struct itimerspec when = {.it_value = {.tv_sec = (time_t)(due_ns / NS_PER_S),
+                                         .tv_nsec = (long)(due_ns % NS_PER_S)}};
+  (void)timerfd_settime(fd, TFD_TIMER_ABSTIME, &when, NULL);
+#else
+  (void)fd;
+  (void)due_ns;
+#endif
+}
+
+static void init_handles(struct uj_driver *driver)
+{
+  uv_timer_init(&driver->loop, &driver->timer);
+  for (int i = 0; i < SIGNALS; i++) {
+    uv_signal_init(&driver->loop, &driver->signals[i]);
+    driver->signals[i].data = driver;
+  }
+  driver->watch_fd = -1;
+  driver->exact_fd = open_exact_fd();
+  if (driver->exact_fd >= 0 &&
+      (uv_poll_init(&driver->loop, &driver->exact, driver->exact_fd) != 0 ||
+       uv_poll_start(&driver->exact, UV_READABLE, on_readable) != 0)) {
+    close(driver->exact_fd);
+    driver->exact_fd = -1;
+  }
+}
+
+int uj_driver_new(struct uj_driver **out)
+{
+  int error;
+  struct uj_driver *driver = calloc(1, sizeof(*driver));
+  if (driver == NULL)
+    return UV_ENOMEM;
+  error = uv_loop_init(&driver->loop);
+  if (error != 0) {
+    free(driver);
+    return error;
+  }
+  init_handles(driver);
+  *out = driver;
+  return 0;
+}
+
+static void close_handle(uv_handle_t *handle, void *arg)
+{
+  (void)arg;
+  if (!uv_is_closing(handle))
+    uv_close(handle, NULL);
+}
+
+void uj_driver_free(struct uj_driver *driver)
+{
+  int error;
+  uv_walk(&driver->loop, close_handle, NULL);
+  uv_run(&driver->loop, UV_RUN_DEFAULT);
+  error = uv_loop_close(&driver->loop);
+  assert(error == 0);
+  (void)error;
+  if (driver->exact_fd >= 0)
+    close(driver->exact_fd);
+  free(driver);
+}
+
+int uj_driver_start_signals(struct uj_driver *driver)
+{
+  static const int numbers[SIGNALS] = {SIGINT, SIGTERM};
+  driver->seen = false;
+  driver->signal = 0;
+  for (int i = 0; i < SIGNALS; i++) {
+    int error = uv_signal_start(&driver->signals[i], on_signal, numbers[i]);
+    if (error != 0) {
+      uj_driver_stop_signals(driver);
+      return error;
+    }
+  }
+  return 0;
+}
+
+void uj_driver_stop_signals(struct uj_driver *driver)
+{
+  for (int i = 0; i < SIGNALS; i++)
+    uv_signal_stop(&driver->signals[i]);
+}
+
+int uj_driver_signal(struct uj_driver *driver)
+{
+  int number = driver->signal;
+  driver->signal = 0;
+  return number;
+}
+
+/* The handle's memory is free again after one turn of the loop. */
+static void close_watch(struct uj_driver *driver)
+{
+  uv_close((uv_handle_t *)&driver->watch, NULL);
+  uv_run(&driver->loop, UV_RUN_NOWAIT);
+  driver->watch_fd = -1;
+}
+
+int uj_driver_watch(struct uj_driver *driver, int fd)
+{
+  int error = 0;
+  if (fd == driver->watch_fd)
+    return 0;
+  if (driver->watch_fd >= 0)
+    close_watch(driver);
+  if (fd < 0)
+    return 0;
+  error = uv_poll_init(&driver->loop, &driver->watch, fd);
+  if (error != 0)
+    return error;
+  driver->watch_fd = fd;
+  return uv_poll_start(&driver->watch, UV_READABLE, on_readable);
+}
+
+void uj_driver_poll(struct uj_driver *driver)
+{
+  uv_run(&driver->loop, UV_RUN_NOWAIT);
+}
+
+/* libuv counts whole milliseconds from the start of its turn: round up. */
+static uint64_t ms_until(uint64_t due_ns)
+{
+  uint64_t now_ns = uv_hrtime();
+  uint64_t span_ns = due_ns > now_ns ? due_ns - now_ns : 0;
+  return span_ns > DAY_MS * NS_PER_MS ? DAY_MS
+                                      : (span_ns + NS_PER_MS - 1) / NS_PER_MS;
+}
+
+/* A descriptor that is armed already for a time to come, or has expired, must
+ * not end this wait: it is set for every one. */
+static void wait_exactly(struct uj_driver *driver, uint64_t due_ns)
+{
+  if (due_ns != UINT64_MAX)
+    set_exact(driver->exact_fd, due_ns == 0 ? 1 : due_ns);
+  else if (driver->armed)
+    set_exact(driver->exact_fd, 0);
+  driver->armed = due_ns != UINT64_MAX;
+  uv_run(&driver->loop, UV_RUN_ONCE);
+}
+
+static void wait_by_timer(struct uj_driver *driver, uint64_t due_ns)
+{
+  uv_update_time(&driver->loop);
+  uv_timer_start(&driver->timer, on_timer, ms_until(due_ns), 0);
+  uv_run(&driver->loop, UV_RUN_ONCE);
+  uv_timer_stop(&driver->timer);
+}
+
+void uj_driver_wait(struct uj_driver *driver, uint64_t due_ns)
+{
+  if (driver->exact_fd >= 0)
+    wait_exactly(driver, due_ns);
+  else
+    wait_by_timer(driver, due_ns);
+}

@@ -1,0 +1,38 @@
+/* What a loop waits on: the clock, signals, and one foreign descriptor.
+ *
+ * The only part that knows libuv. It owns one uv_loop_t, and nothing of Lua or
+ * of the scheduler runs inside uv_run(): a call here looks or waits, notes what
+ * has happened, and returns. One driver belongs to one thread. */
+#ifndef UJ_LOOP_DRIVER_H
+#define UJ_LOOP_DRIVER_H
+
+#include <stdint.h>
+
+struct uj_driver;
+
+/* Monotonic nanoseconds. */
+uint64_t uj_driver_now(void);
+
+/* Returns 0, or a negative error of uj_driver_strerror(). */
+int uj_driver_new(struct uj_driver **driver);
+void uj_driver_free(struct uj_driver *driver);
+const char *uj_driver_strerror(int error);
+
+/* Takes SIGINT and SIGTERM; a second one ends the process with 128 + its
+ * number. Returns 0 or a negative error. */
+int uj_driver_start_signals(struct uj_driver *driver);
+void uj_driver_stop_signals(struct uj_driver *driver);
+/* The signal that has come since it was asked last, or 0. */
+int uj_driver_signal(struct uj_driver *driver);
+
+/* Lets waits end when `fd` is readable; -1 for none. Returns 0 or a negative
+ * error. */
+int uj_driver_watch(struct uj_driver *driver, int fd);
+
+/* Looks at what has happened, without waiting. */
+void uj_driver_poll(struct uj_driver *driver);
+/* Waits until something happens or `due_ns` is reached (UJ_NEVER: no limit).
+ * May return earlier. */
+void uj_driver_wait(struct uj_driver *driver, uint64_t due_ns);
+
+#endif

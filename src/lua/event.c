@@ -1,0 +1,89 @@
+#include "lua/event.h"
+
+#include <lauxlib.h>
+
+#include "core/event.h"
+#include "lua/args.h"
+#include "lua/suspend.h"
+
+/* It has no __gc: a job that waits for it has it on its stack. */
+static struct uj_event *check_self(lua_State *L, const char *name)
+{
+  struct uj_event *event = luaL_testudata(L, 1, UJ_EVENT_TYPE);
+  if (event == NULL)
+    uj_arg_selferror(L, name, UJ_EVENT_TYPE);
+  return event;
+}
+
+int uj_event_event(lua_State *L)
+{
+  uj_state(L);
+  uj_event_init(lua_newuserdatauv(L, sizeof(struct uj_event), 0));
+  luaL_setmetatable(L, UJ_EVENT_TYPE);
+  return 1;
+}
+
+static int event_set(lua_State *L)
+{
+  uj_state(L);
+  uj_event_set(check_self(L, "set"));
+  return 0;
+}
+
+static int event_clear(lua_State *L)
+{
+  uj_event_clear(check_self(L, "clear"));
+  return 0;
+}
+
+static int event_is_set(lua_State *L)
+{
+  lua_pushboolean(L, check_self(L, "is_set")->is_set);
+  return 1;
+}
+
+static int event_waited(lua_State *L, int status, lua_KContext ctx)
+{
+  (void)status;
+  (void)ctx;
+  if (uj_suspend_result(uj_state(L), L) == UJ_WAKE_OK) {
+    lua_pushboolean(L, 1);
+    return 1;
+  }
+  lua_pushnil(L);
+  lua_pushliteral(L, "timeout");
+  return 2;
+}
+
+static int event_wait(lua_State *L)
+{
+  static const struct uj_callee callee = {"wait", 1};
+  struct uj_state *S = uj_state(L);
+  struct uj_event *event = check_self(L, callee.name);
+  uint64_t span_ns = uj_arg_opt_seconds(L, &callee, 2, UJ_NEVER);
+  struct uj_ljob *self = uj_suspend_check(S, L, callee.name);
+  if (event->is_set && !uj_suspend_needed(self)) {
+    lua_pushboolean(L, 1);
+    return 1;
+  }
+  return uj_suspend(L, self, &event->waiters, uj_suspend_due(S, span_ns),
+                    UJ_OP_EVENT, event_waited);
+}
+
+static int event_tostring(lua_State *L)
+{
+  const struct uj_event *event = check_self(L, "tostring");
+  lua_pushfstring(L, UJ_EVENT_TYPE ": %s", event->is_set ? "set" : "clear");
+  return 1;
+}
+
+void uj_event_open(lua_State *L)
+{
+  static const luaL_Reg methods[] = {{"set", event_set},
+                                     {"clear", event_clear},
+                                     {"is_set", event_is_set},
+                                     {"wait", event_wait},
+                                     {NULL, NULL}};
+  static const luaL_Reg meta[] = {{"__tostring", event_tostring}, {NULL, NULL}};
+  uj_state_open_type(L, UJ_EVENT_TYPE, methods, meta, NULL);
+}

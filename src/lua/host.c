@@ -1,0 +1,239 @@
+#include "lua/host.h"
+
+#include <lauxlib.h>
+#include <stdio.h>
+
+#include "loop/driver.h"
+#include "lua/compat.h"
+#include "lua/error.h"
+#include "lua/job.h"
+#include "lua/pool.h"
+#include "lua/report.h"
+#include "lua/sched.h"
+
+static struct uj_state *state_of(struct uj_loop *loop)
+{
+  return (struct uj_state *)loop; /* its first member */
+}
+
+static uint64_t host_now(struct uj_loop *loop)
+{
+  const struct uj_state *S = state_of(loop);
+  return S->is_virtual ? S->virtual_ns : uj_driver_now();
+}
+
+/* ---- the body: what every job's coroutine runs ------------------------- */
+
+/* The stack of a body: job, message handler, then what is called or came of
+ * it. */
+enum { BODY_JOB = 1, BODY_HANDLER, BODY_FIRST };
+
+static int keep_traceback(lua_State *L)
+{
+  struct uj_state *S;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &uj_state_key);
+  S = lua_touserdata(L, -1);
+  uj_job_push(S, L, S->current);
+  luaL_traceback(L, L, NULL, 2);
+  uj_job_set_extra(L, -2, "traceback");
+  return 0;
+}
+
+/* Keeps the value as it is, and the traceback while the frames are there. Lack
+ * of memory for a traceback must not cost the error its identity. */
+static int on_error(lua_State *L)
+{
+  if (uj_error_is_interrupt(L, 1))
+    return 1;
+  lua_pushcfunction(L, keep_traceback);
+  if (lua_pcall(L, 0, 0, 0) != LUA_OK)
+    lua_pop(L, 1);
+  return 1;
+}
+
+static void keep_results(lua_State *L, struct uj_ljob *job)
+{
+  job->nresults = lua_gettop(L) - BODY_HANDLER;
+  if (job->nresults == 0)
+    lua_pushnil(L);
+  else if (job->nresults > 1) {
+    lua_createtable(L, job->nresults, 0);
+    lua_insert(L, BODY_FIRST);
+    for (int i = job->nresults; i > 0; i--)
+      lua_rawseti(L, BODY_FIRST, i);
+  }
+  lua_setiuservalue(L, BODY_JOB, UJ_JOB_UV_VALUE);
+  job->outcome = UJ_JOB_DONE;
+}
+
+/* [-1, +0, -] Keeps the error on the top. */
+static void keep_error(lua_State *L, struct uj_ljob *job)
+{
+  bool own = job->core.cancel && uj_error_is(L, -1, UJ_CODE_CANCELLED, job);
+  job->nresults = 1;
+  lua_setiuservalue(L, BODY_JOB, UJ_JOB_UV_VALUE);
+  job->outcome = own ? UJ_JOB_CANCELLED : UJ_JOB_FAILED;
+}
+
+static int body_end(lua_State *L, int status, lua_KContext ctx)
+{
+  struct uj_ljob *job = lua_touserdata(L, BODY_JOB);
+  (void)ctx;
+  if (status == LUA_OK || status == LUA_YIELD)
+    keep_results(L, job);
+  else
+    keep_error(L, job);
+  return 0;
+}
+
+/* (job, handler, fn, ...): calls fn(...) so that its to-be-closed variables may
+ * suspend when it fails, and its traceback is whole. */
+static int body(lua_State *L)
+{
+  int nargs = lua_gettop(L) - BODY_FIRST;
+  int status = lua_pcallk(L, nargs, LUA_MULTRET, BODY_HANDLER, 0, body_end);
+  return body_end(L, status, 0);
+}
+
+/* ---- resuming ---------------------------------------------------------- */
+
+/* [-1, +0, -] Makes the value on the top of L the job's error. */
+static enum uj_job_state fail(struct uj_state *S, lua_State *L,
+                              struct uj_ljob *job)
+{
+  uj_job_push(S, L, job);
+  lua_insert(L, -2);
+  lua_setiuservalue(L, -2, UJ_JOB_UV_VALUE);
+  lua_pop(L, 1);
+  job->nresults = 1;
+  return UJ_JOB_FAILED;
+}
+
+/* [co: -0, +4+nargs] Sets the job's body up on a coroutine of the pool. Returns
+ * false when there is no memory for it. */
+static bool start(struct uj_state *S, struct uj_ljob *job)
+{
+  lua_State *co;
+  if (!uj_pool_take(S, &job->thread))
+    return false;
+  co = job->thread.co;
+  if (!lua_checkstack(co, job->nargs + LUA_MINSTACK)) {
+    uj_pool_give(S, &job->thread);
+    return false;
+  }
+  lua_pushcfunction(co, body);
+  uj_job_push(S, co, job);
+  lua_pushcfunction(co, on_error);
+  lua_getiuservalue(co, 2, UJ_JOB_UV_VALUE);
+  for (int i = 0; i < job->nargs; i++)
+    lua_getiuservalue(co, 2, UJ_JOB_UV_ARGS + i);
+  job->nargs += BODY_FIRST;
+  return true;
+}
+
+#define FOREIGN_YIELD \
+  "attempt to yield from a job by coroutine.yield (use uvjobs.yield)"
+
+/* Raises in a job that yielded past us: before its next instruction. */
+static void foreign_hook(lua_State *L, lua_Debug *ar)
+{
+  (void)ar;
+  lua_sethook(L, NULL, 0, 0);
+  luaL_error(L, FOREIGN_YIELD);
+}
+
+/* The job gave its coroutine's control to us as if we were a generator's
+ * consumer: nobody would ever resume it. */
+static enum uj_job_state foreign_yield(struct uj_ljob *job)
+{
+  uj_job_yield(&job->core);
+  lua_sethook(job->thread.co, foreign_hook, LUA_MASKCOUNT, 1);
+  return UJ_JOB_ACTIVE;
+}
+
+static enum uj_job_state ended(struct uj_state *S, struct uj_ljob *job,
+                               int status)
+{
+  lua_State *co = job->thread.co;
+  enum uj_job_state state = (enum uj_job_state)job->outcome;
+  if (status != LUA_OK) { /* the body itself: no memory for the results */
+    state = fail(S, co, job);
+    uj_closethread(co, S->L);
+  } else if (lua_gethook(co) == foreign_hook) { /* nothing was left to run */
+    lua_sethook(co, NULL, 0, 0);
+    lua_pushliteral(co, FOREIGN_YIELD);
+    state = fail(S, co, job);
+  }
+  lua_settop(co, 0);
+  uj_pool_give(S, &job->thread);
+  return state;
+}
+
+static enum uj_job_state host_resume(struct uj_loop *loop, struct uj_job *core)
+{
+  struct uj_state *S = state_of(loop);
+  struct uj_ljob *job = uj_ljob_of(core);
+  int status, nresults, nargs;
+  if (job->thread.co == NULL && !start(S, job)) {
+    lua_pushliteral(S->L, "not enough memory");
+    return fail(S, S->L, job);
+  }
+  nargs = job->nargs;
+  job->nargs = 0;
+  S->current = job;
+  status = lua_resume(job->thread.co, S->L, nargs, &nresults);
+  S->current = NULL;
+  if (status != LUA_YIELD)
+    return ended(S, job, status);
+  if (core->place != UJ_AT_NONE)
+    return UJ_JOB_ACTIVE;
+  lua_pop(job->thread.co, nresults);
+  return foreign_yield(job);
+}
+
+/* ---- ending by force --------------------------------------------------- */
+
+/* (job): where it stood is known only before its stack is gone. */
+static int keep_last_traceback(lua_State *L)
+{
+  struct uj_ljob *job = lua_touserdata(L, 1);
+  luaL_traceback(L, job->thread.co, NULL, 0);
+  uj_job_set_extra(L, 1, "traceback");
+  return 0;
+}
+
+static void host_kill(struct uj_loop *loop, struct uj_job *core)
+{
+  struct uj_state *S = state_of(loop);
+  struct uj_ljob *job = uj_ljob_of(core);
+  lua_State *L = S->L;
+  lua_pushcfunction(L, keep_last_traceback);
+  uj_job_push(S, L, job);
+  if (lua_pcall(L, 1, 0, 0) != LUA_OK)
+    lua_pop(L, 1);
+  S->current = job;
+  lua_sethook(job->thread.co, NULL, 0, 0);
+  uj_closethread(job->thread.co, L);
+  S->current = NULL;
+  lua_settop(job->thread.co, 0);
+  uj_pool_give(S, &job->thread);
+}
+
+/* ---- the end ----------------------------------------------------------- */
+
+static void host_ended(struct uj_loop *loop, struct uj_job *core)
+{
+  struct uj_state *S = state_of(loop);
+  struct uj_ljob *job = uj_ljob_of(core);
+  if (core->state == UJ_JOB_KILLED ||
+      (core->state == UJ_JOB_FAILED && !core->observed))
+    uj_report_job(S, job);
+  uj_slots_drop(&S->jobs, S->hub, UJ_HUB_JOBS, job->slot);
+}
+
+const struct uj_host uj_host = {
+    .now = host_now,
+    .resume = host_resume,
+    .kill = host_kill,
+    .ended = host_ended,
+};

@@ -1,0 +1,410 @@
+#include "lua/job.h"
+
+#include <lauxlib.h>
+#include <string.h>
+
+#include "lua/args.h"
+#include "lua/error.h"
+#include "lua/sched.h"
+#include "lua/suspend.h"
+
+const char uj_job_tag;
+
+/* ---- access ------------------------------------------------------------ */
+
+struct uj_ljob *uj_job_to(lua_State *L, int idx)
+{
+  struct uj_ljob *job;
+  if (lua_type(L, idx) != LUA_TUSERDATA ||
+      lua_rawlen(L, idx) != sizeof(struct uj_ljob))
+    return NULL;
+  job = lua_touserdata(L, idx);
+  return job->tag == &uj_job_tag ? job : NULL;
+}
+
+struct uj_ljob *uj_job_self(lua_State *L, const char *name)
+{
+  struct uj_ljob *job = uj_job_to(L, 1);
+  if (job == NULL)
+    uj_arg_selferror(L, name, UJ_JOB_TYPE);
+  return job;
+}
+
+void uj_job_keep(struct uj_state *S, lua_State *L, struct uj_ljob *job)
+{
+  uj_state_push_hub(S, L, UJ_HUB_JOBS);
+  lua_pushvalue(L, -2);
+  job->slot = uj_slots_put(&S->jobs, L, -2);
+  lua_pop(L, 1);
+}
+
+void uj_job_push(struct uj_state *S, lua_State *L, struct uj_ljob *job)
+{
+  lua_rawgeti(S->hub, UJ_HUB_JOBS, job->slot);
+  lua_xmove(S->hub, L, 1);
+}
+
+void uj_job_get_extra(lua_State *L, int idx, const char *field)
+{
+  if (lua_getiuservalue(L, idx, UJ_JOB_UV_EXTRA) == LUA_TNIL)
+    return;
+  lua_getfield(L, -1, field);
+  lua_remove(L, -2);
+}
+
+void uj_job_set_extra(lua_State *L, int idx, const char *field)
+{
+  idx = lua_absindex(L, idx);
+  if (lua_getiuservalue(L, idx, UJ_JOB_UV_EXTRA) == LUA_TNIL) {
+    lua_pop(L, 1);
+    lua_newtable(L);
+    lua_pushvalue(L, -1);
+    lua_setiuservalue(L, idx, UJ_JOB_UV_EXTRA);
+  }
+  lua_insert(L, -2);
+  lua_setfield(L, -2, field);
+  lua_pop(L, 1);
+}
+
+/* ---- what a job is called and where it stands -------------------------- */
+
+static const char *const state_names[] = {
+    [UJ_JOB_NEW] = "new",
+    [UJ_JOB_PENDING] = "pending",
+    [UJ_JOB_ACTIVE] = "active",
+    [UJ_JOB_CLOSING] = "closing",
+    [UJ_JOB_DONE] = "done",
+    [UJ_JOB_FAILED] = "failed",
+    [UJ_JOB_CANCELLED] = "cancelled",
+    [UJ_JOB_KILLED] = "killed",
+};
+
+/* [-0, +1, m] Pushes `#7 "import"`. */
+static void push_number_and_name(lua_State *L, int idx)
+{
+  const struct uj_ljob *job = uj_job_to(L, idx);
+  uj_job_get_extra(L, idx, "name");
+  if (lua_isnil(L, -1))
+    lua_pushfstring(L, "#%I", (LUAI_UACINT)job->core.id);
+  else
+    lua_pushfstring(L, "#%I \"%s\"", (LUAI_UACINT)job->core.id,
+                    lua_tostring(L, -1));
+  lua_remove(L, -2);
+}
+
+void uj_job_push_label(lua_State *L, int idx)
+{
+  lua_pushliteral(L, "job ");
+  push_number_and_name(L, lua_absindex(L, idx));
+  lua_concat(L, 2);
+}
+
+static int job_tostring(lua_State *L)
+{
+  const struct uj_ljob *job = uj_job_self(L, "tostring");
+  push_number_and_name(L, 1);
+  lua_pushfstring(L, UJ_JOB_TYPE ": %s %s", lua_tostring(L, -1),
+                  state_names[job->core.state]);
+  return 1;
+}
+
+/* [-0, +1, m] Pushes what a parked job waits for, or an empty string. */
+static void push_wait(lua_State *L, const struct uj_ljob *job)
+{
+  static const char *const ops[] = {
+      [UJ_OP_NONE] = "",
+      [UJ_OP_YIELD] = ", in yield",
+      [UJ_OP_SLEEP] = ", in sleep",
+      [UJ_OP_AWAIT] = ", in await",
+      [UJ_OP_WAIT] = ", waiting for a job",
+      [UJ_OP_CLOSE] = ", closing a job",
+      [UJ_OP_SHIELD] = ", in shield",
+      [UJ_OP_SPAWN] = ", in spawn",
+      [UJ_OP_IDLE] = ", waiting for a scheduler",
+      [UJ_OP_EVENT] = ", waiting for an event",
+  };
+  struct uj_loop *loop = job->core.sched->loop;
+  uint64_t now_ns = uj_loop_now(loop);
+  if (job->core.place == UJ_AT_READY && !job->core.started)
+    lua_pushliteral(L, ", about to start");
+  else if (job->core.place != UJ_AT_WAIT && job->core.place != UJ_AT_READY)
+    lua_pushliteral(L, "");
+  else if (uj_timer_armed(&job->core.timer) && job->core.timer.due_ns > now_ns)
+    lua_pushfstring(L, "%s, %f s left", ops[job->core.op],
+                    (LUAI_UACNUMBER)(job->core.timer.due_ns - now_ns) / 1e9);
+  else
+    lua_pushstring(L, ops[job->core.op]);
+  if (job->core.place == UJ_AT_WAIT &&
+      (job->core.op == UJ_OP_WAIT || job->core.op == UJ_OP_CLOSE)) {
+    lua_pushfstring(L, ", #%I", (LUAI_UACINT)job->core.target->id);
+    lua_concat(L, 2);
+  }
+}
+
+void uj_job_push_traceback(lua_State *L, int idx)
+{
+  struct uj_ljob *job = uj_job_to(L, idx);
+  luaL_tolstring(L, idx, NULL);
+  push_wait(L, job);
+  lua_concat(L, 2);
+  if (job->thread.co == NULL || job->core.place == UJ_AT_NONE)
+    uj_job_get_extra(L, idx, "traceback");
+  else
+    lua_pushnil(L);
+  if (job->thread.co != NULL)
+    luaL_traceback(L, job->thread.co, lua_tostring(L, -2),
+                   job->thread.co == L ? 1 : 0);
+  else if (lua_isnil(L, -1))
+    lua_pushvalue(L, -2);
+  else
+    lua_pushfstring(L, "%s\n%s", lua_tostring(L, -2), lua_tostring(L, -1));
+}
+
+static int job_traceback(lua_State *L)
+{
+  uj_job_self(L, "traceback");
+  uj_job_push_traceback(L, 1);
+  return 1;
+}
+
+/* ---- the outcome ------------------------------------------------------- */
+
+/* The errors of jobs that were ended from outside are made when somebody asks,
+ * and kept: everybody gets the same value. */
+void uj_job_push_error(lua_State *L, int idx)
+{
+  struct uj_ljob *job = uj_job_to(L, idx);
+  if (job->nresults > 0) {
+    lua_getiuservalue(L, idx, UJ_JOB_UV_VALUE);
+    return;
+  }
+  lua_pushvalue(L, idx);
+  uj_error_new(L, job->core.state == UJ_JOB_KILLED ? UJ_CODE_KILLED
+                                                   : UJ_CODE_CANCELLED);
+  lua_pushvalue(L, -1);
+  lua_setiuservalue(L, idx, UJ_JOB_UV_VALUE);
+  job->nresults = 1;
+}
+
+int uj_job_results(lua_State *L, int idx)
+{
+  const struct uj_ljob *job = uj_job_to(L, idx);
+  if (job->core.state != UJ_JOB_DONE) {
+    uj_job_push_error(L, idx);
+    return lua_error(L);
+  }
+  if (job->nresults == 0)
+    return 0;
+  lua_getiuservalue(L, idx, UJ_JOB_UV_VALUE);
+  if (job->nresults > 1) {
+    int table = lua_gettop(L);
+    luaL_checkstack(L, job->nresults, "too many results");
+    for (int i = 1; i <= job->nresults; i++)
+      lua_rawgeti(L, table, i);
+  }
+  return job->nresults;
+}
+
+/* ---- waiting ----------------------------------------------------------- */
+
+/* Parks the calling job until the one at index 1 ends. */
+static int park_for(lua_State *L, struct uj_ljob *self, struct uj_ljob *job,
+                    uint64_t due_ns, enum uj_op op, lua_KFunction k)
+{
+  self->core.target = &job->core;
+  return uj_suspend(L, self, &job->core.waiters, due_ns, op, k);
+}
+
+/* Whether an ended job can be answered for without suspending. */
+static bool answers_at_once(struct uj_state *S, lua_State *L,
+                            const struct uj_ljob *job)
+{
+  return uj_job_ended(&job->core) &&
+         !(uj_can_suspend(S, L) && uj_suspend_needed(S->current));
+}
+
+static int wait_timed_out(lua_State *L, int status, lua_KContext ctx)
+{
+  (void)status;
+  (void)ctx;
+  uj_suspend_result(uj_state(L), L);
+  lua_pushvalue(L, 1);
+  return uj_error_raise(L, UJ_CODE_TIMEOUT);
+}
+
+static int wait_ended(lua_State *L, int status, lua_KContext ctx)
+{
+  struct uj_state *S = uj_state(L);
+  struct uj_ljob *job = uj_job_to(L, 1);
+  (void)status;
+  (void)ctx;
+  if (uj_suspend_result(S, L) == UJ_WAKE_OK)
+    return uj_job_results(L, 1);
+  uj_job_close(&job->core, job->core.sched->close_ns);
+  if (uj_job_ended(&job->core))
+    return wait_timed_out(L, LUA_OK, 0);
+  return park_for(L, S->current, job, UJ_NEVER, UJ_OP_CLOSE, wait_timed_out);
+}
+
+static int job_wait(lua_State *L)
+{
+  static const struct uj_callee callee = {"wait", 1};
+  struct uj_state *S = uj_state(L);
+  struct uj_ljob *job = uj_job_self(L, callee.name), *self;
+  uint64_t span_ns = uj_arg_opt_seconds(L, &callee, 2, UJ_NEVER);
+  lua_settop(L, 1);
+  if (answers_at_once(S, L, job))
+    return uj_job_results(L, 1);
+  self = uj_suspend_check(S, L, callee.name);
+  if (job == self)
+    return luaL_error(L, "a job cannot wait for itself");
+  job->core.observed = true;
+  return park_for(L, self, job, uj_suspend_due(S, span_ns), UJ_OP_WAIT,
+                  wait_ended);
+}
+
+static int join_ended(lua_State *L, int status, lua_KContext ctx)
+{
+  (void)status;
+  (void)ctx;
+  lua_pushboolean(L, uj_suspend_result(uj_state(L), L) == UJ_WAKE_OK);
+  return 1;
+}
+
+static int job_join(lua_State *L)
+{
+  static const struct uj_callee callee = {"join", 1};
+  struct uj_state *S = uj_state(L);
+  struct uj_ljob *job = uj_job_self(L, callee.name), *self;
+  uint64_t span_ns = uj_arg_opt_seconds(L, &callee, 2, UJ_NEVER);
+  if (answers_at_once(S, L, job)) {
+    lua_pushboolean(L, 1);
+    return 1;
+  }
+  self = uj_suspend_check(S, L, callee.name);
+  if (job == self)
+    return luaL_error(L, "a job cannot join itself");
+  return park_for(L, self, job, uj_suspend_due(S, span_ns), UJ_OP_WAIT,
+                  join_ended);
+}
+
+/* ---- ending ------------------------------------------------------------ */
+
+/* What close() tells of a job that has ended. */
+static int close_outcome(lua_State *L, const struct uj_ljob *job)
+{
+  if (job->core.state == UJ_JOB_KILLED) {
+    lua_pushvalue(L, 1);
+    return uj_error_raise(L, UJ_CODE_TIMEOUT);
+  }
+  return job->core.state == UJ_JOB_FAILED ? uj_job_results(L, 1) : 0;
+}
+
+static int close_ended(lua_State *L, int status, lua_KContext ctx)
+{
+  (void)status;
+  (void)ctx;
+  uj_suspend_result(uj_state(L), L);
+  return close_outcome(L, uj_job_to(L, 1));
+}
+
+static int job_close(lua_State *L)
+{
+  static const struct uj_callee callee = {"close", 1};
+  struct uj_state *S = uj_state(L);
+  struct uj_ljob *job = uj_job_self(L, callee.name), *self;
+  uint64_t span_ns =
+      uj_arg_opt_seconds(L, &callee, 2, job->core.sched->close_ns);
+  if (answers_at_once(S, L, job))
+    return 0;
+  if (job == S->current)
+    return luaL_error(L, "a job cannot close itself");
+  if (!job->core.started && !uj_can_suspend(S, L)) {
+    uj_job_cancel(&job->core);
+    return 0;
+  }
+  self = uj_suspend_check(S, L, callee.name);
+  if (!uj_job_ended(&job->core)) {
+    job->core.observed = true;
+    uj_job_close(&job->core, span_ns);
+    if (answers_at_once(S, L, job))
+      return 0; /* it never ran */
+  }
+  return park_for(L, self, job, UJ_NEVER, UJ_OP_CLOSE, close_ended);
+}
+
+static int job_cancel(lua_State *L)
+{
+  struct uj_ljob *job;
+  uj_state(L);
+  job = uj_job_self(L, "cancel");
+  uj_job_cancel(&job->core);
+  return 0;
+}
+
+/* ---- properties -------------------------------------------------------- */
+
+static bool push_property(lua_State *L, const struct uj_ljob *job,
+                          const char *key)
+{
+  enum uj_job_state state = (enum uj_job_state)job->core.state;
+  if (strcmp(key, "state") == 0)
+    lua_pushstring(L, state_names[state]);
+  else if (strcmp(key, "active") == 0)
+    lua_pushboolean(L, state == UJ_JOB_ACTIVE || state == UJ_JOB_CLOSING);
+  else if (strcmp(key, "pending") == 0)
+    lua_pushboolean(L, state == UJ_JOB_PENDING);
+  else if (strcmp(key, "closed") == 0)
+    lua_pushboolean(L, uj_job_ended(&job->core));
+  else if (strcmp(key, "id") == 0)
+    lua_pushinteger(L, (lua_Integer)job->core.id);
+  else if (strcmp(key, "name") == 0)
+    uj_job_get_extra(L, 1, "name");
+  else if (strcmp(key, "scheduler") == 0)
+    lua_getiuservalue(L, 1, UJ_JOB_UV_SCHED);
+  else
+    return false;
+  return true;
+}
+
+/* Upvalue 2 holds the methods. */
+static int job_index(lua_State *L)
+{
+  const struct uj_ljob *job;
+  lua_pushvalue(L, 2);
+  if (lua_rawget(L, lua_upvalueindex(2)) != LUA_TNIL)
+    return 1;
+  job = uj_job_self(L, "index");
+  if (lua_type(L, 2) != LUA_TSTRING ||
+      !push_property(L, job, lua_tostring(L, 2)))
+    lua_pushnil(L);
+  return 1;
+}
+
+static int job_newindex(lua_State *L)
+{
+  uj_job_self(L, "newindex");
+  if (lua_type(L, 2) != LUA_TSTRING || strcmp(lua_tostring(L, 2), "name") != 0)
+    return luaL_error(
+        L, "cannot set '%s' of a " UJ_JOB_TYPE " (only 'name' can be set)",
+        luaL_tolstring(L, 2, NULL));
+  if (lua_type(L, 3) != LUA_TSTRING && !lua_isnil(L, 3))
+    return luaL_error(L,
+                      "bad value for 'name' (string or nil expected, got "
+                      "%s)",
+                      uj_arg_typename(L, 3));
+  lua_settop(L, 3);
+  uj_job_set_extra(L, 1, "name");
+  return 0;
+}
+
+void uj_job_open(lua_State *L)
+{
+  static const luaL_Reg methods[] = {
+      {"wait", job_wait},           {"join", job_join},
+      {"close", job_close},         {"cancel", job_cancel},
+      {"traceback", job_traceback}, {NULL, NULL}};
+  static const luaL_Reg meta[] = {
+      {"__tostring", job_tostring}, {"__newindex", job_newindex}, {NULL, NULL}};
+  uj_state_open_type(L, UJ_JOB_TYPE, methods, meta, job_index);
+}

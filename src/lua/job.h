@@ -1,0 +1,78 @@
+/* The Lua side of a job: userdata `uvjobs.Job`.
+ *
+ * While it lives it is in a slot of the hub, so its memory outlasts every
+ * pointer that the core holds. It has no __gc: there is nothing to release. */
+#ifndef UJ_LUA_JOB_H
+#define UJ_LUA_JOB_H
+
+#include <lua.h>
+#include <stdbool.h>
+
+#include "core/job.h"
+#include "lua/state.h"
+
+#define UJ_JOB_TYPE "uvjobs.Job"
+
+/* The user values of a job. */
+enum {
+  UJ_JOB_UV_SCHED = 1, /* its Scheduler */
+  UJ_JOB_UV_VALUE,     /* its function, then its result: see nresults */
+  UJ_JOB_UV_EXTRA,     /* nil, or a table: name, traceback, source */
+  UJ_JOB_UV_ARGS       /* its arguments from here on, until it starts */
+};
+
+struct uj_ljob {
+  const void *tag; /* &uj_job_tag: makes the type check cheap */
+  struct uj_job core;
+  struct uj_thread thread; /* co is NULL before the start and after the end */
+  uint32_t slot;           /* in UJ_HUB_JOBS while it lives */
+  int nargs;       /* arguments in the user values; since it runs: values that
+                      were pushed on its stack for the next resume */
+  int nresults;    /* after the end: 1: VALUE is the result or the error;
+                      more: VALUE is a table of them; 0: none */
+  uint8_t outcome; /* enum uj_job_state, set when its function has ended */
+};
+
+extern const char uj_job_tag;
+
+/* The job of a core job. */
+static inline struct uj_ljob *uj_ljob_of(struct uj_job *core)
+{
+  return uj_container(core, struct uj_ljob, core);
+}
+
+/* The job at idx, or NULL when it is something else. */
+struct uj_ljob *uj_job_to(lua_State *L, int idx);
+/* The job that is self; raises otherwise. */
+struct uj_ljob *uj_job_self(lua_State *L, const char *name);
+
+/* [-0, +0, m] Keeps the job on the top until it has ended. */
+void uj_job_keep(struct uj_state *S, lua_State *L, struct uj_ljob *job);
+
+/* [-0, +1, -] Pushes a job that is kept. */
+void uj_job_push(struct uj_state *S, lua_State *L, struct uj_ljob *job);
+
+/* [-0, +1, m] Pushes `job #7 "import"` for the job at idx. */
+void uj_job_push_label(lua_State *L, int idx);
+
+/* [-0, +1, m] Pushes a field of the extra table of the job at idx, or nil. */
+void uj_job_get_extra(lua_State *L, int idx, const char *field);
+/* [-1, +0, m] Sets it. */
+void uj_job_set_extra(lua_State *L, int idx, const char *field);
+
+/* [-0, +n, m] Pushes the results of the ended job at idx, or raises its error;
+ * returns n. */
+int uj_job_results(lua_State *L, int idx);
+
+/* [-0, +1, m] Pushes the error of an ended job at idx that is not done. */
+void uj_job_push_error(lua_State *L, int idx);
+
+/* [-0, +1, m] Pushes where the job at idx stands: a line on its state and what
+ * it waits for, and its Lua stack. */
+void uj_job_push_traceback(lua_State *L, int idx);
+
+/* [-0, +1, m] Registers the metatable and pushes the table of the methods; the
+ * state is on the top. */
+void uj_job_open(lua_State *L);
+
+#endif

@@ -1,0 +1,130 @@
+/* The module uvjobs.core: what of the interface is written in C. */
+#include <lauxlib.h>
+#include <lua.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lua/args.h"
+#include "lua/await.h"
+#include "lua/error.h"
+#include "lua/event.h"
+#include "lua/job.h"
+#include "lua/run.h"
+#include "lua/sched.h"
+#include "lua/scope.h"
+#include "lua/state.h"
+#include "lua/suspend.h"
+
+static int resumed(lua_State *L, int status, lua_KContext ctx)
+{
+  (void)status;
+  (void)ctx;
+  uj_suspend_result(uj_state(L), L);
+  return 0;
+}
+
+/* sleep(seconds) */
+static int l_sleep(lua_State *L)
+{
+  static const struct uj_callee callee = {"sleep", 0};
+  struct uj_state *S = uj_state(L);
+  uint64_t span_ns = uj_arg_seconds(L, &callee, 1);
+  struct uj_ljob *self = uj_suspend_check(S, L, callee.name);
+  return uj_suspend(L, self, NULL, uj_suspend_due(S, span_ns), UJ_OP_SLEEP,
+                    resumed);
+}
+
+/* yield() */
+static int l_yield(lua_State *L)
+{
+  struct uj_state *S = uj_state(L);
+  struct uj_ljob *self = uj_suspend_check(S, L, "yield");
+  uj_job_yield(&self->core);
+  return lua_yieldk(L, 0, 0, resumed);
+}
+
+/* now() */
+static int l_now(lua_State *L)
+{
+  lua_pushnumber(L, (lua_Number)uj_loop_now(&uj_state(L)->loop) / 1e9);
+  return 1;
+}
+
+/* current() */
+static int l_current(lua_State *L)
+{
+  struct uj_state *S = uj_state(L);
+  if (S->current == NULL)
+    lua_pushnil(L);
+  else
+    uj_job_push(S, L, S->current);
+  return 1;
+}
+
+/* debug(on) */
+static int l_debug(lua_State *L)
+{
+  static const struct uj_callee callee = {"debug", 0};
+  if (!lua_isboolean(L, 1))
+    return uj_arg_typeerror(L, &callee, 1, "boolean");
+  uj_state(L)->debug = lua_toboolean(L, 1);
+  return 0;
+}
+
+static bool debug_from_environment(void)
+{
+  const char *value = getenv("UVJOBS_DEBUG");
+  return value != NULL && strcmp(value, "1") == 0;
+}
+
+/* [-0, +0, m] Registers the types. Stack: module, state. Init.lua adds to
+ * Scheduler what is policy: it finds the metatable in the module. */
+static void open_types(lua_State *L)
+{
+  int state = lua_gettop(L);
+  uj_error_open(L);
+  uj_scope_open(L);
+  uj_await_open(L);
+  uj_job_open(L);
+  lua_settop(L, state);
+  uj_event_open(L);
+  lua_settop(L, state);
+  uj_sched_open(L);
+  lua_settop(L, state);
+  luaL_getmetatable(L, UJ_SCHED_TYPE);
+  lua_setfield(L, state - 1, "Scheduler");
+}
+
+static void open_functions(lua_State *L)
+{
+  static const luaL_Reg functions[] = {{"run", uj_run_run},
+                                       {"scheduler", uj_sched_scheduler},
+                                       {"sleep", l_sleep},
+                                       {"yield", l_yield},
+                                       {"now", l_now},
+                                       {"current", l_current},
+                                       {"timeout", uj_scope_timeout},
+                                       {"protect", uj_scope_protect},
+                                       {"await", uj_await_await},
+                                       {"event", uj_event_event},
+                                       {"code", uj_error_code},
+                                       {"debug", l_debug},
+                                       {NULL, NULL}};
+  luaL_setfuncs(L, functions, 1);
+}
+
+__attribute__((visibility("default"))) int luaopen_uvjobs_core(lua_State *L);
+
+int luaopen_uvjobs_core(lua_State *L)
+{
+  struct uj_state *S;
+  luaL_checkversion(L);
+  lua_newtable(L);
+  S = uj_state_new(L);
+  S->debug = debug_from_environment();
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &uj_state_key);
+  open_types(L);
+  open_functions(L);
+  return 1;
+}

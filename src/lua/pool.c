@@ -1,0 +1,59 @@
+#include "lua/pool.h"
+
+/* Idle coroutines are kept up to the number in use, and this many at least:
+ * enough for the usual limits, little for the collector to walk over. */
+enum { KEEP = 128 };
+
+/* Room for every coroutine to be idle: so that giving one back cannot fail. */
+static void reserve_idle(struct uj_state *S, lua_State *L)
+{
+  uint32_t size = S->idle_size == 0 ? KEEP : S->idle_size * 2;
+  if (uj_slots_used(&S->threads) < S->idle_size)
+    return;
+  S->idle = uj_state_realloc(L, S->idle, S->idle_size * sizeof(*S->idle),
+                             size * sizeof(*S->idle));
+  S->idle_size = size;
+}
+
+/* A function of Lua so that a memory error can be caught. */
+static int make_thread(lua_State *L)
+{
+  struct uj_state *S = lua_touserdata(L, 1);
+  struct uj_thread *thread = lua_touserdata(L, 2);
+  reserve_idle(S, L);
+  uj_state_push_hub(S, L, UJ_HUB_THREADS);
+  thread->co = lua_newthread(L);
+  thread->slot = uj_slots_put(&S->threads, L, -2);
+  return 0;
+}
+
+static bool new_thread(struct uj_state *S, struct uj_thread *thread)
+{
+  lua_State *L = S->L;
+  lua_pushcfunction(L, make_thread);
+  lua_pushlightuserdata(L, S);
+  lua_pushlightuserdata(L, thread);
+  if (lua_pcall(L, 2, 0, 0) == LUA_OK)
+    return true;
+  lua_pop(L, 1);
+  thread->co = NULL;
+  return false;
+}
+
+bool uj_pool_take(struct uj_state *S, struct uj_thread *thread)
+{
+  if (S->nidle == 0)
+    return new_thread(S, thread);
+  *thread = S->idle[--S->nidle];
+  return true;
+}
+
+void uj_pool_give(struct uj_state *S, struct uj_thread *thread)
+{
+  uint32_t in_use = uj_slots_used(&S->threads) - S->nidle;
+  if (S->nidle >= KEEP && S->nidle >= in_use)
+    uj_slots_drop(&S->threads, S->hub, UJ_HUB_THREADS, thread->slot);
+  else
+    S->idle[S->nidle++] = *thread;
+  thread->co = NULL;
+}

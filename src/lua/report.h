@@ -1,0 +1,18 @@
+/* What becomes of an error that nobody asked for: the exception handlers. */
+#ifndef UJ_LUA_REPORT_H
+#define UJ_LUA_REPORT_H
+
+#include <lua.h>
+
+#include "lua/job.h"
+#include "lua/state.h"
+
+/* [-0, +0, -] Reports the error of a job that failed or was killed to its
+ * scheduler's handler. */
+void uj_report_job(struct uj_state *S, struct uj_ljob *job);
+
+/* [-0, +0, m] Calls the handler of the scheduler at `sched`, or the default
+ * one, with the context at `context`. An error in the handler is printed. */
+void uj_report(lua_State *L, int sched, int context);
+
+#endif

@@ -1,0 +1,233 @@
+#include "lua/run.h"
+
+#include <lauxlib.h>
+#include <string.h>
+
+#include "loop/driver.h"
+#include "lua/args.h"
+#include "lua/error.h"
+#include "lua/job.h"
+#include "lua/luv.h"
+#include "lua/sched.h"
+
+/* While jobs are ready, I/O and signals are looked at this often: system calls
+ * would cost more than the jobs themselves. */
+#define LOOK_NS UINT64_C(50000)
+
+struct run_options {
+  bool signals;
+  bool is_virtual;
+};
+
+static void take_signals(lua_State *L, const struct uj_options *options,
+                         void *into)
+{
+  ((struct run_options *)into)->signals = uj_option_boolean(L, options);
+}
+
+static void take_clock(lua_State *L, const struct uj_options *options,
+                       void *into)
+{
+  const char *value = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
+  bool is_virtual = strcmp(value, "virtual") == 0;
+  if (!is_virtual && strcmp(value, "real") != 0)
+    uj_option_error(L, options, "'real' or 'virtual'");
+  ((struct run_options *)into)->is_virtual = is_virtual;
+}
+
+static const struct uj_option known[] = {
+    {"signals", take_signals},
+    {"clock", take_clock},
+    {NULL, NULL},
+};
+
+/* ---- looking at the world between two turns ----------------------------- */
+
+/* What run() has on its stack while the loop runs. */
+enum { AT_SCHED = 1, AT_JOB, AT_ERROR, AT_TOP = AT_ERROR };
+
+static void cancel_main(struct uj_state *S)
+{
+  uj_job_cancel(&S->main->core);
+}
+
+static void take_signal(struct uj_state *S)
+{
+  int number = uj_driver_signal(S->driver);
+  if (number == 0)
+    return;
+  S->signal = number;
+  cancel_main(S);
+}
+
+/* An error that comes out of luv's loop, from no job, ends the run. */
+static void run_luv(struct uj_state *S, lua_State *L)
+{
+  if (uj_luv_run(S, L) == LUA_OK)
+    return;
+  if (lua_isnil(L, AT_ERROR))
+    lua_replace(L, AT_ERROR);
+  else
+    lua_pop(L, 1);
+  cancel_main(S);
+}
+
+/* Nothing is ready: waits in real time for luv, a signal, or our deadline. */
+static void wait_for_io(struct uj_state *S, lua_State *L, uint64_t due_ns,
+                        bool luv)
+{
+  int fd = -1;
+  if (luv)
+    due_ns = uj_clock_min(due_ns, uj_luv_due(S, L, &fd));
+  uj_driver_watch(S->driver, fd);
+  uj_driver_wait(S->driver, due_ns);
+}
+
+static void wait(struct uj_state *S, lua_State *L, bool luv)
+{
+  uint64_t due_ns = uj_loop_due(&S->loop);
+  if (!S->is_virtual)
+    wait_for_io(S, L, due_ns, luv);
+  else if (luv || due_ns == UJ_NEVER)
+    wait_for_io(S, L, UJ_NEVER, luv);
+  else
+    S->virtual_ns = due_ns;
+}
+
+static void look(struct uj_state *S, lua_State *L)
+{
+  uint64_t now_ns = uj_driver_now();
+  bool due = now_ns - S->looked_ns >= LOOK_NS, luv;
+  if (!due && uj_loop_ready(&S->loop))
+    return;
+  S->looked_ns = now_ns;
+  luv = uj_luv_alive(S, L);
+  if (luv) {
+    run_luv(S, L);
+    luv = uj_luv_alive(S, L);
+  }
+  if (uj_loop_ready(&S->loop))
+    uj_driver_poll(S->driver);
+  else
+    wait(S, L, luv);
+  take_signal(S);
+}
+
+/* ---- a run -------------------------------------------------------------- */
+
+static int trim(lua_State *L)
+{
+  uj_state_trim(lua_touserdata(L, 1), L);
+  return 0;
+}
+
+/* [-0, +0, -] Failing to give memory back is no failure. */
+static void try_trim(struct uj_state *S, lua_State *L)
+{
+  lua_pushcfunction(L, trim);
+  lua_pushlightuserdata(L, S);
+  if (lua_pcall(L, 1, 0, 0) != LUA_OK)
+    lua_pop(L, 1);
+}
+
+static void turn(struct uj_state *S, lua_State *L)
+{
+  uj_loop_turn(&S->loop);
+  if (uj_slots_sparse(&S->jobs) || uj_slots_sparse(&S->threads))
+    try_trim(S, L);
+}
+
+/* Runs until the main job has ended, and then until nothing is left: what the
+ * clean-up of one scheduler spawns on another ends, too. */
+static void drive(struct uj_state *S, lua_State *L)
+{
+  for (;;) {
+    turn(S, L);
+    if (uj_job_ended(&S->main->core))
+      break;
+    look(S, L);
+  }
+  for (;;) {
+    uj_loop_close(&S->loop);
+    if (!uj_loop_live(&S->loop))
+      break;
+    look(S, L);
+    turn(S, L);
+  }
+}
+
+/* [-0, +0, m] Raises when libuv fails; nothing has been started then. */
+static void open_driver(struct uj_state *S, lua_State *L, bool signals)
+{
+  int error = S->driver == NULL ? uj_driver_new(&S->driver) : 0;
+  if (error == 0 && signals)
+    error = uj_driver_start_signals(S->driver);
+  if (error != 0)
+    luaL_error(L, "cannot run: %s", uj_driver_strerror(error));
+}
+
+/* Stack: fn, arguments  ->  sched, job, nil. */
+static struct uj_ljob *make_main(struct uj_state *S, lua_State *L)
+{
+  int nargs = lua_gettop(L) - 1;
+  struct uj_lsched *sched = uj_sched_new(S, L);
+  struct uj_ljob *job;
+  sched->core.limit = UJ_UNLIMITED;
+  lua_pushliteral(L, "main");
+  lua_setiuservalue(L, -2, UJ_SCHED_UV_NAME);
+  lua_insert(L, AT_SCHED);
+  job = uj_sched_new_job(S, L, AT_SCHED, nargs, "run");
+  lua_pushliteral(L, "main");
+  uj_job_set_extra(L, AT_JOB, "name");
+  uj_job_keep(S, L, job);
+  lua_pushnil(L);
+  job->core.observed = true;
+  return job;
+}
+
+static void begin(struct uj_state *S, lua_State *L,
+                  const struct run_options *options)
+{
+  struct uj_ljob *job = make_main(S, L);
+  luaL_checkstack(L, LUA_MINSTACK, "uvjobs");
+  S->L = L;
+  S->main = job;
+  S->signal = 0;
+  S->virtual_ns = 0;
+  S->looked_ns = 0;
+  S->is_virtual = options->is_virtual;
+  uj_timers_init(&S->loop.timers, uj_loop_now(&S->loop));
+  (void)uj_sched_spawn(job->core.sched, &job->core);
+}
+
+static void end(struct uj_state *S, lua_State *L)
+{
+  try_trim(S, L);
+  uj_driver_watch(S->driver, -1);
+  uj_driver_stop_signals(S->driver);
+  S->L = NULL;
+  S->main = NULL;
+  S->is_virtual = false;
+}
+
+int uj_run_run(lua_State *L)
+{
+  static const struct uj_callee callee = {"run", 0};
+  struct run_options options = {.signals = true, .is_virtual = false};
+  struct uj_state *S = uj_state(L);
+  int fn = lua_istable(L, 1) ? 2 : 1;
+  if (fn == 2)
+    uj_options_read(L, &callee, 1, known, &options);
+  uj_arg_function(L, &callee, fn);
+  if (S->L != NULL)
+    return luaL_error(L, "run is already running");
+  if (fn == 2)
+    lua_remove(L, 1);
+  open_driver(S, L, options.signals);
+  begin(S, L, &options);
+  drive(S, L);
+  end(S, L);
+  if (!lua_isnil(L, AT_ERROR))
+    return lua_error(L);
+  return uj_job_results(L, AT_JOB);
+}

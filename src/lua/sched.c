@@ -1,0 +1,636 @@
+#include "lua/sched.h"
+
+#include <lauxlib.h>
+#include <math.h>
+#include <string.h>
+
+#include "lua/args.h"
+#include "lua/error.h"
+#include "lua/report.h"
+#include "lua/suspend.h"
+
+const char uj_sched_tag;
+
+static struct uj_lsched *to_sched(lua_State *L, int idx)
+{
+  struct uj_lsched *sched;
+  if (lua_type(L, idx) != LUA_TUSERDATA ||
+      lua_rawlen(L, idx) != sizeof(struct uj_lsched))
+    return NULL;
+  sched = lua_touserdata(L, idx);
+  return sched->tag == &uj_sched_tag ? sched : NULL;
+}
+
+static struct uj_lsched *check_self(lua_State *L, const char *name)
+{
+  struct uj_lsched *sched = to_sched(L, 1);
+  if (sched == NULL)
+    uj_arg_selferror(L, name, UJ_SCHED_TYPE);
+  return sched;
+}
+
+/* ---- making one -------------------------------------------------------- */
+
+struct uj_lsched *uj_sched_new(struct uj_state *S, lua_State *L)
+{
+  struct uj_lsched *sched =
+      lua_newuserdatauv(L, sizeof(*sched), UJ_SCHED_UV_COUNT);
+  sched->tag = &uj_sched_tag;
+  sched->nursery = false;
+  sched->has_error = false;
+  uj_sched_init(&sched->core, &S->loop);
+  luaL_setmetatable(L, UJ_SCHED_TYPE);
+  return sched;
+}
+
+/* Without jobs, or when the Lua state closes: then the state itself, which is
+ * collected last, lets go of the jobs. */
+static int sched_gc(lua_State *L)
+{
+  struct uj_lsched *sched = lua_touserdata(L, 1);
+  if (sched->core.nlive == 0)
+    uj_sched_term(&sched->core);
+  return 0;
+}
+
+struct sched_options {
+  struct uj_sched core;
+  bool nursery;
+  int top; /* the stack index of the name, followed by the handler */
+};
+
+static void take_limit(lua_State *L, const struct uj_options *options,
+                       void *into)
+{
+  ((struct sched_options *)into)->core.limit = uj_option_count(L, options, 1);
+}
+
+static void take_pending_limit(lua_State *L, const struct uj_options *options,
+                               void *into)
+{
+  ((struct sched_options *)into)->core.pending_limit =
+      uj_option_count(L, options, 0);
+}
+
+static void take_close_timeout(lua_State *L, const struct uj_options *options,
+                               void *into)
+{
+  ((struct sched_options *)into)->core.close_ns = uj_option_seconds(L, options);
+}
+
+static void take_wait_timeout(lua_State *L, const struct uj_options *options,
+                              void *into)
+{
+  ((struct sched_options *)into)->core.wait_ns = uj_option_seconds(L, options);
+}
+
+static void take_name(lua_State *L, const struct uj_options *options,
+                      void *into)
+{
+  if (lua_type(L, -1) != LUA_TSTRING)
+    uj_option_error(L, options, "string");
+  lua_copy(L, -1, ((struct sched_options *)into)->top);
+}
+
+static void take_handler(lua_State *L, const struct uj_options *options,
+                         void *into)
+{
+  if (!lua_isfunction(L, -1))
+    uj_option_error(L, options, "function");
+  lua_copy(L, -1, ((struct sched_options *)into)->top + 1);
+}
+
+static void take_on_error(lua_State *L, const struct uj_options *options,
+                          void *into)
+{
+  const char *value = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
+  bool cancel = strcmp(value, "cancel") == 0;
+  if (!cancel && strcmp(value, "report") != 0)
+    uj_option_error(L, options, "'report' or 'cancel'");
+  ((struct sched_options *)into)->nursery = cancel;
+}
+
+static const struct uj_option sched_known[] = {
+    {"limit", take_limit},
+    {"pending_limit", take_pending_limit},
+    {"close_timeout", take_close_timeout},
+    {"wait_timeout", take_wait_timeout},
+    {"name", take_name},
+    {"exception_handler", take_handler},
+    {"on_error", take_on_error},
+    {NULL, NULL},
+};
+
+static const struct uj_callee scheduler_callee = {"scheduler", 0};
+
+/* Sets what the options say. Stack: sched, name, handler. */
+static void apply(lua_State *L, struct uj_lsched *sched,
+                  const struct sched_options *options)
+{
+  sched->core.limit = options->core.limit;
+  sched->core.pending_limit = options->core.pending_limit;
+  sched->core.close_ns = options->core.close_ns;
+  sched->core.wait_ns = options->core.wait_ns;
+  sched->nursery = options->nursery;
+  lua_setiuservalue(L, -3, UJ_SCHED_UV_HANDLER);
+  lua_setiuservalue(L, -2, UJ_SCHED_UV_NAME);
+}
+
+int uj_sched_scheduler(lua_State *L)
+{
+  struct uj_state *S = uj_state(L);
+  struct uj_lsched *sched;
+  struct sched_options options;
+  lua_settop(L, 1);
+  if (!lua_isnoneornil(L, 1) && !lua_istable(L, 1))
+    uj_arg_typeerror(L, &scheduler_callee, 1, "table");
+  sched = uj_sched_new(S, L);
+  options.core = sched->core;
+  options.nursery = false;
+  lua_settop(L, 4);
+  options.top = 3;
+  if (lua_istable(L, 1))
+    uj_options_read(L, &scheduler_callee, 1, sched_known, &options);
+  apply(L, sched, &options);
+  return 1;
+}
+
+/* ---- spawning ---------------------------------------------------------- */
+
+enum { MAX_ARGS = 240 };
+
+/* [-0, +0, m] Records where the job on the top was spawned. */
+static void record_source(lua_State *L)
+{
+  luaL_traceback(L, L, NULL, 1);
+  uj_job_set_extra(L, -2, "source");
+}
+
+/* Stack: ..., fn, args  ->  ..., job. What the job keeps is taken from the top
+ * down, so that nothing is copied twice. */
+struct uj_ljob *uj_sched_new_job(struct uj_state *S, lua_State *L, int idx,
+                                 int nargs, const char *name)
+{
+  int at = lua_gettop(L) - nargs;
+  struct uj_lsched *sched = to_sched(L, idx);
+  struct uj_ljob *job;
+  if (nargs > MAX_ARGS)
+    luaL_error(L, "too many arguments to '%s' (at most %d)", name, MAX_ARGS);
+  job = lua_newuserdatauv(L, sizeof(*job), UJ_JOB_UV_ARGS - 1 + nargs);
+  uj_job_init(&job->core, &sched->core);
+  job->tag = &uj_job_tag;
+  job->thread.co = NULL;
+  job->nargs = nargs;
+  job->nresults = 0;
+  lua_insert(L, at);
+  for (int i = nargs; i >= 0; i--)
+    lua_setiuservalue(L, at, i == 0 ? UJ_JOB_UV_VALUE : UJ_JOB_UV_ARGS + i - 1);
+  lua_pushvalue(L, idx);
+  lua_setiuservalue(L, at, UJ_JOB_UV_SCHED);
+  luaL_setmetatable(L, UJ_JOB_TYPE);
+  if (S->debug)
+    record_source(L);
+  return job;
+}
+
+struct spawn_options {
+  uint64_t timeout_ns;
+};
+
+static void take_timeout(lua_State *L, const struct uj_options *options,
+                         void *into)
+{
+  ((struct spawn_options *)into)->timeout_ns = uj_option_seconds(L, options);
+}
+
+static void take_job_name(lua_State *L, const struct uj_options *options,
+                          void *into)
+{
+  (void)into;
+  if (lua_type(L, -1) != LUA_TSTRING)
+    uj_option_error(L, options, "string");
+}
+
+static const struct uj_option spawn_known[] = {
+    {"timeout", take_timeout},
+    {"name", take_job_name},
+    {NULL, NULL},
+};
+
+static bool is_full(const struct uj_sched *sched)
+{
+  return sched->nactive >= sched->limit &&
+         sched->npending >= sched->pending_limit;
+}
+
+/* [-(nargs + 1), +1, m] Makes the job of a spawn(): the stack is self, then
+ * the options if there are any, then the function and its arguments. */
+static struct uj_ljob *make_job(struct uj_state *S, lua_State *L,
+                                const struct uj_callee *callee)
+{
+  struct spawn_options options = {.timeout_ns = UJ_NEVER};
+  struct uj_ljob *job;
+  int fn = lua_istable(L, 2) ? 3 : 2;
+  if (fn == 3)
+    uj_options_read(L, callee, 2, spawn_known, &options);
+  uj_arg_function(L, callee, fn);
+  job = uj_sched_new_job(S, L, 1, lua_gettop(L) - fn, callee->name);
+  job->core.deadline_ns = options.timeout_ns;
+  if (fn == 3) {
+    lua_pushliteral(L, "name");
+    if (lua_rawget(L, 2) == LUA_TNIL)
+      lua_pop(L, 1);
+    else
+      uj_job_set_extra(L, 3, "name");
+  }
+  uj_job_keep(S, L, job);
+  return job;
+}
+
+/* Stack: ..., job. */
+static int spawn_admitted(lua_State *L, int status, lua_KContext ctx)
+{
+  struct uj_state *S = uj_state(L);
+  (void)status;
+  (void)ctx;
+  if (uj_suspend_result(S, L) == UJ_WAKE_CLOSED) {
+    lua_pushnil(L);
+    return uj_error_raise(L, UJ_CODE_CLOSED);
+  }
+  return 1;
+}
+
+/* Stack: ..., job. The caller waits until there is room for it. */
+static int spawn_blocked(struct uj_state *S, lua_State *L,
+                         struct uj_lsched *sched, struct uj_ljob *job)
+{
+  uj_sched_block(&sched->core, &job->core, &S->current->core);
+  return lua_yieldk(L, 0, 0, spawn_admitted);
+}
+
+static int sched_spawn(lua_State *L)
+{
+  static const struct uj_callee callee = {"spawn", 1};
+  struct uj_state *S = uj_state(L);
+  struct uj_lsched *sched = check_self(L, callee.name);
+  struct uj_ljob *job;
+  enum uj_code code = sched->core.closed ? UJ_CODE_CLOSED : UJ_CODE_FULL;
+  if (sched->core.closed || (is_full(&sched->core) && !uj_can_suspend(S, L))) {
+    uj_arg_function(L, &callee, lua_istable(L, 2) ? 3 : 2);
+    lua_pushnil(L);
+    return uj_error_raise(L, code);
+  }
+  job = make_job(S, L, &callee);
+  if (uj_sched_spawn(&sched->core, &job->core) != UJ_OK)
+    return spawn_blocked(S, L, sched, job);
+  return 1;
+}
+
+static int sched_try_spawn(lua_State *L)
+{
+  static const struct uj_callee callee = {"try_spawn", 1};
+  struct uj_state *S = uj_state(L);
+  struct uj_lsched *sched = check_self(L, callee.name);
+  if (sched->core.closed || is_full(&sched->core)) {
+    uj_arg_function(L, &callee, lua_istable(L, 2) ? 3 : 2);
+    lua_pushnil(L);
+    lua_pushstring(L, sched->core.closed ? "closed" : "full");
+    return 2;
+  }
+  (void)uj_sched_spawn(&sched->core, &make_job(S, L, &callee)->core);
+  return 1;
+}
+
+/* For an operation that did nothing but suspend: it raises or returns. */
+static int close_ended(lua_State *L, int status, lua_KContext ctx)
+{
+  (void)status;
+  (void)ctx;
+  uj_suspend_result(uj_state(L), L);
+  return 0;
+}
+
+/* ---- shielding --------------------------------------------------------- */
+
+/* Stack: self, job. A caller that leaves does not ask for the error any more:
+ * it goes to the exception handler. */
+static int shield_ended(lua_State *L, int status, lua_KContext ctx)
+{
+  struct uj_state *S = uj_state(L);
+  struct uj_ljob *job = uj_job_to(L, 2);
+  (void)status;
+  (void)ctx;
+  if (S->current->core.wake != UJ_WAKE_OK)
+    job->core.observed = false;
+  uj_suspend_result(S, L);
+  return uj_job_results(L, 2);
+}
+
+static int sched_shield(lua_State *L)
+{
+  static const struct uj_callee callee = {"shield", 1};
+  struct uj_state *S = uj_state(L);
+  struct uj_lsched *sched = check_self(L, callee.name);
+  struct uj_ljob *self, *job;
+  uj_arg_function(L, &callee, 2);
+  self = uj_suspend_check(S, L, callee.name);
+  if (sched->core.closed) {
+    lua_pushnil(L);
+    return uj_error_raise(L, UJ_CODE_CLOSED);
+  }
+  if (uj_suspend_needed(self)) /* it did not happen */
+    return uj_suspend(L, self, NULL, UJ_NEVER, UJ_OP_SHIELD, close_ended);
+  job = uj_sched_new_job(S, L, 1, lua_gettop(L) - 2, callee.name);
+  uj_job_keep(S, L, job);
+  (void)uj_sched_shield(&sched->core, &job->core);
+  job->core.observed = true;
+  self->core.target = &job->core;
+  return uj_suspend(L, self, &job->core.waiters, UJ_NEVER, UJ_OP_SHIELD,
+                    shield_ended);
+}
+
+/* ---- closing ----------------------------------------------------------- */
+
+/* Raises the error that closed a nursery. */
+static int closed_result(lua_State *L, struct uj_lsched *sched)
+{
+  if (!sched->has_error)
+    return 0;
+  sched->has_error = false;
+  lua_getiuservalue(L, 1, UJ_SCHED_UV_ERROR);
+  lua_pushnil(L);
+  lua_setiuservalue(L, 1, UJ_SCHED_UV_ERROR);
+  return lua_error(L);
+}
+
+static int raise_own_cancel(lua_State *L, int status, lua_KContext ctx)
+{
+  struct uj_state *S = uj_state(L);
+  (void)status;
+  (void)ctx;
+  uj_suspend_result(S, L);
+  uj_job_cancel(&S->current->core);
+  uj_job_push(S, L, S->current);
+  return uj_error_raise(L, UJ_CODE_CANCELLED);
+}
+
+/* A job closes its own scheduler: the others end first, then it is cancelled
+ * itself. */
+static int close_from_inside(lua_State *L, struct uj_lsched *sched,
+                             struct uj_ljob *self)
+{
+  uj_sched_close(&sched->core, &self->core);
+  if (sched->core.nlive == 1)
+    return raise_own_cancel(L, LUA_OK, 0);
+  return uj_suspend(L, self, &sched->core.alone, UJ_NEVER, UJ_OP_IDLE,
+                    raise_own_cancel);
+}
+
+static bool any_started(struct uj_sched *sched)
+{
+  struct uj_link *link;
+  for (link = sched->jobs.next; link != &sched->jobs; link = link->next)
+    if (uj_container(link, struct uj_job, member)->started)
+      return true;
+  return !uj_link_empty(&sched->shields);
+}
+
+static int sched_close(lua_State *L)
+{
+  struct uj_state *S = uj_state(L);
+  struct uj_lsched *sched = check_self(L, "close");
+  struct uj_ljob *self;
+  lua_settop(L, 1);
+  if (!uj_can_suspend(S, L) && !any_started(&sched->core)) {
+    uj_sched_close(&sched->core, NULL);
+    return 0;
+  }
+  self = uj_suspend_check(S, L, "close");
+  if (self->core.sched == &sched->core)
+    return close_from_inside(L, sched, self);
+  uj_sched_close(&sched->core, NULL);
+  if (sched->core.nlive == 0 && !uj_suspend_needed(self))
+    return 0;
+  return uj_suspend(L, self, &sched->core.idle, UJ_NEVER, UJ_OP_IDLE,
+                    close_ended);
+}
+
+/* Stack: self. */
+static int waited_and_closed(lua_State *L, int status, lua_KContext ctx)
+{
+  (void)status;
+  (void)ctx;
+  uj_suspend_result(uj_state(L), L);
+  return closed_result(L, to_sched(L, 1));
+}
+
+/* Stack: self. The context is the time to close at. */
+static int wait_idle(lua_State *L, int status, lua_KContext ctx)
+{
+  struct uj_state *S = uj_state(L);
+  struct uj_lsched *sched = to_sched(L, 1);
+  bool waits = uj_suspend_result(S, L) == UJ_WAKE_OK;
+  (void)status;
+  if (waits && sched->core.nlive > 0) { /* spawned since it was idle */
+    uj_job_park(&S->current->core, &sched->core.idle, (uint64_t)ctx,
+                UJ_OP_IDLE);
+    return lua_yieldk(L, 0, ctx, wait_idle);
+  }
+  uj_sched_close(&sched->core, NULL);
+  if (sched->core.nlive == 0)
+    return closed_result(L, sched);
+  return uj_suspend(L, S->current, &sched->core.idle, UJ_NEVER, UJ_OP_IDLE,
+                    waited_and_closed);
+}
+
+static int sched_wait_and_close(lua_State *L)
+{
+  static const struct uj_callee callee = {"wait_and_close", 1};
+  struct uj_state *S = uj_state(L);
+  struct uj_lsched *sched = check_self(L, callee.name);
+  uint64_t span_ns = uj_arg_opt_seconds(L, &callee, 2, sched->core.wait_ns);
+  uint64_t due_ns = uj_suspend_due(S, span_ns);
+  struct uj_ljob *self;
+  lua_settop(L, 1);
+  if (S->current != NULL && S->current->core.sched == &sched->core)
+    return luaL_error(L, "a job cannot wait for its own scheduler");
+  if (sched->core.nlive == 0 &&
+      !(uj_can_suspend(S, L) && uj_suspend_needed(S->current))) {
+    uj_sched_close(&sched->core, NULL);
+    return closed_result(L, sched);
+  }
+  self = uj_suspend_check(S, L, callee.name);
+  uj_job_park(&self->core, &sched->core.idle, due_ns, UJ_OP_IDLE);
+  return lua_yieldk(L, 0, (lua_KContext)due_ns, wait_idle);
+}
+
+/* ---- looking ----------------------------------------------------------- */
+
+static uint64_t live_jobs(const struct uj_sched *sched)
+{
+  return sched->nactive + sched->npending;
+}
+
+static int sched_len(lua_State *L)
+{
+  const struct uj_lsched *sched = check_self(L, "len");
+  lua_pushinteger(L, (lua_Integer)live_jobs(&sched->core));
+  return 1;
+}
+
+/* Upvalues: the state, the jobs, the index of the last one given. */
+static int next_job(lua_State *L)
+{
+  lua_Integer i = lua_tointeger(L, lua_upvalueindex(3));
+  for (;;) {
+    if (lua_rawgeti(L, lua_upvalueindex(2), ++i) == LUA_TNIL)
+      return 1;
+    if (!uj_job_ended(&uj_job_to(L, -1)->core))
+      break;
+    lua_pop(L, 1);
+  }
+  lua_pushinteger(L, i);
+  lua_replace(L, lua_upvalueindex(3));
+  return 1;
+}
+
+static int sched_jobs(lua_State *L)
+{
+  struct uj_state *S = uj_state(L);
+  struct uj_lsched *sched = check_self(L, "jobs");
+  struct uj_link *link;
+  int n = 0;
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_newtable(L);
+  for (link = sched->core.jobs.next; link != &sched->core.jobs;
+       link = link->next) {
+    uj_job_push(S, L, uj_ljob_of(uj_container(link, struct uj_job, member)));
+    lua_rawseti(L, -2, ++n);
+  }
+  lua_pushinteger(L, 0);
+  lua_pushcclosure(L, next_job, 3);
+  return 1;
+}
+
+static int sched_has(lua_State *L)
+{
+  static const struct uj_callee callee = {"has", 1};
+  const struct uj_lsched *sched = check_self(L, callee.name);
+  const struct uj_ljob *job = uj_job_to(L, 2);
+  if (job == NULL)
+    uj_arg_typeerror(L, &callee, 2, UJ_JOB_TYPE);
+  lua_pushboolean(L, job->core.sched == &sched->core && !job->core.shielded &&
+                         !uj_job_ended(&job->core));
+  return 1;
+}
+
+static int sched_call_exception_handler(lua_State *L)
+{
+  static const struct uj_callee callee = {"call_exception_handler", 1};
+  uj_state(L);
+  check_self(L, callee.name);
+  if (!lua_istable(L, 2))
+    uj_arg_typeerror(L, &callee, 2, "table");
+  uj_report(L, 1, 2);
+  return 0;
+}
+
+static int sched_tostring(lua_State *L)
+{
+  const struct uj_lsched *sched = check_self(L, "tostring");
+  uint64_t live = live_jobs(&sched->core);
+  lua_pushliteral(L, UJ_SCHED_TYPE ": ");
+  if (lua_getiuservalue(L, 1, UJ_SCHED_UV_NAME) == LUA_TSTRING)
+    lua_pushfstring(L, "\"%s\" ", lua_tostring(L, -1));
+  else
+    lua_pushliteral(L, "");
+  lua_remove(L, -2);
+  if (sched->core.closed && live == 0)
+    lua_pushliteral(L, "closed");
+  else
+    lua_pushfstring(L, "%I %s", (LUAI_UACINT)live, live == 1 ? "job" : "jobs");
+  lua_concat(L, 3);
+  return 1;
+}
+
+/* ---- properties -------------------------------------------------------- */
+
+static void push_limit(lua_State *L, uint64_t limit)
+{
+  if (limit == UJ_UNLIMITED)
+    lua_pushnumber(L, HUGE_VAL);
+  else
+    lua_pushinteger(L, (lua_Integer)limit);
+}
+
+static void push_seconds(lua_State *L, uint64_t span_ns)
+{
+  lua_pushnumber(L, (lua_Number)span_ns / 1e9);
+}
+
+static bool push_property(lua_State *L, const struct uj_sched *core,
+                          const char *key)
+{
+  if (strcmp(key, "limit") == 0)
+    push_limit(L, core->limit);
+  else if (strcmp(key, "pending_limit") == 0)
+    push_limit(L, core->pending_limit);
+  else if (strcmp(key, "close_timeout") == 0)
+    push_seconds(L, core->close_ns);
+  else if (strcmp(key, "wait_timeout") == 0)
+    push_seconds(L, core->wait_ns);
+  else if (strcmp(key, "name") == 0)
+    lua_getiuservalue(L, 1, UJ_SCHED_UV_NAME);
+  else if (strcmp(key, "closed") == 0)
+    lua_pushboolean(L, core->closed);
+  else if (strcmp(key, "active_count") == 0)
+    lua_pushinteger(L, (lua_Integer)core->nactive);
+  else if (strcmp(key, "pending_count") == 0)
+    lua_pushinteger(L, (lua_Integer)core->npending);
+  else if (strcmp(key, "exception_handler") == 0)
+    lua_getiuservalue(L, 1, UJ_SCHED_UV_HANDLER);
+  else
+    return false;
+  return true;
+}
+
+/* Upvalue 2 holds the methods. */
+static int sched_index(lua_State *L)
+{
+  const struct uj_lsched *sched;
+  lua_pushvalue(L, 2);
+  if (lua_rawget(L, lua_upvalueindex(2)) != LUA_TNIL)
+    return 1;
+  sched = check_self(L, "index");
+  if (lua_type(L, 2) != LUA_TSTRING ||
+      !push_property(L, &sched->core, lua_tostring(L, 2)))
+    lua_pushnil(L);
+  return 1;
+}
+
+static int sched_newindex(lua_State *L)
+{
+  check_self(L, "newindex");
+  return luaL_error(L, "cannot set '%s' of a " UJ_SCHED_TYPE " (read only)",
+                    luaL_tolstring(L, 2, NULL));
+}
+
+void uj_sched_open(lua_State *L)
+{
+  static const luaL_Reg methods[] = {
+      {"spawn", sched_spawn},
+      {"try_spawn", sched_try_spawn},
+      {"shield", sched_shield},
+      {"wait_and_close", sched_wait_and_close},
+      {"close", sched_close},
+      {"jobs", sched_jobs},
+      {"has", sched_has},
+      {"call_exception_handler", sched_call_exception_handler},
+      {NULL, NULL}};
+  static const luaL_Reg meta[] = {{"__len", sched_len},
+                                  {"__tostring", sched_tostring},
+                                  {"__newindex", sched_newindex},
+                                  {"__gc", sched_gc},
+                                  {NULL, NULL}};
+  uj_state_open_type(L, UJ_SCHED_TYPE, methods, meta, sched_index);
+}

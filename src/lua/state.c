@@ -1,0 +1,148 @@
+#include "lua/state.h"
+
+#include "loop/driver.h"
+#include "lua/compat.h"
+#include "lua/host.h"
+#include "lua/job.h"
+
+#define STATE_TYPE "uvjobs.State"
+
+const char uj_state_key;
+
+struct uj_state *uj_state(lua_State *L)
+{
+  struct uj_state *S = lua_touserdata(L, lua_upvalueindex(1));
+  if (S->dead)
+    luaL_error(L, "the Lua state is closing: uvjobs has ended");
+  return S;
+}
+
+void *uj_state_realloc(lua_State *L, void *block, size_t old_size,
+                       size_t new_size)
+{
+  void *ud;
+  lua_Alloc alloc = lua_getallocf(L, &ud);
+  void *result = alloc(ud, block, old_size, new_size);
+  if (result == NULL)
+    luaL_error(L, "not enough memory");
+  return result;
+}
+
+void uj_state_release(lua_State *L, void *block, size_t size)
+{
+  void *ud;
+  lua_Alloc alloc = lua_getallocf(L, &ud);
+  if (block != NULL)
+    alloc(ud, block, size, 0);
+}
+
+/* Runs the to-be-closed variables of every suspended job. */
+static void kill_jobs(struct uj_state *S, lua_State *L)
+{
+  for (uint32_t slot = 1; slot < S->jobs.next; slot++) {
+    struct uj_ljob *job;
+    lua_rawgeti(S->hub, UJ_HUB_JOBS, slot);
+    job = lua_touserdata(S->hub, -1);
+    lua_pop(S->hub, 1);
+    if (job != NULL && job->thread.co != NULL && job != S->current)
+      uj_closethread(job->thread.co, L);
+  }
+}
+
+/* The Lua state closes. Nothing of it is collected before this has returned,
+ * but functions of ours may still be called after it. */
+static int state_gc(lua_State *L)
+{
+  struct uj_state *S = lua_touserdata(L, 1);
+  if (S->dead)
+    return 0;
+  S->dead = true;
+  kill_jobs(S, L);
+  uj_state_release(L, S->idle, S->idle_size * sizeof(*S->idle));
+  uj_slots_term(&S->jobs, L);
+  uj_slots_term(&S->threads, L);
+  if (S->driver != NULL)
+    uj_driver_free(S->driver);
+  S->driver = NULL;
+  return 0;
+}
+
+/* [-0, +0, m] The state at idx keeps the hub, and the hub its tables. */
+static void make_hub(lua_State *L, int idx, struct uj_state *S)
+{
+  lua_State *hub = lua_newthread(L);
+  luaL_checkstack(L, UJ_HUB_TOP, "uvjobs");
+  lua_setiuservalue(L, idx, 1);
+  lua_newtable(L); /* UJ_HUB_JOBS */
+  lua_newtable(L); /* UJ_HUB_THREADS */
+  lua_pushnil(L);  /* UJ_HUB_LUV */
+  lua_xmove(L, hub, UJ_HUB_TOP);
+  S->hub = hub;
+}
+
+struct uj_state *uj_state_new(lua_State *L)
+{
+  struct uj_state *S = lua_newuserdatauv(L, sizeof(*S), 1);
+  S->hub = NULL;
+  S->L = NULL;
+  S->current = NULL;
+  S->main = NULL;
+  S->driver = NULL;
+  uj_slots_init(&S->jobs);
+  uj_slots_init(&S->threads);
+  S->idle = NULL;
+  S->nidle = 0;
+  S->idle_size = 0;
+  S->virtual_ns = 0;
+  S->looked_ns = 0;
+  S->signal = 0;
+  S->is_virtual = false;
+  S->debug = false;
+  S->dead = false;
+  uj_loop_init(&S->loop, &uj_host);
+  make_hub(L, lua_gettop(L), S);
+  luaL_newmetatable(L, STATE_TYPE);
+  lua_pushcfunction(L, state_gc);
+  lua_setfield(L, -2, "__gc");
+  lua_setmetatable(L, -2);
+  return S;
+}
+
+static void trim_slots(struct uj_state *S, lua_State *L, struct uj_slots *slots,
+                       enum uj_hub place)
+{
+  if (!uj_slots_sparse(slots))
+    return;
+  uj_state_push_hub(S, L, place);
+  uj_slots_compact(slots, L, -1);
+  lua_xmove(L, S->hub, 1);
+  lua_replace(S->hub, place);
+}
+
+void uj_state_trim(struct uj_state *S, lua_State *L)
+{
+  trim_slots(S, L, &S->jobs, UJ_HUB_JOBS);
+  trim_slots(S, L, &S->threads, UJ_HUB_THREADS);
+}
+
+void uj_state_set_functions(lua_State *L, int state, const luaL_Reg *functions)
+{
+  lua_pushvalue(L, state);
+  luaL_setfuncs(L, functions, 1);
+}
+
+void uj_state_open_type(lua_State *L, const char *name, const luaL_Reg *methods,
+                        const luaL_Reg *meta, lua_CFunction index)
+{
+  int state = lua_gettop(L);
+  lua_newtable(L); /* the methods, to stay */
+  uj_state_set_functions(L, state, methods);
+  luaL_newmetatable(L, name);
+  uj_state_set_functions(L, state, meta);
+  lua_pushvalue(L, state);
+  lua_pushvalue(L, state + 1);
+  if (index != NULL)
+    lua_pushcclosure(L, index, 2);
+  lua_setfield(L, state + 2, "__index");
+  lua_settop(L, state + 1);
+}

@@ -1,0 +1,92 @@
+/* All that belongs to one Lua state: one userdata, in its registry and the
+ * first upvalue of every function of the module. There is no other global.
+ *
+ * What must not be collected while the core or C refers to it hangs on a
+ * hidden coroutine, the hub, which is never resumed: a stack to work on when
+ * no Lua function of ours is running. Only what cannot fail is done on it. */
+#ifndef UJ_LUA_STATE_H
+#define UJ_LUA_STATE_H
+
+#include <lauxlib.h>
+#include <lua.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/loop.h"
+#include "lua/slots.h"
+
+struct uj_driver;
+struct uj_ljob;
+
+/* What lies on the hub's stack. */
+enum uj_hub {
+  UJ_HUB_JOBS = 1, /* table: the jobs that live, by slot */
+  UJ_HUB_THREADS,  /* table: the coroutines of the pool, by slot */
+  UJ_HUB_LUV,      /* table of the functions of luv that we call, or nil */
+  UJ_HUB_TOP = UJ_HUB_LUV
+};
+
+/* A coroutine that runs one job after the other. */
+struct uj_thread {
+  lua_State *co;
+  uint32_t slot; /* in UJ_HUB_THREADS */
+};
+
+struct uj_state {
+  struct uj_loop loop; /* first: the host's functions cast it back */
+  lua_State *hub;
+  lua_State *L; /* the coroutine that called run(); NULL outside run() */
+  struct uj_ljob *current;  /* the job that runs now, or NULL */
+  struct uj_ljob *main;     /* the main job, or NULL outside run() */
+  struct uj_driver *driver; /* NULL until run() needs one */
+  struct uj_slots jobs;
+  struct uj_slots threads;
+  struct uj_thread *idle; /* coroutines without a job */
+  uint32_t nidle;
+  uint32_t idle_size;  /* places in `idle`: at least all coroutines there are */
+  uint64_t virtual_ns; /* the virtual clock */
+  uint64_t looked_ns;  /* when run() looked at I/O last */
+  int signal;          /* the signal that cancelled the main job, or 0 */
+  bool is_virtual;     /* which clock */
+  bool debug;
+  bool dead; /* the Lua state is closing: everything is released */
+};
+
+/* Where the registry keeps it. */
+extern const char uj_state_key;
+
+/* The state of the function that runs. Raises when the Lua state is closing. */
+struct uj_state *uj_state(lua_State *L);
+
+/* [-0, +1, m] Pushes the new userdata, with its metatable. */
+struct uj_state *uj_state_new(lua_State *L);
+
+/* [-0, +1, -] Pushes what lies on the hub at that place. */
+static inline void uj_state_push_hub(struct uj_state *S, lua_State *L,
+                                     enum uj_hub place)
+{
+  lua_pushvalue(S->hub, place);
+  lua_xmove(S->hub, L, 1);
+}
+
+/* [-0, +0, m] Gives the memory back that a burst of jobs took. */
+void uj_state_trim(struct uj_state *S, lua_State *L);
+
+/* [-0, +0, m] Adds functions to the table on the top; their first upvalue is
+ * the state, at index `state`. */
+void uj_state_set_functions(lua_State *L, int state, const luaL_Reg *functions);
+
+/* [-0, +1, m] Registers the metatable of a type, and pushes the table of its
+ * methods. The state is on the top. `index` is the __index function, whose
+ * second upvalue is that table, or NULL: then __index is the table. */
+void uj_state_open_type(lua_State *L, const char *name, const luaL_Reg *methods,
+                        const luaL_Reg *meta, lua_CFunction index);
+
+/* [-0, +0, m] realloc() with the allocator of the Lua state; raises a memory
+ * error when it fails. */
+void *uj_state_realloc(lua_State *L, void *block, size_t old_size,
+                       size_t new_size);
+/* [-0, +0, -] free() to it. */
+void uj_state_release(lua_State *L, void *block, size_t size);
+
+#endif

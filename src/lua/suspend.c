@@ -1,0 +1,52 @@
+#include "lua/suspend.h"
+
+#include <lauxlib.h>
+
+#include "lua/error.h"
+
+static int raise_killed(struct uj_state *S, lua_State *L)
+{
+  uj_job_push(S, L, S->current);
+  return uj_error_raise(L, UJ_CODE_KILLED);
+}
+
+struct uj_ljob *uj_suspend_check(struct uj_state *S, lua_State *L,
+                                 const char *name)
+{
+  struct uj_ljob *job = S->current;
+  if (job == NULL || job->thread.co != L)
+    luaL_error(L, "'%s' must be called in a job", name);
+  if (job->core.wake == UJ_WAKE_KILLED)
+    raise_killed(S, L);
+  if (!lua_isyieldable(L))
+    luaL_error(L, "'%s' cannot suspend across a C call", name);
+  return job;
+}
+
+int uj_suspend(lua_State *L, struct uj_ljob *job, struct uj_waitq *waitq,
+               uint64_t due_ns, enum uj_op op, lua_KFunction k)
+{
+  uj_job_park(&job->core, waitq, due_ns, op);
+  return lua_yieldk(L, 0, 0, k);
+}
+
+static int raise_cancelled(struct uj_state *S, lua_State *L)
+{
+  uj_job_push(S, L, S->current);
+  uj_error_new(L, UJ_CODE_CANCELLED);
+  if (S->current == S->main)
+    uj_error_set_signal(L, -1, S->signal);
+  return lua_error(L);
+}
+
+enum uj_wake uj_suspend_result(struct uj_state *S, lua_State *L)
+{
+  enum uj_wake wake = (enum uj_wake)S->current->core.wake;
+  if (wake == UJ_WAKE_CANCELLED)
+    raise_cancelled(S, L);
+  if (wake == UJ_WAKE_DEADLINE) {
+    lua_pushnil(L);
+    uj_error_raise(L, UJ_CODE_TIMEOUT);
+  }
+  return wake;
+}

@@ -1,0 +1,66 @@
+rockspec_format = "3.0"
+package = "uvjobs"
+version = "scm-1"
+
+source = {
+  url = "git+https://github.com/uvjobs/uvjobs.git",
+}
+
+description = {
+  summary = "A job scheduler for Lua on libuv",
+  detailed = [[
+Runs jobs, each a Lua coroutine, under limits that you set: how many run at
+once, how many may wait, how long one may take, how long it gets to clean up.
+]],
+  homepage = "https://github.com/uvjobs/uvjobs",
+  license = "MIT",
+}
+
+dependencies = {
+  "lua >= 5.4",
+}
+
+external_dependencies = {
+  LIBUV = { header = "uv.h", library = "uv" },
+}
+
+build = {
+  type = "builtin",
+  modules = {
+    ["uvjobs"] = "lua/uvjobs/init.lua",
+    ["uvjobs.cli"] = "lua/uvjobs/cli.lua",
+    ["uvjobs.core"] = {
+      sources = {
+        "src/core/job.c",
+        "src/core/loop.c",
+        "src/core/sched.c",
+        "src/core/timers.c",
+        "src/core/waitq.c",
+        "src/loop/driver.c",
+        "src/lua/args.c",
+        "src/lua/await.c",
+        "src/lua/error.c",
+        "src/lua/event.c",
+        "src/lua/host.c",
+        "src/lua/job.c",
+        "src/lua/luv.c",
+        "src/lua/module.c",
+        "src/lua/pool.c",
+        "src/lua/report.c",
+        "src/lua/run.c",
+        "src/lua/sched.c",
+        "src/lua/scope.c",
+        "src/lua/slots.c",
+        "src/lua/state.c",
+        "src/lua/suspend.c",
+      },
+      defines = { "NDEBUG" },
+      incdirs = { "src", "$(LIBUV_INCDIR)" },
+      libdirs = { "$(LIBUV_LIBDIR)" },
+      libraries = { "uv" },
+    },
+  },
+  install = {
+    bin = { uvjobs = "bin/uvjobs" },
+  },
+}
