@@ -109,6 +109,9 @@ static enum uj_job_state fail(struct uj_state *S, lua_State *L,
   return UJ_JOB_FAILED;
 }
 
+/* An empty stack has room for the body and so many arguments. */
+enum { FREE_ARGS = LUA_MINSTACK - 4 };
+
 /* [co: -0, +4+nargs] Sets the job's body up on a coroutine of the pool. Returns
  * false when there is no memory for it. */
 static bool start(struct uj_state *S, struct uj_ljob *job)
@@ -117,7 +120,7 @@ static bool start(struct uj_state *S, struct uj_ljob *job)
   if (!uj_pool_take(S, &job->thread))
     return false;
   co = job->thread.co;
-  if (!lua_checkstack(co, job->nargs + LUA_MINSTACK)) {
+  if (job->nargs > FREE_ARGS && !lua_checkstack(co, job->nargs + FREE_ARGS)) {
     uj_pool_give(S, &job->thread);
     return false;
   }
@@ -159,12 +162,12 @@ static enum uj_job_state ended(struct uj_state *S, struct uj_ljob *job,
   if (status != LUA_OK) { /* the body itself: no memory for the results */
     state = fail(S, co, job);
     uj_closethread(co, S->L);
+    lua_settop(co, 0);
   } else if (lua_gethook(co) == foreign_hook) { /* nothing was left to run */
     lua_sethook(co, NULL, 0, 0);
     lua_pushliteral(co, FOREIGN_YIELD);
     state = fail(S, co, job);
   }
-  lua_settop(co, 0);
   uj_pool_give(S, &job->thread);
   return state;
 }
@@ -228,7 +231,7 @@ static void host_ended(struct uj_loop *loop, struct uj_job *core)
   if (core->state == UJ_JOB_KILLED ||
       (core->state == UJ_JOB_FAILED && !core->observed))
     uj_report_job(S, job);
-  uj_slots_drop(&S->jobs, S->hub, UJ_HUB_JOBS, job->slot);
+  uj_slots_drop(&S->jobs, S, job->slot);
 }
 
 const struct uj_host uj_host = {

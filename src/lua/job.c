@@ -32,16 +32,13 @@ struct uj_ljob *uj_job_self(lua_State *L, const char *name)
 
 void uj_job_keep(struct uj_state *S, lua_State *L, struct uj_ljob *job)
 {
-  uj_state_push_hub(S, L, UJ_HUB_JOBS);
-  lua_pushvalue(L, -2);
-  job->slot = uj_slots_put(&S->jobs, L, -2);
-  lua_pop(L, 1);
+  lua_pushvalue(L, -1);
+  job->slot = uj_slots_put(&S->jobs, S, L);
 }
 
-void uj_job_push(struct uj_state *S, lua_State *L, struct uj_ljob *job)
+void uj_job_push(struct uj_state *S, lua_State *L, const struct uj_ljob *job)
 {
-  lua_rawgeti(S->hub, UJ_HUB_JOBS, job->slot);
-  lua_xmove(S->hub, L, 1);
+  uj_slots_push(&S->jobs, S, L, job->slot);
 }
 
 void uj_job_get_extra(lua_State *L, int idx, const char *field)

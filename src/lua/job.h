@@ -50,7 +50,7 @@ struct uj_ljob *uj_job_self(lua_State *L, const char *name);
 void uj_job_keep(struct uj_state *S, lua_State *L, struct uj_ljob *job);
 
 /* [-0, +1, -] Pushes a job that is kept. */
-void uj_job_push(struct uj_state *S, lua_State *L, struct uj_ljob *job);
+void uj_job_push(struct uj_state *S, lua_State *L, const struct uj_ljob *job);
 
 /* [-0, +1, m] Pushes `job #7 "import"` for the job at idx. */
 void uj_job_push_label(lua_State *L, int idx);

@@ -21,9 +21,8 @@ static int make_thread(lua_State *L)
   struct uj_state *S = lua_touserdata(L, 1);
   struct uj_thread *thread = lua_touserdata(L, 2);
   reserve_idle(S, L);
-  uj_state_push_hub(S, L, UJ_HUB_THREADS);
   thread->co = lua_newthread(L);
-  thread->slot = uj_slots_put(&S->threads, L, -2);
+  thread->slot = uj_slots_put(&S->threads, S, L);
   return 0;
 }
 
@@ -48,12 +47,26 @@ bool uj_pool_take(struct uj_state *S, struct uj_thread *thread)
   return true;
 }
 
+static void drop(struct uj_state *S, const struct uj_thread *thread)
+{
+  uj_slots_drop(&S->threads, S, thread->slot);
+}
+
+static bool too_many(const struct uj_state *S)
+{
+  return S->nidle > KEEP && S->nidle > uj_slots_used(&S->threads) - S->nidle;
+}
+
 void uj_pool_give(struct uj_state *S, struct uj_thread *thread)
 {
-  uint32_t in_use = uj_slots_used(&S->threads) - S->nidle;
-  if (S->nidle >= KEEP && S->nidle >= in_use)
-    uj_slots_drop(&S->threads, S->hub, UJ_HUB_THREADS, thread->slot);
-  else
-    S->idle[S->nidle++] = *thread;
+  S->idle[S->nidle++] = *thread;
   thread->co = NULL;
+  if (too_many(S))
+    drop(S, &S->idle[--S->nidle]);
+}
+
+void uj_pool_trim(struct uj_state *S)
+{
+  while (too_many(S))
+    drop(S, &S->idle[--S->nidle]);
 }

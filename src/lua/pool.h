@@ -13,4 +13,7 @@ bool uj_pool_take(struct uj_state *S, struct uj_thread *thread);
 /* [-0, +0, -] Gives one back whose stack is empty. */
 void uj_pool_give(struct uj_state *S, struct uj_thread *thread);
 
+/* [-0, +0, -] Lets go of the coroutines that a burst has left. */
+void uj_pool_trim(struct uj_state *S);
+
 #endif

@@ -8,6 +8,7 @@
 #include "lua/error.h"
 #include "lua/job.h"
 #include "lua/luv.h"
+#include "lua/pool.h"
 #include "lua/sched.h"
 
 /* While jobs are ready, I/O and signals are looked at this often: system calls
@@ -133,6 +134,7 @@ static void try_trim(struct uj_state *S, lua_State *L)
 static void turn(struct uj_state *S, lua_State *L)
 {
   uj_loop_turn(&S->loop);
+  uj_pool_trim(S);
   if (uj_slots_sparse(&S->jobs) || uj_slots_sparse(&S->threads))
     try_trim(S, L);
 }
@@ -176,7 +178,9 @@ static struct uj_ljob *make_main(struct uj_state *S, lua_State *L)
   lua_pushliteral(L, "main");
   lua_setiuservalue(L, -2, UJ_SCHED_UV_NAME);
   lua_insert(L, AT_SCHED);
-  job = uj_sched_new_job(S, L, AT_SCHED, nargs, "run");
+  lua_pushvalue(L, AT_SCHED);
+  lua_insert(L, AT_JOB);
+  job = uj_sched_new_job(S, L, sched, nargs, "run");
   lua_pushliteral(L, "main");
   uj_job_set_extra(L, AT_JOB, "name");
   uj_job_keep(S, L, job);

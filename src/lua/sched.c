@@ -166,13 +166,12 @@ static void record_source(lua_State *L)
   uj_job_set_extra(L, -2, "source");
 }
 
-/* Stack: ..., fn, args  ->  ..., job. What the job keeps is taken from the top
- * down, so that nothing is copied twice. */
-struct uj_ljob *uj_sched_new_job(struct uj_state *S, lua_State *L, int idx,
-                                 int nargs, const char *name)
+/* The user values are taken from the top down, so that nothing is copied. */
+struct uj_ljob *uj_sched_new_job(struct uj_state *S, lua_State *L,
+                                 struct uj_lsched *sched, int nargs,
+                                 const char *name)
 {
-  int at = lua_gettop(L) - nargs;
-  struct uj_lsched *sched = to_sched(L, idx);
+  int at = lua_gettop(L) - nargs - 1;
   struct uj_ljob *job;
   if (nargs > MAX_ARGS)
     luaL_error(L, "too many arguments to '%s' (at most %d)", name, MAX_ARGS);
@@ -183,11 +182,12 @@ struct uj_ljob *uj_sched_new_job(struct uj_state *S, lua_State *L, int idx,
   job->nargs = nargs;
   job->nresults = 0;
   lua_insert(L, at);
-  for (int i = nargs; i >= 0; i--)
-    lua_setiuservalue(L, at, i == 0 ? UJ_JOB_UV_VALUE : UJ_JOB_UV_ARGS + i - 1);
-  lua_pushvalue(L, idx);
+  for (int i = nargs; i > 0; i--)
+    lua_setiuservalue(L, at, UJ_JOB_UV_ARGS + i - 1);
+  lua_setiuservalue(L, at, UJ_JOB_UV_VALUE);
   lua_setiuservalue(L, at, UJ_JOB_UV_SCHED);
-  luaL_setmetatable(L, UJ_JOB_TYPE);
+  uj_state_push_hub(S, L, UJ_HUB_JOB_TYPE);
+  lua_setmetatable(L, at);
   if (S->debug)
     record_source(L);
   return job;
@@ -223,25 +223,40 @@ static bool is_full(const struct uj_sched *sched)
          sched->npending >= sched->pending_limit;
 }
 
-/* [-(nargs + 1), +1, m] Makes the job of a spawn(): the stack is self, then
- * the options if there are any, then the function and its arguments. */
-static struct uj_ljob *make_job(struct uj_state *S, lua_State *L,
-                                const struct uj_callee *callee)
+/* [-(nargs + 2), +1, m] Makes the job of a spawn() with options. Stack: self,
+ * options, fn, arguments  ->  options, job. */
+static struct uj_ljob *make_job_with(struct uj_state *S, lua_State *L,
+                                     struct uj_lsched *sched,
+                                     const struct uj_callee *callee)
 {
   struct spawn_options options = {.timeout_ns = UJ_NEVER};
   struct uj_ljob *job;
-  int fn = lua_istable(L, 2) ? 3 : 2;
-  if (fn == 3)
-    uj_options_read(L, callee, 2, spawn_known, &options);
-  uj_arg_function(L, callee, fn);
-  job = uj_sched_new_job(S, L, 1, lua_gettop(L) - fn, callee->name);
+  uj_options_read(L, callee, 2, spawn_known, &options);
+  uj_arg_function(L, callee, 3);
+  lua_pushvalue(L, 1);
+  lua_copy(L, 2, 1);
+  lua_replace(L, 2);
+  job = uj_sched_new_job(S, L, sched, lua_gettop(L) - 3, callee->name);
   job->core.deadline_ns = options.timeout_ns;
-  if (fn == 3) {
-    lua_pushliteral(L, "name");
-    if (lua_rawget(L, 2) == LUA_TNIL)
-      lua_pop(L, 1);
-    else
-      uj_job_set_extra(L, 3, "name");
+  lua_pushliteral(L, "name");
+  if (lua_rawget(L, 1) == LUA_TNIL)
+    lua_pop(L, 1);
+  else
+    uj_job_set_extra(L, 2, "name");
+  return job;
+}
+
+/* The same for all of spawn()'s arguments; leaves the job on the top. */
+static struct uj_ljob *make_job(struct uj_state *S, lua_State *L,
+                                struct uj_lsched *sched,
+                                const struct uj_callee *callee)
+{
+  struct uj_ljob *job;
+  if (lua_istable(L, 2))
+    job = make_job_with(S, L, sched, callee);
+  else {
+    uj_arg_function(L, callee, 2);
+    job = uj_sched_new_job(S, L, sched, lua_gettop(L) - 2, callee->name);
   }
   uj_job_keep(S, L, job);
   return job;
@@ -280,7 +295,7 @@ static int sched_spawn(lua_State *L)
     lua_pushnil(L);
     return uj_error_raise(L, code);
   }
-  job = make_job(S, L, &callee);
+  job = make_job(S, L, sched, &callee);
   if (uj_sched_spawn(&sched->core, &job->core) != UJ_OK)
     return spawn_blocked(S, L, sched, job);
   return 1;
@@ -297,7 +312,7 @@ static int sched_try_spawn(lua_State *L)
     lua_pushstring(L, sched->core.closed ? "closed" : "full");
     return 2;
   }
-  (void)uj_sched_spawn(&sched->core, &make_job(S, L, &callee)->core);
+  (void)uj_sched_spawn(&sched->core, &make_job(S, L, sched, &callee)->core);
   return 1;
 }
 
@@ -312,18 +327,18 @@ static int close_ended(lua_State *L, int status, lua_KContext ctx)
 
 /* ---- shielding --------------------------------------------------------- */
 
-/* Stack: self, job. A caller that leaves does not ask for the error any more:
- * it goes to the exception handler. */
+/* Stack: job. A caller that leaves does not ask for the error any more: it goes
+ * to the exception handler. */
 static int shield_ended(lua_State *L, int status, lua_KContext ctx)
 {
   struct uj_state *S = uj_state(L);
-  struct uj_ljob *job = uj_job_to(L, 2);
+  struct uj_ljob *job = uj_job_to(L, 1);
   (void)status;
   (void)ctx;
   if (S->current->core.wake != UJ_WAKE_OK)
     job->core.observed = false;
   uj_suspend_result(S, L);
-  return uj_job_results(L, 2);
+  return uj_job_results(L, 1);
 }
 
 static int sched_shield(lua_State *L)
@@ -340,7 +355,7 @@ static int sched_shield(lua_State *L)
   }
   if (uj_suspend_needed(self)) /* it did not happen */
     return uj_suspend(L, self, NULL, UJ_NEVER, UJ_OP_SHIELD, close_ended);
-  job = uj_sched_new_job(S, L, 1, lua_gettop(L) - 2, callee.name);
+  job = uj_sched_new_job(S, L, sched, lua_gettop(L) - 2, callee.name);
   uj_job_keep(S, L, job);
   (void)uj_sched_shield(&sched->core, &job->core);
   job->core.observed = true;

@@ -37,11 +37,11 @@ static inline struct uj_lsched *uj_lsched_of(struct uj_sched *core)
 /* [-0, +1, m] Pushes a new scheduler with the default limits. */
 struct uj_lsched *uj_sched_new(struct uj_state *S, lua_State *L);
 
-/* [-(nargs + 1), +1, m] Replaces a function and its arguments on the top by a
- * new job of the scheduler at idx, not yet admitted. `name` is the calling
- * function. */
-struct uj_ljob *uj_sched_new_job(struct uj_state *S, lua_State *L, int idx,
-                                 int nargs, const char *name);
+/* [-(nargs + 2), +1, m] Replaces the scheduler, a function and its arguments on
+ * the top by a new job, not yet admitted. `name` is the calling function. */
+struct uj_ljob *uj_sched_new_job(struct uj_state *S, lua_State *L,
+                                 struct uj_lsched *sched, int nargs,
+                                 const char *name);
 
 /* uvjobs.scheduler([opts]) */
 int uj_sched_scheduler(lua_State *L);

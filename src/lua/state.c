@@ -73,9 +73,10 @@ static void make_hub(lua_State *L, int idx, struct uj_state *S)
   lua_State *hub = lua_newthread(L);
   luaL_checkstack(L, UJ_HUB_TOP, "uvjobs");
   lua_setiuservalue(L, idx, 1);
-  lua_newtable(L); /* UJ_HUB_JOBS */
-  lua_newtable(L); /* UJ_HUB_THREADS */
-  lua_pushnil(L);  /* UJ_HUB_LUV */
+  lua_newtable(L);                   /* UJ_HUB_JOBS */
+  lua_newtable(L);                   /* UJ_HUB_THREADS */
+  luaL_newmetatable(L, UJ_JOB_TYPE); /* UJ_HUB_JOB_TYPE */
+  lua_pushnil(L);                    /* UJ_HUB_LUV */
   lua_xmove(L, hub, UJ_HUB_TOP);
   S->hub = hub;
 }
@@ -88,8 +89,8 @@ struct uj_state *uj_state_new(lua_State *L)
   S->current = NULL;
   S->main = NULL;
   S->driver = NULL;
-  uj_slots_init(&S->jobs);
-  uj_slots_init(&S->threads);
+  uj_slots_init(&S->jobs, UJ_HUB_JOBS);
+  uj_slots_init(&S->threads, UJ_HUB_THREADS);
   S->idle = NULL;
   S->nidle = 0;
   S->idle_size = 0;
@@ -108,21 +109,12 @@ struct uj_state *uj_state_new(lua_State *L)
   return S;
 }
 
-static void trim_slots(struct uj_state *S, lua_State *L, struct uj_slots *slots,
-                       enum uj_hub place)
-{
-  if (!uj_slots_sparse(slots))
-    return;
-  uj_state_push_hub(S, L, place);
-  uj_slots_compact(slots, L, -1);
-  lua_xmove(L, S->hub, 1);
-  lua_replace(S->hub, place);
-}
-
 void uj_state_trim(struct uj_state *S, lua_State *L)
 {
-  trim_slots(S, L, &S->jobs, UJ_HUB_JOBS);
-  trim_slots(S, L, &S->threads, UJ_HUB_THREADS);
+  if (uj_slots_sparse(&S->jobs))
+    uj_slots_compact(&S->jobs, S, L);
+  if (uj_slots_sparse(&S->threads))
+    uj_slots_compact(&S->threads, S, L);
 }
 
 void uj_state_set_functions(lua_State *L, int state, const luaL_Reg *functions)

@@ -22,6 +22,7 @@ struct uj_ljob;
 enum uj_hub {
   UJ_HUB_JOBS = 1, /* table: the jobs that live, by slot */
   UJ_HUB_THREADS,  /* table: the coroutines of the pool, by slot */
+  UJ_HUB_JOB_TYPE, /* table: the metatable of jobs */
   UJ_HUB_LUV,      /* table of the functions of luv that we call, or nil */
   UJ_HUB_TOP = UJ_HUB_LUV
 };
@@ -63,7 +64,7 @@ struct uj_state *uj_state_new(lua_State *L);
 
 /* [-0, +1, -] Pushes what lies on the hub at that place. */
 static inline void uj_state_push_hub(struct uj_state *S, lua_State *L,
-                                     enum uj_hub place)
+                                     int place)
 {
   lua_pushvalue(S->hub, place);
   lua_xmove(S->hub, L, 1);
