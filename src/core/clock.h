@@ -17,4 +17,9 @@ static inline uint64_t uj_clock_min(uint64_t a_ns, uint64_t b_ns)
   return a_ns < b_ns ? a_ns : b_ns;
 }
 
+static inline uint64_t uj_clock_max(uint64_t a_ns, uint64_t b_ns)
+{
+  return a_ns > b_ns ? a_ns : b_ns;
+}
+
 #endif

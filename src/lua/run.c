@@ -11,9 +11,14 @@
 #include "lua/pool.h"
 #include "lua/sched.h"
 
-/* While jobs are ready, I/O and signals are looked at this often: system calls
- * would cost more than the jobs themselves. */
+/* The least time between two looks at I/O, signals and the system's clock while
+ * jobs are ready or deadlines follow close upon each other: going to sleep and
+ * waking up costs about as much as running twenty jobs. It bounds how much
+ * later a job may be for the sake of all: 50 us, and 10 ns more for each job
+ * that lives, up to 1 ms. */
 #define LOOK_NS UINT64_C(50000)
+#define LOOK_JOB_NS UINT64_C(10)
+#define LOOK_MAX_NS UINT64_C(1000000)
 
 struct run_options {
   bool signals;
@@ -84,11 +89,17 @@ static void wait_for_io(struct uj_state *S, lua_State *L, uint64_t due_ns,
   uj_driver_wait(S->driver, due_ns);
 }
 
+static uint64_t next_look(const struct uj_state *S)
+{
+  uint64_t span_ns = LOOK_NS + uj_slots_used(&S->jobs) * LOOK_JOB_NS;
+  return S->looked_ns + uj_clock_min(span_ns, LOOK_MAX_NS);
+}
+
 static void wait(struct uj_state *S, lua_State *L, bool luv)
 {
   uint64_t due_ns = uj_loop_due(&S->loop);
   if (!S->is_virtual)
-    wait_for_io(S, L, due_ns, luv);
+    wait_for_io(S, L, uj_clock_max(due_ns, next_look(S)), luv);
   else if (luv || due_ns == UJ_NEVER)
     wait_for_io(S, L, UJ_NEVER, luv);
   else
