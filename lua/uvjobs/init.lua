@@ -1,27 +1,22 @@
 -- uvjobs: a scheduler for jobs that are coroutines. The interface is described
--- in docs/api.md; what is hot is in the C module, what is policy is here.
+-- in docs/api.md; what is hot is in the C module, what is policy is in Lua.
 
 local core = require "uvjobs.core"
 
-local uvjobs = {
-  _VERSION = "uvjobs 0.1.0",
-  await = core.await,
-  code = core.code,
-  current = core.current,
-  debug = core.debug,
-  event = core.event,
-  now = core.now,
-  protect = core.protect,
-  run = core.run,
-  scheduler = core.scheduler,
-  sleep = core.sleep,
-  timeout = core.timeout,
-  yield = core.yield,
-}
+local uvjobs = { _VERSION = "uvjobs 0.1.0" }
+
+for _, name in ipairs {
+  "await", "code", "current", "debug", "event", "mutex", "now", "protect",
+  "queue", "run", "scheduler", "semaphore", "sleep", "timeout", "yield",
+} do
+  uvjobs[name] = core[name]
+  core[name] = nil -- tracebacks name a function by the module that has it
+end
 
 -- Leaving the block of `local s <close>`: when all is well the jobs may finish;
 -- when the block is left by an error, and when the job is cancelled while it
--- waits, they are closed, and that cannot be interrupted.
+-- waits, they are closed, and that cannot be interrupted. A nursery that failed
+-- raises its error when that is why the block was left.
 function core.Scheduler.__close(scheduler, err)
   local failure
   if err == nil then
@@ -34,7 +29,48 @@ function core.Scheduler.__close(scheduler, err)
   else
     scheduler:close()
   end
+  if uvjobs.code(err) == "closed" then core.raise_failed(scheduler) end
+  core.report_failed(scheduler)
   if failure ~= nil then error(failure, 0) end
 end
+
+-- Calls fn(...) with a permit, or the lock, that is given back however it ends.
+local function with(self, fn, ...)
+  if type(fn) ~= "function" then
+    error(("bad argument #1 to 'with' (function expected, got %s)"):format(
+      fn == nil and "nil" or type(fn)), 2)
+  end
+  local _ <close> = self:permit()
+  return fn(...)
+end
+
+core.Semaphore.with = with
+core.Mutex.with = with
+
+local context = {}
+
+function context.__index(_, key)
+  local values = core.get_context()
+  if values then return values[key] end
+end
+
+function context.__newindex(_, key, value)
+  local values = {}
+  for k, v in pairs(core.get_context() or {}) do values[k] = v end
+  values[key] = value
+  core.set_context(values)
+end
+
+function context.__pairs()
+  local copy = {}
+  for k, v in pairs(core.get_context() or {}) do copy[k] = v end
+  return next, copy
+end
+
+context.__metatable = false
+
+uvjobs.context = setmetatable({}, context)
+
+require "uvjobs.concurrent" (uvjobs, core)
 
 return uvjobs

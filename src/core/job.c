@@ -16,6 +16,7 @@ void uj_job_init(struct uj_job *job, struct uj_sched *sched)
   job->deadline_ns = UJ_NEVER;
   job->kill_ns = UJ_NEVER;
   job->id = ++sched->loop->last_id;
+  job->nlocks = 0;
   job->state = UJ_JOB_NEW;
   job->place = UJ_AT_NONE;
   job->wake = UJ_WAKE_OK;

@@ -67,7 +67,11 @@ enum uj_op {
   UJ_OP_SHIELD,
   UJ_OP_SPAWN, /* for `target` to be admitted */
   UJ_OP_IDLE,  /* for a scheduler to be idle */
-  UJ_OP_EVENT
+  UJ_OP_EVENT,
+  UJ_OP_GET,
+  UJ_OP_PUT,
+  UJ_OP_ACQUIRE,
+  UJ_OP_LOCK
 };
 
 /* Owned by its Lua userdata. The scheduler, the loop and the wait queues borrow
@@ -82,11 +86,12 @@ struct uj_job {
   uint64_t deadline_ns;  /* before it started: the time it gets, from then */
   uint64_t kill_ns;      /* when it is ended by force */
   uint64_t id;
-  uint8_t state; /* enum uj_job_state */
-  uint8_t place; /* enum uj_place */
-  uint8_t wake;  /* enum uj_wake: why it was made ready */
-  uint8_t limit; /* enum uj_wake: what the timer brings */
-  uint8_t op;    /* enum uj_op */
+  uint32_t nlocks; /* mutexes that it holds */
+  uint8_t state;   /* enum uj_job_state */
+  uint8_t place;   /* enum uj_place */
+  uint8_t wake;    /* enum uj_wake: why it was made ready */
+  uint8_t limit;   /* enum uj_wake: what the timer brings */
+  uint8_t op;      /* enum uj_op */
   bool started : 1;
   bool cancel : 1;   /* asked to end */
   bool protect : 1;  /* holds off cancellation and its deadline */

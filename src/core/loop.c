@@ -10,6 +10,7 @@ void uj_loop_init(struct uj_loop *loop, const struct uj_host *host)
   uj_link_init(&loop->ready);
   uj_link_init(&loop->batch);
   uj_link_init(&loop->scheds);
+  uj_link_init(&loop->locked);
   loop->last_id = 0;
   uj_timers_init(&loop->timers, host->now(loop));
 }

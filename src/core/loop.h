@@ -36,6 +36,7 @@ struct uj_loop {
   struct uj_link ready;  /* of uj_job::queue: to run on the next turn */
   struct uj_link batch;  /* of uj_job::queue: to run on this turn */
   struct uj_link scheds; /* of uj_sched::link */
+  struct uj_link locked; /* of uj_mutex::locked */
   struct uj_timers timers;
   uint64_t last_id;
 };

@@ -85,6 +85,45 @@ uint64_t uj_arg_opt_seconds(lua_State *L, const struct uj_callee *callee,
   return lua_isnoneornil(L, idx) ? absent_ns : uj_arg_seconds(L, callee, idx);
 }
 
+/* Reads an integer >= min, or math.huge as UINT64_MAX. Returns what was
+ * expected when it is something else, and NULL otherwise. */
+static const char *read_count(lua_State *L, int idx, lua_Integer min,
+                              uint64_t *count)
+{
+  int is_integer;
+  lua_Integer integer = lua_tointegerx(L, idx, &is_integer);
+  bool is_number = lua_type(L, idx) == LUA_TNUMBER;
+  if (is_number && lua_tonumber(L, idx) == HUGE_VAL)
+    *count = UINT64_MAX;
+  else if (is_number && is_integer && integer >= min)
+    *count = (uint64_t)integer;
+  else
+    return min == 0 ? "integer >= 0 or math.huge" : "integer >= 1 or math.huge";
+  return NULL;
+}
+
+/* [-0, +1, m] What a value that is wrong looks like in a message. */
+static const char *push_got(lua_State *L, int idx)
+{
+  if (lua_type(L, idx) == LUA_TNUMBER)
+    return push_number(L, idx);
+  if (lua_type(L, idx) == LUA_TSTRING)
+    return lua_pushfstring(L, "'%s'", lua_tostring(L, idx));
+  return uj_arg_typename(L, idx);
+}
+
+uint64_t uj_arg_count(lua_State *L, const struct uj_callee *callee, int idx,
+                      lua_Integer min)
+{
+  uint64_t count = 0;
+  const char *expected = read_count(L, idx, min, &count);
+  if (expected != NULL)
+    uj_arg_error(
+        L, callee, idx,
+        lua_pushfstring(L, "%s expected, got %s", expected, push_got(L, idx)));
+  return count;
+}
+
 enum { LONGEST_NAME = 32 };
 
 static size_t min3(size_t a, size_t b, size_t c)
@@ -171,10 +210,7 @@ void uj_options_read(lua_State *L, const struct uj_callee *callee, int idx,
 int uj_option_error(lua_State *L, const struct uj_options *options,
                     const char *expected)
 {
-  const char *got = lua_type(L, -1) == LUA_TNUMBER ? push_number(L, -1)
-                    : lua_type(L, -1) == LUA_TSTRING
-                        ? lua_pushfstring(L, "'%s'", lua_tostring(L, -1))
-                        : uj_arg_typename(L, lua_gettop(L));
+  const char *got = push_got(L, lua_gettop(L));
   return uj_arg_error(L, options->callee, options->idx,
                       lua_pushfstring(L, "option '%s': %s expected, got %s",
                                       options->name, expected, got));
@@ -197,13 +233,9 @@ bool uj_option_boolean(lua_State *L, const struct uj_options *options)
 uint64_t uj_option_count(lua_State *L, const struct uj_options *options,
                          lua_Integer min)
 {
-  int is_integer;
-  lua_Integer count = lua_tointegerx(L, -1, &is_integer);
-  if (lua_type(L, -1) == LUA_TNUMBER && lua_tonumber(L, -1) == HUGE_VAL)
-    return UINT64_MAX;
-  if (lua_type(L, -1) != LUA_TNUMBER || !is_integer || count < min)
-    uj_option_error(L, options,
-                    min == 0 ? "integer >= 0 or math.huge"
-                             : "integer >= 1 or math.huge");
-  return (uint64_t)count;
+  uint64_t count = 0;
+  const char *expected = read_count(L, -1, min, &count);
+  if (expected != NULL)
+    uj_option_error(L, options, expected);
+  return count;
 }

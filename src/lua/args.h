@@ -37,6 +37,10 @@ uint64_t uj_arg_opt_seconds(lua_State *L, const struct uj_callee *callee,
 
 struct uj_options;
 
+/* An integer >= min, or math.huge: UINT64_MAX. */
+uint64_t uj_arg_count(lua_State *L, const struct uj_callee *callee, int idx,
+                      lua_Integer min);
+
 /* One key of an options table, and what takes its value: at the top of the
  * stack, to be left there. It raises by uj_option_error(). */
 struct uj_option {

@@ -7,6 +7,7 @@
 #include "lua/compat.h"
 #include "lua/error.h"
 #include "lua/job.h"
+#include "lua/lock.h"
 #include "lua/pool.h"
 #include "lua/report.h"
 #include "lua/sched.h"
@@ -228,8 +229,12 @@ static void host_ended(struct uj_loop *loop, struct uj_job *core)
 {
   struct uj_state *S = state_of(loop);
   struct uj_ljob *job = uj_ljob_of(core);
-  if (core->state == UJ_JOB_KILLED ||
-      (core->state == UJ_JOB_FAILED && !core->observed))
+  bool failed = core->state == UJ_JOB_FAILED && !core->observed;
+  if (core->nlocks > 0 && uj_lock_abandon(S, job) > 0)
+    uj_report_locked(S, job);
+  if (failed && uj_sched_fail(job))
+    return; /* its scheduler keeps it */
+  if (failed || core->state == UJ_JOB_KILLED)
     uj_report_job(S, job);
   uj_slots_drop(&S->jobs, S, job->slot);
 }

@@ -91,8 +91,9 @@ static void push_number_and_name(lua_State *L, int idx)
 
 void uj_job_push_label(lua_State *L, int idx)
 {
+  idx = lua_absindex(L, idx);
   lua_pushliteral(L, "job ");
-  push_number_and_name(L, lua_absindex(L, idx));
+  push_number_and_name(L, idx);
   lua_concat(L, 2);
 }
 
@@ -119,6 +120,10 @@ static void push_wait(lua_State *L, const struct uj_ljob *job)
       [UJ_OP_SPAWN] = ", in spawn",
       [UJ_OP_IDLE] = ", waiting for a scheduler",
       [UJ_OP_EVENT] = ", waiting for an event",
+      [UJ_OP_GET] = ", waiting to get from a queue",
+      [UJ_OP_PUT] = ", waiting to put into a queue",
+      [UJ_OP_ACQUIRE] = ", waiting for a semaphore",
+      [UJ_OP_LOCK] = ", waiting for a mutex",
   };
   struct uj_loop *loop = job->core.sched->loop;
   uint64_t now_ns = uj_loop_now(loop);

@@ -26,11 +26,12 @@ struct uj_ljob {
   struct uj_job core;
   struct uj_thread thread; /* co is NULL before the start and after the end */
   uint32_t slot;           /* in UJ_HUB_JOBS while it lives */
-  int nargs;       /* arguments in the user values; since it runs: values that
-                      were pushed on its stack for the next resume */
-  int nresults;    /* after the end: 1: VALUE is the result or the error;
-                      more: VALUE is a table of them; 0: none */
-  uint8_t outcome; /* enum uj_job_state, set when its function has ended */
+  int nargs;        /* arguments in the user values; since it runs: values that
+                       were pushed on its stack for the next resume */
+  int nresults;     /* after the end: 1: VALUE is the result or the error;
+                       more: VALUE is a table of them; 0: none */
+  bool has_context; /* its extra table has a field `context` */
+  uint8_t outcome;  /* enum uj_job_state, set when its function has ended */
 };
 
 extern const char uj_job_tag;

@@ -6,9 +6,12 @@
 
 #include "lua/args.h"
 #include "lua/await.h"
+#include "lua/context.h"
 #include "lua/error.h"
 #include "lua/event.h"
 #include "lua/job.h"
+#include "lua/lock.h"
+#include "lua/queue.h"
 #include "lua/run.h"
 #include "lua/sched.h"
 #include "lua/scope.h"
@@ -61,6 +64,13 @@ static int l_current(lua_State *L)
   return 1;
 }
 
+/* For init.lua: (name) raises when `name` cannot suspend where it is called. */
+static int l_check_suspend(lua_State *L)
+{
+  uj_suspend_check(uj_state(L), L, luaL_checkstring(L, 1));
+  return 0;
+}
+
 /* debug(on) */
 static int l_debug(lua_State *L)
 {
@@ -89,6 +99,10 @@ static void open_types(lua_State *L)
   lua_settop(L, state);
   uj_event_open(L);
   lua_settop(L, state);
+  uj_queue_open(L);
+  lua_settop(L, state);
+  uj_lock_open(L, state - 1);
+  lua_settop(L, state);
   uj_sched_open(L);
   lua_settop(L, state);
   luaL_getmetatable(L, UJ_SCHED_TYPE);
@@ -97,19 +111,28 @@ static void open_types(lua_State *L)
 
 static void open_functions(lua_State *L)
 {
-  static const luaL_Reg functions[] = {{"run", uj_run_run},
-                                       {"scheduler", uj_sched_scheduler},
-                                       {"sleep", l_sleep},
-                                       {"yield", l_yield},
-                                       {"now", l_now},
-                                       {"current", l_current},
-                                       {"timeout", uj_scope_timeout},
-                                       {"protect", uj_scope_protect},
-                                       {"await", uj_await_await},
-                                       {"event", uj_event_event},
-                                       {"code", uj_error_code},
-                                       {"debug", l_debug},
-                                       {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+      {"run", uj_run_run},
+      {"scheduler", uj_sched_scheduler},
+      {"sleep", l_sleep},
+      {"yield", l_yield},
+      {"now", l_now},
+      {"current", l_current},
+      {"timeout", uj_scope_timeout},
+      {"protect", uj_scope_protect},
+      {"await", uj_await_await},
+      {"event", uj_event_event},
+      {"queue", uj_queue_queue},
+      {"semaphore", uj_lock_semaphore},
+      {"mutex", uj_lock_mutex},
+      {"code", uj_error_code},
+      {"debug", l_debug},
+      {"check_suspend", l_check_suspend},
+      {"get_context", uj_context_get},
+      {"set_context", uj_context_set},
+      {"raise_failed", uj_sched_raise_failed},
+      {"report_failed", uj_sched_report_nursery},
+      {NULL, NULL}};
   luaL_setfuncs(L, functions, 1);
 }
 

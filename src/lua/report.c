@@ -44,42 +44,66 @@ void uj_report(lua_State *L, int sched, int context)
   lua_pop(L, 2);
 }
 
-/* [-0, +1, m] Pushes what is known of the failure of the job at idx. */
-static void push_context(lua_State *L, int idx, const char *message)
+/* [-0, +1, m] Pushes what is known of the job at index 1. */
+static void push_context(lua_State *L, const char *message)
 {
   lua_createtable(L, 0, 5);
   lua_pushstring(L, message);
   lua_setfield(L, -2, "message");
-  lua_pushvalue(L, idx);
+  lua_pushvalue(L, 1);
   lua_setfield(L, -2, "job");
-  uj_job_push_error(L, idx);
-  lua_setfield(L, -2, "exception");
-  uj_job_get_extra(L, idx, "traceback");
-  lua_setfield(L, -2, "traceback");
-  uj_job_get_extra(L, idx, "source");
+  uj_job_get_extra(L, 1, "source");
   lua_setfield(L, -2, "source_traceback");
 }
 
-/* (job) */
-static int report_job(lua_State *L)
+/* [-0, +0, m] Reports the context on the top to the job's scheduler. */
+static int report_context(lua_State *L)
 {
-  const struct uj_ljob *job = uj_job_to(L, 1);
-  push_context(L, 1,
-               job->core.state == UJ_JOB_KILLED ? "Job closing timed out"
-                                                : "Job processing failed");
   lua_getiuservalue(L, 1, UJ_JOB_UV_SCHED);
   uj_report(L, -1, -2);
   return 0;
 }
 
-void uj_report_job(struct uj_state *S, struct uj_ljob *job)
+/* (job) */
+static int report_failed(lua_State *L)
+{
+  const struct uj_ljob *job = uj_job_to(L, 1);
+  push_context(L, job->core.state == UJ_JOB_KILLED ? "Job closing timed out"
+                                                   : "Job processing failed");
+  uj_job_push_error(L, 1);
+  lua_setfield(L, -2, "exception");
+  uj_job_get_extra(L, 1, "traceback");
+  lua_setfield(L, -2, "traceback");
+  return report_context(L);
+}
+
+/* (job) */
+static int report_locked(lua_State *L)
+{
+  push_context(L, "Job ended holding a mutex");
+  return report_context(L);
+}
+
+/* [-0, +0, -] Calls one of the two for a job that is kept. */
+static void report_by(struct uj_state *S, struct uj_ljob *job,
+                      lua_CFunction report)
 {
   lua_State *L = S->L;
-  lua_pushcfunction(L, report_job);
+  lua_pushcfunction(L, report);
   uj_job_push(S, L, job);
   if (lua_pcall(L, 1, 0, 0) == LUA_OK)
     return;
   lua_writestringerror("%s\n", "a job failed, and its report too: "
                                "not enough memory");
   lua_pop(L, 1);
+}
+
+void uj_report_job(struct uj_state *S, struct uj_ljob *job)
+{
+  report_by(S, job, report_failed);
+}
+
+void uj_report_locked(struct uj_state *S, struct uj_ljob *job)
+{
+  report_by(S, job, report_locked);
 }

@@ -11,6 +11,9 @@
  * scheduler's handler. */
 void uj_report_job(struct uj_state *S, struct uj_ljob *job);
 
+/* [-0, +0, -] Reports a job that ended holding a mutex. */
+void uj_report_locked(struct uj_state *S, struct uj_ljob *job);
+
 /* [-0, +0, m] Calls the handler of the scheduler at `sched`, or the default
  * one, with the context at `context`. An error in the handler is printed. */
 void uj_report(lua_State *L, int sched, int context);

@@ -10,6 +10,7 @@
 #include "lua/luv.h"
 #include "lua/pool.h"
 #include "lua/sched.h"
+#include "lua/stuck.h"
 
 /* The least time between two looks at I/O, signals and the system's clock while
  * jobs are ready or deadlines follow close upon each other: going to sleep and
@@ -95,12 +96,25 @@ static uint64_t next_look(const struct uj_state *S)
   return S->looked_ns + uj_clock_min(span_ns, LOOK_MAX_NS);
 }
 
+/* Nothing can ever wake a job again. What waits is unwound, and run() raises
+ * the error. */
+static void give_up(struct uj_state *S, lua_State *L)
+{
+  uj_stuck_push_error(S, L);
+  lua_replace(L, AT_ERROR);
+  cancel_main(S);
+}
+
 static void wait(struct uj_state *S, lua_State *L, bool luv)
 {
   uint64_t due_ns = uj_loop_due(&S->loop);
+  if (due_ns == UJ_NEVER && !luv) {
+    give_up(S, L);
+    return;
+  }
   if (!S->is_virtual)
     wait_for_io(S, L, uj_clock_max(due_ns, next_look(S)), luv);
-  else if (luv || due_ns == UJ_NEVER)
+  else if (luv)
     wait_for_io(S, L, UJ_NEVER, luv);
   else
     S->virtual_ns = due_ns;
@@ -241,6 +255,7 @@ int uj_run_run(lua_State *L)
   open_driver(S, L, options.signals);
   begin(S, L, &options);
   drive(S, L);
+  uj_sched_report_failed(S);
   end(S, L);
   if (!lua_isnil(L, AT_ERROR))
     return lua_error(L);

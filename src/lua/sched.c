@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "lua/args.h"
+#include "lua/context.h"
 #include "lua/error.h"
 #include "lua/report.h"
 #include "lua/suspend.h"
@@ -37,7 +38,7 @@ struct uj_lsched *uj_sched_new(struct uj_state *S, lua_State *L)
       lua_newuserdatauv(L, sizeof(*sched), UJ_SCHED_UV_COUNT);
   sched->tag = &uj_sched_tag;
   sched->nursery = false;
-  sched->has_error = false;
+  sched->failed = NULL;
   uj_sched_init(&sched->core, &S->loop);
   luaL_setmetatable(L, UJ_SCHED_TYPE);
   return sched;
@@ -181,6 +182,7 @@ struct uj_ljob *uj_sched_new_job(struct uj_state *S, lua_State *L,
   job->thread.co = NULL;
   job->nargs = nargs;
   job->nresults = 0;
+  job->has_context = false;
   lua_insert(L, at);
   for (int i = nargs; i > 0; i--)
     lua_setiuservalue(L, at, UJ_JOB_UV_ARGS + i - 1);
@@ -188,6 +190,8 @@ struct uj_ljob *uj_sched_new_job(struct uj_state *S, lua_State *L,
   lua_setiuservalue(L, at, UJ_JOB_UV_SCHED);
   uj_state_push_hub(S, L, UJ_HUB_JOB_TYPE);
   lua_setmetatable(L, at);
+  if (S->current != NULL && S->current->has_context)
+    uj_context_inherit(S, L, job);
   if (S->debug)
     record_source(L);
   return job;
@@ -366,16 +370,69 @@ static int sched_shield(lua_State *L)
 
 /* ---- closing ----------------------------------------------------------- */
 
+/* [-0, +1, -] Pushes the job that made a nursery fail, and lets go of it. */
+static void take_failed(struct uj_state *S, lua_State *L,
+                        struct uj_lsched *sched)
+{
+  uj_job_push(S, L, sched->failed);
+  uj_slots_drop(&S->jobs, S, sched->failed->slot);
+  sched->failed = NULL;
+}
+
 /* Raises the error that closed a nursery. */
 static int closed_result(lua_State *L, struct uj_lsched *sched)
 {
-  if (!sched->has_error)
+  if (sched->failed == NULL)
     return 0;
-  sched->has_error = false;
-  lua_getiuservalue(L, 1, UJ_SCHED_UV_ERROR);
-  lua_pushnil(L);
-  lua_setiuservalue(L, 1, UJ_SCHED_UV_ERROR);
+  take_failed(uj_state(L), L, sched);
+  uj_job_push_error(L, lua_gettop(L));
   return lua_error(L);
+}
+
+int uj_sched_raise_failed(lua_State *L)
+{
+  return closed_result(L, check_self(L, "raise_failed"));
+}
+
+static void report_failed(struct uj_state *S, struct uj_lsched *sched)
+{
+  struct uj_ljob *job = sched->failed;
+  if (job == NULL)
+    return;
+  uj_report_job(S, job);
+  sched->failed = NULL;
+  uj_slots_drop(&S->jobs, S, job->slot);
+}
+
+int uj_sched_report_nursery(lua_State *L)
+{
+  struct uj_state *S = uj_state(L);
+  if (S->L != NULL)
+    report_failed(S, check_self(L, "report_failed"));
+  return 0;
+}
+
+/* Its handlers may end other schedulers: start anew after each. */
+void uj_sched_report_failed(struct uj_state *S)
+{
+  struct uj_link *list = &S->loop.scheds, *link = list->next;
+  while (link != list) {
+    struct uj_lsched *sched =
+        uj_lsched_of(uj_container(link, struct uj_sched, link));
+    bool failed = sched->failed != NULL;
+    report_failed(S, sched);
+    link = failed ? list->next : link->next;
+  }
+}
+
+bool uj_sched_fail(struct uj_ljob *job)
+{
+  struct uj_lsched *sched = uj_lsched_of(job->core.sched);
+  if (!sched->nursery || sched->failed != NULL)
+    return false;
+  sched->failed = job;
+  uj_sched_close(&sched->core, NULL);
+  return true;
 }
 
 static int raise_own_cancel(lua_State *L, int status, lua_KContext ctx)

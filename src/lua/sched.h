@@ -16,15 +16,15 @@
 enum {
   UJ_SCHED_UV_HANDLER = 1, /* the exception handler, or nil */
   UJ_SCHED_UV_NAME,
-  UJ_SCHED_UV_ERROR, /* a nursery's first error, see has_error */
-  UJ_SCHED_UV_COUNT = UJ_SCHED_UV_ERROR
+  UJ_SCHED_UV_COUNT = UJ_SCHED_UV_NAME
 };
 
 struct uj_lsched {
   const void *tag; /* &uj_sched_tag */
   struct uj_sched core;
-  bool nursery;   /* the first job that fails closes it */
-  bool has_error; /* UJ_SCHED_UV_ERROR is the error of that job */
+  bool nursery;           /* the first job that fails closes it */
+  struct uj_ljob *failed; /* that job, kept until its error is raised or
+                             reported; or NULL */
 };
 
 extern const char uj_sched_tag;
@@ -42,6 +42,18 @@ struct uj_lsched *uj_sched_new(struct uj_state *S, lua_State *L);
 struct uj_ljob *uj_sched_new_job(struct uj_state *S, lua_State *L,
                                  struct uj_lsched *sched, int nargs,
                                  const char *name);
+
+/* [-0, +0, -] A job failed and nobody asked for its error: a nursery closes.
+ * Returns false when it is no nursery, or has failed already. */
+bool uj_sched_fail(struct uj_ljob *job);
+
+/* [-0, +0, -] Reports the errors of nurseries that nobody waited for. */
+void uj_sched_report_failed(struct uj_state *S);
+
+/* For init.lua: (scheduler) raises the error of a nursery that failed, or
+ * reports it; nothing happens otherwise. */
+int uj_sched_raise_failed(lua_State *L);
+int uj_sched_report_nursery(lua_State *L);
 
 /* uvjobs.scheduler([opts]) */
 int uj_sched_scheduler(lua_State *L);

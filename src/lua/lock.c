@@ -1,0 +1,336 @@
+#include "lua/lock.h"
+
+#include <lauxlib.h>
+#include <string.h>
+
+#include "core/mutex.h"
+#include "core/semaphore.h"
+#include "lua/args.h"
+#include "lua/suspend.h"
+
+static void *check_self(lua_State *L, const char *name, const char *type)
+{
+  void *self = luaL_testudata(L, 1, type);
+  if (self == NULL)
+    uj_arg_selferror(L, name, type);
+  return self;
+}
+
+static struct uj_semaphore *self_semaphore(lua_State *L, const char *name)
+{
+  return check_self(L, name, UJ_SEMAPHORE_TYPE);
+}
+
+static struct uj_mutex *self_mutex(lua_State *L, const char *name)
+{
+  return check_self(L, name, UJ_MUTEX_TYPE);
+}
+
+static int push_true(lua_State *L)
+{
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+/* For a continuation: true, or nil and "timeout". */
+static int waited(lua_State *L, int status, lua_KContext ctx)
+{
+  (void)status;
+  (void)ctx;
+  if (uj_suspend_result(uj_state(L), L) == UJ_WAKE_OK)
+    return push_true(L);
+  lua_pushnil(L);
+  lua_pushliteral(L, "timeout");
+  return 2;
+}
+
+/* ---- permits ----------------------------------------------------------- */
+
+/* One permit of a semaphore, or the lock of a mutex; the thing itself is the
+ * user value. It is made before it is waited for: so that nothing that can fail
+ * is left to do when it was got. */
+struct permit {
+  struct uj_semaphore *semaphore; /* either this */
+  struct uj_mutex *mutex;         /* or that */
+  uint64_t owner;                 /* the id of the job that got it */
+  bool held;
+};
+
+static void give_back(struct permit *permit)
+{
+  if (!permit->held)
+    return;
+  permit->held = false;
+  if (permit->semaphore != NULL)
+    (void)uj_semaphore_release(permit->semaphore);
+  else if (permit->mutex->owner != NULL &&
+           permit->mutex->owner->id == permit->owner)
+    uj_mutex_unlock(permit->mutex);
+}
+
+static int permit_close(lua_State *L)
+{
+  give_back(check_self(L, "release", UJ_PERMIT_TYPE));
+  return 0;
+}
+
+static int permit_tostring(lua_State *L)
+{
+  const struct permit *permit = check_self(L, "tostring", UJ_PERMIT_TYPE);
+  lua_pushfstring(L, UJ_PERMIT_TYPE ": %s", permit->held ? "held" : "released");
+  return 1;
+}
+
+/* Stack: self, permit. A mutex may have passed on from a job that ended before
+ * its permit is given back. */
+static int permit_got(lua_State *L)
+{
+  struct permit *permit = lua_touserdata(L, 2);
+  permit->held = true;
+  permit->owner = uj_state(L)->current->core.id;
+  return 1;
+}
+
+static int permit_waited(lua_State *L, int status, lua_KContext ctx)
+{
+  int n = waited(L, status, ctx);
+  if (n == 2)
+    return n;
+  lua_pop(L, 1);
+  return permit_got(L);
+}
+
+/* Replaces the arguments by self and a permit that is not yet held. */
+static void push_permit(lua_State *L, struct uj_semaphore *semaphore,
+                        struct uj_mutex *mutex)
+{
+  struct permit *permit;
+  lua_settop(L, 1);
+  permit = lua_newuserdatauv(L, sizeof(*permit), 1);
+  permit->semaphore = semaphore;
+  permit->mutex = mutex;
+  permit->owner = 0;
+  permit->held = false;
+  lua_pushvalue(L, 1);
+  lua_setiuservalue(L, 2, 1);
+  luaL_setmetatable(L, UJ_PERMIT_TYPE);
+}
+
+/* ---- semaphores -------------------------------------------------------- */
+
+int uj_lock_semaphore(lua_State *L)
+{
+  static const struct uj_callee callee = {"semaphore", 0};
+  uint64_t total;
+  uj_state(L);
+  total = uj_arg_count(L, &callee, 1, 1);
+  uj_semaphore_init(lua_newuserdatauv(L, sizeof(struct uj_semaphore), 0),
+                    total);
+  luaL_setmetatable(L, UJ_SEMAPHORE_TYPE);
+  return 1;
+}
+
+static int semaphore_acquire(lua_State *L)
+{
+  static const struct uj_callee callee = {"acquire", 1};
+  struct uj_state *S = uj_state(L);
+  struct uj_semaphore *semaphore = self_semaphore(L, callee.name);
+  uint64_t span_ns = uj_arg_opt_seconds(L, &callee, 2, UJ_NEVER);
+  struct uj_ljob *self = uj_suspend_check(S, L, callee.name);
+  if (!uj_suspend_needed(self) && uj_semaphore_try(semaphore))
+    return push_true(L);
+  return uj_suspend(L, self, &semaphore->waiters, uj_suspend_due(S, span_ns),
+                    UJ_OP_ACQUIRE, waited);
+}
+
+static int semaphore_permit(lua_State *L)
+{
+  static const struct uj_callee callee = {"permit", 1};
+  struct uj_state *S = uj_state(L);
+  struct uj_semaphore *semaphore = self_semaphore(L, callee.name);
+  uint64_t span_ns = uj_arg_opt_seconds(L, &callee, 2, UJ_NEVER);
+  struct uj_ljob *self = uj_suspend_check(S, L, callee.name);
+  push_permit(L, semaphore, NULL);
+  if (!uj_suspend_needed(self) && uj_semaphore_try(semaphore))
+    return permit_got(L);
+  return uj_suspend(L, self, &semaphore->waiters, uj_suspend_due(S, span_ns),
+                    UJ_OP_ACQUIRE, permit_waited);
+}
+
+static int semaphore_try_acquire(lua_State *L)
+{
+  uj_state(L);
+  lua_pushboolean(L, uj_semaphore_try(self_semaphore(L, "try_acquire")));
+  return 1;
+}
+
+static int semaphore_release(lua_State *L)
+{
+  uj_state(L);
+  if (!uj_semaphore_release(self_semaphore(L, "release")))
+    return luaL_error(L, "semaphore released more often than acquired");
+  return 0;
+}
+
+/* Upvalue 2 holds the methods. */
+static int semaphore_index(lua_State *L)
+{
+  const struct uj_semaphore *semaphore;
+  lua_pushvalue(L, 2);
+  if (lua_rawget(L, lua_upvalueindex(2)) != LUA_TNIL)
+    return 1;
+  semaphore = self_semaphore(L, "index");
+  if (lua_type(L, 2) == LUA_TSTRING && strcmp(lua_tostring(L, 2), "count") == 0)
+    lua_pushinteger(L, (lua_Integer)semaphore->count);
+  else
+    lua_pushnil(L);
+  return 1;
+}
+
+static int semaphore_tostring(lua_State *L)
+{
+  const struct uj_semaphore *semaphore = self_semaphore(L, "tostring");
+  lua_pushfstring(L, UJ_SEMAPHORE_TYPE ": %I of %I free",
+                  (LUAI_UACINT)semaphore->count, (LUAI_UACINT)semaphore->total);
+  return 1;
+}
+
+/* ---- mutexes ----------------------------------------------------------- */
+
+int uj_lock_mutex(lua_State *L)
+{
+  uj_state(L);
+  uj_mutex_init(lua_newuserdatauv(L, sizeof(struct uj_mutex), 0));
+  luaL_setmetatable(L, UJ_MUTEX_TYPE);
+  return 1;
+}
+
+static int mutex_gc(lua_State *L)
+{
+  struct uj_mutex *mutex = lua_touserdata(L, 1);
+  if (uj_waitq_empty(&mutex->waiters))
+    uj_mutex_term(mutex);
+  return 0;
+}
+
+/* Whether the job may wait for it: it would wait for itself for ever. */
+static void check_not_owner(lua_State *L, const struct uj_mutex *mutex,
+                            const struct uj_ljob *self)
+{
+  if (mutex->owner == &self->core)
+    luaL_error(L, "the mutex is already locked by this job");
+}
+
+static int mutex_lock(lua_State *L)
+{
+  static const struct uj_callee callee = {"lock", 1};
+  struct uj_state *S = uj_state(L);
+  struct uj_mutex *mutex = self_mutex(L, callee.name);
+  uint64_t span_ns = uj_arg_opt_seconds(L, &callee, 2, UJ_NEVER);
+  struct uj_ljob *self = uj_suspend_check(S, L, callee.name);
+  check_not_owner(L, mutex, self);
+  if (!uj_suspend_needed(self) && uj_mutex_try(mutex, &self->core))
+    return push_true(L);
+  return uj_suspend(L, self, &mutex->waiters, uj_suspend_due(S, span_ns),
+                    UJ_OP_LOCK, waited);
+}
+
+static int mutex_permit(lua_State *L)
+{
+  static const struct uj_callee callee = {"permit", 1};
+  struct uj_state *S = uj_state(L);
+  struct uj_mutex *mutex = self_mutex(L, callee.name);
+  uint64_t span_ns = uj_arg_opt_seconds(L, &callee, 2, UJ_NEVER);
+  struct uj_ljob *self = uj_suspend_check(S, L, callee.name);
+  check_not_owner(L, mutex, self);
+  push_permit(L, NULL, mutex);
+  if (!uj_suspend_needed(self) && uj_mutex_try(mutex, &self->core))
+    return permit_got(L);
+  return uj_suspend(L, self, &mutex->waiters, uj_suspend_due(S, span_ns),
+                    UJ_OP_LOCK, permit_waited);
+}
+
+static struct uj_ljob *check_in_job(struct uj_state *S, lua_State *L,
+                                    const char *name)
+{
+  if (S->current == NULL)
+    luaL_error(L, "'%s' must be called in a job", name);
+  return S->current;
+}
+
+static int mutex_try_lock(lua_State *L)
+{
+  struct uj_state *S = uj_state(L);
+  struct uj_mutex *mutex = self_mutex(L, "try_lock");
+  struct uj_ljob *self = check_in_job(S, L, "try_lock");
+  lua_pushboolean(L, uj_mutex_try(mutex, &self->core));
+  return 1;
+}
+
+static int mutex_unlock(lua_State *L)
+{
+  struct uj_state *S = uj_state(L);
+  struct uj_mutex *mutex = self_mutex(L, "unlock");
+  struct uj_ljob *self = check_in_job(S, L, "unlock");
+  if (mutex->owner == NULL)
+    return luaL_error(L, "the mutex is not locked");
+  if (mutex->owner != &self->core) {
+    uj_job_push(S, L, uj_ljob_of(mutex->owner));
+    uj_job_push_label(L, -1);
+    return luaL_error(L, "the mutex is locked by %s", lua_tostring(L, -1));
+  }
+  uj_mutex_unlock(mutex);
+  return 0;
+}
+
+static int mutex_tostring(lua_State *L)
+{
+  const struct uj_mutex *mutex = self_mutex(L, "tostring");
+  if (mutex->owner == NULL)
+    lua_pushliteral(L, UJ_MUTEX_TYPE ": free");
+  else
+    lua_pushfstring(L, UJ_MUTEX_TYPE ": locked by job #%I",
+                    (LUAI_UACINT)mutex->owner->id);
+  return 1;
+}
+
+int uj_lock_abandon(struct uj_state *S, struct uj_ljob *job)
+{
+  struct uj_mutex *mutex;
+  int count = 0;
+  while ((mutex = uj_mutex_held(&S->loop, &job->core)) != NULL) {
+    uj_mutex_unlock(mutex);
+    count++;
+  }
+  return count;
+}
+
+/* ------------------------------------------------------------------------ */
+
+void uj_lock_open(lua_State *L, int module)
+{
+  static const luaL_Reg semaphore[] = {{"acquire", semaphore_acquire},
+                                       {"try_acquire", semaphore_try_acquire},
+                                       {"release", semaphore_release},
+                                       {"permit", semaphore_permit},
+                                       {NULL, NULL}};
+  static const luaL_Reg semaphore_meta[] = {{"__tostring", semaphore_tostring},
+                                            {NULL, NULL}};
+  static const luaL_Reg mutex[] = {{"lock", mutex_lock},
+                                   {"try_lock", mutex_try_lock},
+                                   {"unlock", mutex_unlock},
+                                   {"permit", mutex_permit},
+                                   {NULL, NULL}};
+  static const luaL_Reg mutex_meta[] = {
+      {"__tostring", mutex_tostring}, {"__gc", mutex_gc}, {NULL, NULL}};
+  static const luaL_Reg permit[] = {{"release", permit_close}, {NULL, NULL}};
+  static const luaL_Reg permit_meta[] = {
+      {"__close", permit_close}, {"__tostring", permit_tostring}, {NULL, NULL}};
+  uj_state_open_type(L, UJ_PERMIT_TYPE, permit, permit_meta, NULL);
+  lua_pop(L, 1);
+  uj_state_open_type(L, UJ_SEMAPHORE_TYPE, semaphore, semaphore_meta,
+                     semaphore_index);
+  lua_setfield(L, module, "Semaphore");
+  uj_state_open_type(L, UJ_MUTEX_TYPE, mutex, mutex_meta, NULL);
+  lua_setfield(L, module, "Mutex");
+}
