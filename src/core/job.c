@@ -69,7 +69,8 @@ static void make_ready(struct uj_job *job, enum uj_wake wake)
 }
 
 /* Arms the timer for the earliest of the operation's own limit, the deadline
- * and the forced end. At the same time the stronger one wins. */
+ * and the forced end. At the same time the deadline wins, which was there
+ * first; and force is used only on a job that lives on after it. */
 static void arm(struct uj_job *job, uint64_t due_ns)
 {
   enum uj_wake limit = UJ_WAKE_TIMEOUT;
@@ -77,7 +78,7 @@ static void arm(struct uj_job *job, uint64_t due_ns)
     due_ns = job->deadline_ns;
     limit = UJ_WAKE_DEADLINE;
   }
-  if (job->kill_ns <= due_ns) {
+  if (job->kill_ns < due_ns) {
     due_ns = job->kill_ns;
     limit = UJ_WAKE_KILLED;
   }
@@ -121,16 +122,18 @@ void uj_job_wake(struct uj_job *job, enum uj_wake wake)
   if (job->place != UJ_AT_WAIT)
     return;
   uj_link_remove(&job->queue);
-  uj_timer_stop(&job->timer);
+  uj_timers_remove(&job->sched->loop->timers, &job->timer);
   if (wake != UJ_WAKE_OK)
     abandon_spawn(job);
   make_ready(job, wake);
 }
 
-/* Cancellation wins over a time limit of the same turn: nothing was taken. */
+/* Cancellation wins over a time limit of the same turn, and reaches a job that
+ * only gave way: nothing was taken that would be lost. */
 static void interrupt_ready(struct uj_job *job)
 {
-  if (job->wake == UJ_WAKE_TIMEOUT || job->wake == UJ_WAKE_DEADLINE)
+  if (job->wake == UJ_WAKE_TIMEOUT || job->wake == UJ_WAKE_DEADLINE ||
+      (job->wake == UJ_WAKE_OK && job->op == UJ_OP_YIELD))
     job->wake = UJ_WAKE_CANCELLED;
 }
 
@@ -138,6 +141,7 @@ void uj_job_cancel(struct uj_job *job)
 {
   if (uj_job_ended(job) || job->cancel)
     return;
+  assert(job->state != UJ_JOB_NEW);
   job->cancel = true;
   if (!job->started) {
     uj_job_end(job, UJ_JOB_CANCELLED);
@@ -161,9 +165,9 @@ static void kill_at(struct uj_job *job, uint64_t kill_ns)
   if (job->place != UJ_AT_WAIT)
     return;
   if (uj_timer_armed(&job->timer)) {
-    if (job->timer.due_ns < kill_ns)
+    if (job->timer.due_ns <= kill_ns)
       return; /* that comes first, and the job looks at kill_ns next time */
-    uj_timer_stop(&job->timer);
+    uj_timers_remove(&job->sched->loop->timers, &job->timer);
   }
   job->limit = UJ_WAKE_KILLED;
   uj_timers_add(&job->sched->loop->timers, &job->timer, kill_ns);
@@ -184,7 +188,7 @@ void uj_job_end(struct uj_job *job, enum uj_job_state state)
   enum uj_job_state was = (enum uj_job_state)job->state;
   uj_job_move(job, state);
   uj_link_remove(&job->queue);
-  uj_timer_stop(&job->timer);
+  uj_timers_remove(&job->sched->loop->timers, &job->timer);
   uj_waitq_wake_all(&job->waiters);
   job->place = UJ_AT_NONE;
   uj_sched_left(sched, job, was);

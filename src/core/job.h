@@ -56,7 +56,8 @@ enum uj_place {
   UJ_AT_WAIT     /* a wait queue, or none when only time or a call wakes it */
 };
 
-/* What a parked job is doing; for people, the core does not look at it. */
+/* What a parked job is doing: for people, and where leaving a wait has more to
+ * it than leaving the queue. */
 enum uj_op {
   UJ_OP_NONE,
   UJ_OP_YIELD,
@@ -94,7 +95,7 @@ struct uj_job {
   uint8_t op;      /* enum uj_op */
   bool started : 1;
   bool cancel : 1;   /* asked to end */
-  bool protect : 1;  /* holds off cancellation and its deadline */
+  bool protect : 1;  /* holds off cancellation */
   bool shielded : 1; /* runs outside the limit, in uj_sched::shields */
   bool observed : 1; /* somebody asked for its error */
 };

@@ -50,6 +50,12 @@ static void enqueue(struct uj_sched *sched, struct uj_job *job)
   uj_link_append(&sched->pending, &job->queue);
 }
 
+static bool has_room(const struct uj_sched *sched)
+{
+  return sched->nactive < sched->limit ||
+         sched->npending < sched->pending_limit;
+}
+
 int uj_sched_spawn(struct uj_sched *sched, struct uj_job *job)
 {
   if (sched->closed)
@@ -68,7 +74,7 @@ int uj_sched_spawn(struct uj_sched *sched, struct uj_job *job)
 void uj_sched_block(struct uj_sched *sched, struct uj_job *job,
                     struct uj_job *spawner)
 {
-  assert(!sched->closed && sched->npending == sched->pending_limit);
+  assert(!sched->closed && !has_room(sched));
   spawner->target = job;
   uj_job_park(spawner, &job->waiters, UJ_NEVER, UJ_OP_SPAWN);
   if (spawner->place != UJ_AT_WAIT) { /* interrupted: it never waits */
@@ -114,12 +120,6 @@ static void promote_pending(struct uj_sched *sched)
   }
 }
 
-static bool has_room(const struct uj_sched *sched)
-{
-  return sched->nactive < sched->limit ||
-         sched->npending < sched->pending_limit;
-}
-
 static void admit_blocked(struct uj_sched *sched)
 {
   while (has_room(sched) && !uj_link_empty(&sched->blocked)) {
@@ -135,9 +135,8 @@ static void drop_blocked(struct uj_sched *sched)
   while (!uj_link_empty(&sched->blocked)) {
     struct uj_job *job = first_in(&sched->blocked);
     struct uj_job *spawner = uj_waitq_first(&job->waiters);
-    uj_sched_unblock(job);
-    if (spawner != NULL)
-      uj_job_wake(spawner, UJ_WAKE_CLOSED);
+    assert(spawner != NULL);
+    uj_job_wake(spawner, UJ_WAKE_CLOSED); /* it takes its job with it */
   }
 }
 
@@ -157,6 +156,12 @@ static void wake_idle(struct uj_sched *sched)
   else if (!uj_waitq_empty(&sched->alone) &&
            count_waiters(&sched->alone) == sched->nlive)
     uj_waitq_wake_all(&sched->alone);
+}
+
+void uj_sched_wait_alone(struct uj_sched *sched, struct uj_job *self)
+{
+  uj_job_park(self, &sched->alone, UJ_NEVER, UJ_OP_IDLE);
+  wake_idle(sched);
 }
 
 void uj_sched_left(struct uj_sched *sched, struct uj_job *job,
@@ -223,8 +228,7 @@ void uj_sched_check(const struct uj_sched *sched)
   assert(jobs == sched->nactive + sched->npending);
   assert(sched->nlive == jobs + shields);
   assert(sched->npending == 0 || sched->nactive == sched->limit);
-  assert(uj_link_empty(&sched->blocked) ||
-         sched->npending == sched->pending_limit);
+  assert(uj_link_empty(&sched->blocked) || !has_room(sched));
   assert(!sched->closed ||
          (sched->npending == 0 && uj_link_empty(&sched->blocked)));
   (void)jobs;

@@ -66,6 +66,10 @@ int uj_sched_shield(struct uj_sched *sched, struct uj_job *job);
  * the job `self` (NULL for none). Does not wait. */
 void uj_sched_close(struct uj_sched *sched, struct uj_job *self);
 
+/* Parks a job of the scheduler until it is the last one, but for others that
+ * wait in the same way. */
+void uj_sched_wait_alone(struct uj_sched *sched, struct uj_job *self);
+
 /* For uj_job_end(): the job is no member any more. */
 void uj_sched_left(struct uj_sched *sched, struct uj_job *job,
                    enum uj_job_state was);

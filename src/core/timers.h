@@ -49,8 +49,11 @@ static inline bool uj_timer_armed(const struct uj_timer *timer)
 void uj_timers_add(struct uj_timers *timers, struct uj_timer *timer,
                    uint64_t due_ns);
 /* Disarms a timer, armed or not. */
-static inline void uj_timer_stop(struct uj_timer *timer)
+static inline void uj_timers_remove(struct uj_timers *timers,
+                                    struct uj_timer *timer)
 {
+  if (timer->due_ns == timers->min_ns)
+    timers->min_ns = 0;
   uj_link_remove(&timer->link);
 }
 
@@ -59,8 +62,8 @@ static inline void uj_timer_stop(struct uj_timer *timer)
 struct uj_timer *uj_timers_pop(struct uj_timers *timers, uint64_t now_ns);
 
 /* When to look again: not later than the next due time, UJ_NEVER when there is
- * none. It may be earlier, a few times, when that timer was removed meanwhile
- * or shares its slot with many. */
+ * none. It may be earlier, a few times, when the next one shares its slot with
+ * many. */
 uint64_t uj_timers_due(struct uj_timers *timers);
 
 /* Asserts the invariants; returns the number of timers. */

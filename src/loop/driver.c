@@ -16,7 +16,8 @@
 #define NS_PER_S UINT64_C(1000000000)
 #define DAY_MS (UINT64_C(24) * 60 * 60 * 1000)
 
-enum { SIGNALS = 2 };
+static const int signal_numbers[] = {SIGINT, SIGTERM};
+enum { SIGNALS = sizeof(signal_numbers) / sizeof(*signal_numbers) };
 
 /* The handles live in one block that is freed when libuv has let go of all. */
 struct uj_driver {
@@ -25,6 +26,8 @@ struct uj_driver {
   uv_poll_t exact;  /* of exact_fd */
   uv_poll_t watch;  /* of watch_fd, initialised while it is >= 0 */
   uv_signal_t signals[SIGNALS];
+  struct sigaction before[SIGNALS]; /* what to go back to, if `restore` */
+  bool restore[SIGNALS];
   int exact_fd; /* a timer descriptor, or -1 */
   int watch_fd; /* -1 for none */
   int signal;   /* not yet asked for, or 0 */
@@ -141,13 +144,36 @@ void uj_driver_free(struct uj_driver *driver)
   free(driver);
 }
 
+/* libuv leaves the default action behind it. An interpreter may have had its
+ * own; only libuv's, of another state in another thread, is not gone back to.
+ */
+static int start_signal(struct uj_driver *driver, int i)
+{
+  struct sigaction during;
+  int number = signal_numbers[i];
+  int error;
+  sigaction(number, NULL, &driver->before[i]);
+  error = uv_signal_start(&driver->signals[i], on_signal, number);
+  sigaction(number, NULL, &during);
+  driver->restore[i] =
+      error == 0 && during.sa_handler != driver->before[i].sa_handler;
+  return error;
+}
+
+static void stop_signal(struct uj_driver *driver, int i)
+{
+  uv_signal_stop(&driver->signals[i]);
+  if (driver->restore[i])
+    sigaction(signal_numbers[i], &driver->before[i], NULL);
+  driver->restore[i] = false;
+}
+
 int uj_driver_start_signals(struct uj_driver *driver)
 {
-  static const int numbers[SIGNALS] = {SIGINT, SIGTERM};
   driver->seen = false;
   driver->signal = 0;
   for (int i = 0; i < SIGNALS; i++) {
-    int error = uv_signal_start(&driver->signals[i], on_signal, numbers[i]);
+    int error = start_signal(driver, i);
     if (error != 0) {
       uj_driver_stop_signals(driver);
       return error;
@@ -159,7 +185,7 @@ int uj_driver_start_signals(struct uj_driver *driver)
 void uj_driver_stop_signals(struct uj_driver *driver)
 {
   for (int i = 0; i < SIGNALS; i++)
-    uv_signal_stop(&driver->signals[i]);
+    stop_signal(driver, i);
 }
 
 int uj_driver_signal(struct uj_driver *driver)

@@ -183,14 +183,13 @@ static void drive(struct uj_state *S, lua_State *L)
   }
 }
 
-/* [-0, +0, m] Raises when libuv fails; nothing has been started then. */
-static void open_driver(struct uj_state *S, lua_State *L, bool signals)
+/* Returns 0 or a negative error of libuv; nothing has been started then. */
+static int open_driver(struct uj_state *S, bool signals)
 {
   int error = S->driver == NULL ? uj_driver_new(&S->driver) : 0;
   if (error == 0 && signals)
     error = uj_driver_start_signals(S->driver);
-  if (error != 0)
-    luaL_error(L, "cannot run: %s", uj_driver_strerror(error));
+  return error;
 }
 
 /* Stack: fn, arguments  ->  sched, job, nil. */
@@ -214,11 +213,19 @@ static struct uj_ljob *make_main(struct uj_state *S, lua_State *L)
   return job;
 }
 
+/* [-0, +0, m] What can fail comes first. */
 static void begin(struct uj_state *S, lua_State *L,
                   const struct run_options *options)
 {
-  struct uj_ljob *job = make_main(S, L);
-  luaL_checkstack(L, LUA_MINSTACK, "uvjobs");
+  struct uj_ljob *job;
+  int error;
+  luaL_checkstack(L, 2 * LUA_MINSTACK, "uvjobs");
+  job = make_main(S, L);
+  error = open_driver(S, options->signals);
+  if (error != 0) {
+    uj_slots_drop(&S->jobs, S, job->slot);
+    luaL_error(L, "cannot run: %s", uj_driver_strerror(error));
+  }
   S->L = L;
   S->main = job;
   S->signal = 0;
@@ -252,7 +259,6 @@ int uj_run_run(lua_State *L)
     return luaL_error(L, "run is already running");
   if (fn == 2)
     lua_remove(L, 1);
-  open_driver(S, L, options.signals);
   begin(S, L, &options);
   drive(S, L);
   uj_sched_report_failed(S);

@@ -452,10 +452,8 @@ static int close_from_inside(lua_State *L, struct uj_lsched *sched,
                              struct uj_ljob *self)
 {
   uj_sched_close(&sched->core, &self->core);
-  if (sched->core.nlive == 1)
-    return raise_own_cancel(L, LUA_OK, 0);
-  return uj_suspend(L, self, &sched->core.alone, UJ_NEVER, UJ_OP_IDLE,
-                    raise_own_cancel);
+  uj_sched_wait_alone(&sched->core, &self->core);
+  return lua_yieldk(L, 0, 0, raise_own_cancel);
 }
 
 static bool any_started(struct uj_sched *sched)

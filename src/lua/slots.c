@@ -108,7 +108,7 @@ static void list_free(struct uj_slots *slots, struct uj_state *S)
 }
 
 /* A slot high up that stays in use stays where it is: then little is gained,
- * and it is tried again only when half of the rest has gone. */
+ * and it is tried again only when most of the rest has gone. */
 void uj_slots_compact(struct uj_slots *slots, struct uj_state *S, lua_State *L)
 {
   uint32_t last = last_used(slots, S), size = FIRST_SIZE;
@@ -122,5 +122,5 @@ void uj_slots_compact(struct uj_slots *slots, struct uj_state *S, lua_State *L)
   if (size < slots->size)
     resize(slots, L, size);
   if (uj_slots_sparse(slots))
-    slots->compact = uj_slots_used(slots) / 2;
+    slots->compact = uj_slots_used(slots) / 8;
 }
