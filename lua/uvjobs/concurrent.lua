@@ -6,10 +6,16 @@ local FOREVER <const> = 1e18 -- seconds
 
 return function(uvjobs, core)
   local function bad_argument(n, name, message)
-    error(("bad argument #%d to '%s' (%s)"):format(n, name, message), 3)
+    error(("bad argument #%d to '%s' (%s)"):format(n, name, message), 4)
   end
 
-  local function check_functions(fns, name)
+  -- For the functions of this module: blames their caller.
+  local function check_in_job(name)
+    local ok, err = pcall(core.check_suspend, name)
+    if not ok then error(err, 3) end
+  end
+
+  local function check_functions(fns, name, min)
     if type(fns) ~= "table" then
       bad_argument(1, name, "list of functions expected, got " ..
         (fns == nil and "nil" or type(fns)))
@@ -19,6 +25,9 @@ return function(uvjobs, core)
         bad_argument(1, name, ("function expected as element %d, got %s")
           :format(i, type(fns[i])))
       end
+    end
+    if #fns < min then
+      bad_argument(1, name, "at least one function expected, got none")
     end
   end
 
@@ -43,8 +52,8 @@ return function(uvjobs, core)
   end
 
   function uvjobs.all(fns)
-    check_functions(fns, "all")
-    core.check_suspend("all")
+    check_functions(fns, "all", 0)
+    check_in_job("all")
     local results, packed = { n = #fns }, {}
     local children <close> = nursery(math.huge)
     for i = 1, #fns do
@@ -64,11 +73,8 @@ return function(uvjobs, core)
   end
 
   function uvjobs.race(fns)
-    check_functions(fns, "race")
-    if #fns == 0 then
-      bad_argument(1, "race", "at least one function expected, got none")
-    end
-    core.check_suspend("race")
+    check_functions(fns, "race", 1)
+    check_in_job("race")
     local ended = uvjobs.event()
     local children <close> = nursery(math.huge)
     local outcome = { children = children }
@@ -132,7 +138,7 @@ return function(uvjobs, core)
   -- pending queue, so spawn() waits.
   function uvjobs.map(list, fn, opts)
     local limit = check_map(list, fn, opts)
-    core.check_suspend("map")
+    check_in_job("map")
     local results = { n = 0 }
     local children <close> = nursery(limit)
     for i, item in items_of(list) do

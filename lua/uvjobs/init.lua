@@ -73,4 +73,23 @@ uvjobs.context = setmetatable({}, context)
 
 require "uvjobs.concurrent" (uvjobs, core)
 
+-- luv runs its callbacks on the coroutine that loaded it. That must not be the
+-- one of a job: it is given to another job, or collected. So luv is loaded on
+-- one of its own.
+local function load_luv()
+  package.preload.luv = nil
+  local thread = coroutine.create(require)
+  local ok, result = coroutine.resume(thread, "luv")
+  if not ok then
+    package.preload.luv = load_luv
+    error(result, 0)
+  end
+  core.luv_thread = thread
+  return result
+end
+
+if not package.loaded.luv and not package.preload.luv then
+  package.preload.luv = load_luv
+end
+
 return uvjobs

@@ -1,6 +1,7 @@
 #include "lua/lock.h"
 
 #include <lauxlib.h>
+#include <math.h>
 #include <string.h>
 
 #include "core/mutex.h"
@@ -172,6 +173,14 @@ static int semaphore_release(lua_State *L)
   return 0;
 }
 
+static void push_count(lua_State *L, const struct uj_semaphore *semaphore)
+{
+  if (semaphore->total == UINT64_MAX)
+    lua_pushnumber(L, HUGE_VAL);
+  else
+    lua_pushinteger(L, (lua_Integer)semaphore->count);
+}
+
 /* Upvalue 2 holds the methods. */
 static int semaphore_index(lua_State *L)
 {
@@ -181,7 +190,7 @@ static int semaphore_index(lua_State *L)
     return 1;
   semaphore = self_semaphore(L, "index");
   if (lua_type(L, 2) == LUA_TSTRING && strcmp(lua_tostring(L, 2), "count") == 0)
-    lua_pushinteger(L, (lua_Integer)semaphore->count);
+    push_count(L, semaphore);
   else
     lua_pushnil(L);
   return 1;
@@ -190,8 +199,8 @@ static int semaphore_index(lua_State *L)
 static int semaphore_tostring(lua_State *L)
 {
   const struct uj_semaphore *semaphore = self_semaphore(L, "tostring");
-  lua_pushfstring(L, UJ_SEMAPHORE_TYPE ": %I of %I free",
-                  (LUAI_UACINT)semaphore->count, (LUAI_UACINT)semaphore->total);
+  push_count(L, semaphore);
+  lua_pushfstring(L, UJ_SEMAPHORE_TYPE ": %s free", lua_tostring(L, -1));
   return 1;
 }
 

@@ -96,13 +96,13 @@ static uint64_t next_look(const struct uj_state *S)
   return S->looked_ns + uj_clock_min(span_ns, LOOK_MAX_NS);
 }
 
-/* Nothing can ever wake a job again. What waits is unwound, and run() raises
- * the error. */
+/* Nothing can ever wake a job again. What waits is unwound, by force if need
+ * be, and run() raises the error. */
 static void give_up(struct uj_state *S, lua_State *L)
 {
   uj_stuck_push_error(S, L);
   lua_replace(L, AT_ERROR);
-  cancel_main(S);
+  uj_job_close(&S->main->core, S->main->core.sched->close_ns);
 }
 
 static void wait(struct uj_state *S, lua_State *L, bool luv)
@@ -236,8 +236,18 @@ static void begin(struct uj_state *S, lua_State *L,
   (void)uj_sched_spawn(job->core.sched, &job->core);
 }
 
+/* Handles of luv that were closed at last are let go of in its loop; without it
+ * luv 1.44 touches freed memory when the Lua state closes. */
+static void finish_luv(struct uj_state *S, lua_State *L)
+{
+  int fd;
+  if (uj_luv_alive(S, L) && uj_luv_due(S, L, &fd) <= uj_driver_now())
+    run_luv(S, L);
+}
+
 static void end(struct uj_state *S, lua_State *L)
 {
+  finish_luv(S, L);
   try_trim(S, L);
   uj_driver_watch(S->driver, -1);
   uj_driver_stop_signals(S->driver);
