@@ -17,7 +17,7 @@ end
 -- when the block is left by an error, and when the job is cancelled while it
 -- waits, they are closed, and that cannot be interrupted. A nursery that failed
 -- raises its error when that is why the block was left.
-function core.Scheduler.__close(scheduler, err)
+function core.types.Scheduler.__close(scheduler, err)
   local failure
   if err == nil then
     local ok
@@ -44,8 +44,8 @@ local function with(self, fn, ...)
   return fn(...)
 end
 
-core.Semaphore.with = with
-core.Mutex.with = with
+core.types.Semaphore.with = with
+core.types.Mutex.with = with
 
 local context = {}
 

@@ -22,6 +22,7 @@ void uj_job_init(struct uj_job *job, struct uj_sched *sched)
   job->wake = UJ_WAKE_OK;
   job->limit = UJ_WAKE_OK;
   job->op = UJ_OP_NONE;
+  job->refusals = 0;
   job->started = false;
   job->cancel = false;
   job->protect = false;
@@ -68,16 +69,11 @@ static void make_ready(struct uj_job *job, enum uj_wake wake)
   uj_link_append(&job->sched->loop->ready, &job->queue);
 }
 
-/* Arms the timer for the earliest of the operation's own limit, the deadline
- * and the forced end. At the same time the deadline wins, which was there
- * first; and force is used only on a job that lives on after it. */
-static void arm(struct uj_job *job, uint64_t due_ns)
+/* Arms the timer for a limit, or for the forced end if that comes before. At
+ * the same time force comes last: it is for a job that lives on after the
+ * limit. */
+static void arm_at(struct uj_job *job, uint64_t due_ns, enum uj_wake limit)
 {
-  enum uj_wake limit = UJ_WAKE_TIMEOUT;
-  if (job->deadline_ns <= due_ns) {
-    due_ns = job->deadline_ns;
-    limit = UJ_WAKE_DEADLINE;
-  }
   if (job->kill_ns < due_ns) {
     due_ns = job->kill_ns;
     limit = UJ_WAKE_KILLED;
@@ -87,6 +83,43 @@ static void arm(struct uj_job *job, uint64_t due_ns)
     uj_timers_add(&job->sched->loop->timers, &job->timer, due_ns);
 }
 
+/* Arms it for the earliest of all limits of an operation. At the same time the
+ * deadline wins, which was there first. */
+static void arm(struct uj_job *job, uint64_t due_ns)
+{
+  if (job->deadline_ns <= due_ns)
+    arm_at(job, job->deadline_ns, UJ_WAKE_DEADLINE);
+  else
+    arm_at(job, due_ns, UJ_WAKE_TIMEOUT);
+}
+
+/* The first operations that are refused take a turn each; after so many the job
+ * is seen to ignore it, and every further one takes twice as long as the one
+ * before, up to a limit. So a job that swallows its cancellation in a loop
+ * neither burns the processor nor stops the virtual clock. */
+#define FREE_REFUSALS 100
+#define FIRST_PAUSE_NS UINT64_C(1000)
+#define PAUSE_DOUBLINGS 14
+
+/* Does not begin an operation: the job runs again with the reason. */
+static void refuse(struct uj_job *job, enum uj_wake wake)
+{
+  unsigned doublings;
+  if (job->refusals < FREE_REFUSALS || wake == UJ_WAKE_KILLED) {
+    job->refusals++;
+    make_ready(job, wake);
+    return;
+  }
+  doublings = job->refusals - FREE_REFUSALS;
+  if (doublings < PAUSE_DOUBLINGS)
+    job->refusals++;
+  job->place = UJ_AT_WAIT;
+  arm_at(
+      job,
+      uj_clock_add(uj_loop_now(job->sched->loop), FIRST_PAUSE_NS << doublings),
+      wake);
+}
+
 void uj_job_park(struct uj_job *job, struct uj_waitq *waitq, uint64_t due_ns,
                  enum uj_op op)
 {
@@ -94,9 +127,10 @@ void uj_job_park(struct uj_job *job, struct uj_waitq *waitq, uint64_t due_ns,
   assert(job->place == UJ_AT_NONE && job->started && !uj_job_ended(job));
   job->op = (uint8_t)op;
   if (wake != UJ_WAKE_OK) {
-    make_ready(job, wake);
+    refuse(job, wake);
     return;
   }
+  job->refusals = 0;
   job->place = UJ_AT_WAIT;
   if (waitq != NULL)
     uj_link_append(&waitq->jobs, &job->queue);
@@ -105,16 +139,25 @@ void uj_job_park(struct uj_job *job, struct uj_waitq *waitq, uint64_t due_ns,
 
 void uj_job_yield(struct uj_job *job)
 {
+  enum uj_wake wake = uj_job_interrupted(job);
   assert(job->place == UJ_AT_NONE && job->started && !uj_job_ended(job));
   job->op = UJ_OP_YIELD;
-  make_ready(job, uj_job_interrupted(job));
+  if (wake != UJ_WAKE_OK) {
+    refuse(job, wake);
+    return;
+  }
+  job->refusals = 0;
+  make_ready(job, UJ_WAKE_OK);
 }
 
 /* A spawner that leaves its wait takes the job back that it could not spawn. */
 static void abandon_spawn(struct uj_job *job)
 {
-  if (job->op == UJ_OP_SPAWN)
-    uj_sched_unblock(job->target);
+  struct uj_job *target = job->target;
+  if (job->op != UJ_OP_SPAWN || target == NULL)
+    return;
+  job->target = NULL;
+  uj_sched_unblock(target);
 }
 
 void uj_job_wake(struct uj_job *job, enum uj_wake wake)

@@ -87,12 +87,13 @@ struct uj_job {
   uint64_t deadline_ns;  /* before it started: the time it gets, from then */
   uint64_t kill_ns;      /* when it is ended by force */
   uint64_t id;
-  uint32_t nlocks; /* mutexes that it holds */
-  uint8_t state;   /* enum uj_job_state */
-  uint8_t place;   /* enum uj_place */
-  uint8_t wake;    /* enum uj_wake: why it was made ready */
-  uint8_t limit;   /* enum uj_wake: what the timer brings */
-  uint8_t op;      /* enum uj_op */
+  uint32_t nlocks;  /* mutexes that it holds */
+  uint8_t state;    /* enum uj_job_state */
+  uint8_t place;    /* enum uj_place */
+  uint8_t wake;     /* enum uj_wake: why it was made ready */
+  uint8_t limit;    /* enum uj_wake: what the timer brings */
+  uint8_t op;       /* enum uj_op */
+  uint8_t refusals; /* operations in a row that were refused */
   bool started : 1;
   bool cancel : 1;   /* asked to end */
   bool protect : 1;  /* holds off cancellation */

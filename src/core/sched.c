@@ -77,7 +77,8 @@ void uj_sched_block(struct uj_sched *sched, struct uj_job *job,
   assert(!sched->closed && !has_room(sched));
   spawner->target = job;
   uj_job_park(spawner, &job->waiters, UJ_NEVER, UJ_OP_SPAWN);
-  if (spawner->place != UJ_AT_WAIT) { /* interrupted: it never waits */
+  if (uj_waitq_empty(&job->waiters)) { /* interrupted: it never waits */
+    spawner->target = NULL;
     uj_sched_unblock(job);
     return;
   }

@@ -61,13 +61,6 @@ bool uj_error_is(lua_State *L, int idx, enum uj_code code, const void *job)
   return same;
 }
 
-bool uj_error_is_interrupt(lua_State *L, int idx)
-{
-  const struct error *error = to_error(L, idx);
-  return error != NULL &&
-         (error->code == UJ_CODE_CANCELLED || error->code == UJ_CODE_TIMEOUT);
-}
-
 void uj_error_set_signal(lua_State *L, int idx, int number)
 {
   struct error *error = to_error(L, idx);

@@ -27,10 +27,6 @@ int uj_error_raise(lua_State *L, enum uj_code code);
 /* Whether the value is an error with this code about this job. */
 bool uj_error_is(lua_State *L, int idx, enum uj_code code, const void *job);
 
-/* Whether the value is a cancellation or a deadline, of whatever job: they need
- * no traceback. */
-bool uj_error_is_interrupt(lua_State *L, int idx);
-
 /* Records the signal that was behind a cancellation. */
 void uj_error_set_signal(lua_State *L, int idx, int signal);
 

@@ -29,11 +29,15 @@ static uint64_t host_now(struct uj_loop *loop)
  * it. */
 enum { BODY_JOB = 1, BODY_HANDLER, BODY_FIRST };
 
+static bool is_own_cancel(lua_State *L, int idx, const struct uj_ljob *job)
+{
+  return job->core.cancel && uj_error_is(L, idx, UJ_CODE_CANCELLED, job);
+}
+
+/* (state) */
 static int keep_traceback(lua_State *L)
 {
-  struct uj_state *S;
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &uj_state_key);
-  S = lua_touserdata(L, -1);
+  struct uj_state *S = lua_touserdata(L, 1);
   uj_job_push(S, L, S->current);
   luaL_traceback(L, L, NULL, 2);
   uj_job_set_extra(L, -2, "traceback");
@@ -41,13 +45,19 @@ static int keep_traceback(lua_State *L)
 }
 
 /* Keeps the value as it is, and the traceback while the frames are there. Lack
- * of memory for a traceback must not cost the error its identity. */
+ * of memory for a traceback must not cost the error its identity. A job that is
+ * cancelled fails of nothing: it needs none. */
 static int on_error(lua_State *L)
 {
-  if (uj_error_is_interrupt(L, 1))
+  struct uj_state *S;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &uj_state_key);
+  S = lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  if (is_own_cancel(L, 1, S->current))
     return 1;
   lua_pushcfunction(L, keep_traceback);
-  if (lua_pcall(L, 0, 0, 0) != LUA_OK)
+  lua_pushlightuserdata(L, S);
+  if (lua_pcall(L, 1, 0, 0) != LUA_OK)
     lua_pop(L, 1);
   return 1;
 }
@@ -70,7 +80,7 @@ static void keep_results(lua_State *L, struct uj_ljob *job)
 /* [-1, +0, -] Keeps the error on the top. */
 static void keep_error(lua_State *L, struct uj_ljob *job)
 {
-  bool own = job->core.cancel && uj_error_is(L, -1, UJ_CODE_CANCELLED, job);
+  bool own = is_own_cancel(L, -1, job);
   job->nresults = 1;
   lua_setiuservalue(L, BODY_JOB, UJ_JOB_UV_VALUE);
   job->outcome = own ? UJ_JOB_CANCELLED : UJ_JOB_FAILED;

@@ -8,19 +8,20 @@
 #define NS_PER_MS UINT64_C(1000000)
 
 /* The functions that we call, in the table at UJ_HUB_LUV. */
-enum { LUV_RUN = 1, LUV_ALIVE, LUV_TIMEOUT, LUV_FD };
+enum { LUV_RUN = 1, LUV_ALIVE, LUV_TIMEOUT, LUV_FD, LUV_UPDATE };
 
 static const char *const names[] = {[LUV_RUN] = "run",
                                     [LUV_ALIVE] = "loop_alive",
                                     [LUV_TIMEOUT] = "backend_timeout",
-                                    [LUV_FD] = "backend_fd"};
+                                    [LUV_FD] = "backend_fd",
+                                    [LUV_UPDATE] = "update_time"};
 
 /* (luv): keeps its functions on the hub. */
 static int keep_functions(lua_State *L)
 {
   struct uj_state *S = lua_touserdata(L, 2);
   lua_newtable(L);
-  for (int i = LUV_RUN; i <= LUV_FD; i++) {
+  for (int i = LUV_RUN; i <= LUV_UPDATE; i++) {
     if (lua_getfield(L, 1, names[i]) != LUA_TFUNCTION)
       return 0;
     lua_rawseti(L, -2, i);
@@ -90,6 +91,14 @@ int uj_luv_run(struct uj_state *S, lua_State *L)
   if (status == LUA_OK)
     lua_pop(L, 1);
   return status;
+}
+
+void uj_luv_update_time(struct uj_state *S, lua_State *L)
+{
+  if (!loaded(S, L))
+    return;
+  call(S, L, LUV_UPDATE, NULL);
+  lua_pop(L, 1);
 }
 
 uint64_t uj_luv_due(struct uj_state *S, lua_State *L, int *fd)

@@ -17,6 +17,10 @@ bool uj_luv_alive(struct uj_state *S, lua_State *L);
  * status with the error on the top. */
 int uj_luv_run(struct uj_state *S, lua_State *L);
 
+/* [-0, +0, -] Tells luv what time it is: its timers count from when it looked
+ * at the clock last. */
+void uj_luv_update_time(struct uj_state *S, lua_State *L);
+
 /* [-0, +0, -] When luv's loop must run again at the latest (UJ_NEVER: not
  * before its descriptor is readable), and that descriptor. */
 uint64_t uj_luv_due(struct uj_state *S, lua_State *L, int *fd);

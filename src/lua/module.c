@@ -87,8 +87,9 @@ static bool debug_from_environment(void)
   return value != NULL && strcmp(value, "1") == 0;
 }
 
-/* [-0, +0, m] Registers the types. Stack: module, state. Init.lua adds to
- * Scheduler what is policy: it finds the metatable in the module. */
+/* [-0, +0, m] Registers the types. Stack: types, state. What Lua adds to them
+ * it finds in that table: the metatable of schedulers, the methods of others.
+ */
 static void open_types(lua_State *L)
 {
   int state = lua_gettop(L);
@@ -107,6 +108,23 @@ static void open_types(lua_State *L)
   lua_settop(L, state);
   luaL_getmetatable(L, UJ_SCHED_TYPE);
   lua_setfield(L, state - 1, "Scheduler");
+}
+
+/* [-0, +1, m] Pushes the state; the module may be loaded a second time. */
+static void push_state(lua_State *L)
+{
+  struct uj_state *S;
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &uj_state_key) != LUA_TNIL)
+    return;
+  lua_pop(L, 1);
+  lua_newtable(L);
+  S = uj_state_new(L);
+  S->debug = debug_from_environment();
+  open_types(L);
+  lua_insert(L, -2);
+  lua_setiuservalue(L, -2, UJ_STATE_UV_TYPES);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &uj_state_key);
 }
 
 static void open_functions(lua_State *L)
@@ -140,14 +158,11 @@ __attribute__((visibility("default"))) int luaopen_uvjobs_core(lua_State *L);
 
 int luaopen_uvjobs_core(lua_State *L)
 {
-  struct uj_state *S;
   luaL_checkversion(L);
   lua_newtable(L);
-  S = uj_state_new(L);
-  S->debug = debug_from_environment();
-  lua_pushvalue(L, -1);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &uj_state_key);
-  open_types(L);
+  push_state(L);
+  lua_getiuservalue(L, -1, UJ_STATE_UV_TYPES);
+  lua_setfield(L, -3, "types");
   open_functions(L);
   return 1;
 }

@@ -134,8 +134,10 @@ static void look(struct uj_state *S, lua_State *L)
   }
   if (uj_loop_ready(&S->loop))
     uj_driver_poll(S->driver);
-  else
+  else {
     wait(S, L, luv);
+    uj_luv_update_time(S, L);
+  }
   take_signal(S);
 }
 
@@ -168,6 +170,7 @@ static void turn(struct uj_state *S, lua_State *L)
  * clean-up of one scheduler spawns on another ends, too. */
 static void drive(struct uj_state *S, lua_State *L)
 {
+  uj_luv_update_time(S, L);
   for (;;) {
     turn(S, L);
     if (uj_job_ended(&S->main->core))

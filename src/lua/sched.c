@@ -287,6 +287,15 @@ static int spawn_blocked(struct uj_state *S, lua_State *L,
   return lua_yieldk(L, 0, 0, spawn_admitted);
 }
 
+/* For an operation that did nothing but suspend: it raises or returns. */
+static int close_ended(lua_State *L, int status, lua_KContext ctx)
+{
+  (void)status;
+  (void)ctx;
+  uj_suspend_result(uj_state(L), L);
+  return 0;
+}
+
 static int sched_spawn(lua_State *L)
 {
   static const struct uj_callee callee = {"spawn", 1};
@@ -298,6 +307,10 @@ static int sched_spawn(lua_State *L)
     uj_arg_function(L, &callee, lua_istable(L, 2) ? 3 : 2);
     lua_pushnil(L);
     return uj_error_raise(L, code);
+  }
+  if (uj_can_suspend(S, L) && uj_suspend_needed(S->current)) {
+    uj_arg_function(L, &callee, lua_istable(L, 2) ? 3 : 2);
+    return uj_suspend(L, S->current, NULL, UJ_NEVER, UJ_OP_SPAWN, close_ended);
   }
   job = make_job(S, L, sched, &callee);
   if (uj_sched_spawn(&sched->core, &job->core) != UJ_OK)
@@ -318,15 +331,6 @@ static int sched_try_spawn(lua_State *L)
   }
   (void)uj_sched_spawn(&sched->core, &make_job(S, L, sched, &callee)->core);
   return 1;
-}
-
-/* For an operation that did nothing but suspend: it raises or returns. */
-static int close_ended(lua_State *L, int status, lua_KContext ctx)
-{
-  (void)status;
-  (void)ctx;
-  uj_suspend_result(uj_state(L), L);
-  return 0;
 }
 
 /* ---- shielding --------------------------------------------------------- */
@@ -471,7 +475,8 @@ static int sched_close(lua_State *L)
   struct uj_lsched *sched = check_self(L, "close");
   struct uj_ljob *self;
   lua_settop(L, 1);
-  if (!uj_can_suspend(S, L) && !any_started(&sched->core)) {
+  if (uj_is_killed(S, L) ||
+      (!uj_can_suspend(S, L) && !any_started(&sched->core))) {
     uj_sched_close(&sched->core, NULL);
     return 0;
   }

@@ -69,6 +69,10 @@ int uj_scope_protect(lua_State *L)
   struct uj_state *S = uj_state(L);
   struct uj_ljob *job;
   uj_arg_function(L, &callee, 1);
+  if (uj_is_killed(S, L)) { /* there is nothing left to be protected from */
+    lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+    return lua_gettop(L);
+  }
   job = uj_suspend_check(S, L, callee.name);
   lua_pushnil(L);
   lua_insert(L, 1);

@@ -72,7 +72,7 @@ static void make_hub(lua_State *L, int idx, struct uj_state *S)
 {
   lua_State *hub = lua_newthread(L);
   luaL_checkstack(L, UJ_HUB_TOP, "uvjobs");
-  lua_setiuservalue(L, idx, 1);
+  lua_setiuservalue(L, idx, UJ_STATE_UV_HUB);
   lua_newtable(L);                   /* UJ_HUB_JOBS */
   lua_newtable(L);                   /* UJ_HUB_THREADS */
   luaL_newmetatable(L, UJ_JOB_TYPE); /* UJ_HUB_JOB_TYPE */
@@ -83,7 +83,7 @@ static void make_hub(lua_State *L, int idx, struct uj_state *S)
 
 struct uj_state *uj_state_new(lua_State *L)
 {
-  struct uj_state *S = lua_newuserdatauv(L, sizeof(*S), 1);
+  struct uj_state *S = lua_newuserdatauv(L, sizeof(*S), UJ_STATE_UV_TYPES);
   S->hub = NULL;
   S->L = NULL;
   S->current = NULL;

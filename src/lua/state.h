@@ -18,6 +18,9 @@
 struct uj_driver;
 struct uj_ljob;
 
+/* The user values of the state: the hub, and the types that Lua adds to. */
+enum { UJ_STATE_UV_HUB = 1, UJ_STATE_UV_TYPES };
+
 /* What lies on the hub's stack. */
 enum uj_hub {
   UJ_HUB_JOBS = 1, /* table: the jobs that live, by slot */

@@ -16,6 +16,14 @@ static inline bool uj_can_suspend(const struct uj_state *S, lua_State *L)
          lua_isyieldable(L) && S->current->core.wake != UJ_WAKE_KILLED;
 }
 
+/* Whether the code that runs is clean-up of a job that is ended by force: what
+ * would wait must not, but can still be begun. */
+static inline bool uj_is_killed(const struct uj_state *S, lua_State *L)
+{
+  return S->current != NULL && S->current->thread.co == L &&
+         S->current->core.wake == UJ_WAKE_KILLED;
+}
+
 /* The job that calls; raises when `name` cannot suspend here. */
 struct uj_ljob *uj_suspend_check(struct uj_state *S, lua_State *L,
                                  const char *name);
