@@ -47,6 +47,7 @@ build = {
         "src/lua/event.c",
         "src/lua/host.c",
         "src/lua/job.c",
+        "src/lua/kill.c",
         "src/lua/lock.c",
         "src/lua/luv.c",
         "src/lua/module.c",

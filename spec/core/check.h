@@ -29,6 +29,7 @@ struct check_test {
 };
 
 static unsigned check_failures; /* of the test that runs in this process */
+static FILE *check_note;        /* by the test, for who started it */
 
 #define CHECK(cond) check_that((cond), #cond, __FILE__, __LINE__)
 #define CHECK_EQ(got, expected) \
@@ -102,6 +103,22 @@ static inline bool check_aborts(void (*fn)(void *), void *arg)
   return WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT;
 }
 
+/* What a random test is at: printed when it fails, even if it crashes. */
+static inline void check_seed(uint64_t seed)
+{
+  if (pwrite(fileno(check_note), &seed, sizeof seed, 0) != sizeof seed)
+    abort();
+}
+
+static inline void check_print_seed(void)
+{
+  uint64_t seed;
+  if (pread(fileno(check_note), &seed, sizeof seed, 0) == sizeof seed)
+    printf("  failed with seed %" PRIu64 "; again: this program, arguments "
+           "1 %" PRIu64 "\n",
+           seed, seed);
+}
+
 static inline bool check_one(const struct check_test *test)
 {
   int status;
@@ -112,6 +129,8 @@ static inline bool check_one(const struct check_test *test)
     exit(check_failures != 0);
   }
   status = check_join(pid);
+  if (status != 0)
+    check_print_seed();
   if (WIFSIGNALED(status))
     printf("FAILED  %s (signal %d)\n", test->title, WTERMSIG(status));
   else if (WEXITSTATUS(status) != 0)
@@ -125,10 +144,41 @@ static inline bool check_one(const struct check_test *test)
 static inline int check_run(const struct check_test *tests, size_t count)
 {
   size_t passed = 0;
+  check_note = tmpfile();
+  if (check_note == NULL)
+    abort();
   for (size_t i = 0; i < count; i++)
     passed += check_one(&tests[i]);
   printf("%zu passed, %zu failed\n", passed, count - passed);
+  fclose(check_note);
   return passed != count;
+}
+
+/* The arguments of a random test: how many seeds, and the first of them. */
+struct check_range {
+  uint64_t count;
+  uint64_t first;
+};
+
+static inline struct check_range check_arguments(int argc, char **argv,
+                                                 uint64_t count)
+{
+  struct check_range range = {count, 1};
+  if (argc > 1)
+    range.count = strtoull(argv[1], NULL, 10);
+  if (argc > 2)
+    range.first = strtoull(argv[2], NULL, 10);
+  return range;
+}
+
+/* Runs a round for each seed, up to the first that fails. */
+static inline void check_rounds(struct check_range range,
+                                void (*round)(uint64_t seed))
+{
+  for (uint64_t i = 0; i < range.count && check_failures == 0; i++) {
+    check_seed(range.first + i);
+    round(range.first + i);
+  }
 }
 
 /* A sequence of numbers that is the same on every machine (splitmix64). */

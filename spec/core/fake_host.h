@@ -21,15 +21,24 @@
 
 struct fake_job;
 
-enum act_kind { ACT_END, ACT_PARK, ACT_SLEEP, ACT_YIELD, ACT_CALL, ACT_SPAWN };
+enum act_kind {
+  ACT_END,
+  ACT_PARK,
+  ACT_SLEEP,
+  ACT_YIELD,
+  ACT_ALONE,
+  ACT_CALL,
+  ACT_SPAWN
+};
 
 struct act {
   enum act_kind kind;
   enum uj_job_state state;            /* END: the last one; zero means DONE */
   struct uj_waitq *waitq;             /* PARK */
+  enum uj_op op;                      /* PARK; zero means AWAIT */
   uint64_t due_ns;                    /* PARK: a time; SLEEP: a span */
   void (*call)(struct fake_job *job); /* CALL: then the next act follows */
-  struct uj_sched *sched;             /* SPAWN */
+  struct uj_sched *sched;             /* SPAWN, ALONE */
   const char *name;                   /* SPAWN */
 };
 
@@ -58,6 +67,11 @@ struct act {
   {                   \
     .kind = ACT_YIELD \
   }
+#define ALONE(where)                    \
+  (struct act)                          \
+  {                                     \
+    .kind = ACT_ALONE, .sched = (where) \
+  }
 #define CALL(function)                   \
   (struct act)                           \
   {                                      \
@@ -74,7 +88,7 @@ struct fake_job {
   const char *name;
   struct act acts[FAKE_ACTS]; /* those left out: END(DONE) */
   unsigned next;              /* in acts */
-  struct fake_job *child;     /* its spawn is blocked; owned until admitted */
+  struct fake_job *child;     /* its spawn is blocked; borrowed */
   bool kept;                  /* the test frees it, not its end */
 };
 
@@ -167,7 +181,8 @@ static inline enum uj_job_state fake_run(struct fake *fake,
     case ACT_END:
       return act->state == UJ_JOB_NEW ? UJ_JOB_DONE : act->state;
     case ACT_PARK:
-      uj_job_park(&job->job, act->waitq, act->due_ns, UJ_OP_AWAIT);
+      uj_job_park(&job->job, act->waitq, act->due_ns,
+                  act->op == UJ_OP_NONE ? UJ_OP_AWAIT : act->op);
       return UJ_JOB_ACTIVE;
     case ACT_SLEEP:
       uj_job_park(&job->job, NULL, uj_clock_add(fake->now_ns, act->due_ns),
@@ -175,6 +190,9 @@ static inline enum uj_job_state fake_run(struct fake *fake,
       return UJ_JOB_ACTIVE;
     case ACT_YIELD:
       uj_job_yield(&job->job);
+      return UJ_JOB_ACTIVE;
+    case ACT_ALONE:
+      uj_sched_wait_alone(act->sched, &job->job);
       return UJ_JOB_ACTIVE;
     case ACT_CALL:
       act->call(job);
@@ -192,14 +210,6 @@ static inline uint64_t fake_now(struct uj_loop *loop)
   return fake_of(loop)->now_ns;
 }
 
-/* The child belongs to its scheduler now, or was never admitted. */
-static inline void fake_settle_child(struct fake_job *job)
-{
-  if (job->job.wake != UJ_WAKE_OK)
-    free(job->child);
-  job->child = NULL;
-}
-
 static inline enum uj_job_state fake_resume(struct uj_loop *loop,
                                             struct uj_job *core)
 {
@@ -210,14 +220,13 @@ static inline enum uj_job_state fake_resume(struct uj_loop *loop,
     fake_log(fake_of(loop), job->name, "", "");
   else
     fake_log(fake_of(loop), job->name, ":", wakes[core->wake]);
-  fake_settle_child(job);
+  job->child = NULL;
   return fake_run(fake_of(loop), job);
 }
 
 static inline void fake_kill(struct uj_loop *loop, struct uj_job *core)
 {
   fake_log(fake_of(loop), fake_job_of(core)->name, "!", "");
-  fake_settle_child(fake_job_of(core));
 }
 
 static inline void fake_ended(struct uj_loop *loop, struct uj_job *core)
@@ -289,7 +298,6 @@ static inline void fake_term(struct fake *fake)
     fake_advance(fake, fake->sched.close_ns);
   CHECK(!uj_loop_live(&fake->loop));
   CHECK_EQ(uj_timers_check(&fake->loop.timers), 0);
-  fake_advance(fake, UJ_NEVER); /* no timer: it forgets when the last one was */
   CHECK_EQ(uj_loop_due(&fake->loop), UJ_NEVER);
   uj_sched_term(&fake->sched);
 }

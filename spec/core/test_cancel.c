@@ -57,10 +57,9 @@ static void before_it_started_in_the_same_turn(void)
   fake_init(&f);
   SPAWNED(&f, "a", CALL(cancel_other));
   other = SPAWNED(&f, "b", YIELD);
-  SPAWNED(&f, "c", PARK(&other->job.waiters));
-  SPAWNED(&f, "d", YIELD);
+  SPAWNED(&f, "c", YIELD);
   fake_turn(&f);
-  LOG(&f, "a b=cancelled a=done c d");
+  LOG(&f, "a b=cancelled a=done c");
   fake_term(&f);
 }
 
@@ -264,25 +263,218 @@ static void close_kills_who_is_busy(void)
   uj_job_close(&a->job, 2 * MS);
   fake_advance(&f, MS);
   fake_advance(&f, MS);
-  LOG(&f, "a a:ok a:cancelled");
+  LOG(&f, "a a:cancelled a:cancelled");
   fake_turn(&f);
   LOG(&f, "a! a=killed");
   fake_term(&f);
 }
 
-static void kill_wins_at_the_same_time(void)
+/* Who ends by itself when its time has come is not killed. */
+static void kill_comes_after_a_deadline(void)
+{
+  struct fake_job *a, *b;
+  fake_init(&f);
+  f.sched.close_ns = 0; /* a job's deadline is the time of its forced end */
+  a = JOB(&f, "a", PARK(NULL), SLEEP(5 * MS));
+  a->job.deadline_ns = 5 * MS;
+  fake_spawn(&f, a);
+  b = JOB(&f, "b", SLEEP(5 * MS));
+  b->job.deadline_ns = 5 * MS;
+  fake_spawn(&f, b);
+  fake_turn(&f);
+  CHECK_EQ(a->job.kill_ns, a->job.deadline_ns);
+  CHECK_EQ(a->job.limit, UJ_WAKE_DEADLINE);
+  CHECK_EQ(b->job.limit, UJ_WAKE_DEADLINE);
+  fake_advance(&f, 5 * MS);
+  LOG(&f, "a b a:deadline b:deadline b=done");
+  fake_settle(&f);
+  LOG(&f, "a! a=killed");
+  fake_term(&f);
+}
+
+/* The kill_ns of a job that parks is there first. */
+static void kill_comes_after_a_limit(void)
 {
   struct fake_job *a;
   fake_init(&f);
-  a = JOB(&f, "a", CALL(protect), SLEEP(5 * MS));
+  a = SPAWNED(&f, "a", CALL(protect), SLEEP(MS), SLEEP(4 * MS), YIELD);
+  fake_turn(&f);
+  uj_job_close(&a->job, 5 * MS);
+  fake_advance(&f, MS);
+  CHECK_EQ(a->job.kill_ns, a->job.timer.due_ns);
+  CHECK_EQ(a->job.limit, UJ_WAKE_TIMEOUT);
+  fake_advance(&f, 4 * MS);
+  LOG(&f, "a a:timeout a:timeout");
+  fake_settle(&f);
+  LOG(&f, "a! a=killed");
+  fake_term(&f);
+}
+
+static void kill_comes_after_both(void)
+{
+  struct fake_job *a;
+  fake_init(&f);
+  a = JOB(&f, "a", CALL(protect), SLEEP(5 * MS), PARK(NULL));
   a->job.deadline_ns = 5 * MS;
   fake_spawn(&f, a);
   fake_turn(&f);
   uj_job_close(&a->job, 5 * MS);
   fake_advance(&f, 5 * MS);
+  LOG(&f, "a a:deadline");
+  fake_settle(&f);
+  LOG(&f, "a! a=killed");
+  fake_term(&f);
+}
+
+static void kill_comes_before_later_limits(void)
+{
+  struct fake_job *a;
+  fake_init(&f);
+  a = SPAWNED(&f, "a", CALL(protect), YIELD, SLEEP(5 * MS));
+  fake_turn(&f);
+  uj_job_close(&a->job, 5 * MS - 1);
+  fake_turn(&f);
+  CHECK_EQ(a->job.limit, UJ_WAKE_KILLED);
+  fake_advance(&f, 5 * MS - 1);
+  LOG(&f, "a a:ok a! a=killed");
+  fake_term(&f);
+}
+
+/* Its turn among the timers of the same time shows it. */
+static void close_leaves_a_timer_of_the_same_time(void)
+{
+  struct fake_job *a;
+  fake_init(&f);
+  a = SPAWNED(&f, "a", CALL(protect), SLEEP(5 * MS));
+  SPAWNED(&f, "b", SLEEP(5 * MS));
+  fake_turn(&f);
+  uj_job_close(&a->job, 5 * MS);
+  CHECK_EQ(a->job.kill_ns, f.now_ns + 5 * MS);
+  CHECK_EQ(a->job.limit, UJ_WAKE_TIMEOUT);
+  CHECK_EQ(uj_timers_check(&f.loop.timers), 2);
+  fake_advance(&f, 5 * MS);
+  LOG(&f, "a b a:timeout a=done b:timeout b=done");
+  fake_term(&f);
+}
+
+static void close_replaces_a_later_timer(void)
+{
+  struct fake_job *a;
+  fake_init(&f);
+  a = SPAWNED(&f, "a", CALL(protect), SLEEP(5 * MS));
+  fake_turn(&f);
+  uj_job_close(&a->job, 5 * MS - 1);
+  CHECK_EQ(a->job.limit, UJ_WAKE_KILLED);
+  CHECK_EQ(uj_loop_due(&f.loop), f.now_ns + 5 * MS - 1);
+  CHECK_EQ(uj_timers_check(&f.loop.timers), 1);
+  fake_advance(&f, 5 * MS - 1);
   LOG(&f, "a a! a=killed");
   fake_term(&f);
 }
+
+static void reaches_who_gave_way(void)
+{
+  struct fake_job *a, *b;
+  fake_init(&f);
+  a = SPAWNED(&f, "a", YIELD, YIELD);
+  b = SPAWNED(&f, "b", YIELD, YIELD);
+  fake_turn(&f);
+  CHECK_EQ(a->job.wake, UJ_WAKE_OK);
+  uj_job_cancel(&a->job);
+  CHECK_EQ(a->job.wake, UJ_WAKE_CANCELLED);
+  uj_job_close(&b->job, 5 * MS);
+  CHECK_EQ(b->job.wake, UJ_WAKE_CANCELLED);
+  LOG(&f, "a b");
+  fake_settle(&f);
+  LOG(&f, "a:cancelled b:cancelled a:cancelled a=done b:cancelled b=done");
+  fake_term(&f);
+}
+
+static void reaches_who_gave_way_in_the_same_turn(void)
+{
+  fake_init(&f);
+  SPAWNED(&f, "x", YIELD, CALL(cancel_other));
+  other = SPAWNED(&f, "a", YIELD, END(CANCELLED));
+  fake_settle(&f);
+  LOG(&f, "x a x:ok x=done a:cancelled a=cancelled");
+  fake_term(&f);
+}
+
+/* The forced end is never taken back. */
+static void does_not_reach_who_is_killed(void)
+{
+  struct fake_job *a;
+  fake_init(&f);
+  a = SPAWNED(&f, "a", YIELD, YIELD);
+  a->job.kill_ns = f.now_ns;
+  fake_turn(&f);
+  CHECK_EQ(a->job.wake, UJ_WAKE_KILLED);
+  uj_job_cancel(&a->job);
+  fake_settle(&f);
+  LOG(&f, "a a! a=killed");
+  fake_term(&f);
+}
+
+static void protect_lets_give_way(void)
+{
+  struct fake_job *a;
+  fake_init(&f);
+  a = SPAWNED(&f, "a", CALL(protect), YIELD, CALL(unprotect), YIELD);
+  fake_turn(&f);
+  uj_job_cancel(&a->job);
+  fake_settle(&f);
+  LOG(&f, "a a:ok a:cancelled a=done");
+  fake_term(&f);
+}
+
+/* What a job waited for and got stays its own, whatever it was, even if it
+ * gave way before. */
+static void takes_back_nothing_else(void)
+{
+  for (enum uj_op op = UJ_OP_SLEEP; op <= UJ_OP_LOCK; op++) {
+    struct fake_job *a;
+    if (op == UJ_OP_SPAWN) /* its target belongs to it: see test_close.c */
+      continue;
+    fake_init(&f);
+    a = SPAWNED(&f, "a", YIELD, PARK(NULL), YIELD);
+    a->acts[1].op = op;
+    fake_turn(&f);
+    fake_turn(&f);
+    CHECK_EQ(a->job.op, op);
+    uj_job_wake(&a->job, UJ_WAKE_OK);
+    uj_job_cancel(&a->job);
+    CHECK_EQ(a->job.wake, UJ_WAKE_OK);
+    fake_settle(&f);
+    LOG(&f, "a a:ok a:ok a:cancelled a=done");
+    fake_term(&f);
+  }
+}
+
+#ifdef UJ_DEBUG
+static void cancel(void *job)
+{
+  uj_job_cancel(job);
+}
+
+static void close_job(void *job)
+{
+  uj_job_close(job, 0);
+}
+
+/* Who made it has nobody that would tell of its end. */
+static void no_new_job(void)
+{
+  struct fake_job *a;
+  fake_init_limits(&f, 1, 0);
+  a = JOB(&f, "a", YIELD);
+  CHECK(check_aborts(cancel, &a->job));
+  CHECK(check_aborts(close_job, &a->job));
+  fake_spawn(&f, a);
+  CHECK(!check_aborts(cancel, &a->job));
+  CHECK(!check_aborts(close_job, &a->job));
+  fake_term(&f);
+}
+#endif
 
 static void earliest_close_counts(void)
 {
@@ -360,6 +552,19 @@ int main(void)
        is_raised_at_every_operation},
       {"a job may cancel itself", itself},
       {"protect holds cancellation off", is_held_off_by_protect},
+      {"cancellation reaches a job that gave way", reaches_who_gave_way},
+      {"cancellation reaches a job that gave way, in the turn in which it goes "
+       "on",
+       reaches_who_gave_way_in_the_same_turn},
+      {"cancellation saves no job that gave way from its forced end #M8",
+       does_not_reach_who_is_killed},
+      {"protect holds cancellation off from a job that gave way",
+       protect_lets_give_way},
+      {"cancellation takes back nothing that a job waited for #M6",
+       takes_back_nothing_else},
+#ifdef UJ_DEBUG
+      {"a job that was not admitted cannot be cancelled", no_new_job},
+#endif
       {"cancellation wins over a time limit of the same turn",
        wins_over_a_limit_of_the_same_turn},
       {"cancellation wins over a deadline of the same turn",
@@ -380,8 +585,18 @@ int main(void)
        close_kills_who_waits_for_ever},
       {"a closed job that never stops is killed in time #M8",
        close_kills_who_is_busy},
-      {"the forced end wins over a limit of the same time",
-       kill_wins_at_the_same_time},
+      {"the forced end comes after a deadline of the same time",
+       kill_comes_after_a_deadline},
+      {"the forced end comes after a time limit of the same time",
+       kill_comes_after_a_limit},
+      {"the forced end comes after the deadline that wins over a limit",
+       kill_comes_after_both},
+      {"the forced end comes before a limit that is later",
+       kill_comes_before_later_limits},
+      {"closing leaves a time limit of the same time, and its turn",
+       close_leaves_a_timer_of_the_same_time},
+      {"closing replaces a time limit that is later #M8",
+       close_replaces_a_later_timer},
       {"the earliest of several closes counts", earliest_close_counts},
       {"closing without any time asks once, then kills",
        close_of_no_time_asks_once},

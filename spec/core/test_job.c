@@ -140,31 +140,36 @@ static void wakes_who_waits_for_its_end(void)
   fake_term(&f);
 }
 
+static struct fake_job *watch(struct uj_sched *sched, const char *name,
+                              struct fake_job *watched)
+{
+  const struct act acts[FAKE_ACTS] = {PARK(&watched->job.waiters)};
+  return fake_spawn(&f, fake_job_new(&f, sched, name, acts));
+}
+
 static void every_end_wakes_its_waiters(void)
 {
-  struct fake_job *a, *b, *c;
-  fake_init_limits(&f, 3, 5);
-  SPAWNED(&f, "w", PARK(NULL), SLEEP(0), PARK(NULL));
-  a = SPAWNED(&f, "a", PARK(NULL), YIELD, PARK(NULL));
-  b = SPAWNED(&f, "b", YIELD);
-  c = SPAWNED(&f, "c", YIELD); /* pending */
-  f.sched.limit = 100;
-  SPAWNED(&f, "x", PARK(&a->job.waiters));
-  SPAWNED(&f, "y", PARK(&b->job.waiters));
-  SPAWNED(&f, "z", PARK(&c->job.waiters));
-  f.sched.limit = 6;
+  struct uj_sched watchers;
+  struct fake_job *killed, *pending;
+  fake_init_limits(&f, 2, 5);
+  fake_sched_init(&f, &watchers, UJ_UNLIMITED, 0);
+  killed = SPAWNED(&f, "k", PARK(NULL));
+  killed->job.protect = true;
+  watch(&watchers, "a", SPAWNED(&f, "d", YIELD));
+  watch(&watchers, "b", killed);
+  pending = SPAWNED(&f, "p", YIELD);
+  watch(&watchers, "c", pending);
   fake_turn(&f);
-  LOG(&f, "w a b x y z");
-  uj_job_cancel(&c->job);
-  a->job.protect = true;
-  uj_job_close(&a->job, 5 * MS);
-  fake_turn(&f);
-  LOG(&f, "c=cancelled z:ok z=done b:ok b=done");
+  LOG(&f, "k d a b c");
+  uj_job_cancel(&pending->job);
+  uj_job_close(&killed->job, 5 * MS);
+  fake_settle(&f);
+  LOG(&f, "p=cancelled d:ok d=done c:ok c=done a:ok a=done");
   fake_advance(&f, 5 * MS);
-  LOG(&f, "y:ok y=done a! a=killed");
   fake_turn(&f);
-  LOG(&f, "x:ok x=done");
+  LOG(&f, "k! k=killed b:ok b=done");
   fake_term(&f);
+  uj_sched_term(&watchers);
 }
 
 /* A wake-up that nobody waits for changes nothing. */
@@ -206,6 +211,7 @@ static void nothing_happens_after_the_end(void)
   uj_job_wake(&a->job, UJ_WAKE_OK);
   CHECK_EQ(a->job.state, UJ_JOB_DONE);
   CHECK(!a->job.cancel);
+  CHECK_EQ(a->job.kill_ns, UJ_NEVER);
   CHECK(!uj_loop_ready(&f.loop));
   fake_advance(&f, 1000 * MS);
   LOG(&f, "");

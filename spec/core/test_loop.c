@@ -10,6 +10,11 @@ static void again(struct fake_job *job)
   job->next = 0;
 }
 
+static void protect(struct fake_job *job)
+{
+  job->job.protect = true;
+}
+
 static void spawn_z(struct fake_job *job)
 {
   struct fake *fake = fake_of(job->job.sched->loop);
@@ -132,6 +137,30 @@ static void endless_waits_arm_nothing(void)
   fake_term(&f);
 }
 
+static void due_forgets_who_was_woken(void)
+{
+  struct fake_job *a, *b, *c;
+  fake_init(&f);
+  a = SPAWNED(&f, "a", SLEEP(1 * MS), PARK(NULL));
+  b = SPAWNED(&f, "b", SLEEP(2 * MS), PARK(NULL));
+  c = SPAWNED(&f, "c", CALL(protect), SLEEP(3 * MS));
+  fake_turn(&f);
+  CHECK_EQ(uj_loop_due(&f.loop), f.now_ns + 1 * MS);
+  uj_job_wake(&a->job, UJ_WAKE_OK);
+  fake_turn(&f);
+  CHECK_EQ(uj_loop_due(&f.loop), f.now_ns + 2 * MS);
+  uj_job_cancel(&b->job);
+  fake_settle(&f);
+  CHECK_EQ(uj_loop_due(&f.loop), f.now_ns + 3 * MS);
+  uj_job_close(&c->job, 2 * MS);
+  CHECK_EQ(uj_loop_due(&f.loop), f.now_ns + 2 * MS);
+  uj_job_wake(&c->job, UJ_WAKE_OK);
+  fake_settle(&f);
+  CHECK_EQ(uj_loop_due(&f.loop), UJ_NEVER);
+  LOG(&f, "a b c a:ok b:cancelled b:cancelled b=done c:ok c=done");
+  fake_term(&f);
+}
+
 static void live_until_the_last_ended(void)
 {
   struct uj_sched other;
@@ -211,6 +240,7 @@ int main(void)
       {"a late turn lets the deadlines pass in their order #M10",
        late_turn_keeps_the_order},
       {"tells when the next turn is due", due_is_the_next_turn},
+      {"a job that is woken early brings no turn", due_forgets_who_was_woken},
       {"waits without an end arm no timer", endless_waits_arm_nothing},
       {"is live until the last job ended", live_until_the_last_ended},
       {"closing it closes every scheduler", close_closes_every_scheduler},

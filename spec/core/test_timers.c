@@ -63,7 +63,8 @@ static void empty_has_nothing_due(void)
   CHECK_EQ(pop(&w, UJ_NEVER - 1), -1);
   CHECK_EQ(uj_timers_due(&w.timers), UJ_NEVER);
   CHECK_EQ(uj_timers_check(&w.timers), 0);
-  uj_timer_stop(&w.timer[0]);
+  uj_timers_remove(&w.timers, &w.timer[0]);
+  CHECK_EQ(uj_timers_due(&w.timers), UJ_NEVER);
 }
 
 static void fires_in_order(void)
@@ -165,8 +166,8 @@ static void removes_in_every_place(void)
   for (int i = 0; i < 100; i++)
     add(&w, i, (uint64_t)i * i * i * i);
   for (int i = 0; i < 100; i += 2) {
-    uj_timer_stop(&w.timer[i]);
-    uj_timer_stop(&w.timer[i]);
+    uj_timers_remove(&w.timers, &w.timer[i]);
+    uj_timers_remove(&w.timers, &w.timer[i]);
     CHECK(!uj_timer_armed(&w.timer[i]));
     CHECK_EQ(uj_timers_check(&w.timers), 99 - i / 2);
   }
@@ -183,13 +184,65 @@ static void forgets_a_removed_minimum(void)
   init(&w, 0);
   add(&w, 0, 1000);
   add(&w, 1, 2000000);
-  uj_timer_stop(&w.timer[0]);
+  uj_timers_remove(&w.timers, &w.timer[0]);
   CHECK_EQ(drive(&w, &which, &wakes), 2000000);
   CHECK_EQ(which, 1);
-  CHECK(wakes <= 1);
+  CHECK_EQ(wakes, 0);
   add(&w, 2, 3000000);
-  uj_timer_stop(&w.timer[2]);
+  CHECK_EQ(uj_timers_due(&w.timers), 3000000);
+  uj_timers_remove(&w.timers, &w.timer[2]);
+  CHECK_EQ(uj_timers_due(&w.timers), UJ_NEVER);
   CHECK_EQ(drive(&w, &which, &wakes), UJ_NEVER);
+}
+
+static void check_removed(struct wheel *w, int i, uint64_t due_ns)
+{
+  uj_timers_remove(&w->timers, &w->timer[i]);
+  (void)uj_timers_check(&w->timers);
+  CHECK_EQ(uj_timers_due(&w->timers), due_ns);
+}
+
+static void due_is_exact_after_removals(void)
+{
+  static struct wheel w;
+  init(&w, 7);
+  add(&w, 0, 1000);
+  add(&w, 1, 1000);
+  add(&w, 2, 1001);
+  add(&w, 3, 5000000);
+  add(&w, 4, 900000000);
+  check_removed(&w, 2, 1000); /* not the first */
+  check_removed(&w, 0, 1000); /* another has the same time */
+  check_removed(&w, 5, 1000); /* was never armed */
+  check_removed(&w, 1, 5000000);
+  check_removed(&w, 1, 5000000); /* is not armed any more */
+  add(&w, 0, 600);
+  CHECK_EQ(uj_timers_due(&w.timers), 600);
+  check_removed(&w, 0, 5000000);
+  CHECK_EQ(pop(&w, 5000000), 3);
+  check_removed(&w, 3, 900000000); /* has fired */
+  check_removed(&w, 4, UJ_NEVER);
+  add(&w, 3, 5000001);
+  CHECK_EQ(uj_timers_due(&w.timers), 5000001);
+}
+
+/* Added, after the first was removed and before anybody asked. */
+static void due_is_exact_after_a_removal_and_more(void)
+{
+  static struct wheel w;
+  init(&w, 0);
+  add(&w, 0, 1000);
+  add(&w, 1, 2000);
+  uj_timers_remove(&w.timers, &w.timer[0]);
+  add(&w, 2, 1500);
+  CHECK_EQ(uj_timers_due(&w.timers), 1500);
+  uj_timers_remove(&w.timers, &w.timer[2]);
+  add(&w, 0, 3000);
+  CHECK_EQ(uj_timers_due(&w.timers), 2000);
+  uj_timers_remove(&w.timers, &w.timer[1]);
+  CHECK_EQ(pop(&w, 2999), -1);
+  CHECK_EQ(uj_timers_due(&w.timers), 3000);
+  CHECK_EQ(pop(&w, 3000), 0);
 }
 
 static void arms_again(void)
@@ -198,7 +251,7 @@ static void arms_again(void)
   init(&w, 0);
   add(&w, 0, 50);
   add(&w, 1, 50);
-  uj_timer_stop(&w.timer[0]);
+  uj_timers_remove(&w.timers, &w.timer[0]);
   add(&w, 0, 50);
   CHECK_EQ(pop(&w, 50), 1);
   add(&w, 1, 50);
@@ -236,10 +289,10 @@ static void may_change_while_it_is_emptied(void)
   CHECK_EQ(pop(&w, 5000), 0);
   add(&w, 10, 104);
   add(&w, 11, 90); /* before what is there, though its time has gone by */
-  uj_timer_stop(&w.timer[1]);
+  uj_timers_remove(&w.timers, &w.timer[1]);
   CHECK_EQ(pop(&w, 5000), 11);
   CHECK_EQ(pop(&w, 5000), 2);
-  uj_timer_stop(&w.timer[4]);
+  uj_timers_remove(&w.timers, &w.timer[4]);
   CHECK_EQ(pop(&w, 5000), 3);
   CHECK_EQ(pop(&w, 5000), 10);
   CHECK_EQ(pop(&w, 5000), 5);
@@ -266,6 +319,27 @@ static void a_crowd_costs_few_wake_ups(void)
   }
 }
 
+/* Removals from a crowd make it early, but only as often as it comes down. */
+static void a_crowd_that_left_costs_few_wake_ups(void)
+{
+  static struct wheel w;
+  const uint64_t start = UINT64_C(0xf000000000000000);
+  unsigned wakes;
+  int which;
+  init(&w, 0);
+  for (int i = 0; i < MANY; i++)
+    add(&w, i, start + 1000 * (uint64_t)i);
+  for (int i = 0; i < MANY - 1; i++) {
+    uj_timers_remove(&w.timers, &w.timer[i]);
+    CHECK(uj_timers_due(&w.timers) <= w.timer[i + 1].due_ns);
+    (void)uj_timers_check(&w.timers);
+  }
+  CHECK_EQ(drive(&w, &which, &wakes), w.timer[MANY - 1].due_ns);
+  CHECK_EQ(which, MANY - 1);
+  CHECK(wakes <= 1);
+  CHECK_EQ(uj_timers_due(&w.timers), UJ_NEVER);
+}
+
 int main(void)
 {
   static const struct check_test tests[] = {
@@ -280,14 +354,19 @@ int main(void)
       {"a time that has passed fires, in order, after a pause",
        past_dues_after_a_long_pause},
       {"a timer is removed from every place", removes_in_every_place},
-      {"the due time of a removed timer costs one wake-up",
+      {"the due time of a removed timer costs no wake-up",
        forgets_a_removed_minimum},
-      {"a timer that was stopped or fired is armed again", arms_again},
+      {"what is due next is exact after removals", due_is_exact_after_removals},
+      {"what is due next is exact when more came after a removal",
+       due_is_exact_after_a_removal_and_more},
+      {"a timer that was removed or fired is armed again", arms_again},
       {"times up to the last nanosecond work", huge_times},
       {"timers come and go while the due ones are taken",
        may_change_while_it_is_emptied},
       {"a crowd in one slot costs a wake-up for each level",
        a_crowd_costs_few_wake_ups},
+      {"a crowd that was removed costs one wake-up",
+       a_crowd_that_left_costs_few_wake_ups},
   };
   return CHECK_RUN(tests);
 }

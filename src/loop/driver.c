@@ -2,8 +2,8 @@
 
 #include <assert.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 #include <uv.h>
@@ -32,7 +32,6 @@ struct uj_driver {
   int watch_fd; /* -1 for none */
   int signal;   /* not yet asked for, or 0 */
   bool armed;   /* exact_fd is set to a time, maybe past */
-  bool seen;    /* a signal has come since the start */
 };
 
 uint64_t uj_driver_now(void)
@@ -61,11 +60,6 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 static void on_signal(uv_signal_t *handle, int number)
 {
   struct uj_driver *driver = handle->data;
-  if (driver->seen) {
-    fflush(NULL);
-    _exit(128 + number);
-  }
-  driver->seen = true;
   driver->signal = number;
 }
 
@@ -144,34 +138,61 @@ void uj_driver_free(struct uj_driver *driver)
   free(driver);
 }
 
-/* libuv leaves the default action behind it. An interpreter may have had its
- * own; only libuv's, of another state in another thread, is not gone back to.
- */
+/* Signals belong to the process, so this does, too: whether one has come since
+ * a run began, and what libuv does with it. A second one must end the process
+ * also when a job holds the loop, so it does not go through libuv. */
+static atomic_bool signal_seen;
+static void (*libuv_handler)(int);
+
+static void handle_signal(int number)
+{
+  if (atomic_exchange(&signal_seen, true))
+    _exit(128 + number);
+  libuv_handler(number);
+}
+
+/* Puts our handler before that of libuv, if it is not there for another state
+ * already. */
+static void wrap_handler(int number)
+{
+  struct sigaction action;
+  sigaction(number, NULL, &action);
+  if (action.sa_handler == handle_signal)
+    return;
+  libuv_handler = action.sa_handler;
+  action.sa_handler = handle_signal;
+  sigaction(number, &action, NULL);
+}
+
 static int start_signal(struct uj_driver *driver, int i)
 {
-  struct sigaction during;
   int number = signal_numbers[i];
   int error;
   sigaction(number, NULL, &driver->before[i]);
   error = uv_signal_start(&driver->signals[i], on_signal, number);
-  sigaction(number, NULL, &during);
+  if (error == 0)
+    wrap_handler(number);
   driver->restore[i] =
-      error == 0 && during.sa_handler != driver->before[i].sa_handler;
+      error == 0 && driver->before[i].sa_handler != handle_signal;
   return error;
 }
 
+/* The last user of a signal leaves the default action behind it. An interpreter
+ * may have had its own. */
 static void stop_signal(struct uj_driver *driver, int i)
 {
+  struct sigaction now;
   uv_signal_stop(&driver->signals[i]);
-  if (driver->restore[i])
+  sigaction(signal_numbers[i], NULL, &now);
+  if (driver->restore[i] && now.sa_handler == SIG_DFL)
     sigaction(signal_numbers[i], &driver->before[i], NULL);
   driver->restore[i] = false;
 }
 
 int uj_driver_start_signals(struct uj_driver *driver)
 {
-  driver->seen = false;
   driver->signal = 0;
+  atomic_store(&signal_seen, false);
   for (int i = 0; i < SIGNALS; i++) {
     int error = start_signal(driver, i);
     if (error != 0) {

@@ -18,8 +18,8 @@ int uj_driver_new(struct uj_driver **driver);
 void uj_driver_free(struct uj_driver *driver);
 const char *uj_driver_strerror(int error);
 
-/* Takes SIGINT and SIGTERM; a second one ends the process with 128 + its
- * number. Returns 0 or a negative error. */
+/* Takes SIGINT and SIGTERM; a second one ends the process at once, with 128 +
+ * its number. Returns 0 or a negative error. */
 int uj_driver_start_signals(struct uj_driver *driver);
 void uj_driver_stop_signals(struct uj_driver *driver);
 /* The signal that has come since it was asked last, or 0. */

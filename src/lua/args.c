@@ -181,10 +181,13 @@ static int unknown_option(lua_State *L, const struct uj_options *options)
 static const struct uj_option *find_option(lua_State *L,
                                            const struct uj_option *known)
 {
+  size_t length;
+  const char *key;
   if (lua_type(L, -2) != LUA_TSTRING)
     return NULL;
+  key = lua_tolstring(L, -2, &length);
   for (; known->name != NULL; known++)
-    if (strcmp(known->name, lua_tostring(L, -2)) == 0)
+    if (strlen(known->name) == length && strcmp(known->name, key) == 0)
       return known;
   return NULL;
 }
@@ -218,6 +221,8 @@ int uj_option_error(lua_State *L, const struct uj_options *options,
 
 uint64_t uj_option_seconds(lua_State *L, const struct uj_options *options)
 {
+  if (lua_type(L, -1) == LUA_TNUMBER && lua_tonumber(L, -1) == HUGE_VAL)
+    uj_option_error(L, options, "finite seconds >= 0");
   if (lua_type(L, -1) != LUA_TNUMBER || wrong_seconds(L, -1) != NULL)
     uj_option_error(L, options, "seconds >= 0");
   return to_ns(lua_tonumber(L, -1));

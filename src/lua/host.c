@@ -7,6 +7,7 @@
 #include "lua/compat.h"
 #include "lua/error.h"
 #include "lua/job.h"
+#include "lua/kill.h"
 #include "lua/lock.h"
 #include "lua/pool.h"
 #include "lua/report.h"
@@ -53,7 +54,8 @@ static int on_error(lua_State *L)
   lua_rawgetp(L, LUA_REGISTRYINDEX, &uj_state_key);
   S = lua_touserdata(L, -1);
   lua_pop(L, 1);
-  if (is_own_cancel(L, 1, S->current))
+  if (is_own_cancel(L, 1, S->current) ||
+      S->current->core.wake == UJ_WAKE_KILLED) /* it has its traceback */
     return 1;
   lua_pushcfunction(L, keep_traceback);
   lua_pushlightuserdata(L, S);
@@ -216,20 +218,38 @@ static int keep_last_traceback(lua_State *L)
   return 0;
 }
 
+/* The error of a killed job is `killed`, whatever came out of its function. */
+static void forget_outcome(struct uj_state *S, struct uj_ljob *job)
+{
+  lua_State *hub = S->hub;
+  uj_job_push(S, hub, job);
+  lua_getiuservalue(hub, -1, UJ_JOB_UV_VALUE);
+  if (job->nresults != 1 || !uj_error_is(hub, -1, UJ_CODE_KILLED, job))
+    job->nresults = 0;
+  lua_pop(hub, 2);
+}
+
+/* What waits is resumed with an error that it cannot swallow. Should it get
+ * away all the same, by a yield of its own, its coroutine is closed. */
 static void host_kill(struct uj_loop *loop, struct uj_job *core)
 {
   struct uj_state *S = state_of(loop);
   struct uj_ljob *job = uj_ljob_of(core);
-  lua_State *L = S->L;
+  lua_State *L = S->L, *co = job->thread.co;
+  int status, nresults;
   lua_pushcfunction(L, keep_last_traceback);
   uj_job_push(S, L, job);
   if (lua_pcall(L, 1, 0, 0) != LUA_OK)
     lua_pop(L, 1);
   S->current = job;
-  lua_sethook(job->thread.co, NULL, 0, 0);
-  uj_closethread(job->thread.co, L);
+  uj_kill_arm(job);
+  status = lua_resume(co, L, 0, &nresults);
+  uj_kill_disarm(job);
+  if (status != LUA_OK)
+    uj_closethread(co, L);
   S->current = NULL;
-  lua_settop(job->thread.co, 0);
+  lua_settop(co, 0);
+  forget_outcome(S, job);
   uj_pool_give(S, &job->thread);
 }
 

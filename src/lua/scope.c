@@ -49,6 +49,14 @@ static int call(lua_State *L)
   return leave(L, LUA_OK, 0);
 }
 
+/* In a job that is ended by force there is no scope to enter: it cannot suspend
+ * any more. The stack is what to call. */
+static int call_only(lua_State *L)
+{
+  lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+  return lua_gettop(L);
+}
+
 int uj_scope_timeout(lua_State *L)
 {
   static const struct uj_callee callee = {"timeout", 0};
@@ -56,6 +64,10 @@ int uj_scope_timeout(lua_State *L)
   uint64_t span_ns = uj_arg_seconds(L, &callee, 1);
   struct uj_ljob *job;
   uj_arg_function(L, &callee, 2);
+  if (uj_is_killed(S, L)) {
+    lua_remove(L, 1);
+    return call_only(L);
+  }
   job = uj_suspend_check(S, L, callee.name);
   enter(L, job);
   job->core.deadline_ns =
@@ -69,10 +81,8 @@ int uj_scope_protect(lua_State *L)
   struct uj_state *S = uj_state(L);
   struct uj_ljob *job;
   uj_arg_function(L, &callee, 1);
-  if (uj_is_killed(S, L)) { /* there is nothing left to be protected from */
-    lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
-    return lua_gettop(L);
-  }
+  if (uj_is_killed(S, L))
+    return call_only(L);
   job = uj_suspend_check(S, L, callee.name);
   lua_pushnil(L);
   lua_insert(L, 1);

@@ -3,12 +3,7 @@
 #include <lauxlib.h>
 
 #include "lua/error.h"
-
-static int raise_killed(struct uj_state *S, lua_State *L)
-{
-  uj_job_push(S, L, S->current);
-  return uj_error_raise(L, UJ_CODE_KILLED);
-}
+#include "lua/kill.h"
 
 struct uj_ljob *uj_suspend_check(struct uj_state *S, lua_State *L,
                                  const char *name)
@@ -17,7 +12,7 @@ struct uj_ljob *uj_suspend_check(struct uj_state *S, lua_State *L,
   if (job == NULL || job->thread.co != L)
     luaL_error(L, "'%s' must be called in a job", name);
   if (job->core.wake == UJ_WAKE_KILLED)
-    raise_killed(S, L);
+    uj_kill_raise(S, L);
   if (!lua_isyieldable(L))
     luaL_error(L, "'%s' cannot suspend across a C call", name);
   return job;
@@ -42,6 +37,8 @@ static int raise_cancelled(struct uj_state *S, lua_State *L)
 enum uj_wake uj_suspend_result(struct uj_state *S, lua_State *L)
 {
   enum uj_wake wake = (enum uj_wake)S->current->core.wake;
+  if (wake == UJ_WAKE_KILLED)
+    uj_kill_raise(S, L);
   if (wake == UJ_WAKE_CANCELLED)
     raise_cancelled(S, L);
   if (wake == UJ_WAKE_DEADLINE) {

@@ -46,8 +46,9 @@ static inline bool uj_suspend_needed(const struct uj_ljob *job)
   return uj_job_interrupted(&job->core) != UJ_WAKE_OK;
 }
 
-/* For the beginning of a continuation: raises `cancelled` or `timeout` when
- * that is why the job runs again; returns UJ_WAKE_OK, _TIMEOUT or _CLOSED. */
+/* For the beginning of a continuation: raises `cancelled`, `timeout` or
+ * `killed` when that is why the job runs again; returns UJ_WAKE_OK, _TIMEOUT or
+ * _CLOSED. */
 enum uj_wake uj_suspend_result(struct uj_state *S, lua_State *L);
 
 #endif

@@ -1,0 +1,145 @@
+-- Compresses every file below a directory into the same tree elsewhere. Each
+-- file is a job that runs `gzip -c` as a child process, through luv; at most
+-- LIMIT of them run at once. Ctrl-C kills the children and removes the files
+-- that were not finished.
+--
+--   script/run examples/02_compress_tree.lua DIR [OUT]
+--   uvjobs examples/02_compress_tree.lua /usr/share/doc /tmp/doc-gz
+--
+-- OUT is `NAME-gz` in the current directory unless given, where NAME is the last
+-- part of DIR. It needs luv (Debian: lua-luv) and gzip. The exit status is 1
+-- when a file or a directory failed. Symbolic links are not followed.
+
+local uv = require "luv"
+local uvjobs = require "uvjobs"
+
+local LIMIT = 8
+local NO_HURRY = 24 * 60 * 60 -- seconds that the whole tree may take
+
+--- Runs `gzip -c` with the descriptor `output` as its standard output. Suspends
+--- until it has ended; returns its exit status and the signal that killed it,
+--- or nil and a message. If the job is cancelled meanwhile, gzip is killed.
+local function gzip(path, output)
+  return uvjobs.await(function(resume)
+    local child, message
+    child, message = uv.spawn("gzip", {
+      args = { "-c", "--", path },
+      stdio = { nil, output, 2 },
+    }, function(status, signal)
+      child:close()
+      resume(status, signal)
+    end)
+    if not child then return resume(nil, message) end
+    return function() child:kill("sigterm") end
+  end)
+end
+
+--- A file opened for writing. It is removed when it is closed before `keep` was
+--- set: so a job leaves nothing behind that is half done.
+local function create(path)
+  local fd, message = uv.fs_open(path, "w", tonumber("644", 8))
+  if not fd then error(message, 0) end
+  return setmetatable({ fd = fd, keep = false }, {
+    __close = function(self)
+      uv.fs_close(fd)
+      if not self.keep then uv.fs_unlink(path) end
+    end,
+  })
+end
+
+--- The job of one file. An error that it raises goes to the exception handler.
+local function compress(tree, from, to)
+  local output <close> = create(to)
+  local status, detail = gzip(from, output.fd)
+  if not status then error("cannot run gzip: " .. detail, 0) end
+  if detail ~= 0 then error("gzip was killed by signal " .. detail, 0) end
+  if status ~= 0 then error("gzip ended with status " .. status, 0) end
+  output.keep = true
+  tree.files = tree.files + 1
+  tree.bytes_in = tree.bytes_in + assert(uv.fs_stat(from)).size
+  tree.bytes_out = tree.bytes_out + assert(uv.fs_fstat(output.fd)).size
+end
+
+--- What is in a directory, in order of the names: a list of tables with `name`
+--- and `kind`; or nil and a message.
+local function list(path)
+  local scan, message = uv.fs_scandir(path)
+  if not scan then return nil, message end
+  local entries = {}
+  for name, kind in uv.fs_scandir_next, scan do
+    if kind == "unknown" then -- some file systems do not tell
+      local stat = uv.fs_lstat(path .. "/" .. name)
+      kind = stat and stat.type
+    end
+    entries[#entries + 1] = { name = name, kind = kind }
+  end
+  table.sort(entries, function(a, b) return a.name < b.name end)
+  return entries
+end
+
+--- Makes a directory unless it is there. Returns true, or nil and a message.
+local function make_directory(path)
+  local ok, message, code = uv.fs_mkdir(path, tonumber("755", 8))
+  if ok or code == "EEXIST" then return true end
+  return nil, message
+end
+
+--- Spawns a job for each file below `from`. When the queue is full, `spawn`
+--- suspends: so the walk is never far ahead of the work.
+local function walk(tree, from, to)
+  local made, message = make_directory(to)
+  local entries
+  if made then entries, message = list(from) end
+  if not entries then return tree.fail(from, message) end
+  for _, entry in ipairs(entries) do
+    local path, target = from .. "/" .. entry.name, to .. "/" .. entry.name
+    if entry.kind == "file" then
+      tree.scheduler:spawn({ name = path }, compress, tree, path, target .. ".gz")
+    elseif entry.kind == "directory" and path ~= tree.out then
+      walk(tree, path, target)
+    end
+  end
+end
+
+--- What the jobs of one run share.
+local function new_tree(out)
+  local tree = { out = out, files = 0, failed = 0, bytes_in = 0, bytes_out = 0 }
+  function tree.fail(path, err)
+    tree.failed = tree.failed + 1
+    print(("failed: %s: %s"):format(path, err))
+  end
+  tree.scheduler = uvjobs.scheduler {
+    limit = LIMIT,
+    pending_limit = LIMIT,
+    wait_timeout = NO_HURRY,
+    exception_handler = function(_, context)
+      tree.fail(context.job.name, context.exception)
+    end,
+  }
+  return tree
+end
+
+local function usage()
+  io.stderr:write("usage: 02_compress_tree.lua DIR [OUT]\n")
+  os.exit(2)
+end
+
+local function main(dir, out)
+  if not dir then usage() end
+  local started = uvjobs.now()
+  dir = assert(uv.fs_realpath(dir))
+  out = out or dir:match("[^/]*$") .. "-gz"
+  assert(make_directory(out))
+  local tree = new_tree(assert(uv.fs_realpath(out)))
+  do
+    local _ <close> = tree.scheduler -- leaving the block waits for the jobs
+    walk(tree, dir, tree.out)
+  end
+  print(("%d files compressed, %d failed: %d bytes to %d"):format(
+    tree.files, tree.failed, tree.bytes_in, tree.bytes_out))
+  io.stderr:write(("%.1f s\n"):format(uvjobs.now() - started))
+  if tree.failed > 0 then os.exit(1) end
+end
+
+-- The command `uvjobs` runs this file as a job; the plain interpreter does not.
+if uvjobs.current() then main(...) else uvjobs.run(main, ...) end

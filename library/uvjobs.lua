@@ -1,0 +1,402 @@
+---@meta uvjobs
+
+-- The types of the public interface, for editors with the Lua language server.
+-- Nothing loads this file. What each call does in full is in docs/api.md, and
+-- spec/docs_spec.lua fails when the two, or the module, differ.
+-- luacheck: ignore 212 241
+--
+-- "Suspends" means: must be called in a job, and may raise `cancelled`,
+-- `timeout` or `killed` (see uvjobs.Error).
+
+---@class uvjobs
+---@field _VERSION string
+---@field context table<any, any> values of the running job; inherited by what it spawns
+local uvjobs = {}
+
+---@alias uvjobs.Code
+---| "cancelled" # the job that calls, or that was waited for, was cancelled
+---| "timeout"   # a deadline passed, or another job did not end in time
+---| "killed"    # the job outstayed its close timeout
+---| "closed"    # the scheduler is closed
+---| "full"      # the pending queue is full, and the caller cannot suspend
+
+---@alias uvjobs.JobState
+---| "pending"   # waits for a slot
+---| "active"    # runs, is suspended, or is about to start
+---| "closing"   # active, and asked to end
+---| "done"      # its function returned
+---| "failed"    # its function raised an error
+---| "cancelled" # was asked to end, and did
+---| "killed"    # was asked to end, did not, and was ended by force
+
+--- What uvjobs raises about jobs; `tostring` gives the message.
+---@class uvjobs.Error: userdata
+---@field code uvjobs.Code
+---@field message string
+---@field job uvjobs.Job? the job that it is about
+---@field signal? "SIGINT"|"SIGTERM" behind the cancellation of the main job
+
+---@class uvjobs.RunOptions
+---@field signals? boolean SIGINT and SIGTERM cancel the main job; default true
+---@field clock? "real"|"virtual" default "real"
+
+---@class uvjobs.SchedulerOptions
+---@field name? string for people
+---@field limit? integer|number jobs that run at once: >= 1 or math.huge; default 100
+---@field pending_limit? integer|number jobs that may wait: >= 0 or math.huge; default 10000
+---@field close_timeout? number seconds that a closed job gets to end; default 0.1
+---@field wait_timeout? number seconds that wait_and_close gives; default 60
+---@field exception_handler? uvjobs.ExceptionHandler gets the errors that nobody asked for
+---@field on_error? "report"|"cancel" default "report"; "cancel": the first failure closes it
+
+---@class uvjobs.SpawnOptions
+---@field name? string for people
+---@field timeout? number seconds from the start to the deadline of the whole run
+
+---@class uvjobs.Context
+---@field message string for instance "Job processing failed" or "Job closing timed out"
+---@field job? uvjobs.Job
+---@field exception? any the value that was raised
+---@field traceback? string
+---@field source_traceback? string where the job was spawned, in debug mode
+
+---@class uvjobs.MapOptions
+---@field limit? integer|number calls at once: >= 1 or math.huge; default 100
+
+--- Runs in the loop outside any job: it cannot suspend.
+---@alias uvjobs.ExceptionHandler fun(scheduler: uvjobs.Scheduler, context: uvjobs.Context)
+
+-- ---- running ---------------------------------------------------------------
+
+--- Runs `fn(...)` as the main job, and the loop until it has ended; then closes
+--- every scheduler that is still open. Blocks; not to be called in a job.
+--- Raises the error of `fn`, unchanged.
+---@overload fun(fn: function, ...: any): ...: any
+---@param options uvjobs.RunOptions
+---@param fn function
+---@param ... any the arguments of `fn`
+---@return any ... the results of `fn`
+function uvjobs.run(options, fn, ...) end
+
+--- Suspends for at least `seconds`, never less.
+---@param seconds number >= 0, finite
+function uvjobs.sleep(seconds) end
+
+--- Suspends until the other jobs that are ready have had their turn.
+function uvjobs.yield() end
+
+--- The clock. Does not suspend.
+---@return number seconds monotonic
+function uvjobs.now() end
+
+--- The running job, or nil outside one. Does not suspend.
+---@return uvjobs.Job?
+function uvjobs.current() end
+
+--- Calls `fn(...)` under a deadline, in the current job. Raises `timeout` at the
+--- call in which `fn` is suspended when it passes, and at every later one.
+---@param seconds number >= 0, finite
+---@param fn function
+---@param ... any the arguments of `fn`
+---@return any ... the results of `fn`
+function uvjobs.timeout(seconds, fn, ...) end
+
+--- Calls `fn(...)` with cancellation and outer deadlines held off, in the
+--- current job: for clean-up that suspends. It does not hold off being killed.
+---@param fn function
+---@param ... any the arguments of `fn`
+---@return any ... the results of `fn`
+function uvjobs.protect(fn, ...) end
+
+--- Calls `start(resume)` and suspends until `resume(...)` is called. When `start`
+--- returns a function, that is called to abandon the operation if the job leaves
+--- before.
+---@param start fun(resume: fun(...: any)): (fun()|any)
+---@return any ... the arguments of `resume`
+function uvjobs.await(start) end
+
+--- The code of a uvjobs error, nil for any other value. Does not suspend.
+---@param value any
+---@return uvjobs.Code?
+function uvjobs.code(value) end
+
+--- Debug mode: records where each job was spawned. Does not suspend.
+---@param on boolean
+function uvjobs.debug(on) end
+
+-- ---- functions as children -------------------------------------------------
+
+--- Runs all functions as children of the current job. Suspends. Raises the first
+--- error, when the others have been cancelled and have ended.
+---@param fns function[]
+---@return { n: integer, [integer]: any } first the first result of each
+---@return table[] packed all results of each, from table.pack
+function uvjobs.all(fns) end
+
+--- Runs the functions until the first has ended, and cancels the rest. Suspends.
+--- Raises the error of the first.
+---@param fns function[] at least one
+---@return integer index
+---@return any ... the results of that function
+function uvjobs.race(fns) end
+
+--- Calls `fn(item, index)` for each item, `limit` at a time. Suspends. Raises the
+--- first error, when the others have been cancelled and have ended.
+---@param list any[]|fun(): any a list, or a function that returns nil at the end
+---@param fn fun(item: any, index: integer): any
+---@param options? uvjobs.MapOptions
+---@return { n: integer, [integer]: any } results
+function uvjobs.map(list, fn, options) end
+
+-- ---- schedulers ------------------------------------------------------------
+
+--- A new scheduler. Leaving the block of `local s <close>` normally calls
+--- `wait_and_close`, leaving it by an error `close`. Does not suspend.
+---@param options? uvjobs.SchedulerOptions
+---@return uvjobs.Scheduler
+function uvjobs.scheduler(options) end
+
+--- All properties are read only.
+---@class uvjobs.Scheduler: userdata
+---@field name string?
+---@field limit integer|number
+---@field pending_limit integer|number
+---@field close_timeout number seconds
+---@field wait_timeout number seconds
+---@field exception_handler uvjobs.ExceptionHandler?
+---@field closed boolean it admits no more jobs
+---@field active_count integer jobs in a slot
+---@field pending_count integer jobs that wait for a slot
+---@operator len: integer
+local Scheduler = {}
+
+--- A new job for `fn(...)`; it starts on a later turn. Suspends when the pending
+--- queue is full. Raises `closed`; and `full` where it cannot suspend.
+---@overload fun(self: uvjobs.Scheduler, fn: function, ...: any): uvjobs.Job
+---@param options uvjobs.SpawnOptions
+---@param fn function
+---@param ... any the arguments of `fn`
+---@return uvjobs.Job
+function Scheduler:spawn(options, fn, ...) end
+
+--- The same without ever suspending.
+---@overload fun(self: uvjobs.Scheduler, fn: function, ...: any): uvjobs.Job?, ("full"|"closed")?
+---@param options uvjobs.SpawnOptions
+---@param fn function
+---@param ... any the arguments of `fn`
+---@return uvjobs.Job? job nil when there is no room
+---@return ("full"|"closed")? why
+function Scheduler:try_spawn(options, fn, ...) end
+
+--- Runs `fn(...)` outside the limit; if the caller is cancelled, `fn` goes on.
+--- Suspends. Raises the error of `fn`; `closed`.
+---@param fn function
+---@param ... any the arguments of `fn`
+---@return any ... the results of `fn`
+function Scheduler:shield(fn, ...) end
+
+--- Waits until no job is left, then closes. Suspends. Raises the error that closed
+--- a nursery.
+---@param timeout? number seconds, >= 0; default: wait_timeout
+function Scheduler:wait_and_close(timeout) end
+
+--- Drops the pending jobs, cancels the active ones, and waits until all have
+--- ended; kills what lives longer than close_timeout. Suspends.
+function Scheduler:close() end
+
+--- Iterates over the jobs that are pending or active. Does not suspend.
+---@return fun(): uvjobs.Job?
+function Scheduler:jobs() end
+
+--- Whether the job is pending or active here. Does not suspend.
+---@param job uvjobs.Job
+---@return boolean
+function Scheduler:has(job) end
+
+--- Calls the exception handler, or the default one. Does not suspend.
+---@param context uvjobs.Context
+function Scheduler:call_exception_handler(context) end
+
+-- ---- jobs ------------------------------------------------------------------
+
+--- Exactly one of pending, active and closed is true. Only `name` may be set.
+---@class uvjobs.Job: userdata
+---@field state uvjobs.JobState
+---@field pending boolean
+---@field active boolean
+---@field closed boolean it has ended
+---@field id integer unique in the Lua state
+---@field name string?
+---@field scheduler uvjobs.Scheduler
+local Job = {}
+
+--- Waits for the end. Suspends, unless the job has ended. Raises the job's error;
+--- `timeout` when the time passes: then the job is closed.
+---@param timeout? number seconds, >= 0; nil waits for ever
+---@return any ... the results of the job
+function Job:wait(timeout) end
+
+--- Waits for the end without touching the job. Suspends, unless it has ended.
+---@param timeout? number seconds, >= 0; nil waits for ever
+---@return boolean ended false when the time passed
+function Job:join(timeout) end
+
+--- Cancels the job and waits for the end; kills it when the time passes, and
+--- raises `timeout`. Suspends, unless it has ended. Raises the job's error if it
+--- failed.
+---@param timeout? number seconds, >= 0; default: the scheduler's close_timeout
+function Job:close(timeout) end
+
+--- Requests the end, and returns. Does not suspend.
+function Job:cancel() end
+
+--- Where the job stands. Does not suspend.
+---@return string
+function Job:traceback() end
+
+-- ---- primitives ------------------------------------------------------------
+
+--- A new event, not set. Does not suspend.
+---@return uvjobs.Event
+function uvjobs.event() end
+
+--- A flag that jobs wait for.
+---@class uvjobs.Event: userdata
+local Event = {}
+
+--- Sets the flag and wakes all waiters. Does not suspend.
+function Event:set() end
+
+--- Clears the flag. Does not suspend.
+function Event:clear() end
+
+--- Whether the flag is set. Does not suspend.
+---@return boolean
+function Event:is_set() end
+
+--- Waits for the flag. Suspends, unless it is set.
+---@param timeout? number seconds, >= 0; nil waits for ever
+---@return true? set nil when the time passed
+---@return "timeout"? why
+function Event:wait(timeout) end
+
+--- A new queue. Does not suspend.
+---@param capacity? integer|number >= 0 or math.huge, the default
+---@return uvjobs.Queue
+function uvjobs.queue(capacity) end
+
+--- Values that go from job to job, first in, first out.
+---@class uvjobs.Queue: userdata
+---@field capacity integer|number
+---@field closed boolean
+---@operator len: integer
+local Queue = {}
+
+--- Puts a value at the end. Suspends while the queue is full.
+---@param value any not nil
+---@param timeout? number seconds, >= 0; nil waits for ever
+---@return true? put
+---@return ("timeout"|"closed")? why
+function Queue:put(value, timeout) end
+
+--- Takes the first value. Suspends while the queue is empty.
+---@param timeout? number seconds, >= 0; nil waits for ever
+---@return any value nil when there is none
+---@return ("timeout"|"closed")? why
+function Queue:get(timeout) end
+
+--- Does not suspend.
+---@param value any not nil
+---@return true? put
+---@return ("full"|"closed")? why
+function Queue:try_put(value) end
+
+--- Does not suspend.
+---@return any value nil when there is none
+---@return ("empty"|"closed")? why
+function Queue:try_get() end
+
+--- Iterates until the queue is closed and empty; each step may suspend.
+---@return fun(queue: uvjobs.Queue): any
+---@return uvjobs.Queue
+function Queue:items() end
+
+--- Admits no more values and wakes all that wait. Does not suspend.
+function Queue:close() end
+
+--- A new semaphore. Does not suspend.
+---@param n integer permits, >= 1
+---@return uvjobs.Semaphore
+function uvjobs.semaphore(n) end
+
+---@class uvjobs.Semaphore: userdata
+---@field count integer permits that are free
+local Semaphore = {}
+
+--- Takes a permit. Suspends until one is free.
+---@param timeout? number seconds, >= 0; nil waits for ever
+---@return true? acquired
+---@return "timeout"? why
+function Semaphore:acquire(timeout) end
+
+--- Takes a permit if one is free. Does not suspend.
+---@return boolean acquired
+function Semaphore:try_acquire() end
+
+--- Gives a permit back. Does not suspend.
+function Semaphore:release() end
+
+--- Calls `fn(...)` with a permit, which is given back however it ends. Suspends
+--- until a permit is free.
+---@param fn function
+---@param ... any the arguments of `fn`
+---@return any ... the results of `fn`
+function Semaphore:with(fn, ...) end
+
+--- Takes a permit, for a `<close>` variable. Suspends until one is free.
+---@param timeout? number seconds, >= 0; nil waits for ever
+---@return uvjobs.Permit? permit
+---@return "timeout"? why
+function Semaphore:permit(timeout) end
+
+--- A new mutex. Does not suspend.
+---@return uvjobs.Mutex
+function uvjobs.mutex() end
+
+---@class uvjobs.Mutex: userdata
+local Mutex = {}
+
+--- Locks it. Suspends until it is free.
+---@param timeout? number seconds, >= 0; nil waits for ever
+---@return true? locked
+---@return "timeout"? why
+function Mutex:lock(timeout) end
+
+--- Locks it if it is free. Does not suspend.
+---@return boolean locked
+function Mutex:try_lock() end
+
+--- Unlocks it; only the job that locked it may. Does not suspend.
+function Mutex:unlock() end
+
+--- Calls `fn(...)` with the mutex locked; it is unlocked however `fn` ends.
+--- Suspends until it is free.
+---@param fn function
+---@param ... any the arguments of `fn`
+---@return any ... the results of `fn`
+function Mutex:with(fn, ...) end
+
+--- Locks it, for a `<close>` variable. Suspends until it is free.
+---@param timeout? number seconds, >= 0; nil waits for ever
+---@return uvjobs.Permit? permit
+---@return "timeout"? why
+function Mutex:permit(timeout) end
+
+--- A permit of a semaphore, or the lock of a mutex; closing it gives it back.
+---@class uvjobs.Permit: userdata
+local Permit = {}
+
+--- Gives it back now. Does not suspend.
+function Permit:release() end
+
+return uvjobs

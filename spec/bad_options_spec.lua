@@ -1,0 +1,125 @@
+-- What is said of wrong options, and that nothing was done then.
+local uvjobs = require "uvjobs"
+local helper = require "spec.helper"
+
+local virtual, message = helper.virtual, helper.message
+
+local NAN <const> = 0 / 0
+local INF <const> = math.huge
+
+local function ignore() end
+
+describe("options", function()
+  after_each(helper.check_clean)
+
+  local function scheduler_error(key, value)
+    return message(uvjobs.scheduler, { [key] = value })
+  end
+
+  it("of a scheduler with a wrong value are refused", function()
+    for _, key in ipairs { "limit", "pending_limit" } do
+      local least = key == "limit" and 1 or 0
+      for _, bad in ipairs {
+        { least - 1, tostring(least - 1) }, { -7, "-7" }, { 1.5, "1.5" }, { NAN, "nan" },
+        { -INF, "-inf" }, { "5", "'5'" }, { true, "boolean" }, { {}, "table" },
+        { ignore, "function" },
+      } do
+        assert.equal(("bad argument #1 to 'scheduler' (option '%s': integer >= %d or math.huge "
+          .. "expected, got %s)"):format(key, least, bad[2]), scheduler_error(key, bad[1]))
+      end
+    end
+    for _, key in ipairs { "close_timeout", "wait_timeout" } do
+      for _, bad in ipairs {
+        { -1, "-1" }, { -0.5, "-0.5" }, { NAN, "nan" }, { "1", "'1'" }, { {}, "table" },
+        { false, "boolean" },
+      } do
+        assert.equal(("bad argument #1 to 'scheduler' (option '%s': seconds >= 0 expected, got %s)")
+          :format(key, bad[2]), scheduler_error(key, bad[1]))
+      end
+      assert.matches("finite", scheduler_error(key, INF))
+    end
+    for _, bad in ipairs { { 1, "1" }, { true, "boolean" }, { {}, "table" } } do
+      assert.equal(("bad argument #1 to 'scheduler' (option 'name': string expected, got %s)")
+        :format(bad[2]), scheduler_error("name", bad[1]))
+    end
+    for _, bad in ipairs { { 1, "1" }, { "f", "'f'" }, { {}, "table" } } do
+      assert.equal(("bad argument #1 to 'scheduler' (option 'exception_handler': function "
+        .. "expected, got %s)"):format(bad[2]), scheduler_error("exception_handler", bad[1]))
+    end
+    for _, bad in ipairs { { 1, "1" }, { "Report", "'Report'" }, { true, "boolean" } } do
+      assert.equal(("bad argument #1 to 'scheduler' (option 'on_error': 'report' or 'cancel' "
+        .. "expected, got %s)"):format(bad[2]), scheduler_error("on_error", bad[1]))
+    end
+  end)
+
+  it("of a scheduler that are unknown are refused, and the nearest known one is named", function()
+    for wrong, right in pairs {
+      limt = "limit", limits = "limit", Limit = "limit", pending = "pending_limit",
+      pendinglimit = "pending_limit", close_timout = "close_timeout", timeout = "close_timeout",
+      wait_timeuot = "wait_timeout", nmae = "name", on_eror = "on_error",
+      exceptionhandler = "exception_handler",
+    } do
+      if wrong ~= "timeout" and wrong ~= "pending" then
+        assert.equal(("bad argument #1 to 'scheduler' (unknown option '%s', did you mean '%s'?)")
+          :format(wrong, right), scheduler_error(wrong, 1))
+      end
+    end
+    assert.matches("unknown option %[1%]", scheduler_error(1, "limit"))
+    assert.matches("unknown option %[true%]", scheduler_error(true, 1))
+    assert.matches("unknown option ''", scheduler_error("", 1))
+    assert.matches("unknown option '" .. ("x"):rep(100), scheduler_error(("x"):rep(100), 1))
+    assert.matches("unknown option", scheduler_error("limit\0", 1))
+  end)
+
+  it("of a scheduler must be a table", function()
+    for _, bad in ipairs { { 1, "number" }, { "x", "string" }, { false, "boolean" },
+                           { ignore, "function" }, { io.stdout, "FILE*" } } do
+      assert.equal(("bad argument #1 to 'scheduler' (table expected, got %s)"):format(bad[2]),
+                   message(uvjobs.scheduler, bad[1]))
+    end
+    assert.equal(100, uvjobs.scheduler(nil).limit)
+  end)
+
+  it("of spawn are refused, and no job is made", function()
+    virtual(function()
+      local jobs = uvjobs.scheduler { limit = 1 }
+      for _, name in ipairs { "spawn", "try_spawn" } do
+        local function refused(options)
+          return message(jobs[name], jobs, options, ignore)
+        end
+        local prefix = ("bad argument #1 to '%s' "):format(name)
+        assert.equal(prefix .. "(unknown option 'timout', did you mean 'timeout'?)",
+                     refused { timout = 1 })
+        assert.equal(prefix .. "(unknown option 'Name', did you mean 'name'?)",
+                     refused { Name = "x" })
+        assert.equal(prefix .. "(option 'timeout': seconds >= 0 expected, got -1)",
+                     refused { timeout = -1 })
+        assert.equal(prefix .. "(option 'timeout': seconds >= 0 expected, got nan)",
+                     refused { timeout = NAN })
+        assert.equal(prefix .. "(option 'timeout': seconds >= 0 expected, got '1')",
+                     refused { timeout = "1" })
+        assert.matches("finite", refused { timeout = INF })
+        assert.equal(prefix .. "(option 'name': string expected, got 7)", refused { name = 7 })
+      end
+      assert.equal(0, #jobs)
+      assert.equal(0, jobs.active_count)
+      assert.equal("fine", jobs:spawn(function() return "fine" end):wait())
+      jobs:close()
+    end)
+  end)
+
+  it("of run are refused, and nothing runs", function()
+    local function refused(options) return message(uvjobs.run, options, error, "ran") end
+    assert.equal("bad argument #1 to 'run' (unknown option 'signal', did you mean 'signals'?)",
+                 refused { signal = true })
+    assert.equal("bad argument #1 to 'run' (option 'signals': boolean expected, got 1)",
+                 refused { signals = 1 })
+    assert.equal("bad argument #1 to 'run' (option 'signals': boolean expected, got 'yes')",
+                 refused { signals = "yes" })
+    assert.equal("bad argument #1 to 'run' (option 'clock': 'real' or 'virtual' expected, got 'x')",
+                 refused { clock = "x" })
+    assert.equal("bad argument #1 to 'run' (option 'clock': 'real' or 'virtual' expected, got "
+      .. "boolean)", refused { clock = true })
+    assert.equal(1, uvjobs.run(function() return 1 end))
+  end)
+end)

@@ -1,0 +1,123 @@
+--- What the spec files share. Load it with `require "spec.helper"`, before any
+--- spec of the file runs: the registry is measured from then on.
+local assert = require "luassert"
+local uvjobs = require "uvjobs"
+
+local helper = {}
+
+--- Runs `fn(...)` as the main job under the virtual clock.
+function helper.virtual(fn, ...)
+  return uvjobs.run({ clock = "virtual" }, fn, ...)
+end
+
+--- Asserts that `fn(...)` raises a uvjobs error with this code, and returns it.
+function helper.raises(code, fn, ...)
+  local ok, err = pcall(fn, ...)
+  assert.is_false(ok, ("nothing was raised where '%s' was expected"):format(code))
+  assert.equal(code, uvjobs.code(err) or tostring(err))
+  return err
+end
+
+--- The text of the error that `fn(...)` raises, without the place in front.
+function helper.message(fn, ...)
+  local ok, err = pcall(fn, ...)
+  assert.is_false(ok, "nothing was raised")
+  return (tostring(err):gsub("^[^\n]-:%d+: ", ""))
+end
+
+--- Gives way `n` times (once by default).
+function helper.yield(n)
+  for _ = 1, n or 1 do uvjobs.yield() end
+end
+
+--- A list with a method: log:add(value) appends and returns nothing.
+function helper.log()
+  return setmetatable({}, { __index = { add = function(t, v) t[#t + 1] = v end } })
+end
+
+-- ---- child processes -------------------------------------------------------
+
+local function quote(s)
+  return "'" .. s:gsub("'", [['\'']]) .. "'"
+end
+
+local function read_and_remove(path)
+  local file = io.open(path)
+  local text = file and file:read("a") or ""
+  if file then file:close() end
+  os.remove(path)
+  return text
+end
+
+-- The children find the modules where this process does.
+local function interpreter()
+  local i = 0
+  while arg[i - 1] do i = i - 1 end
+  return ("env LUA_PATH_5_4=%s LUA_CPATH_5_4=%s"):format(
+    quote(package.path), quote(package.cpath)), quote(arg[i])
+end
+
+--- Runs a script with this text in a Lua process of its own; `env` is text like
+--- "UVJOBS_DEBUG=1". Returns a table of `status` (the exit status, or the text
+--- "signal N"), `out` and `err`.
+function helper.child(text, env)
+  local base = os.tmpname()
+  local file = assert(io.open(base, "w"))
+  file:write(text)
+  file:close()
+  local set, lua = interpreter()
+  local _, kind, status = os.execute(("timeout 60 %s %s %s %s >%s.out 2>%s.err </dev/null")
+    :format(set, env or "", lua, base, base, base))
+  os.remove(base)
+  return {
+    status = kind == "exit" and status or "signal " .. status,
+    out = read_and_remove(base .. ".out"),
+    err = read_and_remove(base .. ".err"),
+  }
+end
+
+-- ---- nothing is left behind ------------------------------------------------
+
+-- A reference of luaL_ref that is free keeps its key, with the next free one.
+local function registry_keys()
+  local keys = {}
+  for key, value in pairs(debug.getregistry()) do
+    if math.type(key) ~= "integer" or type(value) ~= "number" then keys[key] = true end
+  end
+  return keys
+end
+
+local schedulers = setmetatable({}, { __mode = "k" })
+local new_scheduler = uvjobs.scheduler
+
+local function track(scheduler)
+  schedulers[scheduler] = true
+  return scheduler
+end
+
+--- The module's function, but check_clean() knows what it made.
+uvjobs.scheduler = function(...)
+  return track(new_scheduler(...))
+end
+
+-- Lua's own library registers the type of its large buffers with the first one.
+assert.equal(100000, #("x"):rep(100000))
+
+local keys_before = registry_keys()
+
+--- For after_each: no job lives, nothing runs, and the registry has nothing
+--- that it did not have before.
+function helper.check_clean()
+  assert.is_nil(uvjobs.current())
+  for scheduler in pairs(schedulers) do
+    assert.equal(0, #scheduler, "jobs are left in " .. tostring(scheduler))
+  end
+  schedulers = setmetatable({}, { __mode = "k" })
+  local before, now = keys_before, registry_keys()
+  keys_before = now
+  for key in pairs(now) do
+    assert.is_true(before[key], "the registry has grown by " .. tostring(key))
+  end
+end
+
+return helper

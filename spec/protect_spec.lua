@@ -1,0 +1,262 @@
+-- uvjobs.protect: clean-up that must suspend.
+
+local helper = require "spec.helper"
+local uvjobs = require "uvjobs"
+
+local virtual = helper.virtual
+
+local function ignore() end
+
+local function outcome(fn, ...)
+  local ok, err = pcall(fn, ...)
+  if ok then return true end
+  return uvjobs.code(err) or err
+end
+
+describe("uvjobs.protect", function()
+  after_each(helper.check_clean)
+
+  it("passes arguments, results and errors through #M12", function()
+    virtual(function()
+      local got = table.pack(uvjobs.protect(function(...)
+        uvjobs.sleep(1)
+        return select("#", ...), ...
+      end, nil, "b", nil))
+      assert.same({ 3, nil, "b", nil, n = 4 }, got)
+      assert.equal(0, select("#", uvjobs.protect(ignore)))
+      local problem = {}
+      assert.equal(problem, select(2, pcall(uvjobs.protect, function()
+        uvjobs.yield()
+        error(problem)
+      end)))
+    end)
+  end)
+
+  it("holds cancellation off until its function has ended #M5", function()
+    virtual(function()
+      local jobs, log = uvjobs.scheduler(), helper.log()
+      local job = jobs:spawn(function()
+        uvjobs.protect(function()
+          for _ = 1, 3 do
+            uvjobs.sleep(1)
+            log:add(uvjobs.now())
+          end
+        end)
+        log:add("left")
+        log:add(outcome(uvjobs.sleep, 1))
+        log:add(outcome(uvjobs.yield))
+      end)
+      uvjobs.sleep(0.5)
+      job:cancel()
+      assert.equal("closing", job.state)
+      job:join()
+      assert.same({ 1, 2, 3, "left", "cancelled", "cancelled" }, { table.unpack(log) })
+      assert.equal(3, uvjobs.now())
+    end)
+  end)
+
+  it("lets every operation of a cancelled job work", function()
+    virtual(function()
+      local jobs = uvjobs.scheduler { limit = math.huge }
+      local full = uvjobs.scheduler { limit = 1, pending_limit = 0 }
+      local other, event, log = uvjobs.scheduler(), uvjobs.event(), helper.log()
+      full:spawn(uvjobs.sleep, 1)
+      local function cleanup()
+        uvjobs.yield()
+        log:add(jobs:spawn(function() return "spawned" end):wait())
+        log:add(full:spawn(function() return "admitted" end):wait())
+        log:add(jobs:shield(function() uvjobs.sleep(1); return "shielded" end))
+        log:add(uvjobs.await(function(resume) resume("awaited") end))
+        log:add((select(2, event:wait(1))))
+        log:add(jobs:spawn(uvjobs.sleep, 1):join())
+        jobs:spawn(uvjobs.sleep, 1):close()
+        other:spawn(uvjobs.sleep, 1)
+        other:wait_and_close()
+      end
+      local job = jobs:spawn(function()
+        uvjobs.current():cancel()
+        uvjobs.protect(cleanup)
+        log:add(outcome(uvjobs.yield))
+      end)
+      job:join()
+      assert.same({ "spawned", "admitted", "shielded", "awaited", "timeout", true, "cancelled" },
+        { table.unpack(log) })
+      assert.is_true(other.closed)
+    end)
+  end)
+
+  it("holds off the deadlines around it, which count again after it", function()
+    virtual(function()
+      local log = helper.log()
+      helper.raises("timeout", uvjobs.timeout, 1, function()
+        uvjobs.protect(uvjobs.sleep, 3)
+        log:add(uvjobs.now())
+        log:add(outcome(uvjobs.yield))
+        uvjobs.protect(uvjobs.sleep, 1)
+        log:add(uvjobs.now())
+        uvjobs.sleep(1)
+      end)
+      assert.same({ 3, "timeout", 4 }, { table.unpack(log) })
+      uvjobs.sleep(1)
+      assert.equal(5, uvjobs.now())
+    end)
+  end)
+
+  it("holds off the job's own timeout", function()
+    virtual(function()
+      local jobs = uvjobs.scheduler { close_timeout = 10, exception_handler = ignore }
+      local job = jobs:spawn({ timeout = 1 }, function()
+        uvjobs.protect(uvjobs.sleep, 3)
+        uvjobs.sleep(1)
+      end)
+      helper.raises("timeout", job.wait, job)
+      assert.equal(3, uvjobs.now())
+    end)
+  end)
+
+  it("has timeouts of its own inside it, also in a cancelled job", function()
+    virtual(function()
+      local jobs, log = uvjobs.scheduler(), helper.log()
+      local job = jobs:spawn(function()
+        uvjobs.current():cancel()
+        uvjobs.protect(function()
+          log:add(outcome(uvjobs.timeout, 2, uvjobs.sleep, 10))
+          log:add(uvjobs.now())
+          uvjobs.sleep(1)
+          log:add(outcome(uvjobs.timeout, 2, uvjobs.sleep, 1))
+          log:add(outcome(uvjobs.timeout, 1, uvjobs.protect, uvjobs.sleep, 2))
+          log:add(uvjobs.now())
+          log:add(outcome(uvjobs.timeout, 1, function()
+            uvjobs.protect(uvjobs.sleep, 2)
+            uvjobs.yield()
+          end))
+        end)
+      end)
+      job:join()
+      assert.same({ "timeout", 2, true, true, 6, "timeout" }, { table.unpack(log) })
+    end)
+  end)
+
+  it("nests: the outermost one decides", function()
+    virtual(function()
+      local jobs, log = uvjobs.scheduler(), helper.log()
+      local job = jobs:spawn(function()
+        uvjobs.protect(function()
+          uvjobs.protect(uvjobs.protect, uvjobs.sleep, 2)
+          log:add(outcome(uvjobs.sleep, 1))
+          pcall(uvjobs.protect, error, "oh no")
+          log:add(outcome(uvjobs.sleep, 1))
+        end)
+        log:add(outcome(uvjobs.sleep, 1))
+      end)
+      uvjobs.sleep(1)
+      job:cancel()
+      job:join()
+      assert.same({ true, true, "cancelled" }, { table.unpack(log) })
+      assert.equal(4, uvjobs.now())
+    end)
+  end)
+
+  it("is over also when its function raised", function()
+    virtual(function()
+      local jobs, code = uvjobs.scheduler(), nil
+      local job = jobs:spawn(function()
+        uvjobs.current():cancel()
+        pcall(uvjobs.protect, function() uvjobs.yield(); error("oh no") end)
+        code = outcome(uvjobs.yield)
+      end)
+      job:join()
+      assert.equal("cancelled", code)
+    end)
+  end)
+
+  it("changes nothing for a job that nobody cancels", function()
+    virtual(function()
+      local jobs = uvjobs.scheduler()
+      local job = jobs:spawn(function() return uvjobs.protect(function() return "result" end) end)
+      assert.equal("result", job:wait())
+      assert.equal("done", job.state)
+    end)
+  end)
+
+  it("is bounded by the timeout of a close that began before or in it #M8", function()
+    for _, when in ipairs { "before", "in it", "in it, again" } do
+      virtual(function()
+        local jobs = uvjobs.scheduler { exception_handler = ignore }
+        local job = jobs:spawn(function()
+          if when == "before" then pcall(uvjobs.sleep, 100) end
+          uvjobs.protect(uvjobs.sleep, 100)
+        end)
+        uvjobs.yield()
+        if when == "in it, again" then
+          jobs:spawn(function() pcall(job.close, job, 50) end)
+          uvjobs.sleep(10)
+        end
+        local start = uvjobs.now()
+        local err = helper.raises("timeout", job.close, job, 2)
+        assert.equal(job, err.job)
+        assert.equal(2, uvjobs.now() - start)
+        assert.equal("killed", job.state)
+      end)
+    end
+  end)
+
+  it("is bounded when its function goes on in many short steps #M8", function()
+    virtual(function()
+      local jobs, steps = uvjobs.scheduler { exception_handler = ignore }, 0
+      local job = jobs:spawn(function()
+        uvjobs.protect(function()
+          while true do
+            pcall(uvjobs.sleep, 0.25)
+            steps = steps + 1
+          end
+        end)
+      end)
+      uvjobs.yield()
+      helper.raises("timeout", job.close, job, 2)
+      assert.equal(2, uvjobs.now())
+      assert.is_true(steps <= 8)
+    end)
+  end)
+
+  it("is bounded by the close of its scheduler and by the end of the run #M8", function()
+    local inner
+    virtual(function()
+      local jobs = uvjobs.scheduler { close_timeout = 2, exception_handler = ignore }
+      local job = jobs:spawn(uvjobs.protect, uvjobs.sleep, 100)
+      uvjobs.yield()
+      jobs:close()
+      assert.equal(2, uvjobs.now())
+      assert.equal("killed", job.state)
+      inner = uvjobs.scheduler { exception_handler = ignore }
+        :spawn(uvjobs.protect, uvjobs.sleep, 100)
+      uvjobs.yield()
+    end)
+    assert.equal("killed", inner.state)
+  end)
+
+  it("is not bounded by a cancellation alone", function()
+    virtual(function()
+      local job = uvjobs.scheduler():spawn(uvjobs.protect, uvjobs.sleep, 100)
+      uvjobs.yield()
+      job:cancel()
+      assert.is_false(job:join(99))
+      assert.is_true(job:join())
+      assert.equal(100, uvjobs.now())
+      assert.equal("done", job.state)
+    end)
+  end)
+
+  it("keeps what its function was given when the job is cancelled meanwhile #M6", function()
+    virtual(function()
+      local jobs, event, got = uvjobs.scheduler(), uvjobs.event(), nil
+      local job = jobs:spawn(function() got = uvjobs.protect(event.wait, event) end)
+      uvjobs.yield()
+      job:cancel()
+      event:set()
+      job:join()
+      assert.is_true(got)
+      assert.equal("done", job.state)
+    end)
+  end)
+end)

@@ -1,0 +1,118 @@
+-- SIGINT and SIGTERM, in child processes.
+local helper = require "spec.helper"
+
+describe("a signal", function()
+  -- What every script starts with: raise_signal(name) sends one to the process.
+  local prelude = [[
+    local uvjobs = require "uvjobs"
+    local pid = io.open("/proc/self/stat"):read("n")
+    local function raise_signal(name) io.popen("kill -" .. name .. " " .. pid):close() end
+    io.stdout:setvbuf("no")
+  ]]
+
+  for _, name in ipairs { "INT", "TERM" } do
+    it("SIG" .. name .. " cancels the main job, and run raises an error that names it", function()
+      local r = helper.child(prelude .. ([[
+        local ok, err = pcall(uvjobs.run, function()
+          local jobs <close> = uvjobs.scheduler()
+          jobs:spawn(function()
+            local _ <close> = setmetatable({}, { __close = function() print("cleaned up") end })
+            uvjobs.sleep(60)
+          end)
+          uvjobs.yield()
+          raise_signal "%s"
+          uvjobs.sleep(60)
+        end)
+        print(ok, uvjobs.code(err), err.signal, err.job.state)
+        print(err.message:match("by SIG%%a+"))
+      ]]):format(name))
+      assert.same({
+        status = 0, err = "",
+        out = ("cleaned up\nfalse\tcancelled\tSIG%s\tcancelled\nby SIG%s\n"):format(name, name),
+      }, r)
+    end)
+
+    it("SIG" .. name .. " a second time ends the process with 128+N at once", function()
+      local r = helper.child(prelude .. ([[
+        uvjobs.run(function()
+          raise_signal "%s"
+          pcall(uvjobs.sleep, 60)
+          print("cancelled")
+          raise_signal "%s"
+          uvjobs.protect(uvjobs.sleep, 60)
+          print("still here")
+        end)
+      ]]):format(name, name))
+      assert.equal("cancelled\n", r.out)
+      assert.equal(name == "INT" and 130 or 143, r.status)
+    end)
+  end
+
+  it("a second time ends the process even when a job never suspends", function()
+    local r = helper.child(prelude .. [[
+      uvjobs.run(function()
+        raise_signal "INT"
+        pcall(uvjobs.sleep, 60)
+        raise_signal "INT"
+        local deadline = uvjobs.now() + 2
+        while uvjobs.now() < deadline do end
+        print("still here")
+      end)
+    ]])
+    assert.equal("", r.out)
+    assert.equal(130, r.status)
+  end)
+
+  it("does not reach the main job with signals = false", function()
+    local r = helper.child(prelude .. [[
+      uvjobs.run({ signals = false }, function()
+        print("running")
+        raise_signal "TERM"
+        uvjobs.sleep(60)
+        print("still here")
+      end)
+    ]])
+    assert.equal("running\n", r.out)
+    assert.not_equal(0, r.status)
+  end)
+
+  it("has its usual effect again after the run", function()
+    local r = helper.child(prelude .. [[
+      uvjobs.run(function() uvjobs.sleep(0) end)
+      print("ran")
+      raise_signal "TERM"
+      print("still here")
+    ]])
+    assert.equal("ran\n", r.out)
+    assert.not_equal(0, r.status)
+  end)
+
+  it("of one run does not reach the next", function()
+    local r = helper.child(prelude .. [[
+      print(pcall(uvjobs.run, function()
+        raise_signal "INT"
+        uvjobs.sleep(60)
+      end))
+      print(uvjobs.run(function()
+        uvjobs.sleep(0.01)
+        return "second run"
+      end))
+    ]])
+    assert.matches("^false\tjob.* was cancelled by SIGINT\nsecond run\n$", r.out)
+    assert.equal(0, r.status)
+  end)
+
+  it("wakes a run under the virtual clock that only waits for I/O", function()
+    local r = helper.child(prelude .. [[
+      local uv = require "luv"
+      local ok, err = pcall(uvjobs.run, { clock = "virtual" }, function()
+        local timer = uv.new_timer()
+        timer:start(60000, 0, function() end)
+        raise_signal "INT"
+        uvjobs.await(function() return function() timer:close() end end)
+      end)
+      print(ok, err.signal)
+    ]])
+    assert.equal("false\tSIGINT\n", r.out)
+  end)
+end)
