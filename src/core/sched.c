@@ -161,6 +161,7 @@ static void wake_idle(struct uj_sched *sched)
 
 void uj_sched_wait_alone(struct uj_sched *sched, struct uj_job *self)
 {
+  assert(self->sched == sched);
   uj_job_park(self, &sched->alone, UJ_NEVER, UJ_OP_IDLE);
   wake_idle(sched);
 }

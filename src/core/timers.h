@@ -52,7 +52,7 @@ void uj_timers_add(struct uj_timers *timers, struct uj_timer *timer,
 static inline void uj_timers_remove(struct uj_timers *timers,
                                     struct uj_timer *timer)
 {
-  if (timer->due_ns == timers->min_ns)
+  if (timer->due_ns == timers->min_ns && uj_timer_armed(timer))
     timers->min_ns = 0;
   uj_link_remove(&timer->link);
 }

@@ -260,7 +260,8 @@ static int job_wait(lua_State *L)
   self = uj_suspend_check(S, L, callee.name);
   if (job == self)
     return luaL_error(L, "a job cannot wait for itself");
-  job->core.observed = true;
+  if (!uj_suspend_needed(self)) /* else it does not happen */
+    job->core.observed = true;
   return park_for(L, self, job, uj_suspend_due(S, span_ns), UJ_OP_WAIT,
                   wait_ended);
 }
