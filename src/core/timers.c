@@ -113,17 +113,16 @@ struct uj_timer *uj_timers_pop(struct uj_timers *timers, uint64_t now_ns)
   while (first_slot(timers, &level, &slot)) {
     struct uj_link *list = &timers->slots[level][slot];
     if (slot_start(timers, level, slot) > now_ns)
-      break;
+      return NULL;
     if (level == 0)
       return take_first(list);
     if (list->next == list->prev) { /* alone: no order to find out */
       struct uj_timer *timer = uj_container(list->next, struct uj_timer, link);
-      if (timer->due_ns > now_ns)
-        break;
-      return take_first(list);
+      return timer->due_ns > now_ns ? NULL : take_first(list);
     }
     cascade(timers, level, slot);
   }
+  timers->min_ns = UJ_NEVER;
   return NULL;
 }
 

@@ -31,13 +31,13 @@ static int keep_functions(lua_State *L)
   return 0;
 }
 
-/* Whether luv is there: it may have been loaded since the last look. */
-static bool loaded(struct uj_state *S, lua_State *L)
+/* It may have been loaded since the last look. */
+bool uj_luv_loaded(struct uj_state *S, lua_State *L)
 {
   bool found;
   if (!lua_isnil(S->hub, UJ_HUB_LUV))
     return true;
-  lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  uj_state_push_hub(S, L, UJ_HUB_LOADED);
   lua_pushliteral(L, "luv");
   found = lua_rawget(L, -2) == LUA_TTABLE;
   lua_remove(L, -2);
@@ -77,10 +77,7 @@ static lua_Integer call_integer(struct uj_state *S, lua_State *L, int function)
 
 bool uj_luv_alive(struct uj_state *S, lua_State *L)
 {
-  bool alive;
-  if (!loaded(S, L))
-    return false;
-  alive = call(S, L, LUV_ALIVE, NULL) == LUA_OK && lua_toboolean(L, -1);
+  bool alive = call(S, L, LUV_ALIVE, NULL) == LUA_OK && lua_toboolean(L, -1);
   lua_pop(L, 1);
   return alive;
 }
@@ -95,8 +92,6 @@ int uj_luv_run(struct uj_state *S, lua_State *L)
 
 void uj_luv_update_time(struct uj_state *S, lua_State *L)
 {
-  if (!loaded(S, L))
-    return;
   call(S, L, LUV_UPDATE, NULL);
   lua_pop(L, 1);
 }

@@ -10,6 +10,9 @@
 
 #include "lua/state.h"
 
+/* [-0, +0, -] Whether luv is there; the other functions are for when it is. */
+bool uj_luv_loaded(struct uj_state *S, lua_State *L);
+
 /* [-0, +0, -] Whether luv has anything to wait for. */
 bool uj_luv_alive(struct uj_state *S, lua_State *L);
 

@@ -18,6 +18,7 @@
  * later a job may be for the sake of all: 50 us, and 10 ns more for each job
  * that lives, up to 1 ms. */
 #define LOOK_NS UINT64_C(50000)
+#define LOOK_TICKS UINT64_C(20000) /* no more than that on any processor */
 #define LOOK_JOB_NS UINT64_C(10)
 #define LOOK_MAX_NS UINT64_C(1000000)
 
@@ -122,23 +123,31 @@ static void wait(struct uj_state *S, lua_State *L, bool luv)
 
 static void look(struct uj_state *S, lua_State *L)
 {
-  uint64_t now_ns = uj_driver_now();
-  bool due = now_ns - S->looked_ns >= LOOK_NS, luv;
-  if (!due && uj_loop_ready(&S->loop))
-    return;
-  S->looked_ns = now_ns;
-  luv = uj_luv_alive(S, L);
-  if (luv) {
+  bool luv = uj_luv_loaded(S, L), alive;
+  S->looked_ns = uj_driver_now();
+  if (luv && uj_luv_alive(S, L))
     run_luv(S, L);
-    luv = uj_luv_alive(S, L);
-  }
+  alive = luv && uj_luv_alive(S, L);
   if (uj_loop_ready(&S->loop))
     uj_driver_poll(S->driver);
-  else {
-    wait(S, L, luv);
+  else
+    wait(S, L, alive);
+  if (luv)
     uj_luv_update_time(S, L);
-  }
   take_signal(S);
+}
+
+/* Reading the clock costs as much as a switch between two jobs. The processor's
+ * own counter says when it is worth it; where there is none, it always is. */
+static bool look_is_due(struct uj_state *S)
+{
+  uint64_t ticks = uj_driver_ticks();
+  if (!uj_loop_ready(&S->loop))
+    return true;
+  if (ticks != 0 && ticks - S->looked_ticks < LOOK_TICKS)
+    return false;
+  S->looked_ticks = ticks;
+  return uj_driver_now() - S->looked_ns >= LOOK_NS;
 }
 
 /* ---- a run -------------------------------------------------------------- */
@@ -170,12 +179,14 @@ static void turn(struct uj_state *S, lua_State *L)
  * clean-up of one scheduler spawns on another ends, too. */
 static void drive(struct uj_state *S, lua_State *L)
 {
-  uj_luv_update_time(S, L);
+  if (uj_luv_loaded(S, L))
+    uj_luv_update_time(S, L);
   for (;;) {
     turn(S, L);
     if (uj_job_ended(&S->main->core))
       break;
-    look(S, L);
+    if (look_is_due(S))
+      look(S, L);
   }
   for (;;) {
     uj_loop_close(&S->loop);
@@ -244,7 +255,8 @@ static void begin(struct uj_state *S, lua_State *L,
 static void finish_luv(struct uj_state *S, lua_State *L)
 {
   int fd;
-  if (uj_luv_alive(S, L) && uj_luv_due(S, L, &fd) <= uj_driver_now())
+  if (uj_luv_loaded(S, L) && uj_luv_alive(S, L) &&
+      uj_luv_due(S, L, &fd) <= uj_driver_now())
     run_luv(S, L);
 }
 

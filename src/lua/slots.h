@@ -17,9 +17,9 @@ struct uj_slots {
   int place;      /* enum uj_hub: where the table is */
   uint32_t *free; /* a stack of the free slots among 1 .. next - 1 */
   uint32_t nfree;
-  uint32_t size;    /* places in `free`: at least next */
-  uint32_t next;    /* the first slot that was never used */
-  uint32_t compact; /* worth compacting when fewer than this are used */
+  uint32_t size; /* places in `free`: at least next */
+  uint32_t next; /* the first slot that was never used */
+  uint32_t few;  /* with fewer than this in use the table is too big */
 };
 
 void uj_slots_init(struct uj_slots *slots, int place);
@@ -44,11 +44,12 @@ static inline uint32_t uj_slots_used(const struct uj_slots *slots)
 /* Whether a burst has left far more room than is used. */
 static inline bool uj_slots_sparse(const struct uj_slots *slots)
 {
-  return uj_slots_used(slots) < slots->compact;
+  return uj_slots_used(slots) < slots->few;
 }
 
-/* [-0, +0, m] Replaces the table by a small one with the same values in the
- * same slots, and forgets the free slots above the last one. */
-void uj_slots_compact(struct uj_slots *slots, struct uj_state *S, lua_State *L);
+/* [-1, +0, m] Replaces the table by the one on the top, which has the values
+ * that are in use in the slots 1 .. used. */
+void uj_slots_renumber(struct uj_slots *slots, struct uj_state *S, lua_State *L,
+                       uint32_t used);
 
 #endif

@@ -36,14 +36,21 @@ void uj_state_release(lua_State *L, void *block, size_t size)
     alloc(ud, block, size, 0);
 }
 
+/* The job in a slot, or NULL. */
+static struct uj_ljob *job_in(struct uj_state *S, uint32_t slot)
+{
+  struct uj_ljob *job;
+  lua_rawgeti(S->hub, UJ_HUB_JOBS, slot);
+  job = lua_touserdata(S->hub, -1);
+  lua_pop(S->hub, 1);
+  return job;
+}
+
 /* Runs the to-be-closed variables of every suspended job. */
 static void kill_jobs(struct uj_state *S, lua_State *L)
 {
   for (uint32_t slot = 1; slot < S->jobs.next; slot++) {
-    struct uj_ljob *job;
-    lua_rawgeti(S->hub, UJ_HUB_JOBS, slot);
-    job = lua_touserdata(S->hub, -1);
-    lua_pop(S->hub, 1);
+    struct uj_ljob *job = job_in(S, slot);
     if (job != NULL && job->thread.co != NULL && job != S->current)
       uj_closethread(job->thread.co, L);
   }
@@ -73,10 +80,11 @@ static void make_hub(lua_State *L, int idx, struct uj_state *S)
   lua_State *hub = lua_newthread(L);
   luaL_checkstack(L, UJ_HUB_TOP, "uvjobs");
   lua_setiuservalue(L, idx, UJ_STATE_UV_HUB);
-  lua_newtable(L);                   /* UJ_HUB_JOBS */
-  lua_newtable(L);                   /* UJ_HUB_THREADS */
-  luaL_newmetatable(L, UJ_JOB_TYPE); /* UJ_HUB_JOB_TYPE */
-  lua_pushnil(L);                    /* UJ_HUB_LUV */
+  lua_newtable(L);                                      /* UJ_HUB_JOBS */
+  lua_newtable(L);                                      /* UJ_HUB_THREADS */
+  luaL_newmetatable(L, UJ_JOB_TYPE);                    /* UJ_HUB_JOB_TYPE */
+  lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE); /* UJ_HUB_LOADED */
+  lua_pushnil(L);                                       /* UJ_HUB_LUV */
   lua_xmove(L, hub, UJ_HUB_TOP);
   S->hub = hub;
 }
@@ -96,6 +104,7 @@ struct uj_state *uj_state_new(lua_State *L)
   S->idle_size = 0;
   S->virtual_ns = 0;
   S->looked_ns = 0;
+  S->looked_ticks = 0;
   S->signal = 0;
   S->is_virtual = false;
   S->debug = false;
@@ -109,12 +118,52 @@ struct uj_state *uj_state_new(lua_State *L)
   return S;
 }
 
+/* [-0, +0, m] The new table is made first: what follows cannot fail. */
+static void trim_jobs(struct uj_state *S, lua_State *L)
+{
+  uint32_t used = 0;
+  lua_createtable(L, (int)uj_slots_used(&S->jobs), 0);
+  for (uint32_t slot = 1; slot < S->jobs.next; slot++) {
+    struct uj_ljob *job = job_in(S, slot);
+    if (job == NULL)
+      continue;
+    uj_job_push(S, L, job);
+    lua_rawseti(L, -2, ++used);
+    job->slot = used;
+  }
+  uj_slots_renumber(&S->jobs, S, L, used);
+}
+
+/* [-0, +0, -] Moves a coroutine to the table on the top. */
+static void move_thread(struct uj_state *S, lua_State *L,
+                        struct uj_thread *thread, uint32_t *used)
+{
+  uj_slots_push(&S->threads, S, L, thread->slot);
+  lua_rawseti(L, -2, ++*used);
+  thread->slot = *used;
+}
+
+/* [-0, +0, m] Every coroutine is idle or has a job. */
+static void trim_threads(struct uj_state *S, lua_State *L)
+{
+  uint32_t used = 0;
+  lua_createtable(L, (int)uj_slots_used(&S->threads), 0);
+  for (uint32_t i = 0; i < S->nidle; i++)
+    move_thread(S, L, &S->idle[i], &used);
+  for (uint32_t slot = 1; slot < S->jobs.next; slot++) {
+    struct uj_ljob *job = job_in(S, slot);
+    if (job != NULL && job->thread.co != NULL)
+      move_thread(S, L, &job->thread, &used);
+  }
+  uj_slots_renumber(&S->threads, S, L, used);
+}
+
 void uj_state_trim(struct uj_state *S, lua_State *L)
 {
   if (uj_slots_sparse(&S->jobs))
-    uj_slots_compact(&S->jobs, S, L);
+    trim_jobs(S, L);
   if (uj_slots_sparse(&S->threads))
-    uj_slots_compact(&S->threads, S, L);
+    trim_threads(S, L);
 }
 
 void uj_state_set_functions(lua_State *L, int state, const luaL_Reg *functions)

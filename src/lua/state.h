@@ -26,6 +26,7 @@ enum uj_hub {
   UJ_HUB_JOBS = 1, /* table: the jobs that live, by slot */
   UJ_HUB_THREADS,  /* table: the coroutines of the pool, by slot */
   UJ_HUB_JOB_TYPE, /* table: the metatable of jobs */
+  UJ_HUB_LOADED,   /* table: package.loaded */
   UJ_HUB_LUV,      /* table of the functions of luv that we call, or nil */
   UJ_HUB_TOP = UJ_HUB_LUV
 };
@@ -50,8 +51,9 @@ struct uj_state {
   uint32_t idle_size;  /* places in `idle`: at least all coroutines there are */
   uint64_t virtual_ns; /* the virtual clock */
   uint64_t looked_ns;  /* when run() looked at I/O last */
-  int signal;          /* the signal that cancelled the main job, or 0 */
-  bool is_virtual;     /* which clock */
+  uint64_t looked_ticks; /* uj_driver_ticks() about that time */
+  int signal;            /* the signal that cancelled the main job, or 0 */
+  bool is_virtual;       /* which clock */
   bool debug;
   bool dead; /* the Lua state is closing: everything is released */
 };
