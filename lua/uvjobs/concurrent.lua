@@ -5,25 +5,20 @@
 local FOREVER <const> = 1e18 -- seconds
 
 return function(uvjobs, core)
+  -- Blames the caller of the public function that calls the one that calls this.
   local function bad_argument(n, name, message)
     error(("bad argument #%d to '%s' (%s)"):format(n, name, message), 4)
-  end
-
-  -- For the functions of this module: blames their caller.
-  local function check_in_job(name)
-    local ok, err = pcall(core.check_suspend, name)
-    if not ok then error(err, 3) end
   end
 
   local function check_functions(fns, name, min)
     if type(fns) ~= "table" then
       bad_argument(1, name, "list of functions expected, got " ..
-        (fns == nil and "nil" or type(fns)))
+        core.typename(fns))
     end
     for i = 1, #fns do
       if type(fns[i]) ~= "function" then
         bad_argument(1, name, ("function expected as element %d, got %s")
-          :format(i, type(fns[i])))
+          :format(i, core.typename(fns[i])))
       end
     end
     if #fns < min then
@@ -46,47 +41,76 @@ return function(uvjobs, core)
     }
   end
 
-  local function run_one(fn, i, results, packed)
+  -- A child that was cancelled by somebody else has no result: the others are
+  -- cancelled as they are when one fails.
+  local function guard_of(children)
+    return setmetatable({}, { __close = function(_, err)
+      if uvjobs.code(err) == "cancelled" and err.job == uvjobs.current() then
+        pcall(children.close, children)
+      end
+    end })
+  end
+
+  -- Keeps a child until it has its result. It may have ended already, while
+  -- spawn() was waiting.
+  local function keep(jobs, i, job)
+    if job.closed then job:wait() else jobs[i] = job end
+  end
+
+  -- Raises `cancelled` when a child was.
+  local function check_results(jobs)
+    local _, job = next(jobs)
+    if job then job:wait() end
+  end
+
+  local function run_one(guard, fn, i, jobs, results, packed)
+    local _ <close> = guard
     local values = table.pack(fn())
-    results[i], packed[i] = values[1], values
+    results[i], packed[i], jobs[i] = values[1], values, nil
   end
 
   function uvjobs.all(fns)
     check_functions(fns, "all", 0)
-    check_in_job("all")
-    local results, packed = { n = #fns }, {}
+    core.check_suspend("all", 2)
+    local jobs, results, packed = {}, { n = #fns }, {}
     local children <close> = nursery(math.huge)
+    local guard = guard_of(children)
     for i = 1, #fns do
-      children:spawn(run_one, fns[i], i, results, packed)
+      keep(jobs, i,
+        children:spawn(run_one, guard, fns[i], i, jobs, results, packed))
     end
     children:wait_and_close(FOREVER)
+    check_results(jobs)
     return results, packed
   end
 
-  -- The first child that ends, by returning or by an error, sets `ended`.
-  local function compete(fn, i, outcome, ended)
-    local _ <close> = setmetatable({}, { __close = function() ended:set() end })
+  -- The first child that ends, however it does, decides.
+  local function compete(fn, i, outcome)
+    local _ <close> = setmetatable({}, { __close = function()
+      outcome.first = outcome.first or i
+      outcome.ended:set()
+    end })
     local values = table.pack(fn())
-    if not outcome.winner and not outcome.children.closed then
-      outcome.winner, outcome.values = i, values
-    end
+    if not outcome.first then outcome.values = values end
   end
 
   function uvjobs.race(fns)
     check_functions(fns, "race", 1)
-    check_in_job("race")
-    local ended = uvjobs.event()
+    core.check_suspend("race", 2)
+    local jobs, outcome = {}, { ended = uvjobs.event() }
     local children <close> = nursery(math.huge)
-    local outcome = { children = children }
     for i = 1, #fns do
-      children:spawn(compete, fns[i], i, outcome, ended)
+      jobs[i] = children:spawn(compete, fns[i], i, outcome)
     end
-    ended:wait()
+    outcome.ended:wait()
     children:close()
-    if not outcome.winner then children:wait_and_close() end
+    local values = outcome.values
+    if not values then
+      children:wait_and_close()
+      jobs[outcome.first]:wait()
+    end
     core.report_failed(children)
-    return outcome.winner,
-      table.unpack(outcome.values, 1, outcome.values.n)
+    return outcome.first, table.unpack(values, 1, values.n)
   end
 
   -- An iterator over index and item of a list, or of what a function gives.
@@ -106,46 +130,64 @@ return function(uvjobs, core)
     end
   end
 
-  local function check_map(list, fn, opts)
-    if type(list) ~= "table" and type(list) ~= "function" then
-      bad_argument(1, "map", "list or iterator function expected, got " ..
-        type(list))
-    elseif type(fn) ~= "function" then
-      bad_argument(2, "map", "function expected, got " .. type(fn))
-    elseif opts ~= nil and type(opts) ~= "table" then
-      bad_argument(3, "map", "table expected, got " .. type(opts))
+  local function check_limit(limit)
+    if limit == nil then return 100 end
+    if type(limit) == "number" and
+      (limit == math.huge or (math.tointeger(limit) or 0) >= 1) then
+      return limit
     end
-    for key in pairs(opts or {}) do
-      if key ~= "limit" then
-        bad_argument(3, "map", ("unknown option '%s', did you mean 'limit'?")
-          :format(key))
-      end
-    end
-    local limit = opts and opts.limit
-    if limit ~= nil and limit ~= math.huge and
-      (math.type(limit) ~= "integer" or limit < 1) then
-      bad_argument(3, "map", "option 'limit': integer >= 1 or math.huge " ..
-        "expected, got " .. tostring(limit))
-    end
-    return limit or 100
+    local got = type(limit) == "number" and tostring(limit)
+      or type(limit) == "string" and ("'%s'"):format(limit)
+      or core.typename(limit)
+    bad_argument(3, "map",
+      "option 'limit': integer >= 1 or math.huge expected, got " .. got)
   end
 
-  local function map_one(fn, i, item, results)
+  local function check_options(opts)
+    if opts == nil then return end
+    if type(opts) ~= "table" then
+      bad_argument(3, "map", "table expected, got " .. core.typename(opts))
+    end
+    for key in pairs(opts) do
+      if key ~= "limit" then
+        bad_argument(3, "map", ("unknown option '%s', did you mean 'limit'?")
+          :format(tostring(key)))
+      end
+    end
+  end
+
+  local function check_items(list, fn)
+    if type(list) ~= "table" and type(list) ~= "function" then
+      bad_argument(1, "map", "list or iterator function expected, got " ..
+        core.typename(list))
+    elseif type(fn) ~= "function" then
+      bad_argument(2, "map", "function expected, got " .. core.typename(fn))
+    end
+  end
+
+  local function map_one(guard, fn, i, item, jobs, results)
+    local _ <close> = guard
     results[i] = fn(item, i)
+    jobs[i] = nil
   end
 
   -- A child for each item, made when there is a slot for it: the nursery has no
-  -- pending queue, so spawn() waits.
+  -- pending queue, so spawn() waits. After an error nothing more is asked for.
   function uvjobs.map(list, fn, opts)
-    local limit = check_map(list, fn, opts)
-    check_in_job("map")
-    local results = { n = 0 }
+    check_items(list, fn)
+    check_options(opts)
+    local limit = check_limit(opts and opts.limit)
+    core.check_suspend("map", 2)
+    local jobs, results = {}, { n = 0 }
     local children <close> = nursery(limit)
+    local guard = guard_of(children)
     for i, item in items_of(list) do
       results.n = i
-      children:spawn(map_one, fn, i, item, results)
+      keep(jobs, i,
+        children:spawn(map_one, guard, fn, i, item, jobs, results))
     end
     children:wait_and_close(FOREVER)
+    check_results(jobs)
     return results
   end
 end

@@ -35,17 +35,24 @@ function core.types.Scheduler.__close(scheduler, err)
 end
 
 -- Calls fn(...) with a permit, or the lock, that is given back however it ends.
-local function with(self, fn, ...)
-  if type(fn) ~= "function" then
-    error(("bad argument #1 to 'with' (function expected, got %s)"):format(
-      fn == nil and "nil" or type(fn)), 2)
+local function make_with(type_name)
+  return function(self, fn, ...)
+    local meta = debug.getmetatable(self)
+    if not meta or meta.__name ~= type_name then
+      error(("bad self to 'with' (%s expected, got %s)"):format(
+        type_name, core.typename(self)), 2)
+    elseif type(fn) ~= "function" then
+      error(("bad argument #1 to 'with' (function expected, got %s)"):format(
+        core.typename(fn)), 2)
+    end
+    core.check_suspend("with", 2)
+    local _ <close> = self:permit()
+    return fn(...)
   end
-  local _ <close> = self:permit()
-  return fn(...)
 end
 
-core.types.Semaphore.with = with
-core.types.Mutex.with = with
+core.types.Semaphore.with = make_with "uvjobs.Semaphore"
+core.types.Mutex.with = make_with "uvjobs.Mutex"
 
 local context = {}
 
@@ -55,6 +62,11 @@ function context.__index(_, key)
 end
 
 function context.__newindex(_, key, value)
+  if not uvjobs.current() then
+    error("'context' must be set in a job", 2)
+  elseif key ~= key then
+    error("bad key for 'context' (NaN)", 2)
+  end
   local values = {}
   for k, v in pairs(core.get_context() or {}) do values[k] = v end
   values[key] = value

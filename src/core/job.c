@@ -27,7 +27,6 @@ void uj_job_init(struct uj_job *job, struct uj_sched *sched)
   job->cancel = false;
   job->protect = false;
   job->shielded = false;
-  job->observed = false;
 }
 
 #define TO(state) (1U << (state))

@@ -98,7 +98,6 @@ struct uj_job {
   bool cancel : 1;   /* asked to end */
   bool protect : 1;  /* holds off cancellation */
   bool shielded : 1; /* runs outside the limit, in uj_sched::shields */
-  bool observed : 1; /* somebody asked for its error */
 };
 
 /* Sets up a job that belongs to `sched` but is not admitted. */

@@ -99,7 +99,7 @@ static int started(lua_State *L, int status, lua_KContext ctx)
   lua_setiuservalue(L, AT_CELL, UV_ABANDON);
   if (await->resumed)
     return early_values(L, await);
-  await->waiting = true;
+  await->waiting = !uj_suspend_needed(S->current);
   return uj_suspend(L, S->current, NULL, UJ_NEVER, UJ_OP_AWAIT, awaited);
 }
 

@@ -259,7 +259,7 @@ static void host_ended(struct uj_loop *loop, struct uj_job *core)
 {
   struct uj_state *S = state_of(loop);
   struct uj_ljob *job = uj_ljob_of(core);
-  bool failed = core->state == UJ_JOB_FAILED && !core->observed;
+  bool failed = core->state == UJ_JOB_FAILED && job->askers == 0;
   if (core->nlocks > 0 && uj_lock_abandon(S, job) > 0)
     uj_report_locked(S, job);
   if (failed && uj_sched_fail(job))

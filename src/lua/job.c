@@ -234,12 +234,16 @@ static int wait_timed_out(lua_State *L, int status, lua_KContext ctx)
   return uj_error_raise(L, UJ_CODE_TIMEOUT);
 }
 
+/* A caller that leaves does not ask for the error any more: it goes to the
+ * exception handler, if nobody else does. */
 static int wait_ended(lua_State *L, int status, lua_KContext ctx)
 {
   struct uj_state *S = uj_state(L);
   struct uj_ljob *job = uj_job_to(L, 1);
   (void)status;
   (void)ctx;
+  if (S->current->core.wake != UJ_WAKE_OK)
+    job->askers--;
   if (uj_suspend_result(S, L) == UJ_WAKE_OK)
     return uj_job_results(L, 1);
   uj_job_close(&job->core, job->core.sched->close_ns);
@@ -260,8 +264,7 @@ static int job_wait(lua_State *L)
   self = uj_suspend_check(S, L, callee.name);
   if (job == self)
     return luaL_error(L, "a job cannot wait for itself");
-  if (!uj_suspend_needed(self)) /* else it does not happen */
-    job->core.observed = true;
+  job->askers++;
   return park_for(L, self, job, uj_suspend_due(S, span_ns), UJ_OP_WAIT,
                   wait_ended);
 }
@@ -307,8 +310,12 @@ static int close_ended(lua_State *L, int status, lua_KContext ctx)
 {
   (void)status;
   (void)ctx;
-  uj_suspend_result(uj_state(L), L);
-  return close_outcome(L, uj_job_to(L, 1));
+  struct uj_state *S = uj_state(L);
+  struct uj_ljob *job = uj_job_to(L, 1);
+  if (S->current->core.wake != UJ_WAKE_OK)
+    job->askers--;
+  uj_suspend_result(S, L);
+  return close_outcome(L, job);
 }
 
 static int job_close(lua_State *L)
@@ -327,12 +334,10 @@ static int job_close(lua_State *L)
     return 0;
   }
   self = uj_suspend_check(S, L, callee.name);
-  if (!uj_job_ended(&job->core)) {
-    job->core.observed = true;
-    uj_job_close(&job->core, span_ns);
-    if (answers_at_once(S, L, job))
-      return 0; /* it never ran */
-  }
+  uj_job_close(&job->core, span_ns);
+  if (answers_at_once(S, L, job))
+    return 0; /* it never ran */
+  job->askers++;
   return park_for(L, self, job, UJ_NEVER, UJ_OP_CLOSE, close_ended);
 }
 

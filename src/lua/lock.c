@@ -45,6 +45,14 @@ static int waited(lua_State *L, int status, lua_KContext ctx)
   return 2;
 }
 
+static struct uj_ljob *check_in_job(struct uj_state *S, lua_State *L,
+                                    const char *name)
+{
+  if (S->current == NULL)
+    luaL_error(L, "'%s' must be called in a job", name);
+  return S->current;
+}
+
 /* ---- permits ----------------------------------------------------------- */
 
 /* One permit of a semaphore, or the lock of a mutex; the thing itself is the
@@ -57,21 +65,41 @@ struct permit {
   bool held;
 };
 
+/* Whether it is still what holds the mutex: that has passed on when the job
+ * ended before it gave its permit back. */
+static bool holds_mutex(const struct permit *permit)
+{
+  const struct uj_job *owner = permit->mutex->owner;
+  return permit->held && owner != NULL && owner->id == permit->owner;
+}
+
 static void give_back(struct permit *permit)
 {
-  if (!permit->held)
-    return;
-  permit->held = false;
-  if (permit->semaphore != NULL)
-    (void)uj_semaphore_release(permit->semaphore);
-  else if (permit->mutex->owner != NULL &&
-           permit->mutex->owner->id == permit->owner)
+  if (permit->mutex != NULL && holds_mutex(permit))
     uj_mutex_unlock(permit->mutex);
+  else if (permit->semaphore != NULL && permit->held)
+    (void)uj_semaphore_release(permit->semaphore);
+  permit->held = false;
 }
 
 static int permit_close(lua_State *L)
 {
   give_back(check_self(L, "release", UJ_PERMIT_TYPE));
+  return 0;
+}
+
+/* permit:release() */
+static int permit_release(lua_State *L)
+{
+  struct uj_state *S = uj_state(L);
+  struct permit *permit = check_self(L, "release", UJ_PERMIT_TYPE);
+  if (permit->mutex != NULL && holds_mutex(permit)) {
+    struct uj_ljob *self = check_in_job(S, L, "release");
+    if (permit->owner != self->core.id)
+      return luaL_error(L, "the mutex is locked by job #%I",
+                        (LUAI_UACINT)permit->owner);
+  }
+  give_back(permit);
   return 0;
 }
 
@@ -82,8 +110,7 @@ static int permit_tostring(lua_State *L)
   return 1;
 }
 
-/* Stack: self, permit. A mutex may have passed on from a job that ended before
- * its permit is given back. */
+/* Stack: self, permit. */
 static int permit_got(lua_State *L)
 {
   struct permit *permit = lua_touserdata(L, 2);
@@ -259,14 +286,6 @@ static int mutex_permit(lua_State *L)
                     UJ_OP_LOCK, permit_waited);
 }
 
-static struct uj_ljob *check_in_job(struct uj_state *S, lua_State *L,
-                                    const char *name)
-{
-  if (S->current == NULL)
-    luaL_error(L, "'%s' must be called in a job", name);
-  return S->current;
-}
-
 static int mutex_try_lock(lua_State *L)
 {
   struct uj_state *S = uj_state(L);
@@ -332,7 +351,7 @@ void uj_lock_open(lua_State *L, int module)
                                    {NULL, NULL}};
   static const luaL_Reg mutex_meta[] = {
       {"__tostring", mutex_tostring}, {"__gc", mutex_gc}, {NULL, NULL}};
-  static const luaL_Reg permit[] = {{"release", permit_close}, {NULL, NULL}};
+  static const luaL_Reg permit[] = {{"release", permit_release}, {NULL, NULL}};
   static const luaL_Reg permit_meta[] = {
       {"__close", permit_close}, {"__tostring", permit_tostring}, {NULL, NULL}};
   uj_state_open_type(L, UJ_PERMIT_TYPE, permit, permit_meta, NULL);

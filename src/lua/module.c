@@ -64,11 +64,30 @@ static int l_current(lua_State *L)
   return 1;
 }
 
-/* For init.lua: (name) raises when `name` cannot suspend where it is called. */
+/* For Lua: (name, level) raises when `name` cannot suspend where it is called;
+ * the message blames the caller at that level, as error() does. */
 static int l_check_suspend(lua_State *L)
 {
-  uj_suspend_check(uj_state(L), L, luaL_checkstring(L, 1));
-  return 0;
+  struct uj_state *S = uj_state(L);
+  const char *reason;
+  if (uj_can_suspend(S, L) || uj_is_killed(S, L)) {
+    uj_suspend_check(S, L, "");
+    return 0;
+  }
+  reason = S->current == NULL || S->current->thread.co != L
+               ? "must be called in a job"
+               : "cannot suspend across a C call";
+  luaL_where(L, (int)luaL_checkinteger(L, 2));
+  lua_pushfstring(L, "'%s' %s", luaL_checkstring(L, 1), reason);
+  lua_concat(L, 2);
+  return lua_error(L);
+}
+
+/* For Lua: (value) its type as messages call it. */
+static int l_typename(lua_State *L)
+{
+  lua_pushstring(L, uj_arg_typename(L, 1));
+  return 1;
 }
 
 /* debug(on) */
@@ -146,6 +165,7 @@ static void open_functions(lua_State *L)
       {"code", uj_error_code},
       {"debug", l_debug},
       {"check_suspend", l_check_suspend},
+      {"typename", l_typename},
       {"get_context", uj_context_get},
       {"set_context", uj_context_set},
       {"raise_failed", uj_sched_raise_failed},

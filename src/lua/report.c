@@ -89,9 +89,14 @@ static void report_by(struct uj_state *S, struct uj_ljob *job,
                       lua_CFunction report)
 {
   lua_State *L = S->L;
+  struct uj_ljob *current = S->current;
+  int status;
   lua_pushcfunction(L, report);
   uj_job_push(S, L, job);
-  if (lua_pcall(L, 1, 0, 0) == LUA_OK)
+  S->current = NULL; /* a handler runs outside any job */
+  status = lua_pcall(L, 1, 0, 0);
+  S->current = current;
+  if (status == LUA_OK)
     return;
   lua_writestringerror("%s\n", "a job failed, and its report too: "
                                "not enough memory");

@@ -223,7 +223,7 @@ static struct uj_ljob *make_main(struct uj_state *S, lua_State *L)
   uj_job_set_extra(L, AT_JOB, "name");
   uj_job_keep(S, L, job);
   lua_pushnil(L);
-  job->core.observed = true;
+  job->askers++;
   return job;
 }
 

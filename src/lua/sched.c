@@ -183,6 +183,7 @@ struct uj_ljob *uj_sched_new_job(struct uj_state *S, lua_State *L,
   job->nargs = nargs;
   job->nresults = 0;
   job->has_context = false;
+  job->askers = 0;
   lua_insert(L, at);
   for (int i = nargs; i > 0; i--)
     lua_setiuservalue(L, at, UJ_JOB_UV_ARGS + i - 1);
@@ -344,7 +345,7 @@ static int shield_ended(lua_State *L, int status, lua_KContext ctx)
   (void)status;
   (void)ctx;
   if (S->current->core.wake != UJ_WAKE_OK)
-    job->core.observed = false;
+    job->askers--;
   uj_suspend_result(S, L);
   return uj_job_results(L, 1);
 }
@@ -366,7 +367,7 @@ static int sched_shield(lua_State *L)
   job = uj_sched_new_job(S, L, sched, lua_gettop(L) - 2, callee.name);
   uj_job_keep(S, L, job);
   (void)uj_sched_shield(&sched->core, &job->core);
-  job->core.observed = true;
+  job->askers++;
   self->core.target = &job->core;
   return uj_suspend(L, self, &job->core.waiters, UJ_NEVER, UJ_OP_SHIELD,
                     shield_ended);
