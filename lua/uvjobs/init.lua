@@ -64,8 +64,8 @@ end
 function context.__newindex(_, key, value)
   if not uvjobs.current() then
     error("'context' must be set in a job", 2)
-  elseif key ~= key then
-    error("bad key for 'context' (NaN)", 2)
+  elseif key == nil or key ~= key then
+    error(("bad key for 'context' (%s)"):format(key == nil and "nil" or "NaN"), 2)
   end
   local values = {}
   for k, v in pairs(core.get_context() or {}) do values[k] = v end

@@ -7,14 +7,14 @@
 #include "lua/job.h"
 
 struct error {
-  const void *tag;
+  struct uj_object object;
   enum uj_code code;
   int signal; /* behind a cancellation; 0 for none */
 };
 
 enum { UV_JOB = 1, UV_COUNT = 1 };
 
-static const char error_tag;
+static const char error_tag[] = UJ_ERROR_TYPE;
 
 static const char *const code_names[] = {
     [UJ_CODE_CANCELLED] = "cancelled", [UJ_CODE_TIMEOUT] = "timeout",
@@ -24,18 +24,13 @@ static const char *const code_names[] = {
 
 static struct error *to_error(lua_State *L, int idx)
 {
-  struct error *error;
-  if (lua_type(L, idx) != LUA_TUSERDATA ||
-      lua_rawlen(L, idx) != sizeof(struct error))
-    return NULL;
-  error = lua_touserdata(L, idx);
-  return error->tag == &error_tag ? error : NULL;
+  return uj_object_to(L, idx, sizeof(struct error), error_tag);
 }
 
 void uj_error_new(lua_State *L, enum uj_code code)
 {
   struct error *error = lua_newuserdatauv(L, sizeof(*error), UV_COUNT);
-  error->tag = &error_tag;
+  error->object.tag = error_tag;
   error->code = code;
   error->signal = 0;
   lua_insert(L, -2);
@@ -110,9 +105,8 @@ static void push_message(lua_State *L, int idx, const struct error *error)
 
 static int error_tostring(lua_State *L)
 {
-  const struct error *error = to_error(L, 1);
-  if (error == NULL)
-    return luaL_error(L, "bad self to 'tostring' (" UJ_ERROR_TYPE " expected)");
+  const struct error *error =
+      uj_object_self(L, sizeof(*error), error_tag, "tostring");
   push_message(L, 1, error);
   return 1;
 }

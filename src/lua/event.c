@@ -3,22 +3,30 @@
 #include <lauxlib.h>
 
 #include "core/event.h"
-#include "lua/args.h"
+#include "lua/object.h"
 #include "lua/suspend.h"
 
 /* It has no __gc: a job that waits for it has it on its stack. */
+struct levent {
+  struct uj_object object;
+  struct uj_event core;
+};
+
+static const char event_tag[] = UJ_EVENT_TYPE;
+
 static struct uj_event *check_self(lua_State *L, const char *name)
 {
-  struct uj_event *event = luaL_testudata(L, 1, UJ_EVENT_TYPE);
-  if (event == NULL)
-    uj_arg_selferror(L, name, UJ_EVENT_TYPE);
-  return event;
+  struct levent *event = uj_object_self(L, sizeof(*event), event_tag, name);
+  return &event->core;
 }
 
 int uj_event_event(lua_State *L)
 {
+  struct levent *event;
   uj_state(L);
-  uj_event_init(lua_newuserdatauv(L, sizeof(struct uj_event), 0));
+  event = lua_newuserdatauv(L, sizeof(*event), 0);
+  event->object.tag = event_tag;
+  uj_event_init(&event->core);
   luaL_setmetatable(L, UJ_EVENT_TYPE);
   return 1;
 }

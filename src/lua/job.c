@@ -8,26 +8,18 @@
 #include "lua/sched.h"
 #include "lua/suspend.h"
 
-const char uj_job_tag;
+const char uj_job_tag[] = UJ_JOB_TYPE;
 
 /* ---- access ------------------------------------------------------------ */
 
 struct uj_ljob *uj_job_to(lua_State *L, int idx)
 {
-  struct uj_ljob *job;
-  if (lua_type(L, idx) != LUA_TUSERDATA ||
-      lua_rawlen(L, idx) != sizeof(struct uj_ljob))
-    return NULL;
-  job = lua_touserdata(L, idx);
-  return job->tag == &uj_job_tag ? job : NULL;
+  return uj_object_to(L, idx, sizeof(struct uj_ljob), uj_job_tag);
 }
 
 struct uj_ljob *uj_job_self(lua_State *L, const char *name)
 {
-  struct uj_ljob *job = uj_job_to(L, 1);
-  if (job == NULL)
-    uj_arg_selferror(L, name, UJ_JOB_TYPE);
-  return job;
+  return uj_object_self(L, sizeof(struct uj_ljob), uj_job_tag, name);
 }
 
 void uj_job_keep(struct uj_state *S, lua_State *L, struct uj_ljob *job)

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 
 #include "core/job.h"
+#include "lua/object.h"
 #include "lua/state.h"
 
 #define UJ_JOB_TYPE "uvjobs.Job"
@@ -22,7 +23,7 @@ enum {
 };
 
 struct uj_ljob {
-  const void *tag; /* &uj_job_tag: makes the type check cheap */
+  struct uj_object object;
   struct uj_job core;
   struct uj_thread thread; /* co is NULL before the start and after the end */
   uint32_t slot;           /* in UJ_HUB_JOBS while it lives */
@@ -36,7 +37,7 @@ struct uj_ljob {
   uint8_t outcome;  /* enum uj_job_state, set when its function has ended */
 };
 
-extern const char uj_job_tag;
+extern const char uj_job_tag[];
 
 /* The job of a core job. */
 static inline struct uj_ljob *uj_ljob_of(struct uj_job *core)

@@ -6,25 +6,34 @@
 
 #include "core/mutex.h"
 #include "core/semaphore.h"
-#include "lua/args.h"
+#include "lua/object.h"
 #include "lua/suspend.h"
 
-static void *check_self(lua_State *L, const char *name, const char *type)
-{
-  void *self = luaL_testudata(L, 1, type);
-  if (self == NULL)
-    uj_arg_selferror(L, name, type);
-  return self;
-}
+static const char semaphore_tag[] = UJ_SEMAPHORE_TYPE;
+static const char mutex_tag[] = UJ_MUTEX_TYPE;
+static const char permit_tag[] = UJ_PERMIT_TYPE;
+
+struct lsemaphore {
+  struct uj_object object;
+  struct uj_semaphore core;
+};
+
+struct lmutex {
+  struct uj_object object;
+  struct uj_mutex core;
+};
 
 static struct uj_semaphore *self_semaphore(lua_State *L, const char *name)
 {
-  return check_self(L, name, UJ_SEMAPHORE_TYPE);
+  struct lsemaphore *semaphore =
+      uj_object_self(L, sizeof(*semaphore), semaphore_tag, name);
+  return &semaphore->core;
 }
 
 static struct uj_mutex *self_mutex(lua_State *L, const char *name)
 {
-  return check_self(L, name, UJ_MUTEX_TYPE);
+  struct lmutex *mutex = uj_object_self(L, sizeof(*mutex), mutex_tag, name);
+  return &mutex->core;
 }
 
 static int push_true(lua_State *L)
@@ -59,11 +68,17 @@ static struct uj_ljob *check_in_job(struct uj_state *S, lua_State *L,
  * user value. It is made before it is waited for: so that nothing that can fail
  * is left to do when it was got. */
 struct permit {
+  struct uj_object object;
   struct uj_semaphore *semaphore; /* either this */
   struct uj_mutex *mutex;         /* or that */
   uint64_t owner;                 /* the id of the job that got it */
   bool held;
 };
+
+static struct permit *self_permit(lua_State *L, const char *name)
+{
+  return uj_object_self(L, sizeof(struct permit), permit_tag, name);
+}
 
 /* Whether it is still what holds the mutex: that has passed on when the job
  * ended before it gave its permit back. */
@@ -84,7 +99,7 @@ static void give_back(struct permit *permit)
 
 static int permit_close(lua_State *L)
 {
-  give_back(check_self(L, "release", UJ_PERMIT_TYPE));
+  give_back(self_permit(L, "release"));
   return 0;
 }
 
@@ -92,7 +107,7 @@ static int permit_close(lua_State *L)
 static int permit_release(lua_State *L)
 {
   struct uj_state *S = uj_state(L);
-  struct permit *permit = check_self(L, "release", UJ_PERMIT_TYPE);
+  struct permit *permit = self_permit(L, "release");
   if (permit->mutex != NULL && holds_mutex(permit)) {
     struct uj_ljob *self = check_in_job(S, L, "release");
     if (permit->owner != self->core.id)
@@ -105,7 +120,7 @@ static int permit_release(lua_State *L)
 
 static int permit_tostring(lua_State *L)
 {
-  const struct permit *permit = check_self(L, "tostring", UJ_PERMIT_TYPE);
+  const struct permit *permit = self_permit(L, "tostring");
   lua_pushfstring(L, UJ_PERMIT_TYPE ": %s", permit->held ? "held" : "released");
   return 1;
 }
@@ -135,6 +150,7 @@ static void push_permit(lua_State *L, struct uj_semaphore *semaphore,
   struct permit *permit;
   lua_settop(L, 1);
   permit = lua_newuserdatauv(L, sizeof(*permit), 1);
+  permit->object.tag = permit_tag;
   permit->semaphore = semaphore;
   permit->mutex = mutex;
   permit->owner = 0;
@@ -149,11 +165,13 @@ static void push_permit(lua_State *L, struct uj_semaphore *semaphore,
 int uj_lock_semaphore(lua_State *L)
 {
   static const struct uj_callee callee = {"semaphore", 0};
+  struct lsemaphore *semaphore;
   uint64_t total;
   uj_state(L);
   total = uj_arg_count(L, &callee, 1, 1);
-  uj_semaphore_init(lua_newuserdatauv(L, sizeof(struct uj_semaphore), 0),
-                    total);
+  semaphore = lua_newuserdatauv(L, sizeof(*semaphore), 0);
+  semaphore->object.tag = semaphore_tag;
+  uj_semaphore_init(&semaphore->core, total);
   luaL_setmetatable(L, UJ_SEMAPHORE_TYPE);
   return 1;
 }
@@ -235,15 +253,18 @@ static int semaphore_tostring(lua_State *L)
 
 int uj_lock_mutex(lua_State *L)
 {
+  struct lmutex *mutex;
   uj_state(L);
-  uj_mutex_init(lua_newuserdatauv(L, sizeof(struct uj_mutex), 0));
+  mutex = lua_newuserdatauv(L, sizeof(*mutex), 0);
+  mutex->object.tag = mutex_tag;
+  uj_mutex_init(&mutex->core);
   luaL_setmetatable(L, UJ_MUTEX_TYPE);
   return 1;
 }
 
 static int mutex_gc(lua_State *L)
 {
-  struct uj_mutex *mutex = lua_touserdata(L, 1);
+  struct uj_mutex *mutex = self_mutex(L, "gc");
   if (uj_waitq_empty(&mutex->waiters))
     uj_mutex_term(mutex);
   return 0;

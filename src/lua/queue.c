@@ -5,12 +5,13 @@
 #include <string.h>
 
 #include "core/queue.h"
-#include "lua/args.h"
+#include "lua/object.h"
 #include "lua/suspend.h"
 
 /* The stored values are in the table that is the user value: a ring in its
  * slots 1 .. size, so that storing and taking never allocates. */
 struct lqueue {
+  struct uj_object object;
   struct uj_queue core;
   uint64_t size; /* slots of the ring, a power of two, or 0 */
   uint64_t head; /* the slot of the first value, from 0 */
@@ -19,12 +20,11 @@ struct lqueue {
 /* Up to BIG_SIZE slots are kept by a queue that is empty. */
 enum { UV_RING = 1, FIRST_SIZE = 8, BIG_SIZE = 1024 };
 
+static const char queue_tag[] = UJ_QUEUE_TYPE;
+
 static struct lqueue *check_self(lua_State *L, const char *name)
 {
-  struct lqueue *queue = luaL_testudata(L, 1, UJ_QUEUE_TYPE);
-  if (queue == NULL)
-    uj_arg_selferror(L, name, UJ_QUEUE_TYPE);
-  return queue;
+  return uj_object_self(L, sizeof(struct lqueue), queue_tag, name);
 }
 
 /* ---- the ring ---------------------------------------------------------- */
@@ -329,6 +329,7 @@ int uj_queue_queue(lua_State *L)
   if (!lua_isnoneornil(L, 1))
     capacity = uj_arg_count(L, &callee, 1, 0);
   queue = lua_newuserdatauv(L, sizeof(*queue), 1);
+  queue->object.tag = queue_tag;
   uj_queue_init(&queue->core, capacity);
   queue->size = 0;
   queue->head = 0;

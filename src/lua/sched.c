@@ -10,24 +10,16 @@
 #include "lua/report.h"
 #include "lua/suspend.h"
 
-const char uj_sched_tag;
+static const char sched_tag[] = UJ_SCHED_TYPE;
 
 static struct uj_lsched *to_sched(lua_State *L, int idx)
 {
-  struct uj_lsched *sched;
-  if (lua_type(L, idx) != LUA_TUSERDATA ||
-      lua_rawlen(L, idx) != sizeof(struct uj_lsched))
-    return NULL;
-  sched = lua_touserdata(L, idx);
-  return sched->tag == &uj_sched_tag ? sched : NULL;
+  return uj_object_to(L, idx, sizeof(struct uj_lsched), sched_tag);
 }
 
 static struct uj_lsched *check_self(lua_State *L, const char *name)
 {
-  struct uj_lsched *sched = to_sched(L, 1);
-  if (sched == NULL)
-    uj_arg_selferror(L, name, UJ_SCHED_TYPE);
-  return sched;
+  return uj_object_self(L, sizeof(struct uj_lsched), sched_tag, name);
 }
 
 /* ---- making one -------------------------------------------------------- */
@@ -36,7 +28,7 @@ struct uj_lsched *uj_sched_new(struct uj_state *S, lua_State *L)
 {
   struct uj_lsched *sched =
       lua_newuserdatauv(L, sizeof(*sched), UJ_SCHED_UV_COUNT);
-  sched->tag = &uj_sched_tag;
+  sched->object.tag = sched_tag;
   sched->nursery = false;
   sched->failed = NULL;
   uj_sched_init(&sched->core, &S->loop);
@@ -178,7 +170,7 @@ struct uj_ljob *uj_sched_new_job(struct uj_state *S, lua_State *L,
     luaL_error(L, "too many arguments to '%s' (at most %d)", name, MAX_ARGS);
   job = lua_newuserdatauv(L, sizeof(*job), UJ_JOB_UV_ARGS - 1 + nargs);
   uj_job_init(&job->core, &sched->core);
-  job->tag = &uj_job_tag;
+  job->object.tag = uj_job_tag;
   job->thread.co = NULL;
   job->nargs = nargs;
   job->nresults = 0;

@@ -20,14 +20,12 @@ enum {
 };
 
 struct uj_lsched {
-  const void *tag; /* &uj_sched_tag */
+  struct uj_object object;
   struct uj_sched core;
   bool nursery;           /* the first job that fails closes it */
   struct uj_ljob *failed; /* that job, kept until its error is raised or
                              reported; or NULL */
 };
-
-extern const char uj_sched_tag;
 
 static inline struct uj_lsched *uj_lsched_of(struct uj_sched *core)
 {
