@@ -42,45 +42,39 @@ return function(uvjobs, core)
   end
 
   -- A child that was cancelled by somebody else has no result: the others are
-  -- cancelled as they are when one fails.
+  -- cancelled as they are when one fails, and that is what is raised.
   local function guard_of(children)
-    return setmetatable({}, { __close = function(_, err)
+    local guard = { cancelled = nil }
+    function guard.__close(_, err)
       if uvjobs.code(err) == "cancelled" and err.job == uvjobs.current() then
+        guard.cancelled = guard.cancelled or err.job
         pcall(children.close, children)
       end
-    end })
+    end
+    return setmetatable(guard, guard)
   end
 
-  -- Keeps a child until it has its result. It may have ended already, while
-  -- spawn() was waiting.
-  local function keep(jobs, i, job)
-    if job.closed then job:wait() else jobs[i] = job end
+  local function wait_for_all(children, guard)
+    children:wait_and_close(FOREVER)
+    if guard.cancelled then guard.cancelled:wait() end
   end
 
-  -- Raises `cancelled` when a child was.
-  local function check_results(jobs)
-    local _, job = next(jobs)
-    if job then job:wait() end
-  end
-
-  local function run_one(guard, fn, i, jobs, results, packed)
+  local function run_one(guard, fn, i, results, packed)
     local _ <close> = guard
     local values = table.pack(fn())
-    results[i], packed[i], jobs[i] = values[1], values, nil
+    results[i], packed[i] = values[1], values
   end
 
   function uvjobs.all(fns)
     check_functions(fns, "all", 0)
     core.check_suspend("all", 2)
-    local jobs, results, packed = {}, { n = #fns }, {}
+    local results, packed = { n = #fns }, {}
     local children <close> = nursery(math.huge)
     local guard = guard_of(children)
     for i = 1, #fns do
-      keep(jobs, i,
-        children:spawn(run_one, guard, fns[i], i, jobs, results, packed))
+      children:spawn(run_one, guard, fns[i], i, results, packed)
     end
-    children:wait_and_close(FOREVER)
-    check_results(jobs)
+    wait_for_all(children, guard)
     return results, packed
   end
 
@@ -165,10 +159,16 @@ return function(uvjobs, core)
     end
   end
 
-  local function map_one(guard, fn, i, item, jobs, results)
+  local function map_one(guard, fn, i, item, results)
     local _ <close> = guard
     results[i] = fn(item, i)
-    jobs[i] = nil
+  end
+
+  -- False when the children were closed: because one failed or was cancelled.
+  local function try_spawn(children, ...)
+    local ok, err = pcall(children.spawn, children, ...)
+    if not ok and uvjobs.code(err) ~= "closed" then error(err, 0) end
+    return ok
   end
 
   -- A child for each item, made when there is a slot for it: the nursery has no
@@ -178,16 +178,16 @@ return function(uvjobs, core)
     check_options(opts)
     local limit = check_limit(opts and opts.limit)
     core.check_suspend("map", 2)
-    local jobs, results = {}, { n = 0 }
+    local results = { n = 0 }
     local children <close> = nursery(limit)
     local guard = guard_of(children)
     for i, item in items_of(list) do
       results.n = i
-      keep(jobs, i,
-        children:spawn(map_one, guard, fn, i, item, jobs, results))
+      if not try_spawn(children, map_one, guard, fn, i, item, results) then
+        break
+      end
     end
-    children:wait_and_close(FOREVER)
-    check_results(jobs)
+    wait_for_all(children, guard)
     return results
   end
 end

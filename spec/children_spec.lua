@@ -1,0 +1,182 @@
+-- What all, race and map have in common: their children end with them.
+
+local helper = require "spec.helper"
+local uvjobs = require "uvjobs"
+
+local virtual = helper.virtual
+
+local function pack(...) return table.pack(...) end
+
+local function ignore() end
+
+local function scheduler(options)
+  options = options or {}
+  options.exception_handler = options.exception_handler or ignore
+  return uvjobs.scheduler(options)
+end
+
+--- A function for a child: notes its job in `children`, then calls fn(...).
+local function child(children, fn, ...)
+  local args = pack(...)
+  return function()
+    children[#children + 1] = uvjobs.current()
+    return fn(table.unpack(args, 1, args.n))
+  end
+end
+
+--- All of the children have ended.
+local function assert_ended(children, count)
+  assert.equal(count, #children)
+  for _, job in ipairs(children) do
+    assert.is_true(job.closed, tostring(job))
+    assert.equal(0, #job.scheduler)
+    assert.is_true(job.scheduler.closed)
+  end
+end
+
+local calls = {
+  all = function(fns) return uvjobs.all(fns) end,
+  race = function(fns) return uvjobs.race(fns) end,
+  map = function(fns) return uvjobs.map(fns, function(fn) return fn() end) end,
+}
+
+for _, name in ipairs { "all", "race", "map" } do
+  local call = calls[name]
+  describe(name .. " as a parent of jobs", function()
+    after_each(helper.check_clean)
+
+    it("raises the first error, the same value, and cancels and awaits the others #M12", function()
+      virtual(function()
+        local children, problem, cleaned = {}, {}, 0
+        local function slow()
+          local _ <close> = setmetatable({}, { __close = function() cleaned = cleaned + 1 end })
+          uvjobs.sleep(10)
+        end
+        local ok, err = pcall(call, {
+          child(children, slow),
+          child(children, function() uvjobs.sleep(2); error(problem) end),
+          child(children, slow),
+        })
+        assert.is_false(ok)
+        assert.equal(problem, err)
+        assert.equal(2, cleaned)
+        assert.equal(2, uvjobs.now())
+        assert_ended(children, 3)
+      end)
+    end)
+
+    it("cancels the children when the job is cancelled, and waits for them", function()
+      virtual(function()
+        local s, children, cleaned = scheduler { close_timeout = 5 }, {}, 0
+        local function slow()
+          local _ <close> = setmetatable({}, { __close = function()
+            uvjobs.protect(uvjobs.sleep, 1)
+            cleaned = cleaned + 1
+          end })
+          uvjobs.sleep(10)
+        end
+        local job = s:spawn(call, { child(children, slow), child(children, slow) })
+        uvjobs.sleep(2)
+        job:cancel()
+        job:join()
+        assert.equal("cancelled", job.state)
+        assert.equal(3, uvjobs.now())
+        assert.equal(2, cleaned)
+        assert_ended(children, 2)
+        s:close()
+      end)
+    end)
+
+    it("waits for cancelled children for the close timeout at most #M8", function()
+      virtual(function()
+        local s, children = scheduler { close_timeout = 0.5 }, {}
+        local job = s:spawn(call, { child(children, uvjobs.protect, uvjobs.sleep, 100) })
+        uvjobs.sleep(2)
+        job:cancel()
+        assert.is_true(job:join(1))
+        assert.equal("cancelled", job.state)
+        assert.equal(2.5, uvjobs.now())
+        assert.equal("killed", children[1].state)
+        s:close()
+      end)
+    end)
+
+    it("leaves no child running when its job is closed by force #M7", function()
+      virtual(function()
+        local s, children = scheduler(), {}
+        local job = s:spawn(uvjobs.protect, call,
+          { child(children, uvjobs.sleep, 100),
+            child(children, uvjobs.protect, uvjobs.sleep, 100) })
+        uvjobs.sleep(1)
+        helper.raises("timeout", job.close, job, 0.5)
+        assert.equal("killed", job.state)
+        uvjobs.sleep(0.2) -- the children's own close timeout is 0.1
+        assert_ended(children, 2)
+        s:close()
+      end)
+    end)
+
+    it("leaves no child running when the scheduler of its job is closed #M8", function()
+      virtual(function()
+        local s, children = scheduler { close_timeout = 0.5 }, {}
+        s:spawn(call, { child(children, uvjobs.protect, uvjobs.sleep, 100) })
+        s:spawn(call, { child(children, call, { child(children, uvjobs.sleep, 100) }) })
+        uvjobs.sleep(1)
+        s:close()
+        assert.is_true(uvjobs.now() <= 1.5)
+        uvjobs.yield()
+        assert_ended(children, 3)
+      end)
+    end)
+
+    it("cancels the children when a deadline passes", function()
+      virtual(function()
+        local children = {}
+        helper.raises("timeout", uvjobs.timeout, 2, call,
+          { child(children, uvjobs.sleep, 10), child(children, uvjobs.sleep, 10) })
+        assert.equal(2, uvjobs.now())
+        assert_ended(children, 2)
+      end)
+    end)
+
+    it("runs no child in a job that is cancelled already #M5", function()
+      virtual(function()
+        local s, ran = scheduler(), false
+        local job = s:spawn(function()
+          uvjobs.current():cancel()
+          helper.raises("cancelled", call, { function() ran = true end })
+          helper.raises("cancelled", uvjobs.timeout, 1, call, { function() ran = true end })
+        end)
+        job:join()
+        assert.equal("done", job.state)
+        assert.is_false(ran)
+        s:close()
+      end)
+    end)
+
+    it("raises outside a job, and blames its caller #M15", function()
+      local _, err = pcall(function() call { ignore }; return nil end)
+      assert.matches(("children_spec.lua:%%d+: '%s' must be called in a job"):format(name), err)
+    end)
+
+    it("reports the children that fail besides the first to the job's scheduler", function()
+      virtual(function()
+        local reports = helper.log()
+        local s = scheduler {
+          exception_handler = function(_, context) reports:add(context.exception) end,
+        }
+        local job = s:spawn(call, {
+          function() uvjobs.sleep(1); error("first", 0) end,
+          function() pcall(uvjobs.sleep, 2); error("second", 0) end,
+          function() pcall(uvjobs.sleep, 1); error("third", 0) end,
+        })
+        local ok, err = pcall(job.wait, job)
+        assert.is_false(ok)
+        assert.equal("first", err)
+        table.sort(reports)
+        assert.same({ "second", "third" }, { table.unpack(reports) })
+        s:wait_and_close()
+      end)
+    end)
+  end)
+end
