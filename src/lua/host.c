@@ -67,15 +67,14 @@ static int on_error(lua_State *L)
 static void keep_results(lua_State *L, struct uj_ljob *job)
 {
   job->nresults = lua_gettop(L) - BODY_HANDLER;
-  if (job->nresults == 0)
-    lua_pushnil(L);
-  else if (job->nresults > 1) {
+  if (job->nresults > 1) {
     lua_createtable(L, job->nresults, 0);
     lua_insert(L, BODY_FIRST);
     for (int i = job->nresults; i > 0; i--)
       lua_rawseti(L, BODY_FIRST, i);
   }
-  lua_setiuservalue(L, BODY_JOB, UJ_JOB_UV_VALUE);
+  if (job->nresults > 0)
+    lua_setiuservalue(L, BODY_JOB, UJ_JOB_UV_VALUE);
   job->outcome = UJ_JOB_DONE;
 }
 

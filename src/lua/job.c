@@ -71,7 +71,7 @@ static const char *const state_names[] = {
 /* [-0, +1, m] Pushes `#7 "import"`. */
 static void push_number_and_name(lua_State *L, int idx)
 {
-  const struct uj_ljob *job = uj_job_to(L, idx);
+  const struct uj_ljob *job = uj_job_at(L, idx);
   uj_job_get_extra(L, idx, "name");
   if (lua_isnil(L, -1))
     lua_pushfstring(L, "#%I", (LUAI_UACINT)job->core.id);
@@ -137,7 +137,7 @@ static void push_wait(lua_State *L, const struct uj_ljob *job)
 
 void uj_job_push_traceback(lua_State *L, int idx)
 {
-  struct uj_ljob *job = uj_job_to(L, idx);
+  struct uj_ljob *job = uj_job_at(L, idx);
   luaL_tolstring(L, idx, NULL);
   push_wait(L, job);
   lua_concat(L, 2);
@@ -167,7 +167,7 @@ static int job_traceback(lua_State *L)
  * and kept: everybody gets the same value. */
 void uj_job_push_error(lua_State *L, int idx)
 {
-  struct uj_ljob *job = uj_job_to(L, idx);
+  struct uj_ljob *job = uj_job_at(L, idx);
   if (job->nresults > 0) {
     lua_getiuservalue(L, idx, UJ_JOB_UV_VALUE);
     return;
@@ -182,7 +182,7 @@ void uj_job_push_error(lua_State *L, int idx)
 
 int uj_job_results(lua_State *L, int idx)
 {
-  const struct uj_ljob *job = uj_job_to(L, idx);
+  const struct uj_ljob *job = uj_job_at(L, idx);
   if (job->core.state != UJ_JOB_DONE) {
     uj_job_push_error(L, idx);
     return lua_error(L);
@@ -231,7 +231,7 @@ static int wait_timed_out(lua_State *L, int status, lua_KContext ctx)
 static int wait_ended(lua_State *L, int status, lua_KContext ctx)
 {
   struct uj_state *S = uj_state(L);
-  struct uj_ljob *job = uj_job_to(L, 1);
+  struct uj_ljob *job = uj_job_at(L, 1);
   (void)status;
   (void)ctx;
   if (S->current->core.wake != UJ_WAKE_OK)
@@ -303,7 +303,7 @@ static int close_ended(lua_State *L, int status, lua_KContext ctx)
   (void)status;
   (void)ctx;
   struct uj_state *S = uj_state(L);
-  struct uj_ljob *job = uj_job_to(L, 1);
+  struct uj_ljob *job = uj_job_at(L, 1);
   if (S->current->core.wake != UJ_WAKE_OK)
     job->askers--;
   uj_suspend_result(S, L);

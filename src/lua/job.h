@@ -17,7 +17,7 @@
 /* The user values of a job. */
 enum {
   UJ_JOB_UV_SCHED = 1, /* its Scheduler */
-  UJ_JOB_UV_VALUE,     /* its function, then its result: see nresults */
+  UJ_JOB_UV_VALUE,     /* its function, then its result if it has one */
   UJ_JOB_UV_EXTRA,     /* nil, or a table: name, traceback, source */
   UJ_JOB_UV_ARGS       /* its arguments from here on, until it starts */
 };
@@ -47,6 +47,11 @@ static inline struct uj_ljob *uj_ljob_of(struct uj_job *core)
 
 /* The job at idx, or NULL when it is something else. */
 struct uj_ljob *uj_job_to(lua_State *L, int idx);
+/* The job at idx, which is one. */
+static inline struct uj_ljob *uj_job_at(lua_State *L, int idx)
+{
+  return lua_touserdata(L, idx);
+}
 /* The job that is self; raises otherwise. */
 struct uj_ljob *uj_job_self(lua_State *L, const char *name);
 

@@ -67,7 +67,7 @@ static int report_context(lua_State *L)
 /* (job) */
 static int report_failed(lua_State *L)
 {
-  const struct uj_ljob *job = uj_job_to(L, 1);
+  const struct uj_ljob *job = uj_job_at(L, 1);
   push_context(L, job->core.state == UJ_JOB_KILLED ? "Job closing timed out"
                                                    : "Job processing failed");
   uj_job_push_error(L, 1);

@@ -333,7 +333,7 @@ static int sched_try_spawn(lua_State *L)
 static int shield_ended(lua_State *L, int status, lua_KContext ctx)
 {
   struct uj_state *S = uj_state(L);
-  struct uj_ljob *job = uj_job_to(L, 1);
+  struct uj_ljob *job = uj_job_at(L, 1);
   (void)status;
   (void)ctx;
   if (S->current->core.wake != UJ_WAKE_OK)
@@ -553,7 +553,7 @@ static int next_job(lua_State *L)
   for (;;) {
     if (lua_rawgeti(L, lua_upvalueindex(2), ++i) == LUA_TNIL)
       return 1;
-    if (!uj_job_ended(&uj_job_to(L, -1)->core))
+    if (!uj_job_ended(&uj_job_at(L, -1)->core))
       break;
     lua_pop(L, 1);
   }
