@@ -233,6 +233,26 @@ describe("a job that is cancelled", function()
     end)
   end)
 
+  it("is not resumed in an await when `start` has swallowed the cancellation #M5", function()
+    virtual(function()
+      local jobs, begun, resume, code = uvjobs.scheduler(), false, nil, nil
+      local victim = jobs:spawn(function()
+        code = outcome(pcall(uvjobs.await, function(r)
+          resume = r
+          for _ = 1, 200 do pcall(uvjobs.sleep, 1) end
+          begun = true
+        end))
+      end)
+      uvjobs.yield()
+      victim:cancel()
+      repeat
+        if begun then resume("too late") end
+        uvjobs.sleep(1e-4)
+      until victim.closed
+      assert.equal("cancelled", code)
+    end)
+  end)
+
   it("leaves a shielded function running", function()
     virtual(function()
       local jobs, finished = uvjobs.scheduler(), false

@@ -159,6 +159,27 @@ for _, name in ipairs { "all", "race", "map" } do
       assert.matches(("children_spec.lua:%%d+: '%s' must be called in a job"):format(name), err)
     end)
 
+    if name ~= "race" then
+      it("raises when a child was ended by another one: it has no result", function()
+        virtual(function()
+          -- The first ends the second by force, or before it ever ran.
+          local killed
+          local err = helper.raises("killed", call, {
+            function() uvjobs.yield(); pcall(killed.close, killed, 0) end,
+            function() killed = uvjobs.current(); uvjobs.protect(uvjobs.sleep, 5) end,
+          })
+          assert.equal(killed, err.job)
+          helper.raises("cancelled", call, {
+            function()
+              local me = uvjobs.current()
+              for job in me.scheduler:jobs() do if job ~= me then job:cancel() end end
+            end,
+            ignore,
+          })
+        end)
+      end)
+    end
+
     it("reports the children that fail besides the first to the job's scheduler", function()
       virtual(function()
         local reports = helper.log()

@@ -98,9 +98,9 @@ describe("a getter that leaves", function()
     virtual(function()
       local q = uvjobs.queue()
       local s = uvjobs.scheduler { exception_handler = ignore }
-      local got, leaver = {}, nil
+      local got = {}
       s:spawn(function() got[1] = q:get() end)
-      leaver = s:spawn(how.job, q)
+      local leaver = s:spawn(how.job, q)
       s:spawn(function() got[2] = q:get() end)
       helper.yield(2)
       how.act(leaver)

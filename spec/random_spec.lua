@@ -88,9 +88,7 @@ function World:check_limits()
   end
 end
 
---- What a call that waits for something took: its result or its error's code.
-local function code_of(ok, err)
-  if ok then return "ok" end
+local function code_of(err)
   return uvjobs.code(err) or "error"
 end
 
@@ -114,13 +112,16 @@ end
 -- ---- the jobs ----------------------------------------------------------------
 
 local actions, weights
+local suspends = { sleep = true, yield = true, event = true, shield = true }
 
 function World:act(record, depth)
   if self.budget <= 0 then return end
   self.budget = self.budget - 1
   local name = self:pick(weights)
+  local doomed = suspends[name] and not record.protected and record.job.state == "closing"
   self:log(record.id, name)
   actions[name](self, record, depth + 1)
+  self:check(not doomed, "an operation of a cancelled job did not raise")
   self:log(record.id, name, "returned")
 end
 
@@ -129,15 +130,15 @@ function World:acts(record, depth)
   for _ = 1, self.random(4) do
     local ok, err = pcall(self.act, self, record, depth)
     if not ok and self.random(5) == 1 then error(err, 0) end
-    if not ok then self:log(record.id, "caught", code_of(ok, err)) end
+    if not ok then self:log(record.id, "caught", code_of(err)) end
   end
 end
 
 function World:new_record(sched, shielded)
-  local record = {
-    id = #self.records + 1, sched = sched, shielded = shielded, starts = 0, closes = 0, reports = 0,
-    opened = 0, handled = 0,
-  }
+  local record = { id = #self.records + 1, sched = sched, shielded = shielded }
+  for _, count in ipairs { "starts", "closes", "reports", "opened", "handled" } do
+    record[count] = 0
+  end
   self.records[record.id] = record
   return record
 end
@@ -153,7 +154,7 @@ local function body(world, record)
     if not record.shielded then counts.running = counts.running - 1 end
     record.closes = record.closes + 1
     record.error = err
-    world:log(record.id, "ends", err == nil and "-" or code_of(false, err))
+    world:log(record.id, "ends", err == nil and "-" or code_of(err))
   end })
   if not record.shielded then counts.running = counts.running + 1 end
   world:check_limits()
@@ -199,10 +200,8 @@ actions = {
     local sched = world:pick(world.scheds)
     local closed, record = sched.closed, world:new_record(sched)
     local ok, job = pcall(sched.spawn, sched, spawn_options(world), body, world, record)
-    if not ok then
-      record.refused = true
-      error(job, 0)
-    end
+    record.refused = not ok
+    if not ok then error(job, 0) end
     world:check(not closed, "spawned in a closed scheduler")
     world:spawned(record, job)
   end,
@@ -253,6 +252,9 @@ actions = {
     uvjobs.timeout(world:span(), world.acts, world, record, depth)
   end,
   protect = function(world, record, depth)
+    local was = record.protected
+    local _ <close> = setmetatable({}, { __close = function() record.protected = was end })
+    record.protected = true
     uvjobs.protect(world.acts, world, record, depth)
   end,
   fail = function(world, record) error({ record.id, world.budget }) end,
@@ -342,9 +344,8 @@ local function play(seed)
   local world = new_world(seed)
   uvjobs.run({ clock = "virtual" }, function()
     for i = 1, 3 do world:add_scheduler(); world.events[i] = uvjobs.event() end
-    local main = { id = 0 }
     for i = 1, 20 do
-      if i <= 8 then pcall(uvjobs.timeout, 1, actions.spawn, world, main) end
+      if i <= 8 then pcall(uvjobs.timeout, 1, actions.spawn, world) end
       uvjobs.sleep(0.5)
       world:check_limits()
       world:check_waiters()
@@ -358,18 +359,14 @@ local function play(seed)
   end
   for _, record in ipairs(world.records) do
     local ok, err = pcall(check_record, record)
-    if not ok then
-      error(("job %d (%s): %s"):format(record.id, tostring(record.job), tostring(err)), 0)
-    end
+    if not ok then error(("job %d (%s): %s"):format(record.id, record.job, err), 0) end
   end
   return table.concat(world.trace, "\n"), world
 end
 
 local function checked(seed)
   local ok, trace, world = xpcall(play, debug.traceback, seed)
-  if not ok then
-    error(("seed %d (replay: SEED=%d): %s"):format(seed, seed, tostring(trace)), 0)
-  end
+  if not ok then error(("seed %d (replay: SEED=%d): %s"):format(seed, seed, trace), 0) end
   return trace, world
 end
 
