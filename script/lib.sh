@@ -25,6 +25,7 @@ lua-http|uj_have_lua_http
 luarocks|command -v luarocks
 lua-check|command -v luacheck
 clang-format|command -v clang-format
+valgrind|command -v valgrind
 "
 
 uj_fail() {
@@ -102,7 +103,8 @@ uj_install() {
     uj_fail "these are missing (names of Debian packages): $missing
 Install them, or what your system has in their place: a C11 compiler, CMake
 >= 3.21, Ninja, pkg-config, Lua 5.4 and libuv >= 1.42 with their headers, luv,
-and for the tests busted, luacheck, luarocks, cqueues, lua-http, clang-format."
+and for the tests busted, luacheck, luarocks, cqueues, lua-http, clang-format,
+valgrind."
   fi
   printf 'installing: %s\n' "$missing" >&2
   # The names are words on purpose.

@@ -41,13 +41,15 @@ return function(uvjobs, core)
     }
   end
 
-  -- A child that was cancelled by somebody else has no result: the others are
+  -- A child that somebody else cancelled or killed has no result: the others are
   -- cancelled as they are when one fails, and that is what is raised.
   local function guard_of(children)
-    local guard = { cancelled = nil }
+    local guard = { ended = nil }
     function guard.__close(_, err)
-      if uvjobs.code(err) == "cancelled" and err.job == uvjobs.current() then
-        guard.cancelled = guard.cancelled or err.job
+      local code = uvjobs.code(err)
+      if (code == "cancelled" or code == "killed") and
+        err.job == uvjobs.current() then
+        guard.ended = guard.ended or err.job
         pcall(children.close, children)
       end
     end
@@ -56,7 +58,7 @@ return function(uvjobs, core)
 
   local function wait_for_all(children, guard)
     children:wait_and_close(FOREVER)
-    if guard.cancelled then guard.cancelled:wait() end
+    if guard.ended then guard.ended:wait() end
   end
 
   local function run_one(guard, fn, i, results, packed)
