@@ -6,17 +6,17 @@
 -- luacheck: ignore 212 241
 --
 -- "Suspends" means: must be called in a job, and may raise `cancelled`,
--- `timeout` or `killed` (see uvjobs.Error).
+-- `timeout` or `killed` (see uvjobs.Error), also when it would not have to wait.
 
 ---@class uvjobs
 ---@field _VERSION string
----@field context table<any, any> values of the running job; inherited by what it spawns
+---@field context table<any, any> values of the running job; what it spawns starts with them
 local uvjobs = {}
 
 ---@alias uvjobs.Code
 ---| "cancelled" # the job that calls, or that was waited for, was cancelled
 ---| "timeout"   # a deadline passed, or another job did not end in time
----| "killed"    # the job outstayed its close timeout
+---| "killed"    # the job outstayed its close timeout, and is ended by force
 ---| "closed"    # the scheduler is closed
 ---| "full"      # the pending queue is full, and the caller cannot suspend
 
@@ -47,16 +47,16 @@ local uvjobs = {}
 ---@field close_timeout? number seconds that a closed job gets to end; default 0.1
 ---@field wait_timeout? number seconds that wait_and_close gives; default 60
 ---@field exception_handler? uvjobs.ExceptionHandler gets the errors that nobody asked for
----@field on_error? "report"|"cancel" default "report"; "cancel": the first failure closes it
+---@field on_error? "report"|"cancel" default "report"; "cancel": a nursery (see Scheduler)
 
 ---@class uvjobs.SpawnOptions
 ---@field name? string for people
 ---@field timeout? number seconds from the start to the deadline of the whole run
 
 ---@class uvjobs.Context
----@field message string for instance "Job processing failed" or "Job closing timed out"
+---@field message "Job processing failed"|"Job closing timed out"|"Job ended holding a mutex"|string
 ---@field job? uvjobs.Job
----@field exception? any the value that was raised
+---@field exception? any the value that was raised; nil for a mutex
 ---@field traceback? string
 ---@field source_traceback? string where the job was spawned, in debug mode
 
@@ -70,11 +70,12 @@ local uvjobs = {}
 
 --- Runs `fn(...)` as the main job, and the loop until it has ended; then closes
 --- every scheduler that is still open. Blocks; not to be called in a job.
---- Raises the error of `fn`, unchanged.
+--- Raises the error of `fn`, unchanged; and `run is stuck: ...` when jobs wait and
+--- nothing can ever wake one of them.
 ---@overload fun(fn: function, ...: any): ...: any
 ---@param options uvjobs.RunOptions
 ---@param fn function
----@param ... any the arguments of `fn`
+---@param ... any the arguments of `fn`, at most 240
 ---@return any ... the results of `fn`
 function uvjobs.run(options, fn, ...) end
 
@@ -94,7 +95,8 @@ function uvjobs.now() end
 function uvjobs.current() end
 
 --- Calls `fn(...)` under a deadline, in the current job. Raises `timeout` at the
---- call in which `fn` is suspended when it passes, and at every later one.
+--- call in which `fn` is suspended when it passes, and at every later one in `fn`.
+--- Nests: the earliest deadline counts.
 ---@param seconds number >= 0, finite
 ---@param fn function
 ---@param ... any the arguments of `fn`
@@ -102,7 +104,8 @@ function uvjobs.current() end
 function uvjobs.timeout(seconds, fn, ...) end
 
 --- Calls `fn(...)` with cancellation and outer deadlines held off, in the
---- current job: for clean-up that suspends. It does not hold off being killed.
+--- current job: for clean-up that suspends. Deadlines that are set inside count.
+--- It does not hold off being killed.
 ---@param fn function
 ---@param ... any the arguments of `fn`
 ---@return any ... the results of `fn`
@@ -127,36 +130,40 @@ function uvjobs.debug(on) end
 -- ---- functions as children -------------------------------------------------
 
 --- Runs all functions as children of the current job. Suspends. Raises the first
---- error, when the others have been cancelled and have ended.
+--- error, when the others have been cancelled and have ended. Nothing is left
+--- running, whatever happens.
 ---@param fns function[]
 ---@return { n: integer, [integer]: any } first the first result of each
 ---@return table[] packed all results of each, from table.pack
 function uvjobs.all(fns) end
 
---- Runs the functions until the first has ended, and cancels the rest. Suspends.
---- Raises the error of the first.
+--- Runs the functions until the first has ended, by an error too, and cancels the
+--- rest. Suspends. Raises the error of the first.
 ---@param fns function[] at least one
 ---@return integer index
----@return any ... the results of that function
+---@return any ... all results of that function
 function uvjobs.race(fns) end
 
 --- Calls `fn(item, index)` for each item, `limit` at a time. Suspends. Raises the
 --- first error, when the others have been cancelled and have ended.
----@param list any[]|fun(): any a list, or a function that returns nil at the end
+---@param list any[]|fun(): any a list, or a function that returns nil at the end and may suspend
 ---@param fn fun(item: any, index: integer): any
 ---@param options? uvjobs.MapOptions
----@return { n: integer, [integer]: any } results
+---@return { n: integer, [integer]: any } results the first of each call, in order
 function uvjobs.map(list, fn, options) end
 
 -- ---- schedulers ------------------------------------------------------------
 
 --- A new scheduler. Leaving the block of `local s <close>` normally calls
---- `wait_and_close`, leaving it by an error `close`. Does not suspend.
+--- `wait_and_close`, leaving it by an error, or when cancelled, `close`. Does not
+--- suspend.
 ---@param options? uvjobs.SchedulerOptions
 ---@return uvjobs.Scheduler
 function uvjobs.scheduler(options) end
 
---- All properties are read only.
+--- All properties are read only. With `on_error = "cancel"` it is a nursery: the
+--- first job that fails, while nobody waits for it, closes it, and `wait_and_close`
+--- raises the error.
 ---@class uvjobs.Scheduler: userdata
 ---@field name string?
 ---@field limit integer|number
@@ -171,19 +178,20 @@ function uvjobs.scheduler(options) end
 local Scheduler = {}
 
 --- A new job for `fn(...)`; it starts on a later turn. Suspends when the pending
---- queue is full. Raises `closed`; and `full` where it cannot suspend.
+--- queue is full. Raises `closed`; and `full` where it cannot suspend. In a
+--- cancelled job it raises `cancelled`, also when there is room.
 ---@overload fun(self: uvjobs.Scheduler, fn: function, ...: any): uvjobs.Job
 ---@param options uvjobs.SpawnOptions
 ---@param fn function
----@param ... any the arguments of `fn`
+---@param ... any the arguments of `fn`, at most 240
 ---@return uvjobs.Job
 function Scheduler:spawn(options, fn, ...) end
 
---- The same without ever suspending.
+--- The same without ever suspending; in a cancelled job it works, too.
 ---@overload fun(self: uvjobs.Scheduler, fn: function, ...: any): uvjobs.Job?, ("full"|"closed")?
 ---@param options uvjobs.SpawnOptions
 ---@param fn function
----@param ... any the arguments of `fn`
+---@param ... any the arguments of `fn`, at most 240
 ---@return uvjobs.Job? job nil when there is no room
 ---@return ("full"|"closed")? why
 function Scheduler:try_spawn(options, fn, ...) end
@@ -191,17 +199,18 @@ function Scheduler:try_spawn(options, fn, ...) end
 --- Runs `fn(...)` outside the limit; if the caller is cancelled, `fn` goes on.
 --- Suspends. Raises the error of `fn`; `closed`.
 ---@param fn function
----@param ... any the arguments of `fn`
+---@param ... any the arguments of `fn`, at most 240
 ---@return any ... the results of `fn`
 function Scheduler:shield(fn, ...) end
 
 --- Waits until no job is left, then closes. Suspends. Raises the error that closed
---- a nursery.
+--- a nursery, once.
 ---@param timeout? number seconds, >= 0; default: wait_timeout
 function Scheduler:wait_and_close(timeout) end
 
 --- Drops the pending jobs, cancels the active ones, and waits until all have
---- ended; kills what lives longer than close_timeout. Suspends.
+--- ended; kills what lives longer than close_timeout. Suspends, except in a job that
+--- is being killed.
 function Scheduler:close() end
 
 --- Iterates over the jobs that are pending or active. Does not suspend.
@@ -285,14 +294,16 @@ function Event:wait(timeout) end
 ---@return uvjobs.Queue
 function uvjobs.queue(capacity) end
 
---- Values that go from job to job, first in, first out.
+--- Values that go from job to job, first in, first out. Those who wait are served
+--- in the order in which they came.
 ---@class uvjobs.Queue: userdata
 ---@field capacity integer|number
----@field closed boolean
+---@field closed boolean it admits no more values; some may be left
 ---@operator len: integer
 local Queue = {}
 
---- Puts a value at the end. Suspends while the queue is full.
+--- Puts a value at the end. Suspends while the queue is full. Unless it returns
+--- true, the value is not in the queue.
 ---@param value any not nil
 ---@param timeout? number seconds, >= 0; nil waits for ever
 ---@return true? put
@@ -305,18 +316,20 @@ function Queue:put(value, timeout) end
 ---@return ("timeout"|"closed")? why
 function Queue:get(timeout) end
 
---- Does not suspend.
+--- Puts a value if there is room. Does not suspend; may be called from anywhere.
 ---@param value any not nil
 ---@return true? put
 ---@return ("full"|"closed")? why
 function Queue:try_put(value) end
 
---- Does not suspend.
+--- Takes the first value if there is one. Does not suspend; may be called from
+--- anywhere.
 ---@return any value nil when there is none
 ---@return ("empty"|"closed")? why
 function Queue:try_get() end
 
---- Iterates until the queue is closed and empty; each step may suspend.
+--- Iterates until the queue is closed and empty; each step may suspend. Several
+--- jobs may iterate: each value goes to one of them.
 ---@return fun(queue: uvjobs.Queue): any
 ---@return uvjobs.Queue
 function Queue:items() end
@@ -325,12 +338,14 @@ function Queue:items() end
 function Queue:close() end
 
 --- A new semaphore. Does not suspend.
----@param n integer permits, >= 1
+---@param n integer|number permits: >= 1 or math.huge
 ---@return uvjobs.Semaphore
 function uvjobs.semaphore(n) end
 
+--- A number of permits. They belong to no job: nothing gives one back but
+--- `release`, `with`, and a permit's end.
 ---@class uvjobs.Semaphore: userdata
----@field count integer permits that are free
+---@field count integer|number permits that are free
 local Semaphore = {}
 
 --- Takes a permit. Suspends until one is free.
@@ -343,7 +358,8 @@ function Semaphore:acquire(timeout) end
 ---@return boolean acquired
 function Semaphore:try_acquire() end
 
---- Gives a permit back. Does not suspend.
+--- Gives a permit back, to the first that waits. Does not suspend; may be called
+--- from anywhere. Raises an error when all have been given back.
 function Semaphore:release() end
 
 --- Calls `fn(...)` with a permit, which is given back however it ends. Suspends
@@ -363,20 +379,23 @@ function Semaphore:permit(timeout) end
 ---@return uvjobs.Mutex
 function uvjobs.mutex() end
 
+--- A lock that one job holds at a time. When that job ends, it passes on, and the
+--- exception handler is told.
 ---@class uvjobs.Mutex: userdata
 local Mutex = {}
 
---- Locks it. Suspends until it is free.
+--- Locks it. Suspends until it is free. Raises an error when the job itself has it.
 ---@param timeout? number seconds, >= 0; nil waits for ever
 ---@return true? locked
 ---@return "timeout"? why
 function Mutex:lock(timeout) end
 
---- Locks it if it is free. Does not suspend.
+--- Locks it if it is free. Does not suspend, but has to be called in a job.
 ---@return boolean locked
 function Mutex:try_lock() end
 
---- Unlocks it; only the job that locked it may. Does not suspend.
+--- Unlocks it, or hands it to the first that waits; only the job that locked it
+--- may. Does not suspend.
 function Mutex:unlock() end
 
 --- Calls `fn(...)` with the mutex locked; it is unlocked however `fn` ends.
@@ -396,7 +415,8 @@ function Mutex:permit(timeout) end
 ---@class uvjobs.Permit: userdata
 local Permit = {}
 
---- Gives it back now. Does not suspend.
+--- Gives it back now; nothing happens the second time. Does not suspend. The lock
+--- of a mutex is given back by the job that has it.
 function Permit:release() end
 
 return uvjobs

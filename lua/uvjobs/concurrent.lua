@@ -42,9 +42,10 @@ return function(uvjobs, core)
   end
 
   -- A child that somebody else cancelled or killed has no result: the others are
-  -- cancelled as they are when one fails, and that is what is raised.
+  -- cancelled as they are when one fails, and that is what is raised. `unstarted`
+  -- has the children with a number above `started`; they start in order.
   local function guard_of(children)
-    local guard = { ended = nil }
+    local guard = { ended = nil, started = 0, unstarted = {} }
     function guard.__close(_, err)
       local code = uvjobs.code(err)
       if (code == "cancelled" or code == "killed") and
@@ -56,13 +57,24 @@ return function(uvjobs, core)
     return setmetatable(guard, guard)
   end
 
+  local function keep(guard, i, job)
+    if i > guard.started then guard.unstarted[i] = job end
+  end
+
+  local function start(guard, i)
+    guard.started, guard.unstarted[i] = i, nil
+  end
+
   local function wait_for_all(children, guard)
     children:wait_and_close(FOREVER)
-    if guard.ended then guard.ended:wait() end
+    local _, dropped = next(guard.unstarted)
+    local ended = guard.ended or dropped
+    if ended then ended:wait() end
   end
 
   local function run_one(guard, fn, i, results, packed)
     local _ <close> = guard
+    start(guard, i)
     local values = table.pack(fn())
     results[i], packed[i] = values[1], values
   end
@@ -74,7 +86,8 @@ return function(uvjobs, core)
     local children <close> = nursery(math.huge)
     local guard = guard_of(children)
     for i = 1, #fns do
-      children:spawn(run_one, guard, fns[i], i, results, packed)
+      keep(guard, i,
+        children:spawn(run_one, guard, fns[i], i, results, packed))
     end
     wait_for_all(children, guard)
     return results, packed
@@ -163,14 +176,15 @@ return function(uvjobs, core)
 
   local function map_one(guard, fn, i, item, results)
     local _ <close> = guard
+    start(guard, i)
     results[i] = fn(item, i)
   end
 
-  -- False when the children were closed: because one failed or was cancelled.
+  -- Nil when the children were closed: because one failed or was cancelled.
   local function try_spawn(children, ...)
-    local ok, err = pcall(children.spawn, children, ...)
-    if not ok and uvjobs.code(err) ~= "closed" then error(err, 0) end
-    return ok
+    local ok, job = pcall(children.spawn, children, ...)
+    if ok then return job end
+    if uvjobs.code(job) ~= "closed" then error(job, 0) end
   end
 
   -- A child for each item, made when there is a slot for it: the nursery has no
@@ -185,9 +199,9 @@ return function(uvjobs, core)
     local guard = guard_of(children)
     for i, item in items_of(list) do
       results.n = i
-      if not try_spawn(children, map_one, guard, fn, i, item, results) then
-        break
-      end
+      local job = try_spawn(children, map_one, guard, fn, i, item, results)
+      if not job then break end
+      keep(guard, i, job)
     end
     wait_for_all(children, guard)
     return results
