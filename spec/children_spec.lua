@@ -201,3 +201,28 @@ for _, name in ipairs { "all", "race", "map" } do
     end)
   end)
 end
+
+describe("cancelling the children of all", function()
+  after_each(helper.check_clean)
+
+  -- Processor time to cancel a job that waits for n children.
+  local function cost(n)
+    return virtual(function()
+      local s, fns = scheduler(), {}
+      for i = 1, n do fns[i] = function() uvjobs.sleep(10) end end
+      local job = s:spawn(uvjobs.all, fns)
+      uvjobs.sleep(1)
+      local start = os.clock()
+      job:cancel()
+      job:join()
+      s:close()
+      return os.clock() - start
+    end)
+  end
+
+  it("takes time in proportion to their number", function()
+    cost(1000)
+    local small, large = cost(1000) + 0.001, cost(16000)
+    assert.is_true(large < 60 * small, ("%.3f s for 1,000, %.3f s for 16,000"):format(small, large))
+  end)
+end)

@@ -51,7 +51,7 @@ return function(uvjobs, core)
       if (code == "cancelled" or code == "killed") and
         err.job == uvjobs.current() then
         guard.ended = guard.ended or err.job
-        pcall(children.close, children)
+        if not children.closed then pcall(children.close, children) end
       end
     end
     return setmetatable(guard, guard)
