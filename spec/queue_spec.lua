@@ -281,6 +281,15 @@ describe("closing a queue", function()
     end)
   end)
 
+  it("gives items() as a function of its own, as map wants it", function()
+    virtual(function()
+      local q = uvjobs.queue()
+      for i = 1, 3 do q:put(i) end
+      q:close()
+      assert.same({ 2, 4, 6, n = 3 }, uvjobs.map(q:items(), function(item) return 2 * item end))
+    end)
+  end)
+
   it("ends items() when the queue is drained", function()
     virtual(function()
       local q, got = uvjobs.queue(), helper.log()

@@ -320,25 +320,36 @@ static inline void model_close(int j, uint64_t span_ns)
   model_cancel(j);
 }
 
-static inline void model_close_list(struct model_sched *sched,
-                                    const struct list *list, int self)
+static inline void model_close_list(const struct list *list, int self,
+                                    uint64_t span_ns)
 {
   const struct list jobs = *list;
   for (int i = 0; i < jobs.count; i++)
     if (jobs.job[i] != self)
-      model_close(jobs.job[i], sched->close_ns);
+      model_close(jobs.job[i], span_ns);
+}
+
+/* A closer that is to be killed gives three quarters of its time, at most. */
+static inline uint64_t model_grace(int closer, uint64_t span_ns)
+{
+  uint64_t kill_ns = closer == NOBODY ? UJ_NEVER : m.job[closer].kill_ns;
+  uint64_t left_ns = kill_ns > m.now_ns ? kill_ns - m.now_ns : 0;
+  if (kill_ns == UJ_NEVER || left_ns - left_ns / 4 > span_ns)
+    return span_ns;
+  return left_ns - left_ns / 4;
 }
 
 static inline void model_sched_close(int s, int self)
 {
   struct model_sched *sched = &m.sched[s];
+  uint64_t span_ns = model_grace(self, sched->close_ns);
   sched->closed = true;
   while (sched->blocked.count > 0) /* each has one that waits: its spawner */
     model_wake(m.job[sched->blocked.job[0]].waiters.job[0], UJ_WAKE_CLOSED);
   while (sched->pending.count > 0)
     model_cancel(sched->pending.job[0]);
-  model_close_list(sched, &sched->jobs, self);
-  model_close_list(sched, &sched->shields, self);
+  model_close_list(&sched->jobs, self, span_ns);
+  model_close_list(&sched->shields, self, span_ns);
 }
 
 /* The waiting job whose limit comes first, or NOBODY. */

@@ -215,6 +215,17 @@ static void kill_at(struct uj_job *job, uint64_t kill_ns)
   uj_timers_add(&job->sched->loop->timers, &job->timer, kill_ns);
 }
 
+/* Three quarters of what it has: the rest is for what it does after them. */
+uint64_t uj_job_grace(const struct uj_job *closer, uint64_t span_ns)
+{
+  uint64_t now_ns, left_ns;
+  if (closer == NULL || closer->kill_ns == UJ_NEVER)
+    return span_ns;
+  now_ns = uj_loop_now(closer->sched->loop);
+  left_ns = closer->kill_ns > now_ns ? closer->kill_ns - now_ns : 0;
+  return uj_clock_min(span_ns, left_ns - left_ns / 4);
+}
+
 void uj_job_close(struct uj_job *job, uint64_t span_ns)
 {
   if (uj_job_ended(job))

@@ -130,6 +130,10 @@ void uj_job_wake(struct uj_job *job, enum uj_wake wake);
 /* Asks a job to end: at once if it never ran, at its next operation else. */
 void uj_job_cancel(struct uj_job *job);
 
+/* How long a job may give others to end: `span_ns`, but not so long that it is
+ * ended by force itself before they are. NULL for nobody. */
+uint64_t uj_job_grace(const struct uj_job *closer, uint64_t span_ns);
+
 /* Cancels a job and has it killed when it lives on after `span_ns`. */
 void uj_job_close(struct uj_job *job, uint64_t span_ns);
 

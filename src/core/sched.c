@@ -191,25 +191,26 @@ static void drop_pending(struct uj_sched *sched)
 }
 
 /* Closes the jobs of a list. One that never ran ends at once and leaves it. */
-static void close_all(struct uj_sched *sched, struct uj_link *list,
-                      const struct uj_job *self)
+static void close_all(struct uj_link *list, const struct uj_job *closer,
+                      uint64_t span_ns)
 {
   struct uj_link *link = list->next;
   while (link != list) {
     struct uj_job *job = uj_container(link, struct uj_job, member);
     link = link->next;
-    if (job != self)
-      uj_job_close(job, sched->close_ns);
+    if (job != closer)
+      uj_job_close(job, span_ns);
   }
 }
 
-void uj_sched_close(struct uj_sched *sched, struct uj_job *self)
+void uj_sched_close(struct uj_sched *sched, struct uj_job *closer)
 {
+  uint64_t span_ns = uj_job_grace(closer, sched->close_ns);
   sched->closed = true;
   drop_blocked(sched);
   drop_pending(sched);
-  close_all(sched, &sched->jobs, self);
-  close_all(sched, &sched->shields, self);
+  close_all(&sched->jobs, closer, span_ns);
+  close_all(&sched->shields, closer, span_ns);
 }
 
 static uint64_t count_links(const struct uj_link *list)

@@ -62,9 +62,10 @@ void uj_sched_unblock(struct uj_job *job);
 /* Admits a NEW job outside the limits. Returns UJ_OK or UJ_ECLOSED. */
 int uj_sched_shield(struct uj_sched *sched, struct uj_job *job);
 
-/* Admits nothing more, drops what did not start and closes what runs, except
- * the job `self` (NULL for none). Does not wait. */
-void uj_sched_close(struct uj_sched *sched, struct uj_job *self);
+/* Admits nothing more, drops what did not start and closes what runs. Does not
+ * wait. The job that closes it, or NULL, is left alone if it is one of its own,
+ * and if it is being closed itself, the others get less time than it has. */
+void uj_sched_close(struct uj_sched *sched, struct uj_job *closer);
 
 /* Parks a job of the scheduler until it is the last one, but for others that
  * wait in the same way. */

@@ -238,7 +238,8 @@ static int wait_ended(lua_State *L, int status, lua_KContext ctx)
     job->askers--;
   if (uj_suspend_result(S, L) == UJ_WAKE_OK)
     return uj_job_results(L, 1);
-  uj_job_close(&job->core, job->core.sched->close_ns);
+  uj_job_close(&job->core,
+               uj_job_grace(&S->current->core, job->core.sched->close_ns));
   if (uj_job_ended(&job->core))
     return wait_timed_out(L, LUA_OK, 0);
   return park_for(L, S->current, job, UJ_NEVER, UJ_OP_CLOSE, wait_timed_out);
@@ -326,7 +327,7 @@ static int job_close(lua_State *L)
     return 0;
   }
   self = uj_suspend_check(S, L, callee.name);
-  uj_job_close(&job->core, span_ns);
+  uj_job_close(&job->core, uj_job_grace(&self->core, span_ns));
   if (answers_at_once(S, L, job))
     return 0; /* it never ran */
   job->askers++;

@@ -250,23 +250,24 @@ static int queue_try_get(lua_State *L)
   return result == UJ_QUEUE_WAIT ? push_failure(L, "empty") : 1;
 }
 
-/* The iterator of items(): nil, when it is closed and drained, ends the loop.
- */
+/* The iterator of items(); upvalue 2 is the queue. Nil, when it is closed and
+ * drained, ends the loop. */
 static int next_item(lua_State *L)
 {
   struct uj_state *S = uj_state(L);
-  struct lqueue *queue = check_self(L, "items");
-  lua_settop(L, 1);
-  return get_until(S, L, queue, uj_suspend_check(S, L, "items"), UJ_NEVER);
+  lua_settop(L, 0);
+  lua_pushvalue(L, lua_upvalueindex(2));
+  return get_until(S, L, check_self(L, "items"),
+                   uj_suspend_check(S, L, "items"), UJ_NEVER);
 }
 
 static int queue_items(lua_State *L)
 {
   check_self(L, "items");
   lua_pushvalue(L, lua_upvalueindex(1));
-  lua_pushcclosure(L, next_item, 1);
   lua_pushvalue(L, 1);
-  return 2;
+  lua_pushcclosure(L, next_item, 2);
+  return 1;
 }
 
 /* ---- the rest ---------------------------------------------------------- */

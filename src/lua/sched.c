@@ -476,7 +476,7 @@ static int sched_close(lua_State *L)
   self = uj_suspend_check(S, L, "close");
   if (self->core.sched == &sched->core)
     return close_from_inside(L, sched, self);
-  uj_sched_close(&sched->core, NULL);
+  uj_sched_close(&sched->core, &self->core);
   if (sched->core.nlive == 0 && !uj_suspend_needed(self))
     return 0;
   return uj_suspend(L, self, &sched->core.idle, UJ_NEVER, UJ_OP_IDLE,
@@ -504,7 +504,7 @@ static int wait_idle(lua_State *L, int status, lua_KContext ctx)
                 UJ_OP_IDLE);
     return lua_yieldk(L, 0, ctx, wait_idle);
   }
-  uj_sched_close(&sched->core, NULL);
+  uj_sched_close(&sched->core, &S->current->core);
   if (sched->core.nlive == 0)
     return closed_result(L, sched);
   return uj_suspend(L, S->current, &sched->core.idle, UJ_NEVER, UJ_OP_IDLE,
