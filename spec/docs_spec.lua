@@ -58,7 +58,7 @@ end
 --- The methods of a userdata: its __index is their table, or a function that
 --- keeps it as an upvalue.
 local function methods_of(value)
-  local index = getmetatable(value).__index
+  local index = debug.getmetatable(value).__index
   if type(index) == "table" then return index end
   local _, methods = debug.getupvalue(index, 2)
   return type(methods) == "table" and methods or {}

@@ -15,7 +15,8 @@ end
 
 -- Leaving the block of `local s <close>`: when all is well the jobs may finish;
 -- when the block is left by an error, and when the job is cancelled while it
--- waits, they are closed, and that cannot be interrupted. A nursery that failed
+-- waits, they are closed, and that cannot be interrupted; where nothing can be
+-- waited for, the closing is only begun. A nursery that failed
 -- raises its error when that is why the block was left.
 function core.types.Scheduler.__close(scheduler, err)
   local failure
@@ -24,10 +25,10 @@ function core.types.Scheduler.__close(scheduler, err)
     ok, failure = pcall(scheduler.wait_and_close, scheduler)
     if ok then return end
   end
-  if uvjobs.current() then
+  if core.can_suspend() then
     uvjobs.protect(scheduler.close, scheduler)
   else
-    scheduler:close()
+    core.begin_close(scheduler)
   end
   if uvjobs.code(err) == "closed" then core.raise_failed(scheduler) end
   core.report_failed(scheduler)

@@ -293,7 +293,7 @@ static inline void fake_advance(struct fake *fake, uint64_t span_ns)
 /* Ends what is left: nothing outlives a close and its time. */
 static inline void fake_term(struct fake *fake)
 {
-  uj_loop_close(&fake->loop);
+  uj_loop_close(&fake->loop, UJ_NEVER);
   for (int turns = 0; turns < 100 && uj_loop_live(&fake->loop); turns++)
     fake_advance(fake, fake->sched.close_ns);
   CHECK(!uj_loop_live(&fake->loop));

@@ -194,7 +194,7 @@ static void close_closes_every_scheduler(void)
   fake_turn(&f);
   fake_spawn(&f, fake_job_new(&f, &other, "c",
                               (const struct act[FAKE_ACTS]){PARK(NULL)}));
-  uj_loop_close(&f.loop);
+  uj_loop_close(&f.loop, UJ_NEVER);
   uj_loop_check(&f.loop);
   CHECK(f.sched.closed && other.closed);
   fake_settle(&f);

@@ -353,7 +353,7 @@ static void term(void)
 {
   for (int s = 0; s < SCHEDS; s++)
     model_sched_close(s, NOBODY);
-  uj_loop_close(&loop);
+  uj_loop_close(&loop, UJ_NEVER);
   compare();
   for (int turns = 0; turns < 20 && uj_loop_live(&loop); turns++) {
     m.now_ns += 4;

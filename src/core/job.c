@@ -104,6 +104,7 @@ static void arm(struct uj_job *job, uint64_t due_ns)
 static void refuse(struct uj_job *job, enum uj_wake wake)
 {
   unsigned doublings;
+  job->target = NULL;
   if (job->refusals < FREE_REFUSALS || wake == UJ_WAKE_KILLED) {
     job->refusals++;
     make_ready(job, wake);
@@ -167,6 +168,7 @@ void uj_job_wake(struct uj_job *job, enum uj_wake wake)
   uj_timers_remove(&job->sched->loop->timers, &job->timer);
   if (wake != UJ_WAKE_OK)
     abandon_spawn(job);
+  job->target = NULL;
   make_ready(job, wake);
 }
 

@@ -76,11 +76,22 @@ uint64_t uj_loop_due(struct uj_loop *loop)
   return uj_loop_ready(loop) ? 0 : uj_timers_due(&loop->timers);
 }
 
-void uj_loop_close(struct uj_loop *loop)
+void uj_loop_close(struct uj_loop *loop, uint64_t span_ns)
 {
   struct uj_link *link;
   for (link = loop->scheds.next; link != &loop->scheds; link = link->next)
-    uj_sched_close(uj_container(link, struct uj_sched, link), NULL);
+    uj_sched_close_within(uj_container(link, struct uj_sched, link), NULL,
+                          span_ns);
+}
+
+void uj_loop_close_open(struct uj_loop *loop)
+{
+  struct uj_link *link;
+  for (link = loop->scheds.next; link != &loop->scheds; link = link->next) {
+    struct uj_sched *sched = uj_container(link, struct uj_sched, link);
+    if (!sched->closed)
+      uj_sched_close(sched, NULL);
+  }
 }
 
 bool uj_loop_live(const struct uj_loop *loop)

@@ -60,8 +60,11 @@ static inline bool uj_loop_ready(const struct uj_loop *loop)
  * a call from outside can bring one. */
 uint64_t uj_loop_due(struct uj_loop *loop);
 
-/* Closes every scheduler. */
-void uj_loop_close(struct uj_loop *loop);
+/* Closes every scheduler, also one that is closed already: its jobs get
+ * `span_ns` at most. */
+void uj_loop_close(struct uj_loop *loop, uint64_t span_ns);
+/* Closes those that are open. */
+void uj_loop_close_open(struct uj_loop *loop);
 
 /* Whether any job is left. */
 bool uj_loop_live(const struct uj_loop *loop);

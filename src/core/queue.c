@@ -2,8 +2,6 @@
 
 #include <stddef.h>
 
-#include "core/job.h"
-
 void uj_queue_init(struct uj_queue *queue, uint64_t capacity)
 {
   uj_waitq_init(&queue->getters);
@@ -40,16 +38,9 @@ enum uj_queue_result uj_queue_get(struct uj_queue *queue, struct uj_job **other)
   return queue->closed ? UJ_QUEUE_CLOSED : UJ_QUEUE_WAIT;
 }
 
-static void close_all(struct uj_waitq *waitq)
-{
-  struct uj_job *job;
-  while ((job = uj_waitq_first(waitq)) != NULL)
-    uj_job_wake(job, UJ_WAKE_CLOSED);
-}
-
 void uj_queue_close(struct uj_queue *queue)
 {
   queue->closed = true;
-  close_all(&queue->getters);
-  close_all(&queue->putters);
+  uj_waitq_close(&queue->getters);
+  uj_waitq_close(&queue->putters);
 }

@@ -78,7 +78,6 @@ void uj_sched_block(struct uj_sched *sched, struct uj_job *job,
   spawner->target = job;
   uj_job_park(spawner, &job->waiters, UJ_NEVER, UJ_OP_SPAWN);
   if (uj_waitq_empty(&job->waiters)) { /* interrupted: it never waits */
-    spawner->target = NULL;
     uj_sched_unblock(job);
     return;
   }
@@ -88,6 +87,7 @@ void uj_sched_block(struct uj_sched *sched, struct uj_job *job,
 
 void uj_sched_unblock(struct uj_job *job)
 {
+  assert(job->state == UJ_JOB_NEW);
   uj_link_remove(&job->queue);
   job->place = UJ_AT_NONE;
   uj_job_move(job, UJ_JOB_CANCELLED);
@@ -203,14 +203,20 @@ static void close_all(struct uj_link *list, const struct uj_job *closer,
   }
 }
 
-void uj_sched_close(struct uj_sched *sched, struct uj_job *closer)
+void uj_sched_close_within(struct uj_sched *sched, struct uj_job *closer,
+                           uint64_t span_ns)
 {
-  uint64_t span_ns = uj_job_grace(closer, sched->close_ns);
+  span_ns = uj_job_grace(closer, uj_clock_min(span_ns, sched->close_ns));
   sched->closed = true;
   drop_blocked(sched);
   drop_pending(sched);
   close_all(&sched->jobs, closer, span_ns);
   close_all(&sched->shields, closer, span_ns);
+}
+
+void uj_sched_close(struct uj_sched *sched, struct uj_job *closer)
+{
+  uj_sched_close_within(sched, closer, UJ_NEVER);
 }
 
 static uint64_t count_links(const struct uj_link *list)

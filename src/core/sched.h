@@ -66,6 +66,9 @@ int uj_sched_shield(struct uj_sched *sched, struct uj_job *job);
  * wait. The job that closes it, or NULL, is left alone if it is one of its own,
  * and if it is being closed itself, the others get less time than it has. */
 void uj_sched_close(struct uj_sched *sched, struct uj_job *closer);
+/* The same; the jobs get `span_ns` at most. */
+void uj_sched_close_within(struct uj_sched *sched, struct uj_job *closer,
+                           uint64_t span_ns);
 
 /* Parks a job of the scheduler until it is the last one, but for others that
  * wait in the same way. */

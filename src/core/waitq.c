@@ -22,3 +22,10 @@ void uj_waitq_wake_all(struct uj_waitq *waitq)
   while (uj_waitq_wake_one(waitq) != NULL)
     continue;
 }
+
+void uj_waitq_close(struct uj_waitq *waitq)
+{
+  struct uj_job *job;
+  while ((job = uj_waitq_first(waitq)) != NULL)
+    uj_job_wake(job, UJ_WAKE_CLOSED);
+}

@@ -34,6 +34,9 @@ struct uj_job *uj_waitq_first(const struct uj_waitq *waitq);
  * waited for is its own from now on: no cancellation takes it back. */
 struct uj_job *uj_waitq_wake_one(struct uj_waitq *waitq);
 
+/* Wakes all waiters with UJ_WAKE_CLOSED, in order. */
+void uj_waitq_close(struct uj_waitq *waitq);
+
 /* Wakes all waiters with UJ_WAKE_OK, in order. */
 void uj_waitq_wake_all(struct uj_waitq *waitq);
 

@@ -31,7 +31,8 @@ struct uj_driver {
   int exact_fd; /* a timer descriptor, or -1 */
   int watch_fd; /* -1 for none */
   int signal;   /* not yet asked for, or 0 */
-  bool armed;   /* exact_fd is set to a time, maybe past */
+  bool takes_signals;
+  bool armed; /* exact_fd is set to a time, maybe past */
 };
 
 uint64_t uj_driver_now(void)
@@ -138,61 +139,72 @@ void uj_driver_free(struct uj_driver *driver)
   free(driver);
 }
 
-/* Signals belong to the process, so this does, too: whether one has come since
- * a run began, and what libuv does with it. A second one must end the process
- * also when a job holds the loop, so it does not go through libuv. */
+/* Signals belong to the process, so this does, too: how many drivers take them,
+ * whether one has come since the last of them began, and what libuv does with
+ * it. A second one must end the process also when a job holds the loop, so it
+ * does not go through libuv. */
+static atomic_int signal_users;
 static atomic_bool signal_seen;
-static void (*libuv_handler)(int);
+static void (*_Atomic libuv_handler)(int);
 
 static void handle_signal(int number)
 {
-  if (atomic_exchange(&signal_seen, true))
+  if (signal_users > 0 && atomic_exchange(&signal_seen, true))
     _exit(128 + number);
   libuv_handler(number);
 }
 
-/* Puts our handler before that of libuv, if it is not there for another state
- * already. */
-static void wrap_handler(int number)
+static void set_handler(int number, void (*handler)(int))
 {
   struct sigaction action;
   sigaction(number, NULL, &action);
-  if (action.sa_handler == handle_signal)
-    return;
-  libuv_handler = action.sa_handler;
-  action.sa_handler = handle_signal;
+  action.sa_handler = handler;
   sigaction(number, &action, NULL);
 }
 
+static void (*get_handler(int number))(int)
+{
+  struct sigaction action;
+  sigaction(number, NULL, &action);
+  return action.sa_handler;
+}
+
+/* Our handler goes before that of libuv, if it is not there for another driver
+ * already. */
 static int start_signal(struct uj_driver *driver, int i)
 {
   int number = signal_numbers[i];
   int error;
   sigaction(number, NULL, &driver->before[i]);
   error = uv_signal_start(&driver->signals[i], on_signal, number);
-  if (error == 0)
-    wrap_handler(number);
   driver->restore[i] =
       error == 0 && driver->before[i].sa_handler != handle_signal;
+  if (error == 0 && get_handler(number) != handle_signal) {
+    libuv_handler = get_handler(number);
+    set_handler(number, handle_signal);
+  }
   return error;
 }
 
-/* The last user of a signal leaves the default action behind it. An interpreter
- * may have had its own. */
+/* The last handle of libuv for a signal leaves the default action behind it,
+ * where an interpreter may have had its own; one of somebody else stays. */
 static void stop_signal(struct uj_driver *driver, int i)
 {
-  struct sigaction now;
+  int number = signal_numbers[i];
   uv_signal_stop(&driver->signals[i]);
-  sigaction(signal_numbers[i], NULL, &now);
-  if (driver->restore[i] && now.sa_handler == SIG_DFL)
-    sigaction(signal_numbers[i], &driver->before[i], NULL);
+  if (driver->restore[i] && get_handler(number) == SIG_DFL)
+    sigaction(number, &driver->before[i], NULL);
+  else if (signal_users == 0 && get_handler(number) == handle_signal)
+    set_handler(number, libuv_handler);
   driver->restore[i] = false;
 }
 
 int uj_driver_start_signals(struct uj_driver *driver)
 {
   driver->signal = 0;
-  atomic_store(&signal_seen, false);
+  driver->takes_signals = true;
+  signal_users++;
+  signal_seen = false;
   for (int i = 0; i < SIGNALS; i++) {
     int error = start_signal(driver, i);
     if (error != 0) {
@@ -205,6 +217,10 @@ int uj_driver_start_signals(struct uj_driver *driver)
 
 void uj_driver_stop_signals(struct uj_driver *driver)
 {
+  if (!driver->takes_signals)
+    return;
+  driver->takes_signals = false;
+  signal_users--;
   for (int i = 0; i < SIGNALS; i++)
     stop_signal(driver, i);
 }

@@ -6,7 +6,6 @@
 #include "lua/object.h"
 #include "lua/suspend.h"
 
-/* It has no __gc: a job that waits for it has it on its stack. */
 struct levent {
   struct uj_object object;
   struct uj_event core;
@@ -29,6 +28,16 @@ int uj_event_event(lua_State *L)
   uj_event_init(&event->core);
   luaL_setmetatable(L, UJ_EVENT_TYPE);
   return 1;
+}
+
+/* A job that waits for it has it on its stack; but somebody else may have
+ * closed that coroutine. */
+static int event_gc(lua_State *L)
+{
+  struct levent *event = uj_object_to(L, 1, sizeof(*event), event_tag);
+  if (event != NULL)
+    uj_waitq_close(&event->core.waiters);
+  return 0;
 }
 
 static int event_set(lua_State *L)
@@ -92,6 +101,7 @@ void uj_event_open(lua_State *L)
                                      {"is_set", event_is_set},
                                      {"wait", event_wait},
                                      {NULL, NULL}};
-  static const luaL_Reg meta[] = {{"__tostring", event_tostring}, {NULL, NULL}};
+  static const luaL_Reg meta[] = {
+      {"__tostring", event_tostring}, {"__gc", event_gc}, {NULL, NULL}};
   uj_state_open_type(L, UJ_EVENT_TYPE, methods, meta, NULL);
 }

@@ -54,6 +54,8 @@ static int on_error(lua_State *L)
   lua_rawgetp(L, LUA_REGISTRYINDEX, &uj_state_key);
   S = lua_touserdata(L, -1);
   lua_pop(L, 1);
+  if (S->dead || S->current == NULL || S->current->thread.co != L)
+    return 1; /* not from a job that runs */
   if (is_own_cancel(L, 1, S->current) ||
       S->current->core.wake == UJ_WAKE_KILLED) /* it has its traceback */
     return 1;
@@ -73,8 +75,9 @@ static void keep_results(lua_State *L, struct uj_ljob *job)
     for (int i = job->nresults; i > 0; i--)
       lua_rawseti(L, BODY_FIRST, i);
   }
-  if (job->nresults > 0)
-    lua_setiuservalue(L, BODY_JOB, UJ_JOB_UV_VALUE);
+  if (job->nresults == 0)
+    lua_pushnil(L);
+  lua_setiuservalue(L, BODY_JOB, UJ_JOB_UV_VALUE);
   job->outcome = UJ_JOB_DONE;
 }
 
@@ -140,21 +143,29 @@ static bool start(struct uj_state *S, struct uj_ljob *job)
   uj_job_push(S, co, job);
   lua_pushcfunction(co, on_error);
   lua_getiuservalue(co, 2, UJ_JOB_UV_VALUE);
-  for (int i = 0; i < job->nargs; i++)
+  for (int i = 0; i < job->nargs; i++) {
     lua_getiuservalue(co, 2, UJ_JOB_UV_ARGS + i);
+    lua_pushnil(co); /* the job must not keep it longer than it runs */
+    lua_setiuservalue(co, 2, UJ_JOB_UV_ARGS + i);
+  }
   job->nargs += BODY_FIRST;
   return true;
 }
-
-#define FOREIGN_YIELD \
-  "attempt to yield from a job by coroutine.yield (use uvjobs.yield)"
 
 /* Raises in a job that yielded past us: before its next instruction. */
 static void foreign_hook(lua_State *L, lua_Debug *ar)
 {
   (void)ar;
-  lua_sethook(L, NULL, 0, 0);
-  luaL_error(L, FOREIGN_YIELD);
+  struct uj_state *S;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &uj_state_key);
+  S = lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  if (S->L == NULL)
+    lua_sethook(L, NULL, 0, 0);
+  else
+    uj_pool_reset_hook(S, L);
+  if (S->current != NULL && S->current->thread.co == L)
+    luaL_error(L, "%s", UJ_FOREIGN_YIELD);
 }
 
 /* The job gave its coroutine's control to us as if we were a generator's
@@ -176,8 +187,8 @@ static enum uj_job_state ended(struct uj_state *S, struct uj_ljob *job,
     uj_closethread(co, S->L);
     lua_settop(co, 0);
   } else if (lua_gethook(co) == foreign_hook) { /* nothing was left to run */
-    lua_sethook(co, NULL, 0, 0);
-    lua_pushliteral(co, FOREIGN_YIELD);
+    uj_pool_reset_hook(S, co);
+    uj_state_push_hub(S, co, UJ_HUB_FOREIGN_YIELD);
     state = fail(S, co, job);
   }
   uj_pool_give(S, &job->thread);
@@ -190,7 +201,7 @@ static enum uj_job_state host_resume(struct uj_loop *loop, struct uj_job *core)
   struct uj_ljob *job = uj_ljob_of(core);
   int status, nresults, nargs;
   if (job->thread.co == NULL && !start(S, job)) {
-    lua_pushliteral(S->L, "not enough memory");
+    uj_state_push_hub(S, S->L, UJ_HUB_NO_MEMORY);
     return fail(S, S->L, job);
   }
   nargs = job->nargs;
@@ -241,9 +252,9 @@ static void host_kill(struct uj_loop *loop, struct uj_job *core)
   if (lua_pcall(L, 1, 0, 0) != LUA_OK)
     lua_pop(L, 1);
   S->current = job;
-  uj_kill_arm(job);
+  uj_kill_arm(S, job);
   status = lua_resume(co, L, 0, &nresults);
-  uj_kill_disarm(job);
+  uj_kill_disarm(S, job);
   if (status != LUA_OK)
     uj_closethread(co, L);
   S->current = NULL;

@@ -128,7 +128,7 @@ static void push_wait(lua_State *L, const struct uj_ljob *job)
                     (LUAI_UACNUMBER)(job->core.timer.due_ns - now_ns) / 1e9);
   else
     lua_pushstring(L, ops[job->core.op]);
-  if (job->core.place == UJ_AT_WAIT &&
+  if (job->core.place == UJ_AT_WAIT && job->core.target != NULL &&
       (job->core.op == UJ_OP_WAIT || job->core.op == UJ_OP_CLOSE)) {
     lua_pushfstring(L, ", #%I", (LUAI_UACINT)job->core.target->id);
     lua_concat(L, 2);
@@ -234,7 +234,7 @@ static int wait_ended(lua_State *L, int status, lua_KContext ctx)
   struct uj_ljob *job = uj_job_at(L, 1);
   (void)status;
   (void)ctx;
-  if (S->current->core.wake != UJ_WAKE_OK)
+  if (uj_suspend_self(S, L)->core.wake != UJ_WAKE_OK)
     job->askers--;
   if (uj_suspend_result(S, L) == UJ_WAKE_OK)
     return uj_job_results(L, 1);
@@ -305,7 +305,7 @@ static int close_ended(lua_State *L, int status, lua_KContext ctx)
   (void)ctx;
   struct uj_state *S = uj_state(L);
   struct uj_ljob *job = uj_job_at(L, 1);
-  if (S->current->core.wake != UJ_WAKE_OK)
+  if (uj_suspend_self(S, L)->core.wake != UJ_WAKE_OK)
     job->askers--;
   uj_suspend_result(S, L);
   return close_outcome(L, job);

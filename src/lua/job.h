@@ -32,7 +32,6 @@ struct uj_ljob {
   int nresults;     /* after the end: 1: VALUE is the result or the error;
                        more: VALUE is a table of them; 0: none */
   uint32_t askers;  /* calls that wait to be told its error */
-  int kill_depth;   /* see kill.c */
   bool has_context; /* its extra table has a field `context` */
   uint8_t outcome;  /* enum uj_job_state, set when its function has ended */
 };

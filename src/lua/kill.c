@@ -1,13 +1,20 @@
 #include "lua/kill.h"
 
+#include "core/sched.h"
+#include "loop/driver.h"
 #include "lua/error.h"
+#include "lua/pool.h"
 
 /* A hook sees every instruction and every call. An instruction of the job's own
  * functions is not let run: the error is raised instead of it, and again where
  * a pcall caught it. So the only calls that are seen are those that Lua makes
  * by itself while the error travels: of message handlers and of `__close`. Such
  * a call is spared, with all that it calls, for as long as the stack is as deep
- * as it was when it began: `kill_depth`. */
+ * as it was when it began: `kill_depth`. It is spared for one close timeout;
+ * then the error is raised in it, too, and the next one has its turn (M7). */
+
+/* The clock is looked at once in so many instructions. */
+enum { CLOCK_EVERY = 1024 };
 
 static int stack_depth(lua_State *L)
 {
@@ -24,31 +31,52 @@ int uj_kill_raise(struct uj_state *S, lua_State *L)
   return uj_error_raise(L, UJ_CODE_KILLED);
 }
 
+static void spare(struct uj_state *S, const struct uj_ljob *job, int depth)
+{
+  S->kill_depth = depth;
+  S->kill_count = 0;
+  S->kill_until_ns = uj_clock_add(uj_driver_now(), job->core.sched->close_ns);
+}
+
+static bool is_spared(struct uj_state *S, int depth)
+{
+  if (S->kill_depth == 0 || depth < S->kill_depth)
+    return false;
+  return ++S->kill_count % CLOCK_EVERY != 0 ||
+         uj_driver_now() < S->kill_until_ns;
+}
+
+/* A coroutine that a handler makes inherits the hook, and must lose it. */
 static void kill_hook(lua_State *L, lua_Debug *ar)
 {
   struct uj_state *S;
   struct uj_ljob *job;
-  int depth = stack_depth(L);
+  int depth;
   lua_rawgetp(L, LUA_REGISTRYINDEX, &uj_state_key);
   S = lua_touserdata(L, -1);
   lua_pop(L, 1);
   job = S->current;
+  if (job == NULL || job->thread.co != L || job->core.wake != UJ_WAKE_KILLED) {
+    lua_sethook(L, NULL, 0, 0);
+    return;
+  }
+  depth = stack_depth(L);
   if (ar->event != LUA_HOOKCOUNT) {
-    if (job->kill_depth == 0 || depth < job->kill_depth)
-      job->kill_depth = depth;
-  } else if (job->kill_depth == 0 || depth < job->kill_depth) {
-    job->kill_depth = 0;
+    if (S->kill_depth == 0 || depth < S->kill_depth)
+      spare(S, job, depth);
+  } else if (!is_spared(S, depth)) {
+    S->kill_depth = 0;
     uj_kill_raise(S, L);
   }
 }
 
-void uj_kill_arm(struct uj_ljob *job)
+void uj_kill_arm(struct uj_state *S, struct uj_ljob *job)
 {
-  job->kill_depth = 0;
+  S->kill_depth = 0;
   lua_sethook(job->thread.co, kill_hook, LUA_MASKCALL | LUA_MASKCOUNT, 1);
 }
 
-void uj_kill_disarm(struct uj_ljob *job)
+void uj_kill_disarm(struct uj_state *S, struct uj_ljob *job)
 {
-  lua_sethook(job->thread.co, NULL, 0, 0);
+  uj_pool_reset_hook(S, job->thread.co);
 }

@@ -21,6 +21,7 @@ struct lsemaphore {
 struct lmutex {
   struct uj_object object;
   struct uj_mutex core;
+  bool collected;
 };
 
 static struct uj_semaphore *self_semaphore(lua_State *L, const char *name)
@@ -33,6 +34,8 @@ static struct uj_semaphore *self_semaphore(lua_State *L, const char *name)
 static struct uj_mutex *self_mutex(lua_State *L, const char *name)
 {
   struct lmutex *mutex = uj_object_self(L, sizeof(*mutex), mutex_tag, name);
+  if (mutex->collected)
+    luaL_error(L, "'%s' of a mutex that was collected", name);
   return &mutex->core;
 }
 
@@ -176,6 +179,17 @@ int uj_lock_semaphore(lua_State *L)
   return 1;
 }
 
+/* A job that waits for it has it on its stack; but somebody else may have
+ * closed that coroutine. */
+static int semaphore_gc(lua_State *L)
+{
+  struct lsemaphore *semaphore =
+      uj_object_to(L, 1, sizeof(*semaphore), semaphore_tag);
+  if (semaphore != NULL)
+    uj_waitq_close(&semaphore->core.waiters);
+  return 0;
+}
+
 static int semaphore_acquire(lua_State *L)
 {
   static const struct uj_callee callee = {"acquire", 1};
@@ -257,16 +271,22 @@ int uj_lock_mutex(lua_State *L)
   uj_state(L);
   mutex = lua_newuserdatauv(L, sizeof(*mutex), 0);
   mutex->object.tag = mutex_tag;
+  mutex->collected = false;
   uj_mutex_init(&mutex->core);
   luaL_setmetatable(L, UJ_MUTEX_TYPE);
   return 1;
 }
 
+/* A finalizer may make it reachable again, but it has left the loop's list for
+ * good. */
 static int mutex_gc(lua_State *L)
 {
-  struct uj_mutex *mutex = self_mutex(L, "gc");
-  if (uj_waitq_empty(&mutex->waiters))
-    uj_mutex_term(mutex);
+  struct lmutex *mutex = uj_object_to(L, 1, sizeof(*mutex), mutex_tag);
+  if (mutex == NULL)
+    return 0;
+  uj_waitq_close(&mutex->core.waiters);
+  uj_mutex_term(&mutex->core);
+  mutex->collected = true;
   return 0;
 }
 
@@ -334,7 +354,8 @@ static int mutex_unlock(lua_State *L)
 
 static int mutex_tostring(lua_State *L)
 {
-  const struct uj_mutex *mutex = self_mutex(L, "tostring");
+  struct lmutex *self = uj_object_self(L, sizeof(*self), mutex_tag, "tostring");
+  const struct uj_mutex *mutex = &self->core;
   if (mutex->owner == NULL)
     lua_pushliteral(L, UJ_MUTEX_TYPE ": free");
   else
@@ -363,8 +384,8 @@ void uj_lock_open(lua_State *L, int module)
                                        {"release", semaphore_release},
                                        {"permit", semaphore_permit},
                                        {NULL, NULL}};
-  static const luaL_Reg semaphore_meta[] = {{"__tostring", semaphore_tostring},
-                                            {NULL, NULL}};
+  static const luaL_Reg semaphore_meta[] = {
+      {"__tostring", semaphore_tostring}, {"__gc", semaphore_gc}, {NULL, NULL}};
   static const luaL_Reg mutex[] = {{"lock", mutex_lock},
                                    {"try_lock", mutex_try_lock},
                                    {"unlock", mutex_unlock},

@@ -38,7 +38,7 @@ bool uj_luv_loaded(struct uj_state *S, lua_State *L)
   if (!lua_isnil(S->hub, UJ_HUB_LUV))
     return true;
   uj_state_push_hub(S, L, UJ_HUB_LOADED);
-  lua_pushliteral(L, "luv");
+  uj_state_push_hub(S, L, UJ_HUB_LUV_NAME);
   found = lua_rawget(L, -2) == LUA_TTABLE;
   lua_remove(L, -2);
   if (!found) {
@@ -53,15 +53,16 @@ bool uj_luv_loaded(struct uj_state *S, lua_State *L)
   return !lua_isnil(S->hub, UJ_HUB_LUV);
 }
 
-/* [-0, +1, -] Calls a function of luv without arguments, or with one string. */
-static int call(struct uj_state *S, lua_State *L, int function, const char *arg)
+/* [-0, +1, -] Calls a function of luv without arguments, or with what is on the
+ * hub at `arg`: what would allocate could fail here. */
+static int call(struct uj_state *S, lua_State *L, int function, int arg)
 {
   uj_state_push_hub(S, L, UJ_HUB_LUV);
   lua_rawgeti(L, -1, function);
   lua_remove(L, -2);
-  if (arg == NULL)
+  if (arg == 0)
     return lua_pcall(L, 0, 1, 0);
-  lua_pushstring(L, arg);
+  uj_state_push_hub(S, L, arg);
   return lua_pcall(L, 1, 1, 0);
 }
 
@@ -69,7 +70,7 @@ static lua_Integer call_integer(struct uj_state *S, lua_State *L, int function)
 {
   int is_integer;
   lua_Integer result;
-  call(S, L, function, NULL);
+  call(S, L, function, 0);
   result = lua_tointegerx(L, -1, &is_integer);
   lua_pop(L, 1);
   return is_integer ? result : -1;
@@ -77,14 +78,14 @@ static lua_Integer call_integer(struct uj_state *S, lua_State *L, int function)
 
 bool uj_luv_alive(struct uj_state *S, lua_State *L)
 {
-  bool alive = call(S, L, LUV_ALIVE, NULL) == LUA_OK && lua_toboolean(L, -1);
+  bool alive = call(S, L, LUV_ALIVE, 0) == LUA_OK && lua_toboolean(L, -1);
   lua_pop(L, 1);
   return alive;
 }
 
 int uj_luv_run(struct uj_state *S, lua_State *L)
 {
-  int status = call(S, L, LUV_RUN, "nowait");
+  int status = call(S, L, LUV_RUN, UJ_HUB_NOWAIT);
   if (status == LUA_OK)
     lua_pop(L, 1);
   return status;
@@ -92,7 +93,7 @@ int uj_luv_run(struct uj_state *S, lua_State *L)
 
 void uj_luv_update_time(struct uj_state *S, lua_State *L)
 {
-  call(S, L, LUV_UPDATE, NULL);
+  call(S, L, LUV_UPDATE, 0);
   lua_pop(L, 1);
 }
 

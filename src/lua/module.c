@@ -83,6 +83,13 @@ static int l_check_suspend(lua_State *L)
   return lua_error(L);
 }
 
+/* For Lua: () whether the code that runs could suspend a job. */
+static int l_can_suspend(lua_State *L)
+{
+  lua_pushboolean(L, uj_can_suspend(uj_state(L), L));
+  return 1;
+}
+
 /* For Lua: (value) its type as messages call it. */
 static int l_typename(lua_State *L)
 {
@@ -166,6 +173,8 @@ static void open_functions(lua_State *L)
       {"debug", l_debug},
       {"check_suspend", l_check_suspend},
       {"typename", l_typename},
+      {"can_suspend", l_can_suspend},
+      {"begin_close", uj_sched_begin_close},
       {"get_context", uj_context_get},
       {"set_context", uj_context_set},
       {"raise_failed", uj_sched_raise_failed},

@@ -57,8 +57,17 @@ static bool too_many(const struct uj_state *S)
   return S->nidle > KEEP && S->nidle > uj_slots_used(&S->threads) - S->nidle;
 }
 
+void uj_pool_reset_hook(const struct uj_state *S, lua_State *co)
+{
+  lua_sethook(co, lua_gethook(S->L), lua_gethookmask(S->L),
+              lua_gethookcount(S->L));
+}
+
+/* A hook that a job has set on itself is not for the next one. */
 void uj_pool_give(struct uj_state *S, struct uj_thread *thread)
 {
+  if (lua_gethook(thread->co) != lua_gethook(S->L))
+    uj_pool_reset_hook(S, thread->co);
   S->idle[S->nidle++] = *thread;
   thread->co = NULL;
   if (too_many(S))

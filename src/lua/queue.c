@@ -279,6 +279,16 @@ static int queue_close(lua_State *L)
   return 0;
 }
 
+/* A job that waits for it has it on its stack; but somebody else may have
+ * closed that coroutine. */
+static int queue_gc(lua_State *L)
+{
+  struct lqueue *queue = uj_object_to(L, 1, sizeof(*queue), queue_tag);
+  if (queue != NULL)
+    uj_queue_close(&queue->core);
+  return 0;
+}
+
 static int queue_len(lua_State *L)
 {
   lua_pushinteger(L, (lua_Integer)check_self(L, "len")->core.count);
@@ -347,7 +357,9 @@ void uj_queue_open(lua_State *L)
                                      {"close", queue_close},
                                      {"items", queue_items},
                                      {NULL, NULL}};
-  static const luaL_Reg meta[] = {
-      {"__len", queue_len}, {"__tostring", queue_tostring}, {NULL, NULL}};
+  static const luaL_Reg meta[] = {{"__len", queue_len},
+                                  {"__tostring", queue_tostring},
+                                  {"__gc", queue_gc},
+                                  {NULL, NULL}};
   uj_state_open_type(L, UJ_QUEUE_TYPE, methods, meta, queue_index);
 }

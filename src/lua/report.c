@@ -5,12 +5,31 @@
 
 #include "lua/sched.h"
 
+/* (value): its text. */
+static int to_text(lua_State *L)
+{
+  luaL_tolstring(L, 1, NULL);
+  return 1;
+}
+
+/* [-0, +1, m] Pushes the text of the value at idx; it may not have one. */
+static const char *push_text(lua_State *L, int idx)
+{
+  idx = lua_absindex(L, idx);
+  lua_pushcfunction(L, to_text);
+  lua_pushvalue(L, idx);
+  if (lua_pcall(L, 1, 1, 0) == LUA_OK)
+    return lua_tostring(L, -1);
+  lua_pop(L, 1);
+  return lua_pushfstring(L, "(%s without a text)", luaL_typename(L, idx));
+}
+
 /* [-0, +0, m] Writes a field of the context at index 2, if it is there. */
 static void write_field(lua_State *L, const char *label, const char *field)
 {
   if (lua_getfield(L, 2, field) != LUA_TNIL) {
     lua_writestringerror("%s", label);
-    lua_writestringerror("%s\n", luaL_tolstring(L, -1, NULL));
+    lua_writestringerror("%s\n", push_text(L, -1));
     lua_pop(L, 1);
   }
   lua_pop(L, 1);
@@ -39,8 +58,7 @@ void uj_report(lua_State *L, int sched, int context)
   lua_pushvalue(L, context);
   if (lua_pcall(L, 2, 0, 0) == LUA_OK)
     return;
-  lua_writestringerror("error in exception handler: %s\n",
-                       luaL_tolstring(L, -1, NULL));
+  lua_writestringerror("error in exception handler: %s\n", push_text(L, -1));
   lua_pop(L, 2);
 }
 
@@ -98,8 +116,9 @@ static void report_by(struct uj_state *S, struct uj_ljob *job,
   S->current = current;
   if (status == LUA_OK)
     return;
-  lua_writestringerror("%s\n", "a job failed, and its report too: "
-                               "not enough memory");
+  lua_writestringerror("%s\n", status == LUA_ERRMEM
+                                   ? "no memory for the report of a job"
+                                   : "the report of a job failed");
   lua_pop(L, 1);
 }
 

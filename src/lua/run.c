@@ -97,13 +97,23 @@ static uint64_t next_look(const struct uj_state *S)
   return S->looked_ns + uj_clock_min(span_ns, LOOK_MAX_NS);
 }
 
-/* Nothing can ever wake a job again. What waits is unwound, by force if need
- * be, and run() raises the error. */
+/* Nothing can ever wake a job again. All is unwound, by force if need be, and
+ * run() raises the error. */
 static void give_up(struct uj_state *S, lua_State *L)
 {
   uj_stuck_push_error(S, L);
   lua_replace(L, AT_ERROR);
-  uj_job_close(&S->main->core, S->main->core.sched->close_ns);
+  uj_loop_close(&S->loop, S->main->core.sched->close_ns);
+}
+
+/* Time that jumps does not wait for signals: they are looked at on the way. */
+static void poll_sometimes(struct uj_state *S)
+{
+  uint64_t ticks = uj_driver_ticks();
+  if (ticks != 0 && ticks - S->looked_ticks < LOOK_TICKS)
+    return;
+  S->looked_ticks = ticks;
+  uj_driver_poll(S->driver);
 }
 
 static void wait(struct uj_state *S, lua_State *L, bool luv)
@@ -117,8 +127,10 @@ static void wait(struct uj_state *S, lua_State *L, bool luv)
     wait_for_io(S, L, uj_clock_max(due_ns, next_look(S)), luv);
   else if (luv)
     wait_for_io(S, L, UJ_NEVER, luv);
-  else
+  else {
+    poll_sometimes(S);
     S->virtual_ns = due_ns;
+  }
 }
 
 static void look(struct uj_state *S, lua_State *L)
@@ -188,8 +200,9 @@ static void drive(struct uj_state *S, lua_State *L)
     if (look_is_due(S))
       look(S, L);
   }
+  uj_loop_close(&S->loop, UJ_NEVER);
   for (;;) {
-    uj_loop_close(&S->loop);
+    uj_loop_close_open(&S->loop);
     if (!uj_loop_live(&S->loop))
       break;
     look(S, L);

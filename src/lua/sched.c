@@ -40,9 +40,11 @@ struct uj_lsched *uj_sched_new(struct uj_state *S, lua_State *L)
  * collected last, lets go of the jobs. */
 static int sched_gc(lua_State *L)
 {
-  struct uj_lsched *sched = lua_touserdata(L, 1);
-  if (sched->core.nlive == 0)
-    uj_sched_term(&sched->core);
+  struct uj_lsched *sched = to_sched(L, 1);
+  if (sched == NULL || sched->core.nlive > 0)
+    return 0;
+  uj_waitq_close(&sched->core.idle);
+  uj_sched_term(&sched->core);
   return 0;
 }
 
@@ -272,14 +274,6 @@ static int spawn_admitted(lua_State *L, int status, lua_KContext ctx)
   return 1;
 }
 
-/* Stack: ..., job. The caller waits until there is room for it. */
-static int spawn_blocked(struct uj_state *S, lua_State *L,
-                         struct uj_lsched *sched, struct uj_ljob *job)
-{
-  uj_sched_block(&sched->core, &job->core, &S->current->core);
-  return lua_yieldk(L, 0, 0, spawn_admitted);
-}
-
 /* For an operation that did nothing but suspend: it raises or returns. */
 static int close_ended(lua_State *L, int status, lua_KContext ctx)
 {
@@ -289,26 +283,62 @@ static int close_ended(lua_State *L, int status, lua_KContext ctx)
   return 0;
 }
 
+static int raise_code(lua_State *L, int status)
+{
+  lua_pushnil(L);
+  return uj_error_raise(L,
+                        status == UJ_ECLOSED ? UJ_CODE_CLOSED : UJ_CODE_FULL);
+}
+
+/* Whether there is room for a job: UJ_OK, UJ_ECLOSED or UJ_EFULL. */
+static int look_for_room(const struct uj_sched *sched)
+{
+  if (sched->closed)
+    return UJ_ECLOSED;
+  return is_full(sched) ? UJ_EFULL : UJ_OK;
+}
+
+/* Admits a new job. There may be no room any more: making it can run the
+ * collector, and that finalizers of the user. It is let go of then. */
+static int admit(struct uj_state *S, struct uj_lsched *sched,
+                 struct uj_ljob *job)
+{
+  int status = uj_sched_spawn(&sched->core, &job->core);
+  if (status != UJ_OK)
+    uj_slots_drop(&S->jobs, S, job->slot);
+  return status;
+}
+
 static int sched_spawn(lua_State *L)
 {
   static const struct uj_callee callee = {"spawn", 1};
   struct uj_state *S = uj_state(L);
   struct uj_lsched *sched = check_self(L, callee.name);
+  bool can_suspend = uj_can_suspend(S, L);
   struct uj_ljob *job;
-  enum uj_code code = sched->core.closed ? UJ_CODE_CLOSED : UJ_CODE_FULL;
-  if (sched->core.closed || (is_full(&sched->core) && !uj_can_suspend(S, L))) {
+  int status = look_for_room(&sched->core);
+  if (status == UJ_ECLOSED || (status == UJ_EFULL && !can_suspend)) {
     uj_arg_function(L, &callee, lua_istable(L, 2) ? 3 : 2);
-    lua_pushnil(L);
-    return uj_error_raise(L, code);
+    return raise_code(L, status);
   }
-  if (uj_can_suspend(S, L) && uj_suspend_needed(S->current)) {
+  if (can_suspend && uj_suspend_needed(S->current)) {
     uj_arg_function(L, &callee, lua_istable(L, 2) ? 3 : 2);
     return uj_suspend(L, S->current, NULL, UJ_NEVER, UJ_OP_SPAWN, close_ended);
   }
   job = make_job(S, L, sched, &callee);
-  if (uj_sched_spawn(&sched->core, &job->core) != UJ_OK)
-    return spawn_blocked(S, L, sched, job);
-  return 1;
+  if (can_suspend && look_for_room(&sched->core) == UJ_EFULL) {
+    uj_sched_block(&sched->core, &job->core, &S->current->core);
+    return lua_yieldk(L, 0, 0, spawn_admitted);
+  }
+  status = admit(S, sched, job);
+  return status == UJ_OK ? 1 : raise_code(L, status);
+}
+
+static int push_refusal(lua_State *L, int status)
+{
+  lua_pushnil(L);
+  lua_pushstring(L, status == UJ_ECLOSED ? "closed" : "full");
+  return 2;
 }
 
 static int sched_try_spawn(lua_State *L)
@@ -316,14 +346,13 @@ static int sched_try_spawn(lua_State *L)
   static const struct uj_callee callee = {"try_spawn", 1};
   struct uj_state *S = uj_state(L);
   struct uj_lsched *sched = check_self(L, callee.name);
-  if (sched->core.closed || is_full(&sched->core)) {
+  int status = look_for_room(&sched->core);
+  if (status != UJ_OK) {
     uj_arg_function(L, &callee, lua_istable(L, 2) ? 3 : 2);
-    lua_pushnil(L);
-    lua_pushstring(L, sched->core.closed ? "closed" : "full");
-    return 2;
+    return push_refusal(L, status);
   }
-  (void)uj_sched_spawn(&sched->core, &make_job(S, L, sched, &callee)->core);
-  return 1;
+  status = admit(S, sched, make_job(S, L, sched, &callee));
+  return status == UJ_OK ? 1 : push_refusal(L, status);
 }
 
 /* ---- shielding --------------------------------------------------------- */
@@ -336,7 +365,7 @@ static int shield_ended(lua_State *L, int status, lua_KContext ctx)
   struct uj_ljob *job = uj_job_at(L, 1);
   (void)status;
   (void)ctx;
-  if (S->current->core.wake != UJ_WAKE_OK)
+  if (uj_suspend_self(S, L)->core.wake != UJ_WAKE_OK)
     job->askers--;
   uj_suspend_result(S, L);
   return uj_job_results(L, 1);
@@ -350,15 +379,16 @@ static int sched_shield(lua_State *L)
   struct uj_ljob *self, *job;
   uj_arg_function(L, &callee, 2);
   self = uj_suspend_check(S, L, callee.name);
-  if (sched->core.closed) {
-    lua_pushnil(L);
-    return uj_error_raise(L, UJ_CODE_CLOSED);
-  }
+  if (sched->core.closed)
+    return raise_code(L, UJ_ECLOSED);
   if (uj_suspend_needed(self)) /* it did not happen */
     return uj_suspend(L, self, NULL, UJ_NEVER, UJ_OP_SHIELD, close_ended);
   job = uj_sched_new_job(S, L, sched, lua_gettop(L) - 2, callee.name);
   uj_job_keep(S, L, job);
-  (void)uj_sched_shield(&sched->core, &job->core);
+  if (uj_sched_shield(&sched->core, &job->core) != UJ_OK) {
+    uj_slots_drop(&S->jobs, S, job->slot);
+    return raise_code(L, UJ_ECLOSED);
+  }
   job->askers++;
   self->core.target = &job->core;
   return uj_suspend(L, self, &job->core.waiters, UJ_NEVER, UJ_OP_SHIELD,
@@ -420,6 +450,13 @@ void uj_sched_report_failed(struct uj_state *S)
     report_failed(S, sched);
     link = failed ? list->next : link->next;
   }
+}
+
+int uj_sched_begin_close(lua_State *L)
+{
+  uj_state(L);
+  uj_sched_close(&check_self(L, "begin_close")->core, NULL);
+  return 0;
 }
 
 bool uj_sched_fail(struct uj_ljob *job)
@@ -567,9 +604,15 @@ static int sched_jobs(lua_State *L)
   struct uj_state *S = uj_state(L);
   struct uj_lsched *sched = check_self(L, "jobs");
   struct uj_link *link;
+  uint64_t room;
   int n = 0;
   lua_pushvalue(L, lua_upvalueindex(1));
-  lua_newtable(L);
+  lua_pushnil(L);
+  do { /* making the table can run finalizers, and they can spawn */
+    room = live_jobs(&sched->core);
+    lua_pop(L, 1);
+    lua_createtable(L, (int)room, 0);
+  } while (live_jobs(&sched->core) > room);
   for (link = sched->core.jobs.next; link != &sched->core.jobs;
        link = link->next) {
     uj_job_push(S, L, uj_ljob_of(uj_container(link, struct uj_job, member)));
@@ -633,7 +676,7 @@ static void push_limit(lua_State *L, uint64_t limit)
 
 static void push_seconds(lua_State *L, uint64_t span_ns)
 {
-  lua_pushnumber(L, (lua_Number)span_ns / 1e9);
+  lua_pushnumber(L, span_ns == UJ_NEVER ? HUGE_VAL : (lua_Number)span_ns / 1e9);
 }
 
 static bool push_property(lua_State *L, const struct uj_sched *core,

@@ -52,6 +52,8 @@ void uj_sched_report_failed(struct uj_state *S);
  * reports it; nothing happens otherwise. */
 int uj_sched_raise_failed(lua_State *L);
 int uj_sched_report_nursery(lua_State *L);
+/* For init.lua: (scheduler) closes it without waiting. */
+int uj_sched_begin_close(lua_State *L);
 
 /* uvjobs.scheduler([opts]) */
 int uj_sched_scheduler(lua_State *L);

@@ -36,8 +36,7 @@ void uj_state_release(lua_State *L, void *block, size_t size)
     alloc(ud, block, size, 0);
 }
 
-/* The job in a slot, or NULL. */
-static struct uj_ljob *job_in(struct uj_state *S, uint32_t slot)
+struct uj_ljob *uj_state_job(struct uj_state *S, uint32_t slot)
 {
   struct uj_ljob *job;
   lua_rawgeti(S->hub, UJ_HUB_JOBS, slot);
@@ -50,7 +49,7 @@ static struct uj_ljob *job_in(struct uj_state *S, uint32_t slot)
 static void kill_jobs(struct uj_state *S, lua_State *L)
 {
   for (uint32_t slot = 1; slot < S->jobs.next; slot++) {
-    struct uj_ljob *job = job_in(S, slot);
+    struct uj_ljob *job = uj_state_job(S, slot);
     if (job != NULL && job->thread.co != NULL && job != S->current)
       uj_closethread(job->thread.co, L);
   }
@@ -84,7 +83,11 @@ static void make_hub(lua_State *L, int idx, struct uj_state *S)
   lua_newtable(L);                                      /* UJ_HUB_THREADS */
   luaL_newmetatable(L, UJ_JOB_TYPE);                    /* UJ_HUB_JOB_TYPE */
   lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE); /* UJ_HUB_LOADED */
-  lua_pushnil(L);                                       /* UJ_HUB_LUV */
+  lua_pushliteral(L, "not enough memory");              /* UJ_HUB_NO_MEMORY */
+  lua_pushliteral(L, UJ_FOREIGN_YIELD); /* UJ_HUB_FOREIGN_YIELD */
+  lua_pushliteral(L, "luv");            /* UJ_HUB_LUV_NAME */
+  lua_pushliteral(L, "nowait");         /* UJ_HUB_NOWAIT */
+  lua_pushnil(L);                       /* UJ_HUB_LUV */
   lua_xmove(L, hub, UJ_HUB_TOP);
   S->hub = hub;
 }
@@ -118,13 +121,26 @@ struct uj_state *uj_state_new(lua_State *L)
   return S;
 }
 
+/* [-0, +1, m] Pushes a table with room for all that is used. Making it can run
+ * finalizers, and they can spawn. */
+static void push_table(lua_State *L, const struct uj_slots *slots)
+{
+  uint32_t room;
+  lua_pushnil(L);
+  do {
+    room = uj_slots_used(slots);
+    lua_pop(L, 1);
+    lua_createtable(L, (int)room, 0);
+  } while (uj_slots_used(slots) > room);
+}
+
 /* [-0, +0, m] The new table is made first: what follows cannot fail. */
 static void trim_jobs(struct uj_state *S, lua_State *L)
 {
   uint32_t used = 0;
-  lua_createtable(L, (int)uj_slots_used(&S->jobs), 0);
+  push_table(L, &S->jobs);
   for (uint32_t slot = 1; slot < S->jobs.next; slot++) {
-    struct uj_ljob *job = job_in(S, slot);
+    struct uj_ljob *job = uj_state_job(S, slot);
     if (job == NULL)
       continue;
     uj_job_push(S, L, job);
@@ -147,11 +163,11 @@ static void move_thread(struct uj_state *S, lua_State *L,
 static void trim_threads(struct uj_state *S, lua_State *L)
 {
   uint32_t used = 0;
-  lua_createtable(L, (int)uj_slots_used(&S->threads), 0);
+  push_table(L, &S->threads);
   for (uint32_t i = 0; i < S->nidle; i++)
     move_thread(S, L, &S->idle[i], &used);
   for (uint32_t slot = 1; slot < S->jobs.next; slot++) {
-    struct uj_ljob *job = job_in(S, slot);
+    struct uj_ljob *job = uj_state_job(S, slot);
     if (job != NULL && job->thread.co != NULL)
       move_thread(S, L, &job->thread, &used);
   }
@@ -180,6 +196,8 @@ void uj_state_open_type(lua_State *L, const char *name, const luaL_Reg *methods,
   uj_state_set_functions(L, state, methods);
   luaL_newmetatable(L, name);
   uj_state_set_functions(L, state, meta);
+  lua_pushboolean(L, 0); /* what getmetatable() gives: nothing to tamper with */
+  lua_setfield(L, -2, "__metatable");
   lua_pushvalue(L, state);
   lua_pushvalue(L, state + 1);
   if (index != NULL)

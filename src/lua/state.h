@@ -23,13 +23,20 @@ enum { UJ_STATE_UV_HUB = 1, UJ_STATE_UV_TYPES };
 
 /* What lies on the hub's stack. */
 enum uj_hub {
-  UJ_HUB_JOBS = 1, /* table: the jobs that live, by slot */
-  UJ_HUB_THREADS,  /* table: the coroutines of the pool, by slot */
-  UJ_HUB_JOB_TYPE, /* table: the metatable of jobs */
-  UJ_HUB_LOADED,   /* table: package.loaded */
-  UJ_HUB_LUV,      /* table of the functions of luv that we call, or nil */
+  UJ_HUB_JOBS = 1,      /* table: the jobs that live, by slot */
+  UJ_HUB_THREADS,       /* table: the coroutines of the pool, by slot */
+  UJ_HUB_JOB_TYPE,      /* table: the metatable of jobs */
+  UJ_HUB_LOADED,        /* table: package.loaded */
+  UJ_HUB_NO_MEMORY,     /* string: an error that cannot be made when needed */
+  UJ_HUB_FOREIGN_YIELD, /* string: the same */
+  UJ_HUB_LUV_NAME,      /* string: "luv" */
+  UJ_HUB_NOWAIT,        /* string: "nowait" */
+  UJ_HUB_LUV,           /* table of the functions of luv that we call, or nil */
   UJ_HUB_TOP = UJ_HUB_LUV
 };
+
+#define UJ_FOREIGN_YIELD \
+  "attempt to yield from a job by coroutine.yield (use uvjobs.yield)"
 
 /* A coroutine that runs one job after the other. */
 struct uj_thread {
@@ -51,9 +58,12 @@ struct uj_state {
   uint32_t idle_size;  /* places in `idle`: at least all coroutines there are */
   uint64_t virtual_ns; /* the virtual clock */
   uint64_t looked_ns;  /* when run() looked at I/O last */
-  uint64_t looked_ticks; /* uj_driver_ticks() about that time */
-  int signal;            /* the signal that cancelled the main job, or 0 */
-  bool is_virtual;       /* which clock */
+  uint64_t looked_ticks;  /* uj_driver_ticks() about that time */
+  int signal;             /* the signal that cancelled the main job, or 0 */
+  uint64_t kill_until_ns; /* see kill.c */
+  uint64_t kill_count;
+  int kill_depth;
+  bool is_virtual; /* which clock */
   bool debug;
   bool dead; /* the Lua state is closing: everything is released */
 };
@@ -74,6 +84,9 @@ static inline void uj_state_push_hub(struct uj_state *S, lua_State *L,
   lua_pushvalue(S->hub, place);
   lua_xmove(S->hub, L, 1);
 }
+
+/* The job in a slot, or NULL. */
+struct uj_ljob *uj_state_job(struct uj_state *S, uint32_t slot);
 
 /* [-0, +0, m] Gives the memory back that a burst of jobs took. */
 void uj_state_trim(struct uj_state *S, lua_State *L);

@@ -14,39 +14,30 @@ static void add_job(struct uj_state *S, luaL_Buffer *buffer, lua_State *L,
   uj_job_push(S, L, job);
   idx = lua_gettop(L);
   uj_job_push_traceback(L, idx);
+  uj_job_get_extra(L, idx, "source");
+  if (!lua_isnil(L, -1)) {
+    lua_pushfstring(L, "%s\nspawned at, %s", lua_tostring(L, -2),
+                    lua_tostring(L, -1));
+    lua_replace(L, -3);
+  }
+  lua_pop(L, 1);
   lua_remove(L, idx);
   luaL_addvalue(buffer);
-  uj_job_push(S, L, job);
-  uj_job_get_extra(L, -1, "source");
-  lua_remove(L, -2);
-  if (lua_isnil(L, -1))
-    lua_pop(L, 1);
-  else {
-    luaL_addstring(buffer, "\nspawned at, ");
-    luaL_addvalue(buffer);
-  }
 }
 
-static void add_jobs(struct uj_state *S, luaL_Buffer *buffer, lua_State *L,
-                     struct uj_link *list)
-{
-  for (struct uj_link *link = list->next; link != list; link = link->next)
-    add_job(S, buffer, L,
-            uj_ljob_of(uj_container(link, struct uj_job, member)));
-}
-
-/* (state) */
+/* (state): what allocates can run finalizers, which can end jobs. So the list
+ * is not walked, but the slots: a job in one stays valid while it is added. */
 static int make_message(lua_State *L)
 {
   struct uj_state *S = lua_touserdata(L, 1);
-  struct uj_link *list = &S->loop.scheds, *link;
   luaL_Buffer buffer;
   luaL_buffinit(L, &buffer);
   luaL_addstring(&buffer, "run is stuck: nothing can wake any of these jobs");
-  for (link = list->next; link != list; link = link->next) {
-    struct uj_sched *sched = uj_container(link, struct uj_sched, link);
-    add_jobs(S, &buffer, L, &sched->jobs);
-    add_jobs(S, &buffer, L, &sched->shields);
+  for (uint32_t slot = 1; slot < S->jobs.next; slot++) {
+    struct uj_ljob *job = uj_state_job(S, slot);
+    if (job != NULL && !uj_job_ended(&job->core) &&
+        job->core.state != UJ_JOB_NEW)
+      add_job(S, &buffer, L, job);
   }
   luaL_pushresult(&buffer);
   return 1;

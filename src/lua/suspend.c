@@ -34,9 +34,16 @@ static int raise_cancelled(struct uj_state *S, lua_State *L)
   return lua_error(L);
 }
 
+struct uj_ljob *uj_suspend_self(struct uj_state *S, lua_State *L)
+{
+  if (S->current == NULL || S->current->thread.co != L)
+    luaL_error(L, "the coroutine of a job was resumed by somebody else");
+  return S->current;
+}
+
 enum uj_wake uj_suspend_result(struct uj_state *S, lua_State *L)
 {
-  enum uj_wake wake = (enum uj_wake)S->current->core.wake;
+  enum uj_wake wake = (enum uj_wake)uj_suspend_self(S, L)->core.wake;
   if (wake == UJ_WAKE_KILLED)
     uj_kill_raise(S, L);
   if (wake == UJ_WAKE_CANCELLED)

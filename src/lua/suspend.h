@@ -46,6 +46,10 @@ static inline bool uj_suspend_needed(const struct uj_ljob *job)
   return uj_job_interrupted(&job->core) != UJ_WAKE_OK;
 }
 
+/* The job that runs again; raises when its coroutine was resumed by somebody
+ * else than us. */
+struct uj_ljob *uj_suspend_self(struct uj_state *S, lua_State *L);
+
 /* For the beginning of a continuation: raises `cancelled`, `timeout` or
  * `killed` when that is why the job runs again; returns UJ_WAKE_OK, _TIMEOUT or
  * _CLOSED. */
