@@ -102,6 +102,42 @@ static void is_held_off_by_protect(void)
   fake_term(&f);
 }
 
+static void target_other(struct fake_job *job)
+{
+  job->job.target = &other->job;
+}
+
+static void refused_over_and_over(struct fake_job *job)
+{
+  CHECK(job->job.target == NULL);
+  job->job.target = &other->job;
+  job->next = 2;
+}
+
+/* What a job waited for may be gone when it is refused something else. */
+static void leaves_no_target(void)
+{
+  struct fake_job *a;
+  fake_init(&f);
+  other = SPAWNED(&f, "o", PARK(NULL));
+  a = SPAWNED(&f, "a", CALL(target_other), PARK(&other->job.waiters), YIELD,
+              CALL(refused_over_and_over));
+  fake_turn(&f);
+  CHECK(a->job.target == &other->job);
+  uj_job_wake(&a->job, UJ_WAKE_OK);
+  CHECK(a->job.target == NULL);
+  f.log[0] = '\0';
+  uj_job_cancel(&a->job);
+  for (int i = 0; i < 110; i++) {
+    fake_advance(&f, 16 * MS);
+    CHECK(a->job.target == NULL);
+    f.log[0] = '\0';
+  }
+  CHECK_EQ(other->job.state, UJ_JOB_ACTIVE);
+  a->acts[3] = END(DONE);
+  fake_term(&f);
+}
+
 static void wins_over_a_limit_of_the_same_turn(void)
 {
   fake_init(&f);
@@ -562,6 +598,8 @@ int main(void)
        protect_lets_give_way},
       {"cancellation takes back nothing that a job waited for #M6",
        takes_back_nothing_else},
+      {"a job that is woken, or refused, has no target any more #M4",
+       leaves_no_target},
 #ifdef UJ_DEBUG
       {"a job that was not admitted cannot be cancelled", no_new_job},
 #endif

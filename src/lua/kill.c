@@ -38,10 +38,15 @@ static void spare(struct uj_state *S, const struct uj_ljob *job, int depth)
   S->kill_until_ns = uj_clock_add(uj_driver_now(), job->core.sched->close_ns);
 }
 
-static bool is_spared(struct uj_state *S, int depth)
+/* Whether the stack is as deep as when the spared call began. */
+static bool in_spared_call(const struct uj_state *S, lua_State *L)
 {
-  if (S->kill_depth == 0 || depth < S->kill_depth)
-    return false;
+  lua_Debug ar;
+  return S->kill_depth > 0 && lua_getstack(L, S->kill_depth - 1, &ar);
+}
+
+static bool has_time(struct uj_state *S)
+{
   return ++S->kill_count % CLOCK_EVERY != 0 ||
          uj_driver_now() < S->kill_until_ns;
 }
@@ -51,7 +56,6 @@ static void kill_hook(lua_State *L, lua_Debug *ar)
 {
   struct uj_state *S;
   struct uj_ljob *job;
-  int depth;
   lua_rawgetp(L, LUA_REGISTRYINDEX, &uj_state_key);
   S = lua_touserdata(L, -1);
   lua_pop(L, 1);
@@ -60,11 +64,10 @@ static void kill_hook(lua_State *L, lua_Debug *ar)
     lua_sethook(L, NULL, 0, 0);
     return;
   }
-  depth = stack_depth(L);
   if (ar->event != LUA_HOOKCOUNT) {
-    if (S->kill_depth == 0 || depth < S->kill_depth)
-      spare(S, job, depth);
-  } else if (!is_spared(S, depth)) {
+    if (!in_spared_call(S, L))
+      spare(S, job, stack_depth(L));
+  } else if (!in_spared_call(S, L) || !has_time(S)) {
     S->kill_depth = 0;
     uj_kill_raise(S, L);
   }

@@ -39,14 +39,6 @@ static bool new_thread(struct uj_state *S, struct uj_thread *thread)
   return false;
 }
 
-bool uj_pool_take(struct uj_state *S, struct uj_thread *thread)
-{
-  if (S->nidle == 0)
-    return new_thread(S, thread);
-  *thread = S->idle[--S->nidle];
-  return true;
-}
-
 static void drop(struct uj_state *S, const struct uj_thread *thread)
 {
   uj_slots_drop(&S->threads, S, thread->slot);
@@ -63,11 +55,26 @@ void uj_pool_reset_hook(const struct uj_state *S, lua_State *co)
               lua_gethookcount(S->L));
 }
 
-/* A hook that a job has set on itself is not for the next one. */
+/* A hook that a job has set on itself is not for the next one; and the caller
+ * of run() may have got one, or lost it, since the coroutine was used last. */
+static void refresh_hook(const struct uj_state *S, lua_State *co)
+{
+  if (lua_gethook(co) != NULL || lua_gethook(S->L) != NULL)
+    uj_pool_reset_hook(S, co);
+}
+
+bool uj_pool_take(struct uj_state *S, struct uj_thread *thread)
+{
+  if (S->nidle == 0)
+    return new_thread(S, thread);
+  *thread = S->idle[--S->nidle];
+  refresh_hook(S, thread->co);
+  return true;
+}
+
 void uj_pool_give(struct uj_state *S, struct uj_thread *thread)
 {
-  if (lua_gethook(thread->co) != lua_gethook(S->L))
-    uj_pool_reset_hook(S, thread->co);
+  refresh_hook(S, thread->co);
   S->idle[S->nidle++] = *thread;
   thread->co = NULL;
   if (too_many(S))
