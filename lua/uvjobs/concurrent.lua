@@ -41,18 +41,16 @@ return function(uvjobs, core)
     }
   end
 
-  -- A child that somebody else cancelled or killed has no result: the others are
-  -- cancelled as they are when one fails, and that is what is raised. `unstarted`
-  -- has the children with a number above `started`; they start in order.
+  -- A child that fails while a sibling waits for it, or that somebody else
+  -- cancelled or killed, has no result and does not make the nursery fail: the
+  -- others are cancelled all the same, and its error is raised. `unstarted` has
+  -- the children with a number above `started`; they start in order.
   local function guard_of(children)
     local guard = { ended = nil, started = 0, unstarted = {} }
     function guard.__close(_, err)
-      local code = uvjobs.code(err)
-      if (code == "cancelled" or code == "killed") and
-        err.job == uvjobs.current() then
-        guard.ended = guard.ended or err.job
-        if not children.closed then pcall(children.close, children) end
-      end
+      if err == nil then return end
+      guard.ended = guard.ended or uvjobs.current()
+      if not children.closed then core.begin_close(children) end
     end
     return setmetatable(guard, guard)
   end
@@ -112,7 +110,7 @@ return function(uvjobs, core)
       jobs[i] = children:spawn(compete, fns[i], i, outcome)
     end
     outcome.ended:wait()
-    children:close()
+    core.close_quietly(children)
     local values = outcome.values
     if not values then
       children:wait_and_close()

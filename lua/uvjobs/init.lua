@@ -19,20 +19,21 @@ end
 -- waited for, the closing is only begun. A nursery that failed
 -- raises its error when that is why the block was left.
 function core.types.Scheduler.__close(scheduler, err)
-  local failure
+  local failed, failure = false, nil
   if err == nil then
     local ok
     ok, failure = pcall(scheduler.wait_and_close, scheduler)
     if ok then return end
+    failed = true
   end
   if core.can_suspend() then
-    uvjobs.protect(scheduler.close, scheduler)
+    uvjobs.protect(core.close_quietly, scheduler)
   else
     core.begin_close(scheduler)
   end
   if uvjobs.code(err) == "closed" then core.raise_failed(scheduler) end
   core.report_failed(scheduler)
-  if failure ~= nil then error(failure, 0) end
+  if failed then error(failure, 0) end
 end
 
 -- Calls fn(...) with a permit, or the lock, that is given back however it ends.

@@ -12,11 +12,13 @@ void uj_mutex_init(struct uj_mutex *mutex)
   uj_waitq_init(&mutex->waiters);
   uj_link_init(&mutex->locked);
   mutex->owner = NULL;
+  mutex->turn = 0;
 }
 
 static void set_owner(struct uj_mutex *mutex, struct uj_job *job)
 {
   mutex->owner = job;
+  mutex->turn++;
   job->nlocks++;
   uj_link_append(&job->sched->loop->locked, &mutex->locked);
 }

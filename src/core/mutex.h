@@ -7,6 +7,7 @@
 #define UJ_CORE_MUTEX_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "core/link.h"
 #include "core/waitq.h"
@@ -18,6 +19,7 @@ struct uj_mutex {
   struct uj_waitq waiters;
   struct uj_link locked; /* in uj_loop::locked while it has an owner */
   struct uj_job *owner;  /* NULL while it is free */
+  uint64_t turn;         /* how often it was locked */
 };
 
 void uj_mutex_init(struct uj_mutex *mutex);

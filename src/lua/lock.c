@@ -74,7 +74,7 @@ struct permit {
   struct uj_object object;
   struct uj_semaphore *semaphore; /* either this */
   struct uj_mutex *mutex;         /* or that */
-  uint64_t owner;                 /* the id of the job that got it */
+  uint64_t turn;                  /* of the mutex, when the permit was got */
   bool held;
 };
 
@@ -83,12 +83,12 @@ static struct permit *self_permit(lua_State *L, const char *name)
   return uj_object_self(L, sizeof(struct permit), permit_tag, name);
 }
 
-/* Whether it is still what holds the mutex: that has passed on when the job
- * ended before it gave its permit back. */
+/* Whether it is still what holds the mutex: that has passed on when it was
+ * unlocked by itself, or the job ended. */
 static bool holds_mutex(const struct permit *permit)
 {
   const struct uj_job *owner = permit->mutex->owner;
-  return permit->held && owner != NULL && owner->id == permit->owner;
+  return permit->held && owner != NULL && permit->mutex->turn == permit->turn;
 }
 
 static void give_back(struct permit *permit)
@@ -100,9 +100,22 @@ static void give_back(struct permit *permit)
   permit->held = false;
 }
 
+/* Raises for the mutex of another job. */
+static void check_owner(struct uj_state *S, lua_State *L,
+                        const struct permit *permit)
+{
+  if (permit->mutex != NULL && holds_mutex(permit) && S->current != NULL &&
+      permit->mutex->owner != &S->current->core)
+    luaL_error(L, "the mutex is locked by job #%I",
+               (LUAI_UACINT)permit->mutex->owner->id);
+}
+
+/* Also when the Lua state closes. */
 static int permit_close(lua_State *L)
 {
-  give_back(self_permit(L, "release"));
+  struct permit *permit = self_permit(L, "release");
+  check_owner(lua_touserdata(L, lua_upvalueindex(1)), L, permit);
+  give_back(permit);
   return 0;
 }
 
@@ -111,12 +124,9 @@ static int permit_release(lua_State *L)
 {
   struct uj_state *S = uj_state(L);
   struct permit *permit = self_permit(L, "release");
-  if (permit->mutex != NULL && holds_mutex(permit)) {
-    struct uj_ljob *self = check_in_job(S, L, "release");
-    if (permit->owner != self->core.id)
-      return luaL_error(L, "the mutex is locked by job #%I",
-                        (LUAI_UACINT)permit->owner);
-  }
+  if (permit->mutex != NULL && holds_mutex(permit))
+    check_in_job(S, L, "release");
+  check_owner(S, L, permit);
   give_back(permit);
   return 0;
 }
@@ -133,7 +143,7 @@ static int permit_got(lua_State *L)
 {
   struct permit *permit = lua_touserdata(L, 2);
   permit->held = true;
-  permit->owner = uj_state(L)->current->core.id;
+  permit->turn = permit->mutex == NULL ? 0 : permit->mutex->turn;
   return 1;
 }
 
@@ -156,7 +166,7 @@ static void push_permit(lua_State *L, struct uj_semaphore *semaphore,
   permit->object.tag = permit_tag;
   permit->semaphore = semaphore;
   permit->mutex = mutex;
-  permit->owner = 0;
+  permit->turn = 0;
   permit->held = false;
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, 2, 1);

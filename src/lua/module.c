@@ -175,6 +175,7 @@ static void open_functions(lua_State *L)
       {"typename", l_typename},
       {"can_suspend", l_can_suspend},
       {"begin_close", uj_sched_begin_close},
+      {"close_quietly", uj_sched_close_quietly},
       {"get_context", uj_context_get},
       {"set_context", uj_context_set},
       {"raise_failed", uj_sched_raise_failed},

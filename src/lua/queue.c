@@ -35,13 +35,9 @@ static lua_Integer slot_of(const struct lqueue *queue, uint64_t n)
   return (lua_Integer)((queue->head + n) & (queue->size - 1)) + 1;
 }
 
-/* [-0, +0, m] Makes room for one value more. */
-static void reserve(lua_State *L, struct lqueue *queue)
+/* [-1, +0, -] Moves the values to the table on the top, of that size. */
+static void move_values(lua_State *L, struct lqueue *queue, uint64_t size)
 {
-  uint64_t size = queue->size == 0 ? FIRST_SIZE : queue->size * 2;
-  if (queue->core.count < queue->size)
-    return;
-  lua_createtable(L, (int)size, 0);
   lua_getiuservalue(L, 1, UV_RING);
   for (uint64_t i = 0; i < queue->core.count; i++) {
     lua_rawgeti(L, -1, slot_of(queue, i));
@@ -51,6 +47,21 @@ static void reserve(lua_State *L, struct lqueue *queue)
   lua_setiuservalue(L, 1, UV_RING);
   queue->size = size;
   queue->head = 0;
+}
+
+/* [-0, +0, m] Makes room for one value more. Making the table can run
+ * finalizers, and they can use the queue. */
+static void reserve(lua_State *L, struct lqueue *queue)
+{
+  while (queue->core.count >= queue->size) {
+    uint64_t old = queue->size;
+    uint64_t size = old == 0 ? FIRST_SIZE : old * 2;
+    lua_createtable(L, (int)size, 0);
+    if (queue->size == old)
+      move_values(L, queue, size);
+    else
+      lua_pop(L, 1);
+  }
 }
 
 /* [-1, +0, -] Stores the value on the top as the last one: the core has counted

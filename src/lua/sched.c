@@ -499,25 +499,57 @@ static bool any_started(struct uj_sched *sched)
   return !uj_link_empty(&sched->shields);
 }
 
-static int sched_close(lua_State *L)
+/* Closes the scheduler at index 1, and goes on with k if that suspends. Returns
+ * true when it is done at once. */
+static bool close_at_once(struct uj_state *S, lua_State *L)
 {
-  struct uj_state *S = uj_state(L);
   struct uj_lsched *sched = check_self(L, "close");
-  struct uj_ljob *self;
   lua_settop(L, 1);
   if (uj_is_killed(S, L) ||
       (!uj_can_suspend(S, L) && !any_started(&sched->core))) {
     uj_sched_close(&sched->core, NULL);
-    return 0;
+    return true;
   }
-  self = uj_suspend_check(S, L, "close");
-  if (self->core.sched == &sched->core)
-    return close_from_inside(L, sched, self);
-  uj_sched_close(&sched->core, &self->core);
-  if (sched->core.nlive == 0 && !uj_suspend_needed(self))
-    return 0;
-  return uj_suspend(L, self, &sched->core.idle, UJ_NEVER, UJ_OP_IDLE,
-                    close_ended);
+  uj_suspend_check(S, L, "close");
+  if (S->current->core.sched == &sched->core)
+    return false;
+  uj_sched_close(&sched->core, &S->current->core);
+  return sched->core.nlive == 0 && !uj_suspend_needed(S->current);
+}
+
+static int close_and_then(struct uj_state *S, lua_State *L, lua_KFunction k)
+{
+  struct uj_lsched *sched = to_sched(L, 1);
+  if (S->current->core.sched == &sched->core)
+    return close_from_inside(L, sched, S->current);
+  return uj_suspend(L, S->current, &sched->core.idle, UJ_NEVER, UJ_OP_IDLE, k);
+}
+
+/* Stack: self. Who closes a nursery does not ask for its error. */
+static int close_reported(lua_State *L, int status, lua_KContext ctx)
+{
+  struct uj_state *S = uj_state(L);
+  (void)status;
+  (void)ctx;
+  uj_suspend_result(S, L);
+  report_failed(S, to_sched(L, 1));
+  return 0;
+}
+
+static int sched_close(lua_State *L)
+{
+  struct uj_state *S = uj_state(L);
+  if (!close_at_once(S, L))
+    return close_and_then(S, L, close_reported);
+  if (S->L != NULL)
+    report_failed(S, to_sched(L, 1));
+  return 0;
+}
+
+int uj_sched_close_quietly(lua_State *L)
+{
+  struct uj_state *S = uj_state(L);
+  return close_at_once(S, L) ? 0 : close_and_then(S, L, close_ended);
 }
 
 /* Stack: self. */

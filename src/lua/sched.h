@@ -52,6 +52,8 @@ void uj_sched_report_failed(struct uj_state *S);
  * reports it; nothing happens otherwise. */
 int uj_sched_raise_failed(lua_State *L);
 int uj_sched_report_nursery(lua_State *L);
+/* For Lua: (scheduler) closes it, and keeps the error of a nursery. */
+int uj_sched_close_quietly(lua_State *L);
 /* For init.lua: (scheduler) closes it without waiting. */
 int uj_sched_begin_close(lua_State *L);
 
