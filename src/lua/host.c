@@ -1,7 +1,6 @@
 #include "lua/host.h"
 
 #include <lauxlib.h>
-#include <stdio.h>
 
 #include "loop/driver.h"
 #include "lua/compat.h"

@@ -200,17 +200,25 @@ static int semaphore_gc(lua_State *L)
   return 0;
 }
 
+/* Takes a permit and returns got(), or waits for one and goes on with k. */
+static int take(struct uj_state *S, lua_State *L,
+                struct uj_semaphore *semaphore, uint64_t span_ns,
+                lua_CFunction got, lua_KFunction k)
+{
+  if (!uj_suspend_needed(S->current) && uj_semaphore_try(semaphore))
+    return got(L);
+  return uj_suspend(L, S->current, &semaphore->waiters,
+                    uj_suspend_due(S, span_ns), UJ_OP_ACQUIRE, k);
+}
+
 static int semaphore_acquire(lua_State *L)
 {
   static const struct uj_callee callee = {"acquire", 1};
   struct uj_state *S = uj_state(L);
   struct uj_semaphore *semaphore = self_semaphore(L, callee.name);
   uint64_t span_ns = uj_arg_opt_seconds(L, &callee, 2, UJ_NEVER);
-  struct uj_ljob *self = uj_suspend_check(S, L, callee.name);
-  if (!uj_suspend_needed(self) && uj_semaphore_try(semaphore))
-    return push_true(L);
-  return uj_suspend(L, self, &semaphore->waiters, uj_suspend_due(S, span_ns),
-                    UJ_OP_ACQUIRE, waited);
+  uj_suspend_check(S, L, callee.name);
+  return take(S, L, semaphore, span_ns, push_true, waited);
 }
 
 static int semaphore_permit(lua_State *L)
@@ -219,12 +227,9 @@ static int semaphore_permit(lua_State *L)
   struct uj_state *S = uj_state(L);
   struct uj_semaphore *semaphore = self_semaphore(L, callee.name);
   uint64_t span_ns = uj_arg_opt_seconds(L, &callee, 2, UJ_NEVER);
-  struct uj_ljob *self = uj_suspend_check(S, L, callee.name);
+  uj_suspend_check(S, L, callee.name);
   push_permit(L, semaphore, NULL);
-  if (!uj_suspend_needed(self) && uj_semaphore_try(semaphore))
-    return permit_got(L);
-  return uj_suspend(L, self, &semaphore->waiters, uj_suspend_due(S, span_ns),
-                    UJ_OP_ACQUIRE, permit_waited);
+  return take(S, L, semaphore, span_ns, permit_got, permit_waited);
 }
 
 static int semaphore_try_acquire(lua_State *L)
@@ -308,18 +313,25 @@ static void check_not_owner(lua_State *L, const struct uj_mutex *mutex,
     luaL_error(L, "the mutex is already locked by this job");
 }
 
+/* Locks it and returns got(), or waits for it and goes on with k. */
+static int lock(struct uj_state *S, lua_State *L, struct uj_mutex *mutex,
+                uint64_t span_ns, lua_CFunction got, lua_KFunction k)
+{
+  struct uj_ljob *self = S->current;
+  if (!uj_suspend_needed(self) && uj_mutex_try(mutex, &self->core))
+    return got(L);
+  return uj_suspend(L, self, &mutex->waiters, uj_suspend_due(S, span_ns),
+                    UJ_OP_LOCK, k);
+}
+
 static int mutex_lock(lua_State *L)
 {
   static const struct uj_callee callee = {"lock", 1};
   struct uj_state *S = uj_state(L);
   struct uj_mutex *mutex = self_mutex(L, callee.name);
   uint64_t span_ns = uj_arg_opt_seconds(L, &callee, 2, UJ_NEVER);
-  struct uj_ljob *self = uj_suspend_check(S, L, callee.name);
-  check_not_owner(L, mutex, self);
-  if (!uj_suspend_needed(self) && uj_mutex_try(mutex, &self->core))
-    return push_true(L);
-  return uj_suspend(L, self, &mutex->waiters, uj_suspend_due(S, span_ns),
-                    UJ_OP_LOCK, waited);
+  check_not_owner(L, mutex, uj_suspend_check(S, L, callee.name));
+  return lock(S, L, mutex, span_ns, push_true, waited);
 }
 
 static int mutex_permit(lua_State *L)
@@ -328,13 +340,9 @@ static int mutex_permit(lua_State *L)
   struct uj_state *S = uj_state(L);
   struct uj_mutex *mutex = self_mutex(L, callee.name);
   uint64_t span_ns = uj_arg_opt_seconds(L, &callee, 2, UJ_NEVER);
-  struct uj_ljob *self = uj_suspend_check(S, L, callee.name);
-  check_not_owner(L, mutex, self);
+  check_not_owner(L, mutex, uj_suspend_check(S, L, callee.name));
   push_permit(L, NULL, mutex);
-  if (!uj_suspend_needed(self) && uj_mutex_try(mutex, &self->core))
-    return permit_got(L);
-  return uj_suspend(L, self, &mutex->waiters, uj_suspend_due(S, span_ns),
-                    UJ_OP_LOCK, permit_waited);
+  return lock(S, L, mutex, span_ns, permit_got, permit_waited);
 }
 
 static int mutex_try_lock(lua_State *L)
