@@ -39,6 +39,34 @@ local uvjobs = {}
 ---@class uvjobs.RunOptions
 ---@field signals? boolean SIGINT and SIGTERM cancel the main job; default true
 ---@field clock? "real"|"virtual" default "real"
+---@field timeslice? number seconds > 0 or math.huge: preempts the main job; default math.huge
+---@field slow? number|false seconds >= 0: reports a job that blocks the loop; default 0.1 in debug mode
+---@field stats? boolean measures how long jobs run; default false
+---@field interrupt? uvjobs.Interrupt how a busy job is reached; default "SIGURG"
+
+---@alias uvjobs.Interrupt
+---| "SIGURG"    # by a signal, this one or another
+---| "SIGUSR1"
+---| "SIGUSR2"
+---| "SIGALRM"
+---| "SIGVTALRM"
+---| "SIGPROF"
+---| "SIGWINCH"
+---| "SIGIO"
+---| "count"     # by a hook that counts instructions
+---| "none"      # not at all
+
+--- What uvjobs.stats() returns. The counts go on from when uvjobs was loaded.
+---@class uvjobs.Stats
+---@field turns integer
+---@field spawned integer
+---@field resumes integer
+---@field preemptions integer
+---@field live integer
+---@field ready integer
+---@field timers integer
+---@field longest? number seconds, with run{ stats = true }
+---@field longest_job? uvjobs.Job
 
 ---@class uvjobs.SchedulerOptions
 ---@field name? string for people
@@ -46,6 +74,7 @@ local uvjobs = {}
 ---@field pending_limit? integer|number jobs that may wait: >= 0 or math.huge; default 10000
 ---@field close_timeout? number seconds that a closed job gets to end; default 0.1
 ---@field wait_timeout? number seconds that wait_and_close gives; default 60
+---@field timeslice? number seconds > 0 or math.huge: preempts busy jobs; default math.huge
 ---@field exception_handler? uvjobs.ExceptionHandler gets the errors that nobody asked for
 ---@field on_error? "report"|"cancel" default "report"; "cancel": a nursery (see Scheduler)
 
@@ -53,11 +82,18 @@ local uvjobs = {}
 ---@field name? string for people
 ---@field timeout? number seconds from the start to the deadline of the whole run
 
+---@alias uvjobs.Message
+---| "Job processing failed"
+---| "Job closing timed out"
+---| "Job ended holding a mutex"
+---| "Job blocks the loop"
+
 ---@class uvjobs.Context
----@field message "Job processing failed"|"Job closing timed out"|"Job ended holding a mutex"|string
+---@field message uvjobs.Message|string
 ---@field job? uvjobs.Job
 ---@field exception? any the value that was raised; nil for a mutex
 ---@field traceback? string
+---@field seconds? number for how long the job has blocked the loop
 ---@field source_traceback? string where the job was spawned, in debug mode
 
 ---@class uvjobs.MapOptions
@@ -127,6 +163,10 @@ function uvjobs.code(value) end
 ---@param on boolean
 function uvjobs.debug(on) end
 
+--- What the loop has done, and what it holds. Does not suspend.
+---@return uvjobs.Stats
+function uvjobs.stats() end
+
 -- ---- functions as children -------------------------------------------------
 
 --- Runs all functions as children of the current job. Suspends. Raises the first
@@ -170,6 +210,7 @@ function uvjobs.scheduler(options) end
 ---@field pending_limit integer|number
 ---@field close_timeout number seconds
 ---@field wait_timeout number seconds
+---@field timeslice number seconds, or math.huge
 ---@field exception_handler uvjobs.ExceptionHandler?
 ---@field closed boolean it admits no more jobs
 ---@field active_count integer jobs in a slot
@@ -237,6 +278,9 @@ function Scheduler:call_exception_handler(context) end
 ---@field id integer unique in the Lua state
 ---@field name string?
 ---@field scheduler uvjobs.Scheduler
+---@field resumes integer how often it was started, or went on
+---@field preemptions integer how often its time slice ended
+---@field cpu_time number? seconds that it ran, with run{ stats = true }
 local Job = {}
 
 --- Waits for the end. Suspends, unless the job has ended. Raises the job's error;

@@ -52,6 +52,14 @@ local function describe(err)
   return ("(error object is a %s value)"):format(type(err))
 end
 
+--- The report of a script that a signal ended: where it was at work; where it
+--- waited says nothing that the user did not know.
+local function interruption(signal, level)
+  local at = debug.getinfo(level + 1, "S")
+  if not at or at.what == "C" then return signal.text end
+  return debug.traceback(signal.text, level + 1)
+end
+
 --- Runs `chunk(...)` as the main job. Returns nil when it ended normally; else
 --- the error and, unless none could be made, its text with the traceback.
 ---
@@ -60,7 +68,9 @@ end
 local function run(chunk, ...)
   local seen, report
   local function note(err)
-    seen, report = err, debug.traceback(describe(err), 2)
+    local signal = signal_of(err)
+    report = signal and interruption(signal, 2) or debug.traceback(describe(err), 2)
+    seen = err
     return err
   end
   local function main(...)
@@ -93,7 +103,7 @@ local function run_script(args, index)
   local failure = run(chunk, table.unpack(args, index + 1))
   if not failure then return 0 end
   local signal = signal_of(failure.value)
-  complain(signal and signal.text or failure.report or describe(failure.value))
+  complain(failure.report or signal and signal.text or describe(failure.value))
   return signal and signal.status or 1
 end
 

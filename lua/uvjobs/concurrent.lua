@@ -5,6 +5,8 @@
 local FOREVER <const> = 1e18 -- seconds
 
 return function(uvjobs, core)
+  core.own_source()
+
   -- Blames the caller of the public function that calls the one that calls this.
   local function bad_argument(n, name, message)
     error(("bad argument #%d to '%s' (%s)"):format(n, name, message), 4)
@@ -34,6 +36,7 @@ return function(uvjobs, core)
       limit = limit,
       pending_limit = 0,
       close_timeout = owner.close_timeout,
+      timeslice = owner.timeslice,
       on_error = "cancel",
       exception_handler = function(_, context)
         owner:call_exception_handler(context)
@@ -64,7 +67,7 @@ return function(uvjobs, core)
   end
 
   local function wait_for_all(children, guard)
-    children:wait_and_close(FOREVER)
+    core.wait_and_leave(children, FOREVER)
     local _, dropped = next(guard.unstarted)
     local ended = guard.ended or dropped
     if ended then ended:wait() end

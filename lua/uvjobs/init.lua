@@ -3,11 +3,13 @@
 
 local core = require "uvjobs.core"
 
+core.own_source()
+
 local uvjobs = { _VERSION = "uvjobs 0.1.0" }
 
 for _, name in ipairs {
   "await", "code", "current", "debug", "event", "mutex", "now", "protect",
-  "queue", "run", "scheduler", "semaphore", "sleep", "timeout", "yield",
+  "queue", "run", "scheduler", "semaphore", "sleep", "stats", "timeout", "yield",
 } do
   uvjobs[name] = core[name]
   core[name] = nil -- tracebacks name a function by the module that has it
@@ -22,7 +24,7 @@ function core.types.Scheduler.__close(scheduler, err)
   local failed, failure = false, nil
   if err == nil then
     local ok
-    ok, failure = pcall(scheduler.wait_and_close, scheduler)
+    ok, failure = pcall(core.wait_and_leave, scheduler)
     if ok then return end
     failed = true
   end

@@ -16,12 +16,16 @@ void uj_job_init(struct uj_job *job, struct uj_sched *sched)
   job->deadline_ns = UJ_NEVER;
   job->kill_ns = UJ_NEVER;
   job->id = ++sched->loop->last_id;
+  job->told_ns = 0;
   job->nlocks = 0;
+  job->preemptions = 0;
   job->state = UJ_JOB_NEW;
   job->place = UJ_AT_NONE;
   job->wake = UJ_WAKE_OK;
   job->limit = UJ_WAKE_OK;
   job->op = UJ_OP_NONE;
+  job->leave = UJ_LEAVE_ALONE;
+  job->told = UJ_WAKE_OK;
   job->refusals = 0;
   job->started = false;
   job->cancel = false;
@@ -61,8 +65,13 @@ enum uj_wake uj_job_interrupted(const struct uj_job *job)
   return UJ_WAKE_OK;
 }
 
+/* What it is sure to close is remembered until it runs. */
 static void make_ready(struct uj_job *job, enum uj_wake wake)
 {
+  if (job->leave == UJ_LEAVE_ALONE)
+    job->target = NULL;
+  else
+    job->sched->loop->nleaving++;
   job->wake = (uint8_t)wake;
   job->place = UJ_AT_READY;
   uj_link_append(&job->sched->loop->ready, &job->queue);
@@ -104,7 +113,8 @@ static void arm(struct uj_job *job, uint64_t due_ns)
 static void refuse(struct uj_job *job, enum uj_wake wake)
 {
   unsigned doublings;
-  job->target = NULL;
+  if (job->leave == UJ_LEAVE_ALONE)
+    job->target = NULL;
   if (job->refusals < FREE_REFUSALS || wake == UJ_WAKE_KILLED) {
     job->refusals++;
     make_ready(job, wake);
@@ -150,6 +160,59 @@ void uj_job_yield(struct uj_job *job)
   make_ready(job, UJ_WAKE_OK);
 }
 
+void uj_job_preempt(struct uj_job *job)
+{
+  struct uj_loop *loop = job->sched->loop;
+  assert(job->place == UJ_AT_NONE && job->started && !uj_job_ended(job));
+  job->op = UJ_OP_PREEMPTED;
+  job->preemptions++;
+  job->wake = UJ_WAKE_OK;
+  job->place = UJ_AT_READY;
+  uj_link_append(&loop->preempted, &job->queue);
+  loop->preemptions++;
+}
+
+/* A deadline that is ignored ends the job: by its own forced end, when it is
+ * that of the whole job, or after as much time when it is that of a call. */
+static uint64_t force_ns(const struct uj_job *job)
+{
+  return uj_clock_add(job->told_ns, job->sched->close_ns);
+}
+
+enum uj_wake uj_job_overrun(struct uj_job *job)
+{
+  enum uj_wake wake = uj_job_interrupted(job);
+  uint64_t now_ns;
+  if (wake == UJ_WAKE_OK || wake == UJ_WAKE_KILLED)
+    return wake;
+  now_ns = uj_loop_now(job->sched->loop);
+  if (wake != job->told) {
+    job->told = (uint8_t)wake;
+    job->told_ns = now_ns;
+    return wake;
+  }
+  return wake == UJ_WAKE_DEADLINE && force_ns(job) <= now_ns ? UJ_WAKE_KILLED
+                                                             : UJ_WAKE_OK;
+}
+
+uint64_t uj_job_overrun_due(const struct uj_job *job)
+{
+  uint64_t due_ns = job->deadline_ns;
+  if (job->cancel && !job->protect)
+    due_ns = job->told == UJ_WAKE_CANCELLED ? UJ_NEVER : 0;
+  else if (job->told == UJ_WAKE_DEADLINE)
+    due_ns = force_ns(job);
+  return uj_clock_min(due_ns, job->kill_ns);
+}
+
+void uj_job_limit(struct uj_job *job, uint64_t deadline_ns, bool protect)
+{
+  if (job->told == UJ_WAKE_DEADLINE && job->deadline_ns != deadline_ns)
+    job->told = UJ_WAKE_OK;
+  job->deadline_ns = deadline_ns;
+  job->protect = protect;
+}
+
 /* A spawner that leaves its wait takes the job back that it could not spawn. */
 static void abandon_spawn(struct uj_job *job)
 {
@@ -168,12 +231,32 @@ void uj_job_wake(struct uj_job *job, enum uj_wake wake)
   uj_timers_remove(&job->sched->loop->timers, &job->timer);
   if (wake != UJ_WAKE_OK)
     abandon_spawn(job);
-  job->target = NULL;
   make_ready(job, wake);
 }
 
+void uj_job_left(struct uj_job *job)
+{
+  if (job->leave != UJ_LEAVE_ALONE)
+    job->sched->loop->nleaving--;
+  job->leave = UJ_LEAVE_ALONE;
+}
+
+bool uj_job_leave(struct uj_job *job)
+{
+  enum uj_leave leave = (enum uj_leave)job->leave;
+  bool closes = (leave == UJ_LEAVE_CLOSE && job->wake != UJ_WAKE_OK) ||
+                (leave == UJ_LEAVE_CLOSE_LATE && job->wake == UJ_WAKE_TIMEOUT);
+  uj_job_left(job);
+  if (closes && job->op == UJ_OP_WAIT)
+    uj_job_close(job->target, uj_job_grace(job, job->target->sched->close_ns));
+  else if (closes)
+    uj_sched_close(job->idle, job);
+  return closes;
+}
+
 /* Cancellation wins over a time limit of the same turn, and reaches a job that
- * only gave way: nothing was taken that would be lost. */
+ * only gave way: nothing was taken that would be lost. One that was taken off
+ * is told when it goes on. */
 static void interrupt_ready(struct uj_job *job)
 {
   if (job->wake == UJ_WAKE_TIMEOUT || job->wake == UJ_WAKE_DEADLINE ||

@@ -12,7 +12,9 @@
  *   - a job is in at most one queue, and `place` says in which;
  *   - its timer is armed only while it is parked (UJ_AT_WAIT);
  *   - once a job was woken with UJ_WAKE_OK, what it waited for is its own: a
- *     later cancellation is raised at its next operation (M6). */
+ *     later cancellation is raised at its next operation (M6);
+ *   - a job that runs on and on is not asked for anything: who interrupts it
+ *     looks at uj_job_overrun(), and may take it off by uj_job_preempt(). */
 #ifndef UJ_CORE_JOB_H
 #define UJ_CORE_JOB_H
 
@@ -52,7 +54,7 @@ enum uj_place {
   UJ_AT_NONE,    /* nowhere: new, running or ended */
   UJ_AT_BLOCKED, /* uj_sched::blocked */
   UJ_AT_PENDING, /* uj_sched::pending */
-  UJ_AT_READY,   /* uj_loop::ready or ::batch */
+  UJ_AT_READY,   /* uj_loop::ready, ::batch, ::preempted or ::busy */
   UJ_AT_WAIT     /* a wait queue, or none when only time or a call wakes it */
 };
 
@@ -61,6 +63,7 @@ enum uj_place {
 enum uj_op {
   UJ_OP_NONE,
   UJ_OP_YIELD,
+  UJ_OP_PREEMPTED, /* nothing: it was taken off in the middle of its work */
   UJ_OP_SLEEP,
   UJ_OP_AWAIT,
   UJ_OP_WAIT,  /* for `target` to end */
@@ -75,6 +78,15 @@ enum uj_op {
   UJ_OP_LOCK
 };
 
+/* What a job does to what it waited for (UJ_OP_WAIT, UJ_OP_IDLE) when it left
+ * the wait too early. It does it when it runs; but what it waited for may hold
+ * the loop, and then it is done for it: see uj_loop_overrun(). */
+enum uj_leave {
+  UJ_LEAVE_ALONE,
+  UJ_LEAVE_CLOSE_LATE, /* closes it when its own time limit passed */
+  UJ_LEAVE_CLOSE       /* closes it in any case */
+};
+
 /* Owned by its Lua userdata. The scheduler, the loop and the wait queues borrow
  * it; all of them have let go of it when the job ended. */
 struct uj_job {
@@ -83,17 +95,24 @@ struct uj_job {
   struct uj_timer timer;   /* the earliest of what may end its wait */
   struct uj_waitq waiters; /* jobs that wait for the end, or the admission */
   struct uj_sched *sched;
-  struct uj_job *target; /* the job it waits for, borrowed; or NULL */
-  uint64_t deadline_ns;  /* before it started: the time it gets, from then */
-  uint64_t kill_ns;      /* when it is ended by force */
+  union {                  /* what it waits for, borrowed; or NULL */
+    struct uj_job *target; /* UJ_OP_WAIT, _CLOSE, _SHIELD, _SPAWN */
+    struct uj_sched *idle; /* UJ_OP_IDLE */
+  };
+  uint64_t deadline_ns; /* before it started: the time it gets, from then */
+  uint64_t kill_ns;     /* when it is ended by force */
+  uint64_t told_ns;     /* when `told` was raised */
   uint64_t id;
-  uint32_t nlocks;  /* mutexes that it holds */
-  uint8_t state;    /* enum uj_job_state */
-  uint8_t place;    /* enum uj_place */
-  uint8_t wake;     /* enum uj_wake: why it was made ready */
-  uint8_t limit;    /* enum uj_wake: what the timer brings */
-  uint8_t op;       /* enum uj_op */
-  uint8_t refusals; /* operations in a row that were refused */
+  uint32_t nlocks;      /* mutexes that it holds */
+  uint32_t preemptions; /* how often it was taken off */
+  uint8_t state;        /* enum uj_job_state */
+  uint8_t place;        /* enum uj_place */
+  uint8_t wake;         /* enum uj_wake: why it was made ready */
+  uint8_t limit;        /* enum uj_wake: what the timer brings */
+  uint8_t op;           /* enum uj_op */
+  uint8_t leave;        /* enum uj_leave */
+  uint8_t told;         /* enum uj_wake: what was raised in it last as it ran */
+  uint8_t refusals;     /* operations in a row that were refused */
   bool started : 1;
   bool cancel : 1;   /* asked to end */
   bool protect : 1;  /* holds off cancellation */
@@ -123,6 +142,26 @@ void uj_job_park(struct uj_job *job, struct uj_waitq *waitq, uint64_t due_ns,
 
 /* Makes the running job give way: it runs again on the next turn. */
 void uj_job_yield(struct uj_job *job);
+
+/* Takes the running job off between two instructions of its own: it goes on
+ * when the others that are ready have run. */
+void uj_job_preempt(struct uj_job *job);
+
+/* What is to be raised now in the running job, which does not suspend: each
+ * reason once, and UJ_WAKE_KILLED when it goes on all the same; UJ_WAKE_OK for
+ * nothing. */
+enum uj_wake uj_job_overrun(struct uj_job *job);
+/* When to ask that again; UJ_NEVER when nothing is to come. */
+uint64_t uj_job_overrun_due(const struct uj_job *job);
+
+/* The limits that hold in the job from now on. */
+void uj_job_limit(struct uj_job *job, uint64_t deadline_ns, bool protect);
+
+/* Does what a job that is ready again is going to do to what it waited for;
+ * returns whether there was anything. */
+bool uj_job_leave(struct uj_job *job);
+/* It does that itself: it runs. */
+void uj_job_left(struct uj_job *job);
 
 /* Makes a parked job ready. Nothing happens when it is ready or running. */
 void uj_job_wake(struct uj_job *job, enum uj_wake wake);

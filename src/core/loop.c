@@ -9,23 +9,33 @@ void uj_loop_init(struct uj_loop *loop, const struct uj_host *host)
   loop->host = host;
   uj_link_init(&loop->ready);
   uj_link_init(&loop->batch);
+  uj_link_init(&loop->preempted);
+  uj_link_init(&loop->busy);
   uj_link_init(&loop->scheds);
   uj_link_init(&loop->locked);
   loop->last_id = 0;
+  loop->nleaving = 0;
+  loop->spawned = 0;
+  loop->turns = 0;
+  loop->preemptions = 0;
+  loop->busy_next = false;
   uj_timers_init(&loop->timers, host->now(loop));
 }
 
-static void expire(struct uj_loop *loop)
+static bool expire(struct uj_loop *loop)
 {
   struct uj_timer *timer;
   uint64_t now_ns;
+  bool any = false;
   if (loop->timers.min_ns == UJ_NEVER)
-    return;
+    return false;
   now_ns = uj_loop_now(loop);
   while ((timer = uj_timers_pop(&loop->timers, now_ns)) != NULL) {
     struct uj_job *job = uj_container(timer, struct uj_job, timer);
     uj_job_wake(job, (enum uj_wake)job->limit);
+    any = true;
   }
+  return any;
 }
 
 /* The job's own deadline counts from here. */
@@ -55,16 +65,54 @@ static void run_job(struct uj_loop *loop, struct uj_job *job)
     assert(job->place != UJ_AT_NONE);
 }
 
+/* Closing can take jobs out of the queue: it is begun again then. */
+static void leave_waits(const struct uj_loop *loop, struct uj_link *queue)
+{
+  struct uj_link *link = queue->next;
+  while (link != queue && loop->nleaving > 0)
+    link = uj_job_leave(uj_container(link, struct uj_job, queue)) ? queue->next
+                                                                  : link->next;
+}
+
+bool uj_loop_overrun(struct uj_loop *loop)
+{
+  bool any = expire(loop);
+  leave_waits(loop, &loop->batch);
+  leave_waits(loop, &loop->ready);
+  return any;
+}
+
+static void run_first(struct uj_loop *loop, struct uj_link *queue)
+{
+  struct uj_job *job = uj_container(queue->next, struct uj_job, queue);
+  uj_link_remove(&job->queue);
+  job->place = UJ_AT_NONE;
+  uj_job_left(job);
+  run_job(loop, job);
+}
+
+/* Runs the batch, or what is left of it, until a job is preempted. */
+static void run_batch(struct uj_loop *loop)
+{
+  uint64_t preemptions = loop->preemptions;
+  while (!uj_link_empty(&loop->batch) && loop->preemptions == preemptions)
+    run_first(loop, &loop->batch);
+  loop->busy_next = uj_link_empty(&loop->batch);
+}
+
 void uj_loop_turn(struct uj_loop *loop)
 {
-  expire(loop);
-  assert(uj_link_empty(&loop->batch));
-  uj_link_splice(&loop->batch, &loop->ready);
-  while (!uj_link_empty(&loop->batch)) {
-    struct uj_job *job = uj_container(loop->batch.next, struct uj_job, queue);
-    uj_link_remove(&job->queue);
-    job->place = UJ_AT_NONE;
-    run_job(loop, job);
+  loop->turns++;
+  (void)expire(loop);
+  if (loop->busy_next && !uj_link_empty(&loop->busy)) {
+    loop->busy_next = false;
+    run_first(loop, &loop->busy);
+  } else {
+    if (uj_link_empty(&loop->batch)) {
+      uj_link_splice(&loop->busy, &loop->preempted);
+      uj_link_splice(&loop->batch, &loop->ready);
+    }
+    run_batch(loop);
   }
 #ifdef UJ_DEBUG
   uj_loop_check(loop);
@@ -103,15 +151,29 @@ bool uj_loop_live(const struct uj_loop *loop)
   return false;
 }
 
+static uint64_t count_queue(const struct uj_link *queue)
+{
+  uint64_t count = 0;
+  for (struct uj_link *link = queue->next; link != queue; link = link->next) {
+    struct uj_job *job = uj_container(link, struct uj_job, queue);
+    assert(job->place == UJ_AT_READY && !uj_timer_armed(&job->timer));
+    (void)job;
+    count++;
+  }
+  return count;
+}
+
+uint64_t uj_loop_count_ready(const struct uj_loop *loop)
+{
+  return count_queue(&loop->ready) + count_queue(&loop->batch) +
+         count_queue(&loop->preempted) + count_queue(&loop->busy);
+}
+
 void uj_loop_check(const struct uj_loop *loop)
 {
   struct uj_link *link;
   for (link = loop->scheds.next; link != &loop->scheds; link = link->next)
     uj_sched_check(uj_container(link, struct uj_sched, link));
-  for (link = loop->ready.next; link != &loop->ready; link = link->next) {
-    struct uj_job *job = uj_container(link, struct uj_job, queue);
-    assert(job->place == UJ_AT_READY && !uj_timer_armed(&job->timer));
-    (void)job;
-  }
+  (void)uj_loop_count_ready(loop);
   (void)uj_timers_check(&loop->timers);
 }

@@ -4,7 +4,13 @@
  * are two drivers of the same loop.
  *
  * A turn runs the jobs that were ready when it began and no others, so that
- * no chain of ready jobs starves deadlines or I/O (M11). */
+ * no chain of ready jobs starves deadlines or I/O (M11).
+ *
+ * A job that is preempted ends the turn: deadlines and I/O have waited for it
+ * long enough. The next turns run those that were left, as if nothing had
+ * happened. When they have all run, one of the preempted jobs has a turn to
+ * itself; so each of them waits until all that were ready before it have run,
+ * and those that suspend by themselves wait for one busy job at most. */
 #ifndef UJ_CORE_LOOP_H
 #define UJ_CORE_LOOP_H
 
@@ -33,12 +39,20 @@ struct uj_host {
 /* Embedded in the host's own state. */
 struct uj_loop {
   const struct uj_host *host;
-  struct uj_link ready;  /* of uj_job::queue: to run on the next turn */
-  struct uj_link batch;  /* of uj_job::queue: to run on this turn */
-  struct uj_link scheds; /* of uj_sched::link */
-  struct uj_link locked; /* of uj_mutex::locked */
+  struct uj_link ready;     /* of uj_job::queue: to run when the batch has */
+  struct uj_link batch;     /* of uj_job::queue: to run now, in one turn if no
+                               job is preempted */
+  struct uj_link preempted; /* of uj_job::queue: since the batch was made */
+  struct uj_link busy;      /* of uj_job::queue: preempted before that */
+  struct uj_link scheds;    /* of uj_sched::link */
+  struct uj_link locked;    /* of uj_mutex::locked */
   struct uj_timers timers;
   uint64_t last_id;
+  uint64_t nleaving; /* jobs that are ready and have a uj_job::leave */
+  uint64_t spawned;  /* jobs that were admitted */
+  uint64_t turns;
+  uint64_t preemptions;
+  bool busy_next; /* the batch has run: it is the turn of a busy job */
 };
 
 void uj_loop_init(struct uj_loop *loop, const struct uj_host *host);
@@ -51,10 +65,19 @@ static inline uint64_t uj_loop_now(struct uj_loop *loop)
 /* Lets the deadlines expire that have passed, then runs what is ready. */
 void uj_loop_turn(struct uj_loop *loop);
 
+/* Lets the deadlines expire that have passed, while a job runs and holds the
+ * loop: no other job runs, but what those that are ready again are sure to
+ * close is closed. Returns whether a deadline has passed. */
+bool uj_loop_overrun(struct uj_loop *loop);
+
 static inline bool uj_loop_ready(const struct uj_loop *loop)
 {
-  return !uj_link_empty(&loop->ready);
+  return !uj_link_empty(&loop->ready) || !uj_link_empty(&loop->batch) ||
+         !uj_link_empty(&loop->busy) || !uj_link_empty(&loop->preempted);
 }
+
+/* The number of jobs that are ready. */
+uint64_t uj_loop_count_ready(const struct uj_loop *loop);
 
 /* The time of the next turn: 0 when jobs are ready, UJ_NEVER when nothing but
  * a call from outside can bring one. */

@@ -23,6 +23,7 @@ void uj_sched_init(struct uj_sched *sched, struct uj_loop *loop)
   sched->nlive = 0;
   sched->close_ns = NS_PER_S / 10;
   sched->wait_ns = 60 * NS_PER_S;
+  sched->slice_ns = UJ_NEVER;
   sched->closed = false;
 }
 
@@ -66,6 +67,7 @@ int uj_sched_spawn(struct uj_sched *sched, struct uj_job *job)
     enqueue(sched, job);
   else
     return UJ_EFULL;
+  sched->loop->spawned++;
   sched->nlive++;
   uj_link_append(&sched->jobs, &job->member);
   return UJ_OK;
@@ -101,6 +103,7 @@ int uj_sched_shield(struct uj_sched *sched, struct uj_job *job)
   job->shielded = true;
   activate(sched, job);
   sched->nactive--;
+  sched->loop->spawned++;
   sched->nlive++;
   uj_link_append(&sched->shields, &job->member);
   return UJ_OK;

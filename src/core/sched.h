@@ -39,7 +39,8 @@ struct uj_sched {
   uint64_t nlive; /* nactive + npending + the shielded ones */
   uint64_t close_ns;
   uint64_t wait_ns;
-  bool closed; /* admits nothing any more */
+  uint64_t slice_ns; /* its jobs are preempted after so long; or UJ_NEVER */
+  bool closed;       /* admits nothing any more */
 };
 
 void uj_sched_init(struct uj_sched *sched, struct uj_loop *loop);

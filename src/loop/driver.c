@@ -145,13 +145,20 @@ void uj_driver_free(struct uj_driver *driver)
  * does not go through libuv. */
 static atomic_int signal_users;
 static atomic_bool signal_seen;
+static atomic_uint signal_count;
 static void (*_Atomic libuv_handler)(int);
 
 static void handle_signal(int number)
 {
   if (signal_users > 0 && atomic_exchange(&signal_seen, true))
     _exit(128 + number);
+  signal_count++;
   libuv_handler(number);
+}
+
+unsigned uj_driver_signals(void)
+{
+  return signal_count;
 }
 
 static void set_handler(int number, void (*handler)(int))

@@ -36,6 +36,9 @@ void uj_driver_stop_signals(struct uj_driver *driver);
 /* The signal that has come since it was asked last, or 0. */
 int uj_driver_signal(struct uj_driver *driver);
 
+/* How many have come to the process so far, to any driver. For any thread. */
+unsigned uj_driver_signals(void);
+
 /* Lets waits end when `fd` is readable; -1 for none. Returns 0 or a negative
  * error. */
 int uj_driver_watch(struct uj_driver *driver, int fd);

@@ -228,6 +228,16 @@ uint64_t uj_option_seconds(lua_State *L, const struct uj_options *options)
   return to_ns(lua_tonumber(L, -1));
 }
 
+uint64_t uj_option_slice(lua_State *L, const struct uj_options *options)
+{
+  if (lua_type(L, -1) == LUA_TNUMBER && lua_tonumber(L, -1) == HUGE_VAL)
+    return UINT64_MAX;
+  if (lua_type(L, -1) != LUA_TNUMBER || wrong_seconds(L, -1) != NULL ||
+      lua_tonumber(L, -1) == 0)
+    uj_option_error(L, options, "seconds > 0 or math.huge");
+  return to_ns(lua_tonumber(L, -1));
+}
+
 bool uj_option_boolean(lua_State *L, const struct uj_options *options)
 {
   if (!lua_isboolean(L, -1))

@@ -5,6 +5,7 @@
 #include "loop/driver.h"
 #include "lua/compat.h"
 #include "lua/error.h"
+#include "lua/interrupt.h"
 #include "lua/job.h"
 #include "lua/kill.h"
 #include "lua/lock.h"
@@ -131,7 +132,7 @@ enum { FREE_ARGS = LUA_MINSTACK - 4 };
 static bool start(struct uj_state *S, struct uj_ljob *job)
 {
   lua_State *co;
-  if (!uj_pool_take(S, &job->thread))
+  if (!uj_pool_take(S, &job->thread, uj_interrupt_counts(S, job->core.sched)))
     return false;
   co = job->thread.co;
   if (job->nargs > FREE_ARGS && !lua_checkstack(co, job->nargs + FREE_ARGS)) {
@@ -162,8 +163,8 @@ static void foreign_hook(lua_State *L, lua_Debug *ar)
   if (S->L == NULL)
     lua_sethook(L, NULL, 0, 0);
   else
-    uj_pool_reset_hook(S, L);
-  if (S->current != NULL && S->current->thread.co == L)
+    uj_interrupt_reset_hook(S, L, S->interrupt.mode == UJ_INTERRUPT_COUNT);
+  if (S->current != NULL && S->running == L)
     luaL_error(L, "%s", UJ_FOREIGN_YIELD);
 }
 
@@ -174,57 +175,6 @@ static enum uj_job_state foreign_yield(struct uj_ljob *job)
   uj_job_yield(&job->core);
   lua_sethook(job->thread.co, foreign_hook, LUA_MASKCOUNT, 1);
   return UJ_JOB_ACTIVE;
-}
-
-static enum uj_job_state ended(struct uj_state *S, struct uj_ljob *job,
-                               int status)
-{
-  lua_State *co = job->thread.co;
-  enum uj_job_state state = (enum uj_job_state)job->outcome;
-  if (status != LUA_OK) { /* the body itself: no memory for the results */
-    state = fail(S, co, job);
-    uj_closethread(co, S->L);
-    lua_settop(co, 0);
-  } else if (lua_gethook(co) == foreign_hook) { /* nothing was left to run */
-    uj_pool_reset_hook(S, co);
-    uj_state_push_hub(S, co, UJ_HUB_FOREIGN_YIELD);
-    state = fail(S, co, job);
-  }
-  uj_pool_give(S, &job->thread);
-  return state;
-}
-
-static enum uj_job_state host_resume(struct uj_loop *loop, struct uj_job *core)
-{
-  struct uj_state *S = state_of(loop);
-  struct uj_ljob *job = uj_ljob_of(core);
-  int status, nresults, nargs;
-  if (job->thread.co == NULL && !start(S, job)) {
-    uj_state_push_hub(S, S->L, UJ_HUB_NO_MEMORY);
-    return fail(S, S->L, job);
-  }
-  nargs = job->nargs;
-  job->nargs = 0;
-  S->current = job;
-  status = lua_resume(job->thread.co, S->L, nargs, &nresults);
-  S->current = NULL;
-  if (status != LUA_YIELD)
-    return ended(S, job, status);
-  if (core->place != UJ_AT_NONE)
-    return UJ_JOB_ACTIVE;
-  lua_pop(job->thread.co, nresults);
-  return foreign_yield(job);
-}
-
-/* ---- ending by force --------------------------------------------------- */
-
-/* (job): where it stood is known only before its stack is gone. */
-static int keep_last_traceback(lua_State *L)
-{
-  struct uj_ljob *job = lua_touserdata(L, 1);
-  luaL_traceback(L, job->thread.co, NULL, 0);
-  uj_job_set_extra(L, 1, "traceback");
-  return 0;
 }
 
 /* The error of a killed job is `killed`, whatever came out of its function. */
@@ -238,28 +188,152 @@ static void forget_outcome(struct uj_state *S, struct uj_ljob *job)
   lua_pop(hub, 2);
 }
 
-/* What waits is resumed with an error that it cannot swallow. Should it get
- * away all the same, by a yield of its own, its coroutine is closed. */
+/* A job was ended by force, waiting or at work. Should it have got away by a
+ * yield of its own, its coroutine is closed. */
+static enum uj_job_state killed(struct uj_state *S, struct uj_ljob *job,
+                                int status)
+{
+  lua_State *co = job->thread.co;
+  uj_kill_end(S);
+  if (status != LUA_OK) {
+    lua_sethook(co, NULL, 0, 0);
+    S->current = job;
+    S->running = co;
+    uj_closethread(co, S->L);
+    S->running = NULL;
+    S->current = NULL;
+  }
+  lua_settop(co, 0);
+  forget_outcome(S, job);
+  uj_pool_give(S, &job->thread);
+  return UJ_JOB_KILLED;
+}
+
+static enum uj_job_state ended(struct uj_state *S, struct uj_ljob *job,
+                               int status)
+{
+  lua_State *co = job->thread.co;
+  enum uj_job_state state = (enum uj_job_state)job->outcome;
+  if (status != LUA_OK) { /* the body itself: no memory for the results */
+    state = fail(S, co, job);
+    uj_closethread(co, S->L);
+    lua_settop(co, 0);
+  } else if (lua_gethook(co) == foreign_hook) { /* nothing was left to run */
+    lua_sethook(co, NULL, 0, 0);
+    uj_state_push_hub(S, co, UJ_HUB_FOREIGN_YIELD);
+    state = fail(S, co, job);
+  }
+  uj_pool_give(S, &job->thread);
+  return state;
+}
+
+/* In `co` the job can suspend only if it can in `from`, and in what resumed
+ * that: `from` does not move while `co` runs. */
+int uj_host_resume_nested(struct uj_state *S, lua_State *co, lua_State *from,
+                          int nargs, int *nresults)
+{
+  bool yields = S->chain_yields;
+  int status, depth;
+  if (S->current == NULL || S->running != from)
+    return lua_resume(co, from, nargs, nresults);
+  S->chain_yields = yields && lua_isyieldable(from);
+  depth = S->killing ? uj_kill_go_in(S) : 0;
+  uj_interrupt_run(S, co);
+  status = lua_resume(co, from, nargs, nresults);
+  uj_interrupt_run(S, from);
+  if (S->killing)
+    uj_kill_come_out(S, depth);
+  S->chain_yields = yields;
+  return status;
+}
+
+/* One stretch of a job: from here until it suspends or ends, on one thread, in
+ * one tick of the monitor. */
+static int run_stretch(struct uj_state *S, struct uj_ljob *job, int nargs,
+                       int *nresults)
+{
+  int status;
+  S->current = job;
+  S->stats.resumes++;
+  job->resumes++;
+  uj_watch_step(&S->interrupt.watch);
+  if (job->core.op == UJ_OP_PREEMPTED)
+    uj_interrupt_go_on(S);
+  uj_interrupt_run(S, job->thread.co);
+  status = lua_resume(job->thread.co, S->L, nargs, nresults);
+  uj_interrupt_run(S, NULL);
+  uj_watch_step(&S->interrupt.watch);
+  S->current = NULL;
+  return status;
+}
+
+static int run_timed(struct uj_state *S, struct uj_ljob *job, int nargs,
+                     int *nresults)
+{
+  uint64_t begin_ns = uj_driver_now(), span_ns;
+  int status = run_stretch(S, job, nargs, nresults);
+  span_ns = uj_driver_now() - begin_ns;
+  job->cpu_ns += span_ns;
+  if (span_ns > S->stats.longest_ns) {
+    S->stats.longest_ns = span_ns;
+    uj_job_push(S, S->hub, job);
+    lua_replace(S->hub, UJ_HUB_LONGEST);
+  }
+  return status;
+}
+
+static int run(struct uj_state *S, struct uj_ljob *job, int nargs,
+               int *nresults)
+{
+  return S->stats.timed ? run_timed(S, job, nargs, nresults)
+                        : run_stretch(S, job, nargs, nresults);
+}
+
+static enum uj_job_state host_resume(struct uj_loop *loop, struct uj_job *core)
+{
+  struct uj_state *S = state_of(loop);
+  struct uj_ljob *job = uj_ljob_of(core);
+  int status, nresults, nargs;
+  if (job->thread.co == NULL && !start(S, job)) {
+    uj_state_push_hub(S, S->L, UJ_HUB_NO_MEMORY);
+    return fail(S, S->L, job);
+  }
+  nargs = job->nargs;
+  job->nargs = 0;
+  status = run(S, job, nargs, &nresults);
+  if (S->killing)
+    return killed(S, job, status);
+  if (status != LUA_YIELD)
+    return ended(S, job, status);
+  if (core->place != UJ_AT_NONE)
+    return UJ_JOB_ACTIVE;
+  lua_pop(job->thread.co, nresults);
+  return foreign_yield(job);
+}
+
+/* (job): where it stood is known only before its stack is gone. */
+static int keep_last_traceback(lua_State *L)
+{
+  struct uj_ljob *job = lua_touserdata(L, 1);
+  luaL_traceback(L, job->thread.co, NULL, 0);
+  uj_job_set_extra(L, 1, "traceback");
+  return 0;
+}
+
+/* What waits is resumed with an error that it cannot swallow. */
 static void host_kill(struct uj_loop *loop, struct uj_job *core)
 {
   struct uj_state *S = state_of(loop);
   struct uj_ljob *job = uj_ljob_of(core);
-  lua_State *L = S->L, *co = job->thread.co;
+  lua_State *L = S->L;
   int status, nresults;
   lua_pushcfunction(L, keep_last_traceback);
   uj_job_push(S, L, job);
   if (lua_pcall(L, 1, 0, 0) != LUA_OK)
     lua_pop(L, 1);
-  S->current = job;
-  uj_kill_arm(S, job);
-  status = lua_resume(co, L, 0, &nresults);
-  uj_kill_disarm(S, job);
-  if (status != LUA_OK)
-    uj_closethread(co, L);
-  S->current = NULL;
-  lua_settop(co, 0);
-  forget_outcome(S, job);
-  uj_pool_give(S, &job->thread);
+  uj_kill_begin(S);
+  status = run(S, job, 0, &nresults);
+  (void)killed(S, job, status);
 }
 
 /* ---- the end ----------------------------------------------------------- */

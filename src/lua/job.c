@@ -104,6 +104,7 @@ static void push_wait(lua_State *L, const struct uj_ljob *job)
   static const char *const ops[] = {
       [UJ_OP_NONE] = "",
       [UJ_OP_YIELD] = ", in yield",
+      [UJ_OP_PREEMPTED] = ", preempted",
       [UJ_OP_SLEEP] = ", in sleep",
       [UJ_OP_AWAIT] = ", in await",
       [UJ_OP_WAIT] = ", waiting for a job",
@@ -258,6 +259,7 @@ static int job_wait(lua_State *L)
   if (job == self)
     return luaL_error(L, "a job cannot wait for itself");
   job->askers++;
+  self->core.leave = UJ_LEAVE_CLOSE_LATE;
   return park_for(L, self, job, uj_suspend_due(S, span_ns), UJ_OP_WAIT,
                   wait_ended);
 }
@@ -345,6 +347,15 @@ static int job_cancel(lua_State *L)
 
 /* ---- properties -------------------------------------------------------- */
 
+/* Nil where it is not measured. */
+static void push_cpu_time(lua_State *L, const struct uj_ljob *job)
+{
+  if (job->cpu_ns > 0 || uj_state(L)->stats.timed)
+    lua_pushnumber(L, (lua_Number)job->cpu_ns / 1e9);
+  else
+    lua_pushnil(L);
+}
+
 static bool push_property(lua_State *L, const struct uj_ljob *job,
                           const char *key)
 {
@@ -363,6 +374,12 @@ static bool push_property(lua_State *L, const struct uj_ljob *job,
     uj_job_get_extra(L, 1, "name");
   else if (strcmp(key, "scheduler") == 0)
     lua_getiuservalue(L, 1, UJ_JOB_UV_SCHED);
+  else if (strcmp(key, "resumes") == 0)
+    lua_pushinteger(L, job->resumes);
+  else if (strcmp(key, "preemptions") == 0)
+    lua_pushinteger(L, job->core.preemptions);
+  else if (strcmp(key, "cpu_time") == 0)
+    push_cpu_time(L, job);
   else
     return false;
   return true;

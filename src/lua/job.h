@@ -27,6 +27,8 @@ struct uj_ljob {
   struct uj_job core;
   struct uj_thread thread; /* co is NULL before the start and after the end */
   uint32_t slot;           /* in UJ_HUB_JOBS while it lives */
+  uint32_t resumes;        /* how often it was resumed */
+  uint64_t cpu_ns;         /* how long it has run, where that is timed */
   int nargs;        /* arguments in the user values; since it runs: values that
                        were pushed on its stack for the next resume */
   int nresults;     /* after the end: 1: VALUE is the result or the error;

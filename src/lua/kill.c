@@ -16,6 +16,9 @@
 /* The clock is looked at once in so many instructions. */
 enum { CLOCK_EVERY = 1024 };
 
+/* As `kill_depth`, in a coroutine that a spared call resumed. */
+enum { ALL_SPARED = -1 };
+
 static int stack_depth(lua_State *L)
 {
   lua_Debug ar;
@@ -27,6 +30,7 @@ static int stack_depth(lua_State *L)
 
 int uj_kill_raise(struct uj_state *S, lua_State *L)
 {
+  S->kill_begun = true;
   uj_job_push(S, L, S->current);
   return uj_error_raise(L, UJ_CODE_KILLED);
 }
@@ -42,7 +46,8 @@ static void spare(struct uj_state *S, const struct uj_ljob *job, int depth)
 static bool in_spared_call(const struct uj_state *S, lua_State *L)
 {
   lua_Debug ar;
-  return S->kill_depth > 0 && lua_getstack(L, S->kill_depth - 1, &ar);
+  return S->kill_depth == ALL_SPARED ||
+         (S->kill_depth > 0 && lua_getstack(L, S->kill_depth - 1, &ar));
 }
 
 static bool has_time(struct uj_state *S)
@@ -51,35 +56,82 @@ static bool has_time(struct uj_state *S)
          uj_driver_now() < S->kill_until_ns;
 }
 
-/* A coroutine that a handler makes inherits the hook, and must lose it. */
+/* A coroutine that a handler makes inherits the hook, and must lose it. One
+ * that yielded in a hook runs one instruction before it sees another; should
+ * that be a call, it is none of a handler. */
 static void kill_hook(lua_State *L, lua_Debug *ar)
 {
   struct uj_state *S;
-  struct uj_ljob *job;
   lua_rawgetp(L, LUA_REGISTRYINDEX, &uj_state_key);
   S = lua_touserdata(L, -1);
   lua_pop(L, 1);
-  job = S->current;
-  if (job == NULL || job->thread.co != L || job->core.wake != UJ_WAKE_KILLED) {
+  if (!S->killing || S->current == NULL ||
+      (S->running != L && S->kill_inner != L)) {
     lua_sethook(L, NULL, 0, 0);
     return;
   }
-  if (ar->event != LUA_HOOKCOUNT) {
+  if (ar->event != LUA_HOOKCOUNT && S->kill_begun) {
     if (!in_spared_call(S, L))
-      spare(S, job, stack_depth(L));
+      spare(S, S->current, stack_depth(L));
   } else if (!in_spared_call(S, L) || !has_time(S)) {
     S->kill_depth = 0;
     uj_kill_raise(S, L);
   }
 }
 
-void uj_kill_arm(struct uj_state *S, struct uj_ljob *job)
+void uj_kill_set_hook(lua_State *co)
 {
-  S->kill_depth = 0;
-  lua_sethook(job->thread.co, kill_hook, LUA_MASKCALL | LUA_MASKCOUNT, 1);
+  lua_sethook(co, kill_hook, LUA_MASKCALL | LUA_MASKCOUNT, 1);
 }
 
-void uj_kill_disarm(struct uj_state *S, struct uj_ljob *job)
+void uj_kill_begin(struct uj_state *S)
 {
-  uj_pool_reset_hook(S, job->thread.co);
+  S->kill_depth = 0;
+  S->kill_begun = false;
+  S->kill_inner = NULL;
+  S->killing = true;
+}
+
+void uj_kill_end(struct uj_state *S)
+{
+  S->killing = false;
+  S->kill_inner = NULL;
+}
+
+/* (state): where it stood is known only before its stack is gone. */
+static int keep_traceback(lua_State *L)
+{
+  struct uj_state *S = lua_touserdata(L, 1);
+  uj_job_push(S, L, S->current);
+  luaL_traceback(L, L, NULL, 1);
+  uj_job_set_extra(L, -2, "traceback");
+  return 0;
+}
+
+void uj_kill_running(struct uj_state *S, lua_State *L)
+{
+  lua_pushcfunction(L, keep_traceback);
+  lua_pushlightuserdata(L, S);
+  if (lua_pcall(L, 1, 0, 0) != LUA_OK)
+    lua_pop(L, 1);
+  S->current->core.wake = UJ_WAKE_KILLED;
+  uj_kill_begin(S);
+  S->kill_inner = L;
+  uj_kill_set_hook(L);
+  uj_kill_set_hook(S->running);
+  uj_kill_raise(S, L);
+}
+
+int uj_kill_go_in(struct uj_state *S)
+{
+  int depth = S->kill_depth;
+  if (depth != 0)
+    S->kill_depth = ALL_SPARED;
+  return depth;
+}
+
+void uj_kill_come_out(struct uj_state *S, int depth)
+{
+  if (S->kill_depth != 0)
+    S->kill_depth = depth;
 }

@@ -7,8 +7,10 @@
 #include "lua/args.h"
 #include "lua/await.h"
 #include "lua/context.h"
+#include "lua/coroutine.h"
 #include "lua/error.h"
 #include "lua/event.h"
+#include "lua/interrupt.h"
 #include "lua/job.h"
 #include "lua/lock.h"
 #include "lua/queue.h"
@@ -16,6 +18,7 @@
 #include "lua/sched.h"
 #include "lua/scope.h"
 #include "lua/state.h"
+#include "lua/stats.h"
 #include "lua/suspend.h"
 
 static int resumed(lua_State *L, int status, lua_KContext ctx)
@@ -74,7 +77,7 @@ static int l_check_suspend(lua_State *L)
     uj_suspend_check(S, L, "");
     return 0;
   }
-  reason = S->current == NULL || S->current->thread.co != L
+  reason = S->current == NULL || S->running != L
                ? "must be called in a job"
                : "cannot suspend across a C call";
   luaL_where(L, (int)luaL_checkinteger(L, 2));
@@ -171,11 +174,14 @@ static void open_functions(lua_State *L)
       {"mutex", uj_lock_mutex},
       {"code", uj_error_code},
       {"debug", l_debug},
+      {"stats", uj_stats_stats},
+      {"own_source", uj_interrupt_own_source},
       {"check_suspend", l_check_suspend},
       {"typename", l_typename},
       {"can_suspend", l_can_suspend},
       {"begin_close", uj_sched_begin_close},
       {"close_quietly", uj_sched_close_quietly},
+      {"wait_and_leave", uj_sched_wait_and_leave},
       {"get_context", uj_context_get},
       {"set_context", uj_context_set},
       {"raise_failed", uj_sched_raise_failed},
@@ -193,6 +199,8 @@ int luaopen_uvjobs_core(lua_State *L)
   push_state(L);
   lua_getiuservalue(L, -1, UJ_STATE_UV_TYPES);
   lua_setfield(L, -3, "types");
+  uj_coroutine_open(L, -1);
+  lua_setfield(L, -3, "coroutine");
   open_functions(L);
   return 1;
 }

@@ -1,5 +1,7 @@
 #include "lua/pool.h"
 
+#include "lua/interrupt.h"
+
 /* Idle coroutines are kept up to the number in use, and this many at least:
  * enough for the usual limits, little for the collector to walk over. */
 enum { KEEP = 128 };
@@ -49,32 +51,27 @@ static bool too_many(const struct uj_state *S)
   return S->nidle > KEEP && S->nidle > uj_slots_used(&S->threads) - S->nidle;
 }
 
-void uj_pool_reset_hook(const struct uj_state *S, lua_State *co)
-{
-  lua_sethook(co, lua_gethook(S->L), lua_gethookmask(S->L),
-              lua_gethookcount(S->L));
-}
-
 /* A hook that a job has set on itself is not for the next one; and the caller
  * of run() may have got one, or lost it, since the coroutine was used last. */
-static void refresh_hook(const struct uj_state *S, lua_State *co)
+static void refresh_hook(struct uj_state *S, lua_State *co, bool counted)
 {
-  if (lua_gethook(co) != NULL || lua_gethook(S->L) != NULL)
-    uj_pool_reset_hook(S, co);
+  if (counted || lua_gethook(co) != NULL || lua_gethook(S->L) != NULL)
+    uj_interrupt_reset_hook(S, co, counted);
 }
 
-bool uj_pool_take(struct uj_state *S, struct uj_thread *thread)
+bool uj_pool_take(struct uj_state *S, struct uj_thread *thread, bool counted)
 {
-  if (S->nidle == 0)
-    return new_thread(S, thread);
-  *thread = S->idle[--S->nidle];
-  refresh_hook(S, thread->co);
+  if (S->nidle > 0)
+    *thread = S->idle[--S->nidle];
+  else if (!new_thread(S, thread))
+    return false;
+  refresh_hook(S, thread->co, counted);
   return true;
 }
 
 void uj_pool_give(struct uj_state *S, struct uj_thread *thread)
 {
-  refresh_hook(S, thread->co);
+  refresh_hook(S, thread->co, false);
   S->idle[S->nidle++] = *thread;
   thread->co = NULL;
   if (too_many(S))

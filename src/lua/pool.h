@@ -7,14 +7,12 @@
 
 #include "lua/state.h"
 
-/* [-0, +0, -] Takes a coroutine; false when there is no memory for one. */
-bool uj_pool_take(struct uj_state *S, struct uj_thread *thread);
+/* [-0, +0, -] Takes a coroutine; false when there is no memory for one. Its
+ * instructions are counted or not: see interrupt.h. */
+bool uj_pool_take(struct uj_state *S, struct uj_thread *thread, bool counted);
 
 /* [-0, +0, -] Gives one back whose stack is empty. */
 void uj_pool_give(struct uj_state *S, struct uj_thread *thread);
-
-/* [-0, +0, -] Gives a coroutine the debug hook that the caller of run() has. */
-void uj_pool_reset_hook(const struct uj_state *S, lua_State *co);
 
 /* [-0, +0, -] Lets go of the coroutines that a burst has left. */
 void uj_pool_trim(struct uj_state *S);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/queue.h"
+#include "lua/coroutine.h"
 #include "lua/object.h"
 #include "lua/suspend.h"
 
@@ -196,7 +197,7 @@ static int queue_try_put(lua_State *L)
  * that function's stack. */
 static void take_over(lua_State *L, struct uj_job *putter)
 {
-  lua_State *co = uj_ljob_of(putter)->thread.co;
+  lua_State *co = uj_coroutine_parked(uj_state(L), uj_ljob_of(putter));
   lua_pushvalue(co, 2);
   lua_xmove(co, L, 1);
 }

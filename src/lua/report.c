@@ -3,6 +3,7 @@
 #include <lauxlib.h>
 #include <stdio.h>
 
+#include "lua/interrupt.h"
 #include "lua/sched.h"
 
 /* (value): its text. */
@@ -41,6 +42,7 @@ static int write_report(lua_State *L)
   write_field(L, "", "message");
   write_field(L, "  job: ", "job");
   write_field(L, "  error: ", "exception");
+  write_field(L, "  seconds: ", "seconds");
   write_field(L, "", "traceback");
   write_field(L, "spawned at, ", "source_traceback");
   return 0;
@@ -102,18 +104,33 @@ static int report_locked(lua_State *L)
   return report_context(L);
 }
 
-/* [-0, +0, -] Calls one of the two for a job that is kept. */
-static void report_by(struct uj_state *S, struct uj_ljob *job,
-                      lua_CFunction report)
+/* (job, seconds) */
+static int report_blocked(lua_State *L)
 {
-  lua_State *L = S->L;
+  push_context(L, "Job blocks the loop");
+  lua_pushvalue(L, 2);
+  lua_setfield(L, -2, "seconds");
+  luaL_traceback(L, L, NULL, 1);
+  lua_setfield(L, -2, "traceback");
+  return report_context(L);
+}
+
+/* [-nargs, +0, -] Calls one of them on L for a job that is kept, and more
+ * arguments. */
+static void report_by(struct uj_state *S, lua_State *L, struct uj_ljob *job,
+                      lua_CFunction report, int nargs)
+{
   struct uj_ljob *current = S->current;
+  lua_State *running = S->running;
   int status;
   lua_pushcfunction(L, report);
   uj_job_push(S, L, job);
+  lua_rotate(L, -2 - nargs, 2);
   S->current = NULL; /* a handler runs outside any job */
-  status = lua_pcall(L, 1, 0, 0);
+  uj_interrupt_run(S, NULL);
+  status = lua_pcall(L, 1 + nargs, 0, 0);
   S->current = current;
+  uj_interrupt_run(S, running);
   if (status == LUA_OK)
     return;
   lua_writestringerror("%s\n", status == LUA_ERRMEM
@@ -124,10 +141,16 @@ static void report_by(struct uj_state *S, struct uj_ljob *job,
 
 void uj_report_job(struct uj_state *S, struct uj_ljob *job)
 {
-  report_by(S, job, report_failed);
+  report_by(S, S->L, job, report_failed, 0);
 }
 
 void uj_report_locked(struct uj_state *S, struct uj_ljob *job)
 {
-  report_by(S, job, report_locked);
+  report_by(S, S->L, job, report_locked, 0);
+}
+
+void uj_report_blocked(struct uj_state *S, lua_State *L, lua_Number seconds)
+{
+  lua_pushnumber(L, seconds);
+  report_by(S, L, S->current, report_blocked, 1);
 }

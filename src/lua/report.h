@@ -18,4 +18,8 @@ void uj_report_locked(struct uj_state *S, struct uj_ljob *job);
  * one, with the context at `context`. An error in the handler is printed. */
 void uj_report(lua_State *L, int sched, int context);
 
+/* [-0, +0, -] Reports that the current job does not suspend; it is at work on
+ * L. */
+void uj_report_blocked(struct uj_state *S, lua_State *L, lua_Number seconds);
+
 #endif

@@ -6,10 +6,12 @@
 #include "loop/driver.h"
 #include "lua/args.h"
 #include "lua/error.h"
+#include "lua/interrupt.h"
 #include "lua/job.h"
 #include "lua/luv.h"
 #include "lua/pool.h"
 #include "lua/sched.h"
+#include "lua/stats.h"
 #include "lua/stuck.h"
 
 /* The least time between two looks at I/O, signals and the system's clock while
@@ -25,6 +27,12 @@
 struct run_options {
   bool signals;
   bool is_virtual;
+  bool timed;
+  bool never_slow;
+  uint64_t slow_ns;
+  uint64_t slice_ns;
+  enum uj_interrupt_mode mode;
+  int signal; /* for UJ_INTERRUPT_SIGNAL */
 };
 
 static void take_signals(lua_State *L, const struct uj_options *options,
@@ -43,9 +51,54 @@ static void take_clock(lua_State *L, const struct uj_options *options,
   ((struct run_options *)into)->is_virtual = is_virtual;
 }
 
+static void take_timeslice(lua_State *L, const struct uj_options *options,
+                           void *into)
+{
+  ((struct run_options *)into)->slice_ns = uj_option_slice(L, options);
+}
+
+static void take_stats(lua_State *L, const struct uj_options *options,
+                       void *into)
+{
+  ((struct run_options *)into)->timed = uj_option_boolean(L, options);
+}
+
+static void take_slow(lua_State *L, const struct uj_options *options,
+                      void *into)
+{
+  struct run_options *self = into;
+  if (lua_type(L, -1) != LUA_TNUMBER &&
+      (!lua_isboolean(L, -1) || lua_toboolean(L, -1)))
+    uj_option_error(L, options, "seconds >= 0 or false");
+  self->never_slow = lua_isboolean(L, -1);
+  if (!self->never_slow)
+    self->slow_ns = uj_option_seconds(L, options);
+}
+
+static void take_interrupt(lua_State *L, const struct uj_options *options,
+                           void *into)
+{
+  struct run_options *self = into;
+  const char *value = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
+  self->signal = uj_monitor_signal_named(value);
+  if (self->signal != 0)
+    self->mode = UJ_INTERRUPT_SIGNAL;
+  else if (strcmp(value, "count") == 0)
+    self->mode = UJ_INTERRUPT_COUNT;
+  else if (strcmp(value, "none") == 0)
+    self->mode = UJ_INTERRUPT_NONE;
+  else
+    uj_option_error(L, options,
+                    "the name of a signal like 'SIGURG', 'count' or 'none'");
+}
+
 static const struct uj_option known[] = {
     {"signals", take_signals},
     {"clock", take_clock},
+    {"timeslice", take_timeslice},
+    {"slow", take_slow},
+    {"stats", take_stats},
+    {"interrupt", take_interrupt},
     {NULL, NULL},
 };
 
@@ -68,6 +121,12 @@ static void take_signal(struct uj_state *S)
   cancel_main(S);
 }
 
+void uj_run_take_signal(struct uj_state *S)
+{
+  uj_driver_poll(S->driver);
+  take_signal(S);
+}
+
 /* An error that comes out of luv's loop, from no job, ends the run. */
 static void run_luv(struct uj_state *S, lua_State *L)
 {
@@ -88,7 +147,9 @@ static void wait_for_io(struct uj_state *S, lua_State *L, uint64_t due_ns,
   if (luv)
     due_ns = uj_clock_min(due_ns, uj_luv_due(S, L, &fd));
   uj_driver_watch(S->driver, fd);
+  uj_watch_sleep(&S->interrupt.watch);
   uj_driver_wait(S->driver, due_ns);
+  uj_watch_awake(&S->interrupt.watch);
 }
 
 static uint64_t next_look(const struct uj_state *S)
@@ -211,11 +272,20 @@ static void drive(struct uj_state *S, lua_State *L)
 }
 
 /* Returns 0 or a negative error of libuv; nothing has been started then. */
-static int open_driver(struct uj_state *S, bool signals)
+static int open_driver(struct uj_state *S, const struct run_options *options)
 {
   int error = S->driver == NULL ? uj_driver_new(&S->driver) : 0;
-  if (error == 0 && signals)
+  if (error == 0 && options->signals)
     error = uj_driver_start_signals(S->driver);
+  if (error != 0)
+    return error;
+  S->interrupt.mode = options->mode;
+  S->interrupt.watch.signal = options->signal;
+  S->interrupt.slow_ns = options->slow_ns;
+  S->interrupt.never_slow = options->never_slow;
+  error = uj_interrupt_start(S);
+  if (error != 0)
+    uj_driver_stop_signals(S->driver);
   return error;
 }
 
@@ -248,7 +318,8 @@ static void begin(struct uj_state *S, lua_State *L,
   int error;
   luaL_checkstack(L, 2 * LUA_MINSTACK, "uvjobs");
   job = make_main(S, L);
-  error = open_driver(S, options->signals);
+  job->core.sched->slice_ns = options->slice_ns;
+  error = open_driver(S, options);
   if (error != 0) {
     uj_slots_drop(&S->jobs, S, job->slot);
     luaL_error(L, "cannot run: %s", uj_driver_strerror(error));
@@ -259,6 +330,9 @@ static void begin(struct uj_state *S, lua_State *L,
   S->virtual_ns = 0;
   S->looked_ns = 0;
   S->is_virtual = options->is_virtual;
+  S->stats.timed = options->timed;
+  if (options->timed)
+    uj_stats_forget_longest(S);
   uj_timers_init(&S->loop.timers, uj_loop_now(&S->loop));
   (void)uj_sched_spawn(job->core.sched, &job->core);
 }
@@ -279,6 +353,7 @@ static void end(struct uj_state *S, lua_State *L)
   try_trim(S, L);
   uj_driver_watch(S->driver, -1);
   uj_driver_stop_signals(S->driver);
+  uj_interrupt_stop(S);
   S->L = NULL;
   S->main = NULL;
   S->is_virtual = false;
@@ -287,7 +362,11 @@ static void end(struct uj_state *S, lua_State *L)
 int uj_run_run(lua_State *L)
 {
   static const struct uj_callee callee = {"run", 0};
-  struct run_options options = {.signals = true, .is_virtual = false};
+  struct run_options options = {.signals = true,
+                                .slow_ns = UJ_NEVER,
+                                .slice_ns = UJ_NEVER,
+                                .mode = UJ_INTERRUPT_SIGNAL,
+                                .signal = uj_monitor_signal()};
   struct uj_state *S = uj_state(L);
   int fn = lua_istable(L, 1) ? 2 : 1;
   if (fn == 2)

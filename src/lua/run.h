@@ -4,6 +4,12 @@
 
 #include <lua.h>
 
+#include "lua/state.h"
+
+/* Looks whether a signal has come for the main job, between two turns or while
+ * a job runs: it is cancelled then. */
+void uj_run_take_signal(struct uj_state *S);
+
 /* uvjobs.run([opts,] fn, ...) */
 int uj_run_run(lua_State *L);
 

@@ -7,6 +7,7 @@
 #include "lua/args.h"
 #include "lua/context.h"
 #include "lua/error.h"
+#include "lua/interrupt.h"
 #include "lua/report.h"
 #include "lua/suspend.h"
 
@@ -105,11 +106,18 @@ static void take_on_error(lua_State *L, const struct uj_options *options,
   ((struct sched_options *)into)->nursery = cancel;
 }
 
+static void take_timeslice(lua_State *L, const struct uj_options *options,
+                           void *into)
+{
+  ((struct sched_options *)into)->core.slice_ns = uj_option_slice(L, options);
+}
+
 static const struct uj_option sched_known[] = {
     {"limit", take_limit},
     {"pending_limit", take_pending_limit},
     {"close_timeout", take_close_timeout},
     {"wait_timeout", take_wait_timeout},
+    {"timeslice", take_timeslice},
     {"name", take_name},
     {"exception_handler", take_handler},
     {"on_error", take_on_error},
@@ -126,6 +134,7 @@ static void apply(lua_State *L, struct uj_lsched *sched,
   sched->core.pending_limit = options->core.pending_limit;
   sched->core.close_ns = options->core.close_ns;
   sched->core.wait_ns = options->core.wait_ns;
+  sched->core.slice_ns = options->core.slice_ns;
   sched->nursery = options->nursery;
   lua_setiuservalue(L, -3, UJ_SCHED_UV_HANDLER);
   lua_setiuservalue(L, -2, UJ_SCHED_UV_NAME);
@@ -147,6 +156,7 @@ int uj_sched_scheduler(lua_State *L)
   if (lua_istable(L, 1))
     uj_options_read(L, &scheduler_callee, 1, sched_known, &options);
   apply(L, sched, &options);
+  uj_interrupt_add_slice(S, sched->core.slice_ns);
   return 1;
 }
 
@@ -174,6 +184,8 @@ struct uj_ljob *uj_sched_new_job(struct uj_state *S, lua_State *L,
   uj_job_init(&job->core, &sched->core);
   job->object.tag = uj_job_tag;
   job->thread.co = NULL;
+  job->resumes = 0;
+  job->cpu_ns = 0;
   job->nargs = nargs;
   job->nresults = 0;
   job->has_context = false;
@@ -561,18 +573,26 @@ static int waited_and_closed(lua_State *L, int status, lua_KContext ctx)
   return closed_result(L, to_sched(L, 1));
 }
 
-/* Stack: self. The context is the time to close at. */
+/* Parks the calling job until the scheduler is idle. */
+static int park_idle(lua_State *L, struct uj_ljob *self,
+                     struct uj_lsched *sched, uint64_t due_ns, lua_KFunction k)
+{
+  self->core.idle = &sched->core;
+  self->core.leave = lua_toboolean(L, 2) ? UJ_LEAVE_CLOSE : UJ_LEAVE_CLOSE_LATE;
+  uj_job_park(&self->core, &sched->core.idle, due_ns, UJ_OP_IDLE);
+  return lua_yieldk(L, 0, (lua_KContext)due_ns, k);
+}
+
+/* Stack: self, whether it is closed also when the wait is interrupted. The
+ * context is the time to close at. */
 static int wait_idle(lua_State *L, int status, lua_KContext ctx)
 {
   struct uj_state *S = uj_state(L);
   struct uj_lsched *sched = to_sched(L, 1);
   bool waits = uj_suspend_result(S, L) == UJ_WAKE_OK;
   (void)status;
-  if (waits && sched->core.nlive > 0) { /* spawned since it was idle */
-    uj_job_park(&S->current->core, &sched->core.idle, (uint64_t)ctx,
-                UJ_OP_IDLE);
-    return lua_yieldk(L, 0, ctx, wait_idle);
-  }
+  if (waits && sched->core.nlive > 0) /* spawned since it was idle */
+    return park_idle(L, S->current, sched, (uint64_t)ctx, wait_idle);
   uj_sched_close(&sched->core, &S->current->core);
   if (sched->core.nlive == 0)
     return closed_result(L, sched);
@@ -580,7 +600,7 @@ static int wait_idle(lua_State *L, int status, lua_KContext ctx)
                     waited_and_closed);
 }
 
-static int sched_wait_and_close(lua_State *L)
+static int wait_and_close(lua_State *L, bool leaving)
 {
   static const struct uj_callee callee = {"wait_and_close", 1};
   struct uj_state *S = uj_state(L);
@@ -589,6 +609,7 @@ static int sched_wait_and_close(lua_State *L)
   uint64_t due_ns = uj_suspend_due(S, span_ns);
   struct uj_ljob *self;
   lua_settop(L, 1);
+  lua_pushboolean(L, leaving);
   if (S->current != NULL && S->current->core.sched == &sched->core)
     return luaL_error(L, "a job cannot wait for its own scheduler");
   if (sched->core.nlive == 0 &&
@@ -597,8 +618,17 @@ static int sched_wait_and_close(lua_State *L)
     return closed_result(L, sched);
   }
   self = uj_suspend_check(S, L, callee.name);
-  uj_job_park(&self->core, &sched->core.idle, due_ns, UJ_OP_IDLE);
-  return lua_yieldk(L, 0, (lua_KContext)due_ns, wait_idle);
+  return park_idle(L, self, sched, due_ns, wait_idle);
+}
+
+static int sched_wait_and_close(lua_State *L)
+{
+  return wait_and_close(L, false);
+}
+
+int uj_sched_wait_and_leave(lua_State *L)
+{
+  return wait_and_close(L, true);
 }
 
 /* ---- looking ----------------------------------------------------------- */
@@ -722,6 +752,8 @@ static bool push_property(lua_State *L, const struct uj_sched *core,
     push_seconds(L, core->close_ns);
   else if (strcmp(key, "wait_timeout") == 0)
     push_seconds(L, core->wait_ns);
+  else if (strcmp(key, "timeslice") == 0)
+    push_seconds(L, core->slice_ns);
   else if (strcmp(key, "name") == 0)
     lua_getiuservalue(L, 1, UJ_SCHED_UV_NAME);
   else if (strcmp(key, "closed") == 0)

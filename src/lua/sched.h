@@ -54,6 +54,9 @@ int uj_sched_raise_failed(lua_State *L);
 int uj_sched_report_nursery(lua_State *L);
 /* For Lua: (scheduler) closes it, and keeps the error of a nursery. */
 int uj_sched_close_quietly(lua_State *L);
+/* For Lua: (scheduler, timeout) wait_and_close() for who is sure to close it:
+ * it is closed as soon as the wait is interrupted, before the caller runs. */
+int uj_sched_wait_and_leave(lua_State *L);
 /* For init.lua: (scheduler) closes it without waiting. */
 int uj_sched_begin_close(lua_State *L);
 

@@ -17,8 +17,7 @@ struct scope {
 static int scope_close(lua_State *L)
 {
   const struct scope *scope = lua_touserdata(L, 1);
-  scope->job->core.deadline_ns = scope->deadline_ns;
-  scope->job->core.protect = scope->protect;
+  uj_job_limit(&scope->job->core, scope->deadline_ns, scope->protect);
   return 0;
 }
 
@@ -70,8 +69,9 @@ int uj_scope_timeout(lua_State *L)
   }
   job = uj_suspend_check(S, L, callee.name);
   enter(L, job);
-  job->core.deadline_ns =
-      uj_clock_min(job->core.deadline_ns, uj_suspend_due(S, span_ns));
+  uj_job_limit(&job->core,
+               uj_clock_min(job->core.deadline_ns, uj_suspend_due(S, span_ns)),
+               job->core.protect);
   return call(L);
 }
 
@@ -87,8 +87,7 @@ int uj_scope_protect(lua_State *L)
   lua_pushnil(L);
   lua_insert(L, 1);
   enter(L, job);
-  job->core.protect = true;
-  job->core.deadline_ns = UJ_NEVER;
+  uj_job_limit(&job->core, UJ_NEVER, true);
   return call(L);
 }
 

@@ -1,8 +1,11 @@
 #include "lua/state.h"
 
+#include <string.h>
+
 #include "loop/driver.h"
 #include "lua/compat.h"
 #include "lua/host.h"
+#include "lua/interrupt.h"
 #include "lua/job.h"
 
 #define STATE_TYPE "uvjobs.State"
@@ -63,6 +66,7 @@ static int state_gc(lua_State *L)
   if (S->dead)
     return 0;
   S->dead = true;
+  uj_interrupt_stop(S);
   kill_jobs(S, L);
   uj_state_release(L, S->idle, S->idle_size * sizeof(*S->idle));
   uj_slots_term(&S->jobs, L);
@@ -88,6 +92,8 @@ static void make_hub(lua_State *L, int idx, struct uj_state *S)
   lua_pushliteral(L, "luv");            /* UJ_HUB_LUV_NAME */
   lua_pushliteral(L, "nowait");         /* UJ_HUB_NOWAIT */
   lua_pushnil(L);                       /* UJ_HUB_LUV */
+  lua_pushnil(L);                       /* UJ_HUB_LONGEST */
+  lua_pushnil(L);                       /* UJ_HUB_NESTED */
   lua_xmove(L, hub, UJ_HUB_TOP);
   S->hub = hub;
 }
@@ -97,6 +103,7 @@ struct uj_state *uj_state_new(lua_State *L)
   struct uj_state *S = lua_newuserdatauv(L, sizeof(*S), UJ_STATE_UV_TYPES);
   S->hub = NULL;
   S->L = NULL;
+  S->running = NULL;
   S->current = NULL;
   S->main = NULL;
   S->driver = NULL;
@@ -109,6 +116,12 @@ struct uj_state *uj_state_new(lua_State *L)
   S->looked_ns = 0;
   S->looked_ticks = 0;
   S->signal = 0;
+  S->kill_inner = NULL;
+  S->kill_begun = false;
+  S->killing = false;
+  S->chain_yields = true;
+  memset(&S->interrupt, 0, sizeof(S->interrupt));
+  memset(&S->stats, 0, sizeof(S->stats));
   S->is_virtual = false;
   S->debug = false;
   S->dead = false;

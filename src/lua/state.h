@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "core/loop.h"
+#include "loop/monitor.h"
 #include "lua/slots.h"
 
 struct uj_driver;
@@ -32,7 +33,9 @@ enum uj_hub {
   UJ_HUB_LUV_NAME,      /* string: "luv" */
   UJ_HUB_NOWAIT,        /* string: "nowait" */
   UJ_HUB_LUV,           /* table of the functions of luv that we call, or nil */
-  UJ_HUB_TOP = UJ_HUB_LUV
+  UJ_HUB_LONGEST,       /* the job of the longest stretch, or nil */
+  UJ_HUB_NESTED,        /* table: see coroutine.c */
+  UJ_HUB_TOP = UJ_HUB_NESTED
 };
 
 #define UJ_FOREIGN_YIELD \
@@ -44,13 +47,57 @@ struct uj_thread {
   uint32_t slot; /* in UJ_HUB_THREADS */
 };
 
+/* How a job that does not suspend is interrupted. */
+enum uj_interrupt_mode {
+  UJ_INTERRUPT_NONE,
+  UJ_INTERRUPT_SIGNAL, /* by the monitor */
+  UJ_INTERRUPT_COUNT   /* by a hook that is always on */
+};
+
+enum { UJ_OWN_SOURCES = 4 };
+
+/* See interrupt.c. */
+struct uj_interrupt {
+  struct uj_watch watch;
+  enum uj_interrupt_mode mode;
+  bool started;
+  volatile bool asked;  /* the hook is to be set on what runs */
+  volatile bool moving; /* it is being set: the signal handler keeps away */
+  lua_State *hooked;    /* what it is set on, or NULL */
+  lua_Hook user_hook;   /* what was there before */
+  int user_mask;
+  int user_count;
+  const char *own[UJ_OWN_SOURCES]; /* sources of the library, or NULL */
+  uint64_t stretch_tick; /* the stretch that stretch_ns and counted are of */
+  uint64_t stretch_ns;
+  uint64_t counted;   /* instructions */
+  bool exact;         /* asked for at an exact virtual time, and not by the real
+                         one: what happens in virtual time depends on no other */
+  uint64_t slow_ns;   /* to report a job after; or UJ_NEVER */
+  bool never_slow;    /* not in debug mode either */
+  uint64_t slow_tick; /* the stretch that was reported */
+  uint64_t stubborn_tick; /* that could not be preempted when it had to be */
+  uint64_t jump_tick;     /* that jump_ns is for */
+  uint64_t jump_ns;       /* when the virtual clock jumps */
+  unsigned signals;       /* see uj_driver_signals() */
+};
+
+/* For uvjobs.stats(). */
+struct uj_stats {
+  uint64_t resumes;
+  uint64_t longest_ns; /* with `timed`: the longest stretch; UJ_HUB_LONGEST has
+                          its job */
+  bool timed;          /* every stretch is */
+};
+
 struct uj_state {
   struct uj_loop loop; /* first: the host's functions cast it back */
   lua_State *hub;
   lua_State *L; /* the coroutine that called run(); NULL outside run() */
-  struct uj_ljob *current;  /* the job that runs now, or NULL */
-  struct uj_ljob *main;     /* the main job, or NULL outside run() */
-  struct uj_driver *driver; /* NULL until run() needs one */
+  lua_State *volatile running; /* the coroutine of the current job that runs */
+  struct uj_ljob *current;     /* the job that runs now, or NULL */
+  struct uj_ljob *main;        /* the main job, or NULL outside run() */
+  struct uj_driver *driver;    /* NULL until run() needs one */
   struct uj_slots jobs;
   struct uj_slots threads;
   struct uj_thread *idle; /* coroutines without a job */
@@ -63,6 +110,12 @@ struct uj_state {
   uint64_t kill_until_ns; /* see kill.c */
   uint64_t kill_count;
   int kill_depth;
+  lua_State *kill_inner;
+  bool kill_begun;
+  bool killing;      /* the current job is ended by force */
+  bool chain_yields; /* what resumed `running` lets it suspend the job */
+  struct uj_interrupt interrupt;
+  struct uj_stats stats;
   bool is_virtual; /* which clock */
   bool debug;
   bool dead; /* the Lua state is closing: everything is released */

@@ -9,11 +9,11 @@ struct uj_ljob *uj_suspend_check(struct uj_state *S, lua_State *L,
                                  const char *name)
 {
   struct uj_ljob *job = S->current;
-  if (job == NULL || job->thread.co != L)
+  if (job == NULL || S->running != L)
     luaL_error(L, "'%s' must be called in a job", name);
   if (job->core.wake == UJ_WAKE_KILLED)
     uj_kill_raise(S, L);
-  if (!lua_isyieldable(L))
+  if (!lua_isyieldable(L) || !S->chain_yields)
     luaL_error(L, "'%s' cannot suspend across a C call", name);
   return job;
 }
@@ -25,8 +25,14 @@ int uj_suspend(lua_State *L, struct uj_ljob *job, struct uj_waitq *waitq,
   return lua_yieldk(L, 0, 0, k);
 }
 
-static int raise_cancelled(struct uj_state *S, lua_State *L)
+int uj_suspend_raise(struct uj_state *S, lua_State *L, enum uj_wake wake)
 {
+  if (wake == UJ_WAKE_KILLED)
+    return uj_kill_raise(S, L);
+  if (wake == UJ_WAKE_DEADLINE) {
+    lua_pushnil(L);
+    return uj_error_raise(L, UJ_CODE_TIMEOUT);
+  }
   uj_job_push(S, L, S->current);
   uj_error_new(L, UJ_CODE_CANCELLED);
   if (S->current == S->main)
@@ -36,7 +42,7 @@ static int raise_cancelled(struct uj_state *S, lua_State *L)
 
 struct uj_ljob *uj_suspend_self(struct uj_state *S, lua_State *L)
 {
-  if (S->current == NULL || S->current->thread.co != L)
+  if (S->current == NULL || S->running != L)
     luaL_error(L, "the coroutine of a job was resumed by somebody else");
   return S->current;
 }
@@ -44,13 +50,8 @@ struct uj_ljob *uj_suspend_self(struct uj_state *S, lua_State *L)
 enum uj_wake uj_suspend_result(struct uj_state *S, lua_State *L)
 {
   enum uj_wake wake = (enum uj_wake)uj_suspend_self(S, L)->core.wake;
-  if (wake == UJ_WAKE_KILLED)
-    uj_kill_raise(S, L);
-  if (wake == UJ_WAKE_CANCELLED)
-    raise_cancelled(S, L);
-  if (wake == UJ_WAKE_DEADLINE) {
-    lua_pushnil(L);
-    uj_error_raise(L, UJ_CODE_TIMEOUT);
-  }
+  if (wake == UJ_WAKE_KILLED || wake == UJ_WAKE_CANCELLED ||
+      wake == UJ_WAKE_DEADLINE)
+    uj_suspend_raise(S, L, wake);
   return wake;
 }

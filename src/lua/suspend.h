@@ -12,15 +12,15 @@
 /* Whether the code that runs is directly in a job and may suspend it. */
 static inline bool uj_can_suspend(const struct uj_state *S, lua_State *L)
 {
-  return S->current != NULL && S->current->thread.co == L &&
-         lua_isyieldable(L) && S->current->core.wake != UJ_WAKE_KILLED;
+  return S->current != NULL && S->running == L && lua_isyieldable(L) &&
+         S->chain_yields && S->current->core.wake != UJ_WAKE_KILLED;
 }
 
 /* Whether the code that runs is clean-up of a job that is ended by force: what
  * would wait must not, but can still be begun. */
 static inline bool uj_is_killed(const struct uj_state *S, lua_State *L)
 {
-  return S->current != NULL && S->current->thread.co == L &&
+  return S->current != NULL && S->running == L &&
          S->current->core.wake == UJ_WAKE_KILLED;
 }
 
@@ -49,6 +49,10 @@ static inline bool uj_suspend_needed(const struct uj_ljob *job)
 /* The job that runs again; raises when its coroutine was resumed by somebody
  * else than us. */
 struct uj_ljob *uj_suspend_self(struct uj_state *S, lua_State *L);
+
+/* Raises what a job is told that is to end: UJ_WAKE_CANCELLED, _DEADLINE or
+ * _KILLED. */
+int uj_suspend_raise(struct uj_state *S, lua_State *L, enum uj_wake wake);
 
 /* For the beginning of a continuation: raises `cancelled`, `timeout` or
  * `killed` when that is why the job runs again; returns UJ_WAKE_OK, _TIMEOUT or

@@ -1,0 +1,348 @@
+#include "loop/monitor.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <uv.h>
+
+#include "loop/driver.h"
+
+/* The monitor looks four times in the shortest span that a loop asks for, but
+ * not more often than the first of these, and not less than the second. */
+#define LOOK_MIN_NS UINT64_C(250000)
+#define LOOK_MAX_NS UINT64_C(1000000)
+
+/* A signal that is not heard, because a C function runs, is sent again: after
+ * a look, two, four ... up to this. */
+#define PAUSE_MAX_NS UINT64_C(1000000000)
+
+/* What belongs to the process: the thread, and what it watches. `life` is held
+ * over the beginning and the end of the thread, `lock` over a look. */
+static struct {
+  pthread_once_t once;
+  uv_mutex_t life;
+  uv_mutex_t lock;
+  uv_cond_t changed;
+  uv_thread_t thread;
+  bool runs; /* the thread does */
+  bool stop; /* it is to end */
+  struct uj_watch *watches;
+  int users[NSIG]; /* watches that use a signal */
+  struct sigaction before[NSIG];
+} monitor = {.once = PTHREAD_ONCE_INIT};
+
+/* It sleeps until a loop is awake. */
+static atomic_bool parked;
+
+/* The watches of this thread, the innermost first. The handler reads it, so its
+ * place must not be made when it is touched first. */
+static _Thread_local struct uj_watch *own_watches
+#ifdef __GNUC__
+    __attribute__((tls_model("initial-exec")))
+#endif
+    ;
+
+/* ---- the thread --------------------------------------------------------- */
+
+static void send_signal(struct uj_watch *watch)
+{
+  pthread_t thread;
+  memcpy(&thread, &watch->thread, sizeof(thread));
+  atomic_store(&watch->sent, true);
+  pthread_kill(thread, watch->signal);
+}
+
+static uint64_t due_at(struct uj_watch *watch, uint64_t tick)
+{
+  unsigned signals = uj_driver_signals();
+  if (signals != watch->signals) {
+    watch->signals = signals;
+    return 0;
+  }
+  if (atomic_load(&watch->due_tick) == tick)
+    return atomic_load(&watch->due_ns);
+  return uj_clock_add(atomic_load(&watch->since_ns),
+                      atomic_load(&watch->span_ns));
+}
+
+/* Looks at one loop. Returns when to look again, at the latest. */
+static uint64_t look_at(struct uj_watch *watch, uint64_t now_ns,
+                        uint64_t look_ns)
+{
+  uint64_t tick = atomic_load(&watch->tick), due_ns;
+  if (tick != atomic_load(&watch->since_tick)) {
+    atomic_store(&watch->since_ns, now_ns);
+    atomic_store(&watch->since_tick, tick);
+    watch->resend_ns = 0;
+    if (atomic_load(&watch->due_tick) != tick)
+      return now_ns + look_ns;
+  }
+  if (tick % 2 == 0)
+    return now_ns + look_ns;
+  due_ns = due_at(watch, tick);
+  if (due_ns > now_ns) {
+    watch->resend_ns = 0;
+    return uj_clock_min(due_ns, now_ns + look_ns);
+  }
+  if (watch->resend_ns == 0)
+    watch->pause_ns = look_ns;
+  if (watch->resend_ns <= now_ns) {
+    send_signal(watch);
+    watch->resend_ns = now_ns + watch->pause_ns;
+    watch->pause_ns = uj_clock_min(watch->pause_ns * 2, PAUSE_MAX_NS);
+  }
+  return now_ns + look_ns;
+}
+
+static uint64_t look_span(void)
+{
+  uint64_t span_ns = 4 * LOOK_MAX_NS;
+  for (struct uj_watch *watch = monitor.watches; watch != NULL;
+       watch = watch->next)
+    span_ns = uj_clock_min(span_ns, atomic_load(&watch->span_ns));
+  return uj_clock_max(span_ns / 4, LOOK_MIN_NS);
+}
+
+static bool all_asleep(void)
+{
+  for (struct uj_watch *watch = monitor.watches; watch != NULL;
+       watch = watch->next)
+    if (!atomic_load(&watch->asleep))
+      return false;
+  return true;
+}
+
+/* A loop that wakes up says so first and looks at `parked` then: so one of the
+ * two sees the other. */
+static void park(void)
+{
+  atomic_store(&parked, true);
+  if (all_asleep())
+    uv_cond_wait(&monitor.changed, &monitor.lock);
+  atomic_store(&parked, false);
+}
+
+static void look(void)
+{
+  uint64_t now_ns = uj_driver_now(), next_ns = UJ_NEVER;
+  uint64_t look_ns = look_span();
+  for (struct uj_watch *watch = monitor.watches; watch != NULL;
+       watch = watch->next)
+    if (!atomic_load(&watch->asleep))
+      next_ns = uj_clock_min(next_ns, look_at(watch, now_ns, look_ns));
+  if (next_ns == UJ_NEVER)
+    park();
+  else
+    (void)uv_cond_timedwait(&monitor.changed, &monitor.lock, next_ns - now_ns);
+}
+
+static void watch_loops(void *arg)
+{
+  (void)arg;
+  uv_mutex_lock(&monitor.lock);
+  while (!monitor.stop)
+    look();
+  uv_mutex_unlock(&monitor.lock);
+}
+
+/* ---- the signal --------------------------------------------------------- */
+
+static void pass_on(int number, siginfo_t *info, void *context)
+{
+  const struct sigaction *before = &monitor.before[number];
+  if (before->sa_flags & SA_SIGINFO)
+    before->sa_sigaction(number, info, context);
+  else if (before->sa_handler != SIG_DFL && before->sa_handler != SIG_IGN)
+    before->sa_handler(number);
+}
+
+static void on_signal(int number, siginfo_t *info, void *context)
+{
+  int error = errno;
+  bool ours = false;
+  for (struct uj_watch *watch = own_watches; watch != NULL;
+       watch = watch->outer)
+    if (watch->signal == number && atomic_exchange(&watch->sent, false)) {
+      ours = true;
+      watch->interrupt(watch->arg);
+    }
+  if (!ours)
+    pass_on(number, info, context);
+  errno = error;
+}
+
+/* A system call of another library that is interrupted starts again. */
+static int take_signal(int number)
+{
+  struct sigaction action;
+  if (monitor.users[number] > 0) {
+    monitor.users[number]++;
+    return 0;
+  }
+  memset(&action, 0, sizeof(action));
+  action.sa_sigaction = on_signal;
+  action.sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK;
+  sigemptyset(&action.sa_mask);
+  if (sigaction(number, &action, &monitor.before[number]) != 0)
+    return -errno;
+  monitor.users[number]++;
+  return 0;
+}
+
+/* Somebody who has taken the signal since keeps it. */
+static void leave_signal(int number)
+{
+  struct sigaction action;
+  if (--monitor.users[number] > 0)
+    return;
+  sigaction(number, NULL, &action);
+  if ((action.sa_flags & SA_SIGINFO) && action.sa_sigaction == on_signal)
+    sigaction(number, &monitor.before[number], NULL);
+}
+
+static const struct {
+  const char *name;
+  int number;
+} signals[] = {
+    {"SIGURG", SIGURG},     {"SIGUSR1", SIGUSR1},     {"SIGUSR2", SIGUSR2},
+    {"SIGALRM", SIGALRM},   {"SIGVTALRM", SIGVTALRM}, {"SIGPROF", SIGPROF},
+    {"SIGWINCH", SIGWINCH}, {"SIGIO", SIGIO},
+};
+
+int uj_monitor_signal(void)
+{
+  return SIGURG;
+}
+
+int uj_monitor_signal_named(const char *name)
+{
+  for (size_t i = 0; i < sizeof(signals) / sizeof(*signals); i++)
+    if (strcmp(signals[i].name, name) == 0)
+      return signals[i].number;
+  return 0;
+}
+
+/* ---- beginning and end -------------------------------------------------- */
+
+/* The child of a fork has no monitor: its jobs are not interrupted. */
+static void forget_thread(void)
+{
+  monitor.runs = false;
+  uv_mutex_init(&monitor.life);
+  uv_mutex_init(&monitor.lock);
+  uv_cond_init(&monitor.changed);
+  atomic_store(&parked, false);
+}
+
+static void init_once(void)
+{
+  uv_mutex_init(&monitor.life);
+  uv_mutex_init(&monitor.lock);
+  uv_cond_init(&monitor.changed);
+  pthread_atfork(NULL, NULL, forget_thread);
+}
+
+/* No signal of the process is for the thread. */
+static int start_thread(void)
+{
+  sigset_t all, before;
+  int error;
+  monitor.stop = false;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  error = uv_thread_create(&monitor.thread, watch_loops, NULL);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  monitor.runs = error == 0;
+  return error;
+}
+
+static void stop_thread(void)
+{
+  uv_mutex_lock(&monitor.lock);
+  monitor.stop = true;
+  uv_cond_signal(&monitor.changed);
+  uv_mutex_unlock(&monitor.lock);
+  uv_thread_join(&monitor.thread);
+  monitor.runs = false;
+}
+
+static void unblock(int number)
+{
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, number);
+  pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
+static void insert(struct uj_watch *watch)
+{
+  pthread_t thread = pthread_self();
+  memcpy(&watch->thread, &thread, sizeof(thread));
+  watch->signals = uj_driver_signals();
+  watch->resend_ns = 0;
+  atomic_store(&watch->since_tick, 0);
+  atomic_store(&watch->due_tick, 0);
+  atomic_store(&watch->sent, false);
+  atomic_store(&watch->asleep, false);
+  watch->outer = own_watches;
+  own_watches = watch;
+  uv_mutex_lock(&monitor.lock);
+  watch->next = monitor.watches;
+  monitor.watches = watch;
+  uv_cond_signal(&monitor.changed);
+  uv_mutex_unlock(&monitor.lock);
+}
+
+static void take_out(struct uj_watch *watch)
+{
+  struct uj_watch **link = &monitor.watches;
+  uv_mutex_lock(&monitor.lock);
+  while (*link != watch)
+    link = &(*link)->next;
+  *link = watch->next;
+  uv_mutex_unlock(&monitor.lock);
+  for (link = &own_watches; *link != watch;)
+    link = &(*link)->outer;
+  *link = watch->outer;
+}
+
+int uj_monitor_add(struct uj_watch *watch)
+{
+  int error;
+  _Static_assert(sizeof(pthread_t) <= sizeof(watch->thread), "pthread_t");
+  pthread_once(&monitor.once, init_once);
+  uv_mutex_lock(&monitor.life);
+  error = take_signal(watch->signal);
+  if (error == 0 && !monitor.runs) {
+    error = start_thread();
+    if (error != 0)
+      leave_signal(watch->signal);
+  }
+  if (error == 0) {
+    unblock(watch->signal);
+    insert(watch);
+  }
+  uv_mutex_unlock(&monitor.life);
+  return error;
+}
+
+void uj_monitor_remove(struct uj_watch *watch)
+{
+  uv_mutex_lock(&monitor.life);
+  take_out(watch);
+  leave_signal(watch->signal);
+  if (monitor.watches == NULL && monitor.runs)
+    stop_thread();
+  uv_mutex_unlock(&monitor.life);
+}
+
+void uj_watch_awake(struct uj_watch *watch)
+{
+  atomic_store(&watch->asleep, false);
+  if (!atomic_load(&parked))
+    return;
+  uv_mutex_lock(&monitor.lock);
+  uv_cond_signal(&monitor.changed);
+  uv_mutex_unlock(&monitor.lock);
+}

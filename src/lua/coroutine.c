@@ -1,0 +1,340 @@
+#include "lua/coroutine.h"
+
+#include <lauxlib.h>
+
+#include "lua/compat.h"
+#include "lua/host.h"
+#include "lua/interrupt.h"
+
+/* A coroutine that a job resumes by these functions is a part of the job as
+ * long as it runs. When a function in it suspends the job, it yields to
+ * resume() here, and that yields on, up to the job's own coroutine; when the
+ * job goes on, each of them resumes the next one again. Any other yield is the
+ * coroutine's own, to its consumer.
+ *
+ * The table at UJ_HUB_NESTED has weak keys and knows the coroutines that take
+ * part in it: while its job is parked, the value is the coroutine that it has
+ * resumed, or true for the innermost one; otherwise it is false. The entries
+ * are made before anything can suspend, so that marking does not allocate. */
+
+/* The stack of resume() and of a wrapped function. What the job has for limits
+ * is kept because a yield may leave a timeout() or protect(). */
+enum { AT_CO = 1, AT_DEADLINE, AT_PROTECT, AT_TOP = AT_PROTECT };
+
+/* Instead of a number of results. */
+enum { FAILED = -1, PARKED = -2 };
+
+/* ---- which coroutines are parked ----------------------------------------- */
+
+/* [-0, +1, -] Pushes the mark of a coroutine. */
+static int push_mark(struct uj_state *S, lua_State *L, lua_State *co)
+{
+  int type;
+  uj_state_push_hub(S, L, UJ_HUB_NESTED);
+  lua_pushthread(co);
+  lua_xmove(co, L, 1);
+  type = lua_rawget(L, -2);
+  lua_remove(L, -2);
+  return type;
+}
+
+/* [-1, +0, m] Sets it to the value on the top; allocates only for a new one. */
+static void set_mark(struct uj_state *S, lua_State *L, lua_State *co)
+{
+  uj_state_push_hub(S, L, UJ_HUB_NESTED);
+  lua_pushthread(co);
+  if (co != L)
+    lua_xmove(co, L, 1);
+  lua_rotate(L, -3, -1);
+  lua_rawset(L, -3);
+  lua_pop(L, 1);
+}
+
+static void reserve_mark(struct uj_state *S, lua_State *L, lua_State *co)
+{
+  bool missing;
+  luaL_checkstack(L, 4, "too many coroutines");
+  luaL_checkstack(co, 4, "too many coroutines");
+  missing = push_mark(S, L, co) == LUA_TNIL;
+  lua_pop(L, 1);
+  if (!missing)
+    return;
+  lua_pushboolean(L, 0);
+  set_mark(S, L, co);
+}
+
+static bool is_parked(struct uj_state *S, lua_State *L, lua_State *co)
+{
+  bool parked;
+  if (lua_isnil(S->hub, UJ_HUB_NESTED) || lua_status(co) != LUA_YIELD)
+    return false;
+  push_mark(S, L, co);
+  parked = lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  return parked;
+}
+
+/* L has resumed co, which is parked. */
+static void mark_parked(struct uj_state *S, lua_State *L, lua_State *co)
+{
+  if (!is_parked(S, L, co)) {
+    lua_pushboolean(L, 1);
+    set_mark(S, L, co);
+  }
+  lua_pushvalue(L, AT_CO);
+  set_mark(S, L, L);
+}
+
+static void unmark(struct uj_state *S, lua_State *L, lua_State *co)
+{
+  lua_pushboolean(L, 0);
+  set_mark(S, L, L);
+  if (push_mark(S, L, co) == LUA_TBOOLEAN) {
+    lua_pushboolean(L, 0);
+    set_mark(S, L, co);
+  }
+  lua_pop(L, 1);
+}
+
+lua_State *uj_coroutine_parked(struct uj_state *S, const struct uj_ljob *job)
+{
+  lua_State *co = job->thread.co, *hub = S->hub;
+  while (co != NULL && !lua_isnil(hub, UJ_HUB_NESTED)) {
+    lua_State *child = NULL;
+    if (push_mark(S, hub, co) == LUA_TTHREAD)
+      child = lua_tothread(hub, -1);
+    lua_pop(hub, 1);
+    if (child == NULL)
+      break;
+    co = child;
+  }
+  return co;
+}
+
+/* ---- resuming ------------------------------------------------------------ */
+
+/* Whether the coroutine that calls is the part of the job that runs: then the
+ * one that it resumes becomes that. */
+static bool takes_part(const struct uj_state *S, lua_State *L)
+{
+  return S->current != NULL && S->running == L;
+}
+
+/* A coroutine that has failed keeps its to-be-closed variables, as always, for
+ * close(). When the job is killed there is nobody left to call that. */
+static void close_killed(struct uj_state *S, lua_State *L, lua_State *co)
+{
+  uj_interrupt_run(S, co);
+  (void)uj_closethread(co, L);
+  uj_interrupt_run(S, L);
+}
+
+/* Resumes the coroutine at AT_CO with what is above AT_TOP. Leaves its results
+ * on the top and returns their number; or FAILED with an error; or PARKED. */
+static int go_in(struct uj_state *S, lua_State *L)
+{
+  lua_State *co = lua_tothread(L, AT_CO);
+  bool part = takes_part(S, L);
+  int nargs = lua_gettop(L) - AT_TOP, nresults, status;
+  if (is_parked(S, L, co)) {
+    lua_pushliteral(L, "cannot resume non-suspended coroutine");
+    return FAILED;
+  }
+  if (!lua_checkstack(co, nargs)) {
+    lua_pushliteral(L, "too many arguments to resume");
+    return FAILED;
+  }
+  lua_xmove(L, co, nargs);
+  status = uj_host_resume_nested(S, co, L, nargs, &nresults);
+  if (part && status == LUA_YIELD && S->current->core.place != UJ_AT_NONE) {
+    mark_parked(S, L, co);
+    return PARKED;
+  }
+  if (part)
+    uj_job_limit(&S->current->core, (uint64_t)lua_tointeger(L, AT_DEADLINE),
+                 lua_toboolean(L, AT_PROTECT));
+  if (status != LUA_OK && status != LUA_YIELD) {
+    if (part && S->killing)
+      close_killed(S, L, co);
+    lua_xmove(co, L, 1);
+    return FAILED;
+  }
+  if (!lua_checkstack(L, nresults + 1)) {
+    lua_pop(co, nresults);
+    lua_pushliteral(L, "too many results to resume");
+    return FAILED;
+  }
+  lua_xmove(co, L, nresults);
+  return nresults;
+}
+
+/* Stack: coroutine, arguments. Puts the limits of the job between them. */
+static void prepare(struct uj_state *S, lua_State *L)
+{
+  luaL_checkstack(L, 4, "too many arguments to resume");
+  if (takes_part(S, L)) {
+    reserve_mark(S, L, L);
+    reserve_mark(S, L, lua_tothread(L, AT_CO));
+    lua_pushinteger(L, (lua_Integer)S->current->core.deadline_ns);
+    lua_pushboolean(L, S->current->core.protect);
+  } else {
+    lua_pushnil(L);
+    lua_pushnil(L);
+  }
+  lua_rotate(L, AT_DEADLINE, 2);
+}
+
+/* The job goes on. Stack: as for go_in(). */
+static int go_on(struct uj_state *S, lua_State *L)
+{
+  unmark(S, L, lua_tothread(L, AT_CO));
+  return go_in(S, L);
+}
+
+static int resume_result(lua_State *L, int nresults)
+{
+  lua_pushboolean(L, nresults >= 0);
+  nresults = nresults < 0 ? 1 : nresults;
+  lua_insert(L, -1 - nresults);
+  return nresults + 1;
+}
+
+static int resume_on(lua_State *L, int status, lua_KContext ctx)
+{
+  int nresults = go_on(uj_state(L), L);
+  (void)status;
+  return nresults == PARKED ? lua_yieldk(L, 0, ctx, resume_on)
+                            : resume_result(L, nresults);
+}
+
+static int l_resume(lua_State *L)
+{
+  struct uj_state *S = uj_state(L);
+  int nresults;
+  luaL_argexpected(L, lua_isthread(L, 1), 1, "coroutine");
+  prepare(S, L);
+  nresults = go_in(S, L);
+  return nresults == PARKED ? lua_yieldk(L, 0, 0, resume_on)
+                            : resume_result(L, nresults);
+}
+
+/* An error comes out as of Lua's own: after the variables were closed, and with
+ * the place when it is a text. */
+static int wrap_result(lua_State *L, int nresults)
+{
+  lua_State *co = lua_tothread(L, AT_CO);
+  int status = lua_status(co);
+  if (nresults >= 0)
+    return nresults;
+  if (status != LUA_OK && status != LUA_YIELD) {
+    lua_pushvalue(L, -1);
+    lua_xmove(L, co, 1); /* the error: closing takes it from there */
+    status = uj_closethread(co, L);
+    lua_xmove(co, L, 1);
+  }
+  if (status != LUA_ERRMEM && lua_type(L, -1) == LUA_TSTRING) {
+    luaL_where(L, 1);
+    lua_insert(L, -2);
+    lua_concat(L, 2);
+  }
+  return lua_error(L);
+}
+
+static int wrapped_on(lua_State *L, int status, lua_KContext ctx)
+{
+  int nresults = go_on(uj_state(L), L);
+  (void)status;
+  return nresults == PARKED ? lua_yieldk(L, 0, ctx, wrapped_on)
+                            : wrap_result(L, nresults);
+}
+
+/* Upvalue 2 is the coroutine. */
+static int wrapped(lua_State *L)
+{
+  struct uj_state *S = uj_state(L);
+  int nresults;
+  luaL_checkstack(L, 1, "too many arguments to resume");
+  lua_pushvalue(L, lua_upvalueindex(2));
+  lua_insert(L, AT_CO);
+  prepare(S, L);
+  nresults = go_in(S, L);
+  return nresults == PARKED ? lua_yieldk(L, 0, 0, wrapped_on)
+                            : wrap_result(L, nresults);
+}
+
+static int l_wrap(lua_State *L)
+{
+  lua_State *co;
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  co = lua_newthread(L);
+  lua_pushvalue(L, 1);
+  lua_xmove(L, co, 1);
+  lua_pushcclosure(L, wrapped, 2);
+  return 1;
+}
+
+/* ---- the state of one ---------------------------------------------------- */
+
+static const char *status_of(struct uj_state *S, lua_State *L, lua_State *co)
+{
+  lua_Debug ar;
+  if (co == L)
+    return "running";
+  if (lua_status(co) == LUA_YIELD)
+    return is_parked(S, L, co) ? "normal" : "suspended";
+  if (lua_status(co) != LUA_OK)
+    return "dead";
+  if (lua_getstack(co, 0, &ar))
+    return "normal";
+  return lua_gettop(co) == 0 ? "dead" : "suspended";
+}
+
+static int l_status(lua_State *L)
+{
+  luaL_argexpected(L, lua_isthread(L, 1), 1, "coroutine");
+  lua_pushstring(L, status_of(uj_state(L), L, lua_tothread(L, 1)));
+  return 1;
+}
+
+static int l_close(lua_State *L)
+{
+  lua_State *co = lua_tothread(L, 1);
+  const char *status;
+  luaL_argexpected(L, co != NULL, 1, "coroutine");
+  status = status_of(uj_state(L), L, co);
+  if (status[0] != 'd' && status[0] != 's')
+    return luaL_error(L, "cannot close a %s coroutine", status);
+  if (uj_closethread(co, L) == LUA_OK) {
+    lua_pushboolean(L, 1);
+    return 1;
+  }
+  lua_pushboolean(L, 0);
+  lua_xmove(co, L, 1);
+  return 2;
+}
+
+/* [-0, +0, m] Makes the table of marks. */
+static void make_marks(struct uj_state *S, lua_State *L)
+{
+  lua_newtable(L);
+  lua_createtable(L, 0, 1);
+  lua_pushliteral(L, "k");
+  lua_setfield(L, -2, "__mode");
+  lua_setmetatable(L, -2);
+  lua_xmove(L, S->hub, 1);
+  lua_replace(S->hub, UJ_HUB_NESTED);
+}
+
+void uj_coroutine_open(lua_State *L, int state)
+{
+  static const luaL_Reg functions[] = {{"resume", l_resume},
+                                       {"wrap", l_wrap},
+                                       {"status", l_status},
+                                       {"close", l_close},
+                                       {NULL, NULL}};
+  state = lua_absindex(L, state);
+  make_marks(lua_touserdata(L, state), L);
+  lua_newtable(L);
+  uj_state_set_functions(L, state, functions);
+}
