@@ -40,7 +40,7 @@ local uvjobs = {}
 ---@field signals? boolean SIGINT and SIGTERM cancel the main job; default true
 ---@field clock? "real"|"virtual" default "real"
 ---@field timeslice? number seconds > 0 or math.huge: preempts the main job; default math.huge
----@field slow? number|false seconds >= 0: reports a job that blocks the loop; default 0.1 in debug mode
+---@field slow? number|false seconds >= 0: reports a job that blocks the loop; 0.1 in debug mode
 ---@field stats? boolean measures how long jobs run; default false
 ---@field interrupt? uvjobs.Interrupt how a busy job is reached; default "SIGURG"
 
