@@ -16,7 +16,7 @@ local function nothing() end
 --- Runs fn(uvjobs, jobs) in a job, with a scheduler.
 local function with(options, fn)
   local uvjobs = require "uvjobs"
-  uvjobs.run({ clock = "virtual", signals = false }, function()
+  uvjobs.run({ clock = "virtual", signals = false, interrupt = "none" }, function()
     options.wait_timeout = 1e9
     local jobs <close> = uvjobs.scheduler(options)
     fn(uvjobs, jobs)

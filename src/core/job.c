@@ -236,8 +236,9 @@ void uj_job_wake(struct uj_job *job, enum uj_wake wake)
 
 void uj_job_left(struct uj_job *job)
 {
-  if (job->leave != UJ_LEAVE_ALONE)
-    job->sched->loop->nleaving--;
+  if (job->leave == UJ_LEAVE_ALONE)
+    return;
+  job->sched->loop->nleaving--;
   job->leave = UJ_LEAVE_ALONE;
 }
 

@@ -91,29 +91,31 @@ static void run_first(struct uj_loop *loop, struct uj_link *queue)
   run_job(loop, job);
 }
 
-/* Runs the batch, or what is left of it, until a job is preempted. */
-static void run_batch(struct uj_loop *loop)
+/* What this turn runs: one busy job, the rest of a batch, or a new one. */
+static struct uj_link *next_queue(struct uj_loop *loop)
 {
-  uint64_t preemptions = loop->preemptions;
-  while (!uj_link_empty(&loop->batch) && loop->preemptions == preemptions)
-    run_first(loop, &loop->batch);
-  loop->busy_next = uj_link_empty(&loop->batch);
+  if (loop->busy_next && !uj_link_empty(&loop->busy))
+    return &loop->busy;
+  if (uj_link_empty(&loop->batch)) {
+    uj_link_splice(&loop->busy, &loop->preempted);
+    uj_link_splice(&loop->batch, &loop->ready);
+  }
+  return &loop->batch;
 }
 
 void uj_loop_turn(struct uj_loop *loop)
 {
+  uint64_t preemptions = loop->preemptions;
+  struct uj_link *queue;
   loop->turns++;
   (void)expire(loop);
-  if (loop->busy_next && !uj_link_empty(&loop->busy)) {
-    loop->busy_next = false;
-    run_first(loop, &loop->busy);
-  } else {
-    if (uj_link_empty(&loop->batch)) {
-      uj_link_splice(&loop->busy, &loop->preempted);
-      uj_link_splice(&loop->batch, &loop->ready);
-    }
-    run_batch(loop);
+  queue = next_queue(loop);
+  while (!uj_link_empty(queue) && loop->preemptions == preemptions) {
+    run_first(loop, queue);
+    if (queue == &loop->busy)
+      break;
   }
+  loop->busy_next = queue == &loop->batch && uj_link_empty(queue);
 #ifdef UJ_DEBUG
   uj_loop_check(loop);
 #endif

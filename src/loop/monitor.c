@@ -58,7 +58,7 @@ static uint64_t due_at(struct uj_watch *watch, uint64_t tick)
   unsigned signals = uj_driver_signals();
   if (signals != watch->signals) {
     watch->signals = signals;
-    return 0;
+    return 1; /* at once */
   }
   if (atomic_load(&watch->due_tick) == tick)
     return atomic_load(&watch->due_ns);
@@ -74,19 +74,20 @@ static uint64_t look_at(struct uj_watch *watch, uint64_t now_ns,
   if (tick != atomic_load(&watch->since_tick)) {
     atomic_store(&watch->since_ns, now_ns);
     atomic_store(&watch->since_tick, tick);
-    watch->resend_ns = 0;
+    watch->sent_ns = 0;
     if (atomic_load(&watch->due_tick) != tick)
       return now_ns + look_ns;
   }
   if (tick % 2 == 0)
     return now_ns + look_ns;
   due_ns = due_at(watch, tick);
-  if (due_ns > now_ns) {
-    watch->resend_ns = 0;
+  if (due_ns > now_ns)
     return uj_clock_min(due_ns, now_ns + look_ns);
-  }
-  if (watch->resend_ns == 0)
+  if (watch->sent_ns != due_ns) { /* what was sent before has been heard */
+    watch->sent_ns = due_ns;
+    watch->resend_ns = now_ns;
     watch->pause_ns = look_ns;
+  }
   if (watch->resend_ns <= now_ns) {
     send_signal(watch);
     watch->resend_ns = now_ns + watch->pause_ns;
@@ -280,7 +281,7 @@ static void insert(struct uj_watch *watch)
   pthread_t thread = pthread_self();
   memcpy(&watch->thread, &thread, sizeof(thread));
   watch->signals = uj_driver_signals();
-  watch->resend_ns = 0;
+  watch->sent_ns = 0;
   atomic_store(&watch->since_tick, 0);
   atomic_store(&watch->due_tick, 0);
   atomic_store(&watch->sent, false);

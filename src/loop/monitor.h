@@ -37,7 +37,8 @@ struct uj_watch {
   struct uj_watch *next;       /* of all watches */
   struct uj_watch *outer;      /* of this thread */
   unsigned signals;            /* see uj_driver_signals() */
-  uint64_t resend_ns; /* not to send again before; 0 when nothing is sent */
+  uint64_t sent_ns;   /* the due time that a signal was sent for, or 0 */
+  uint64_t resend_ns; /* not to send again for it before */
   uint64_t pause_ns;  /* twice as long each time it is not heard */
   uint64_t thread;    /* an opaque pthread_t */
 };
@@ -58,6 +59,12 @@ static inline void uj_watch_step(struct uj_watch *watch)
 {
   uint64_t tick = atomic_load_explicit(&watch->tick, memory_order_relaxed);
   atomic_store_explicit(&watch->tick, tick + 1, memory_order_relaxed);
+}
+
+/* How often it went into a job. */
+static inline uint64_t uj_watch_steps(struct uj_watch *watch)
+{
+  return (atomic_load_explicit(&watch->tick, memory_order_relaxed) + 1) / 2;
 }
 
 /* The loop is about to wait, and has waited. */

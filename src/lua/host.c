@@ -247,14 +247,13 @@ int uj_host_resume_nested(struct uj_state *S, lua_State *co, lua_State *from,
   return status;
 }
 
-/* One stretch of a job: from here until it suspends or ends, on one thread, in
- * one tick of the monitor. */
+/* One stretch of a job: from here until it suspends or ends, in one tick of the
+ * monitor. */
 static int run_stretch(struct uj_state *S, struct uj_ljob *job, int nargs,
                        int *nresults)
 {
   int status;
   S->current = job;
-  S->stats.resumes++;
   job->resumes++;
   uj_watch_step(&S->interrupt.watch);
   if (job->core.op == UJ_OP_PREEMPTED)
@@ -267,32 +266,23 @@ static int run_stretch(struct uj_state *S, struct uj_ljob *job, int nargs,
   return status;
 }
 
-static int run_timed(struct uj_state *S, struct uj_ljob *job, int nargs,
-                     int *nresults)
+static void note_time(struct uj_state *S, struct uj_ljob *job,
+                      uint64_t begin_ns)
 {
-  uint64_t begin_ns = uj_driver_now(), span_ns;
-  int status = run_stretch(S, job, nargs, nresults);
-  span_ns = uj_driver_now() - begin_ns;
+  uint64_t span_ns = uj_driver_now() - begin_ns;
   job->cpu_ns += span_ns;
-  if (span_ns > S->stats.longest_ns) {
-    S->stats.longest_ns = span_ns;
-    uj_job_push(S, S->hub, job);
-    lua_replace(S->hub, UJ_HUB_LONGEST);
-  }
-  return status;
-}
-
-static int run(struct uj_state *S, struct uj_ljob *job, int nargs,
-               int *nresults)
-{
-  return S->stats.timed ? run_timed(S, job, nargs, nresults)
-                        : run_stretch(S, job, nargs, nresults);
+  if (span_ns <= S->stats.longest_ns)
+    return;
+  S->stats.longest_ns = span_ns;
+  uj_job_push(S, S->hub, job);
+  lua_replace(S->hub, UJ_HUB_LONGEST);
 }
 
 static enum uj_job_state host_resume(struct uj_loop *loop, struct uj_job *core)
 {
   struct uj_state *S = state_of(loop);
   struct uj_ljob *job = uj_ljob_of(core);
+  uint64_t begin_ns = S->stats.timed ? uj_driver_now() : 0;
   int status, nresults, nargs;
   if (job->thread.co == NULL && !start(S, job)) {
     uj_state_push_hub(S, S->L, UJ_HUB_NO_MEMORY);
@@ -300,7 +290,9 @@ static enum uj_job_state host_resume(struct uj_loop *loop, struct uj_job *core)
   }
   nargs = job->nargs;
   job->nargs = 0;
-  status = run(S, job, nargs, &nresults);
+  status = run_stretch(S, job, nargs, &nresults);
+  if (S->stats.timed)
+    note_time(S, job, begin_ns);
   if (S->killing)
     return killed(S, job, status);
   if (status != LUA_YIELD)
@@ -326,14 +318,12 @@ static void host_kill(struct uj_loop *loop, struct uj_job *core)
   struct uj_state *S = state_of(loop);
   struct uj_ljob *job = uj_ljob_of(core);
   lua_State *L = S->L;
-  int status, nresults;
   lua_pushcfunction(L, keep_last_traceback);
   uj_job_push(S, L, job);
   if (lua_pcall(L, 1, 0, 0) != LUA_OK)
     lua_pop(L, 1);
   uj_kill_begin(S);
-  status = run(S, job, 0, &nresults);
-  (void)killed(S, job, status);
+  (void)host_resume(loop, core);
 }
 
 /* ---- the end ----------------------------------------------------------- */

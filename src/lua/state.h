@@ -84,7 +84,6 @@ struct uj_interrupt {
 
 /* For uvjobs.stats(). */
 struct uj_stats {
-  uint64_t resumes;
   uint64_t longest_ns; /* with `timed`: the longest stretch; UJ_HUB_LONGEST has
                           its job */
   bool timed;          /* every stretch is */
