@@ -179,20 +179,23 @@ static uint64_t force_ns(const struct uj_job *job)
   return uj_clock_add(job->told_ns, job->sched->close_ns);
 }
 
-enum uj_wake uj_job_overrun(struct uj_job *job)
+enum uj_wake uj_job_overrun(const struct uj_job *job)
 {
   enum uj_wake wake = uj_job_interrupted(job);
-  uint64_t now_ns;
-  if (wake == UJ_WAKE_OK || wake == UJ_WAKE_KILLED)
+  if (wake == UJ_WAKE_OK || wake == UJ_WAKE_KILLED || wake != job->told)
     return wake;
-  now_ns = uj_loop_now(job->sched->loop);
-  if (wake != job->told) {
-    job->told = (uint8_t)wake;
-    job->told_ns = now_ns;
-    return wake;
-  }
-  return wake == UJ_WAKE_DEADLINE && force_ns(job) <= now_ns ? UJ_WAKE_KILLED
-                                                             : UJ_WAKE_OK;
+  if (wake == UJ_WAKE_DEADLINE &&
+      force_ns(job) <= uj_loop_now(job->sched->loop))
+    return UJ_WAKE_KILLED;
+  return UJ_WAKE_OK;
+}
+
+void uj_job_tell(struct uj_job *job, enum uj_wake wake)
+{
+  if (wake == job->told)
+    return;
+  job->told = (uint8_t)wake;
+  job->told_ns = uj_loop_now(job->sched->loop);
 }
 
 uint64_t uj_job_overrun_due(const struct uj_job *job)

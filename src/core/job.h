@@ -111,7 +111,7 @@ struct uj_job {
   uint8_t limit;        /* enum uj_wake: what the timer brings */
   uint8_t op;           /* enum uj_op */
   uint8_t leave;        /* enum uj_leave */
-  uint8_t told;         /* enum uj_wake: what was raised in it last as it ran */
+  uint8_t told;         /* enum uj_wake: what was raised in it last */
   uint8_t refusals;     /* operations in a row that were refused */
   bool started : 1;
   bool cancel : 1;   /* asked to end */
@@ -147,10 +147,12 @@ void uj_job_yield(struct uj_job *job);
  * when the others that are ready have run. */
 void uj_job_preempt(struct uj_job *job);
 
-/* What is to be raised now in the running job, which does not suspend: each
- * reason once, and UJ_WAKE_KILLED when it goes on all the same; UJ_WAKE_OK for
- * nothing. */
-enum uj_wake uj_job_overrun(struct uj_job *job);
+/* What is to be raised now in the running job, which does not suspend: what it
+ * was not told yet, and UJ_WAKE_KILLED when it goes on all the same; UJ_WAKE_OK
+ * for nothing. */
+enum uj_wake uj_job_overrun(const struct uj_job *job);
+/* The reason is raised in it. */
+void uj_job_tell(struct uj_job *job, enum uj_wake wake);
 /* When to ask that again; UJ_NEVER when nothing is to come. */
 uint64_t uj_job_overrun_due(const struct uj_job *job);
 

@@ -241,8 +241,10 @@ int uj_host_resume_nested(struct uj_state *S, lua_State *co, lua_State *from,
   uj_interrupt_run(S, co);
   status = lua_resume(co, from, nargs, nresults);
   uj_interrupt_run(S, from);
-  if (S->killing)
+  if (S->killing) {
+    lua_sethook(co, NULL, 0, 0);
     uj_kill_come_out(S, depth);
+  }
   S->chain_yields = yields;
   return status;
 }

@@ -21,6 +21,12 @@ enum { COUNT_EVERY = 1000 };
 /* Under the virtual clock an instruction counts as so long in a time slice. */
 #define INSTRUCTION_NS UINT64_C(10)
 
+/* The slice of jobs while the main job waits to end the run. */
+#define FORCED_NS UINT64_C(10000000)
+
+/* In debug mode a job is reported after so long, if not told otherwise. */
+#define DEBUG_SLOW_NS UINT64_C(100000000)
+
 /* The virtual clock stands still while a job computes. After so much real time
  * it is taken for one that never ends, and time jumps to the next deadline. */
 #define PATIENCE_NS UINT64_C(1000000000)
@@ -109,18 +115,24 @@ static uint64_t stretch_begin(struct uj_state *S, uint64_t now_ns)
   return self->stretch_ns;
 }
 
+/* Whether the main job was cancelled by a signal and waits for its turn to see
+ * to it. */
+static bool main_waits(const struct uj_state *S)
+{
+  return S->signal != 0 && S->main->core.place == UJ_AT_READY;
+}
+
 static uint64_t slice_of(const struct uj_state *S)
 {
   uint64_t slice_ns = S->current->core.sched->slice_ns;
-  return S->signal != 0 ? uj_clock_min(slice_ns, UJ_INTERRUPT_FORCED_NS)
-                        : slice_ns;
+  return main_waits(S) ? uj_clock_min(slice_ns, FORCED_NS) : slice_ns;
 }
 
 static uint64_t slow_of(const struct uj_state *S)
 {
   uint64_t slow_ns = S->interrupt.slow_ns;
   if (slow_ns == UJ_NEVER && S->debug && !S->interrupt.never_slow)
-    return UJ_INTERRUPT_SLOW_NS;
+    return DEBUG_SLOW_NS;
   return slow_ns;
 }
 
@@ -204,7 +216,7 @@ static void close_stubborn(struct uj_state *S)
 {
   struct uj_interrupt *self = &S->interrupt;
   struct uj_job *core = &S->current->core;
-  if (S->signal == 0 || S->current == S->main)
+  if (!main_waits(S))
     return;
   if (self->stubborn_tick == this_tick(S))
     uj_job_close(core, core->sched->close_ns);
@@ -248,6 +260,8 @@ static void attend(struct uj_state *S, lua_State *L, uint64_t now_ns,
   report_slow(S, L, now_ns, begin_ns);
   if (S->interrupt.exact || !S->is_virtual || S->signal != 0)
     wake = uj_job_overrun(&S->current->core);
+  if (wake != UJ_WAKE_OK)
+    uj_job_tell(&S->current->core, wake);
   S->interrupt.exact = false;
   ask(S, now_ns + FIRST_LOOK_NS / 4, begin_ns);
   raise_reason(S, L, wake);
@@ -411,18 +425,16 @@ static uint64_t shortest_slice(const struct uj_state *S)
   return slice_ns;
 }
 
-int uj_interrupt_start(struct uj_state *S)
+void uj_interrupt_start(struct uj_state *S)
 {
   struct uj_interrupt *self = &S->interrupt;
-  int error = 0;
   atomic_store(&self->watch.span_ns, shortest_slice(S));
   self->watch.interrupt = on_signal;
   self->watch.arg = S;
   self->signals = uj_driver_signals();
-  if (self->mode == UJ_INTERRUPT_SIGNAL)
-    error = uj_monitor_add(&self->watch);
-  self->started = error == 0;
-  return error;
+  if (self->mode == UJ_INTERRUPT_SIGNAL && uj_monitor_add(&self->watch) != 0)
+    self->mode = UJ_INTERRUPT_COUNT;
+  self->started = true;
 }
 
 void uj_interrupt_stop(struct uj_state *S)

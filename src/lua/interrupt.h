@@ -15,17 +15,10 @@
 
 #include "lua/state.h"
 
-/* The slice of jobs of others when the run is being ended by a signal: so that
- * the main job gets to see it. */
-#define UJ_INTERRUPT_FORCED_NS UINT64_C(10000000)
-
-/* In debug mode a job is reported after so long, if not told otherwise. */
-#define UJ_INTERRUPT_SLOW_NS UINT64_C(100000000)
-
 /* What a run asks for, until uj_interrupt_stop(): `mode`, `watch.signal` and
- * `slow_ns` of S->interrupt are set. Returns 0 or a negative error of
- * uj_driver_strerror(). */
-int uj_interrupt_start(struct uj_state *S);
+ * `slow_ns` of S->interrupt are set. Where there can be no monitor instructions
+ * are counted. */
+void uj_interrupt_start(struct uj_state *S);
 void uj_interrupt_stop(struct uj_state *S);
 
 /* A scheduler with slices was made. */

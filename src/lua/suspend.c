@@ -27,6 +27,7 @@ int uj_suspend(lua_State *L, struct uj_ljob *job, struct uj_waitq *waitq,
 
 int uj_suspend_raise(struct uj_state *S, lua_State *L, enum uj_wake wake)
 {
+  uj_job_tell(&S->current->core, wake);
   if (wake == UJ_WAKE_KILLED)
     return uj_kill_raise(S, L);
   if (wake == UJ_WAKE_DEADLINE) {
