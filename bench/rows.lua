@@ -52,6 +52,22 @@ local function growth(name, floor)
   }
 end
 
+local function monitor(work, mode, title)
+  return {
+    id = ("monitor-%s-%s"):format(work, mode), title = title, unit = "ns",
+    ours = ("monitor %s-%s 1000000"):format(work, mode),
+    reference = ("monitor %s-none 1000000"):format(work), against = "without monitor",
+    target = 1.02, peers = {},
+  }
+end
+
+local function ticker(id, title, field, bound)
+  return {
+    id = id, title = title, unit = "ms", field = field,
+    ours = "ticker uvjobs 300", bound = bound, against = "the slice", target = 1, peers = {},
+  }
+end
+
 return {
   {
     id = "spawn", title = "spawn, run and end", unit = "ns",
@@ -101,4 +117,12 @@ return {
     id = "never-early", title = "earliest of these sleeps", unit = "ms", field = 3,
     ours = "lateness uvjobs 300", at_least = 0, peers = peers_of("lateness", 300),
   },
+  monitor("spawn", "off", "spawn, with the monitor"),
+  monitor("spawn", "on", "spawn, with time slices"),
+  monitor("switch", "off", "switch, with the monitor"),
+  monitor("switch", "on", "switch, with time slices"),
+  monitor("busy", "off", "a busy loop, with the monitor"),
+  monitor("busy", "on", "a busy loop, with time slices"),
+  ticker("ticker-p50", "lateness beside 4 busy jobs, median", 1, 5),
+  ticker("ticker-p99", "lateness beside 4 busy jobs, 99th of 100", 2, 7.5),
 }
