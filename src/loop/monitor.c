@@ -268,12 +268,14 @@ static void stop_thread(void)
   monitor.runs = false;
 }
 
-static void unblock(int number)
+/* Returns whether it was blocked in this thread. */
+static bool set_mask(int how, int number)
 {
-  sigset_t set;
+  sigset_t set, before;
   sigemptyset(&set);
   sigaddset(&set, number);
-  pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+  pthread_sigmask(how, &set, &before);
+  return sigismember(&before, number) == 1;
 }
 
 static void insert(struct uj_watch *watch)
@@ -321,7 +323,7 @@ int uj_monitor_add(struct uj_watch *watch)
       leave_signal(watch->signal);
   }
   if (error == 0) {
-    unblock(watch->signal);
+    watch->was_blocked = set_mask(SIG_UNBLOCK, watch->signal);
     insert(watch);
   }
   uv_mutex_unlock(&monitor.life);
@@ -332,6 +334,8 @@ void uj_monitor_remove(struct uj_watch *watch)
 {
   uv_mutex_lock(&monitor.life);
   take_out(watch);
+  if (watch->was_blocked)
+    set_mask(SIG_BLOCK, watch->signal);
   leave_signal(watch->signal);
   if (monitor.watches == NULL && monitor.runs)
     stop_thread();

@@ -36,6 +36,7 @@ struct uj_watch {
   _Atomic bool sent;           /* a signal is on its way */
   struct uj_watch *next;       /* of all watches */
   struct uj_watch *outer;      /* of this thread */
+  bool was_blocked;            /* the signal, in this thread */
   unsigned signals;            /* see uj_driver_signals() */
   uint64_t sent_ns;   /* the due time that a signal was sent for, or 0 */
   uint64_t resend_ns; /* not to send again for it before */

@@ -96,19 +96,41 @@ static void unmark(struct uj_state *S, lua_State *L, lua_State *co)
   lua_pop(L, 1);
 }
 
+lua_State *uj_coroutine_child(struct uj_state *S, lua_State *co)
+{
+  lua_State *hub = S->hub, *child = NULL;
+  if (lua_isnil(hub, UJ_HUB_NESTED))
+    return NULL;
+  if (push_mark(S, hub, co) == LUA_TTHREAD)
+    child = lua_tothread(hub, -1);
+  lua_pop(hub, 1);
+  return child;
+}
+
 lua_State *uj_coroutine_parked(struct uj_state *S, const struct uj_ljob *job)
 {
-  lua_State *co = job->thread.co, *hub = S->hub;
-  while (co != NULL && !lua_isnil(hub, UJ_HUB_NESTED)) {
-    lua_State *child = NULL;
-    if (push_mark(S, hub, co) == LUA_TTHREAD)
-      child = lua_tothread(hub, -1);
-    lua_pop(hub, 1);
-    if (child == NULL)
-      break;
+  lua_State *co = job->thread.co, *child;
+  while ((child = uj_coroutine_child(S, co)) != NULL)
     co = child;
-  }
   return co;
+}
+
+void uj_coroutine_push_traceback(struct uj_state *S, lua_State *L,
+                                 lua_State *co, const char *text)
+{
+  lua_State *child = uj_coroutine_child(S, co);
+  bool own = S->current != NULL && S->current->thread.co == co && L != co &&
+             S->running == L; /* the job asks where it is itself */
+  if (child == NULL && !own) {
+    luaL_traceback(L, co, text, co == L ? 1 : 0);
+    return;
+  }
+  if (own)
+    luaL_traceback(L, L, text, 1);
+  else
+    uj_coroutine_push_traceback(S, L, child, text);
+  luaL_traceback(L, co, "\nin a coroutine that was resumed at", 0);
+  lua_concat(L, 2);
 }
 
 /* ---- resuming ------------------------------------------------------------ */
@@ -136,10 +158,6 @@ static int go_in(struct uj_state *S, lua_State *L)
   lua_State *co = lua_tothread(L, AT_CO);
   bool part = takes_part(S, L);
   int nargs = lua_gettop(L) - AT_TOP, nresults, status;
-  if (is_parked(S, L, co)) {
-    lua_pushliteral(L, "cannot resume non-suspended coroutine");
-    return FAILED;
-  }
   if (!lua_checkstack(co, nargs)) {
     lua_pushliteral(L, "too many arguments to resume");
     return FAILED;
@@ -168,13 +186,19 @@ static int go_in(struct uj_state *S, lua_State *L)
   return nresults;
 }
 
-/* Stack: coroutine, arguments. Puts the limits of the job between them. */
-static void prepare(struct uj_state *S, lua_State *L)
+/* Stack: coroutine, arguments. Puts the limits of the job between them, and
+ * resumes the coroutine. */
+static int begin(struct uj_state *S, lua_State *L)
 {
+  lua_State *co = lua_tothread(L, AT_CO);
   luaL_checkstack(L, 4, "too many arguments to resume");
+  if (is_parked(S, L, co)) {
+    lua_pushliteral(L, "cannot resume non-suspended coroutine");
+    return FAILED;
+  }
   if (takes_part(S, L)) {
     reserve_mark(S, L, L);
-    reserve_mark(S, L, lua_tothread(L, AT_CO));
+    reserve_mark(S, L, co);
     lua_pushinteger(L, (lua_Integer)S->current->core.deadline_ns);
     lua_pushboolean(L, S->current->core.protect);
   } else {
@@ -182,6 +206,7 @@ static void prepare(struct uj_state *S, lua_State *L)
     lua_pushnil(L);
   }
   lua_rotate(L, AT_DEADLINE, 2);
+  return go_in(S, L);
 }
 
 /* The job goes on. Stack: as for go_in(). */
@@ -212,8 +237,7 @@ static int l_resume(lua_State *L)
   struct uj_state *S = uj_state(L);
   int nresults;
   luaL_argexpected(L, lua_isthread(L, 1), 1, "coroutine");
-  prepare(S, L);
-  nresults = go_in(S, L);
+  nresults = begin(S, L);
   return nresults == PARKED ? lua_yieldk(L, 0, 0, resume_on)
                             : resume_result(L, nresults);
 }
@@ -256,8 +280,7 @@ static int wrapped(lua_State *L)
   luaL_checkstack(L, 1, "too many arguments to resume");
   lua_pushvalue(L, lua_upvalueindex(2));
   lua_insert(L, AT_CO);
-  prepare(S, L);
-  nresults = go_in(S, L);
+  nresults = begin(S, L);
   return nresults == PARKED ? lua_yieldk(L, 0, 0, wrapped_on)
                             : wrap_result(L, nresults);
 }

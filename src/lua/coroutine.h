@@ -7,9 +7,17 @@
 #include "lua/job.h"
 #include "lua/state.h"
 
-/* The coroutine in which a parked job waits: its own, or one that it resumed.
- * [-0, +0, -] */
+/* [-0, +0, -] The coroutine that a parked job waits in, below `co`, which is
+ * one of its own: the next one, or NULL. */
+lua_State *uj_coroutine_child(struct uj_state *S, lua_State *co);
+
+/* [-0, +0, -] The innermost of them: where it waits. */
 lua_State *uj_coroutine_parked(struct uj_state *S, const struct uj_ljob *job);
+
+/* [-0, +1, m] Pushes the stacks of a job's coroutine and of those that it waits
+ * in, the innermost first, after a text (or NULL). */
+void uj_coroutine_push_traceback(struct uj_state *S, lua_State *L,
+                                 lua_State *co, const char *text);
 
 /* [-0, +1, m] Pushes the table of the module uvjobs.coroutine; the state is at
  * index `state`. */

@@ -4,6 +4,7 @@
 
 #include "loop/driver.h"
 #include "lua/compat.h"
+#include "lua/coroutine.h"
 #include "lua/error.h"
 #include "lua/interrupt.h"
 #include "lua/job.h"
@@ -13,14 +14,9 @@
 #include "lua/report.h"
 #include "lua/sched.h"
 
-static struct uj_state *state_of(struct uj_loop *loop)
-{
-  return (struct uj_state *)loop; /* its first member */
-}
-
 static uint64_t host_now(struct uj_loop *loop)
 {
-  const struct uj_state *S = state_of(loop);
+  const struct uj_state *S = uj_state_of(loop);
   return S->is_virtual ? S->virtual_ns : uj_driver_now();
 }
 
@@ -282,7 +278,7 @@ static void note_time(struct uj_state *S, struct uj_ljob *job,
 
 static enum uj_job_state host_resume(struct uj_loop *loop, struct uj_job *core)
 {
-  struct uj_state *S = state_of(loop);
+  struct uj_state *S = uj_state_of(loop);
   struct uj_ljob *job = uj_ljob_of(core);
   uint64_t begin_ns = S->stats.timed ? uj_driver_now() : 0;
   int status, nresults, nargs;
@@ -305,11 +301,11 @@ static enum uj_job_state host_resume(struct uj_loop *loop, struct uj_job *core)
   return foreign_yield(job);
 }
 
-/* (job): where it stood is known only before its stack is gone. */
+/* (job, state): where it stood is known only before its stack is gone. */
 static int keep_last_traceback(lua_State *L)
 {
   struct uj_ljob *job = lua_touserdata(L, 1);
-  luaL_traceback(L, job->thread.co, NULL, 0);
+  uj_coroutine_push_traceback(lua_touserdata(L, 2), L, job->thread.co, NULL);
   uj_job_set_extra(L, 1, "traceback");
   return 0;
 }
@@ -317,12 +313,13 @@ static int keep_last_traceback(lua_State *L)
 /* What waits is resumed with an error that it cannot swallow. */
 static void host_kill(struct uj_loop *loop, struct uj_job *core)
 {
-  struct uj_state *S = state_of(loop);
+  struct uj_state *S = uj_state_of(loop);
   struct uj_ljob *job = uj_ljob_of(core);
   lua_State *L = S->L;
   lua_pushcfunction(L, keep_last_traceback);
   uj_job_push(S, L, job);
-  if (lua_pcall(L, 1, 0, 0) != LUA_OK)
+  lua_pushlightuserdata(L, S);
+  if (lua_pcall(L, 2, 0, 0) != LUA_OK)
     lua_pop(L, 1);
   uj_kill_begin(S);
   (void)host_resume(loop, core);
@@ -332,7 +329,7 @@ static void host_kill(struct uj_loop *loop, struct uj_job *core)
 
 static void host_ended(struct uj_loop *loop, struct uj_job *core)
 {
-  struct uj_state *S = state_of(loop);
+  struct uj_state *S = uj_state_of(loop);
   struct uj_ljob *job = uj_ljob_of(core);
   bool failed = core->state == UJ_JOB_FAILED && job->askers == 0;
   if (core->nlocks > 0 && uj_lock_abandon(S, job) > 0)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "lua/args.h"
+#include "lua/coroutine.h"
 #include "lua/error.h"
 #include "lua/sched.h"
 #include "lua/suspend.h"
@@ -147,8 +148,8 @@ void uj_job_push_traceback(lua_State *L, int idx)
   else
     lua_pushnil(L);
   if (job->thread.co != NULL)
-    luaL_traceback(L, job->thread.co, lua_tostring(L, -2),
-                   job->thread.co == L ? 1 : 0);
+    uj_coroutine_push_traceback(uj_state_of(job->core.sched->loop), L,
+                                job->thread.co, lua_tostring(L, -2));
   else if (lua_isnil(L, -1))
     lua_pushvalue(L, -2);
   else

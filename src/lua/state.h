@@ -90,7 +90,7 @@ struct uj_stats {
 };
 
 struct uj_state {
-  struct uj_loop loop; /* first: the host's functions cast it back */
+  struct uj_loop loop; /* first: see uj_state_of() */
   lua_State *hub;
   lua_State *L; /* the coroutine that called run(); NULL outside run() */
   lua_State *volatile running; /* the coroutine of the current job that runs */
@@ -125,6 +125,12 @@ extern const char uj_state_key;
 
 /* The state of the function that runs. Raises when the Lua state is closing. */
 struct uj_state *uj_state(lua_State *L);
+
+/* The state of a loop. */
+static inline struct uj_state *uj_state_of(struct uj_loop *loop)
+{
+  return (struct uj_state *)loop; /* its first member */
+}
 
 /* [-0, +1, m] Pushes the new userdata, with its metatable. */
 struct uj_state *uj_state_new(lua_State *L);
