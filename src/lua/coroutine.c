@@ -115,6 +115,14 @@ lua_State *uj_coroutine_parked(struct uj_state *S, const struct uj_ljob *job)
   return co;
 }
 
+void uj_coroutine_close(struct uj_state *S, lua_State *co, lua_State *from)
+{
+  lua_State *child = uj_coroutine_child(S, co);
+  if (child != NULL)
+    uj_coroutine_close(S, child, from);
+  (void)uj_closethread(co, from);
+}
+
 void uj_coroutine_push_traceback(struct uj_state *S, lua_State *L,
                                  lua_State *co, const char *text)
 {

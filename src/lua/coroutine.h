@@ -14,6 +14,10 @@ lua_State *uj_coroutine_child(struct uj_state *S, lua_State *co);
 /* [-0, +0, -] The innermost of them: where it waits. */
 lua_State *uj_coroutine_parked(struct uj_state *S, const struct uj_ljob *job);
 
+/* [-0, +0, -] Closes a job's coroutine that has not ended, and those that it
+ * waits in before it. */
+void uj_coroutine_close(struct uj_state *S, lua_State *co, lua_State *from);
+
 /* [-0, +1, m] Pushes the stacks of a job's coroutine and of those that it waits
  * in, the innermost first, after a text (or NULL). */
 void uj_coroutine_push_traceback(struct uj_state *S, lua_State *L,

@@ -195,7 +195,7 @@ static enum uj_job_state killed(struct uj_state *S, struct uj_ljob *job,
     lua_sethook(co, NULL, 0, 0);
     S->current = job;
     S->running = co;
-    uj_closethread(co, S->L);
+    uj_coroutine_close(S, co, S->L);
     S->running = NULL;
     S->current = NULL;
   }

@@ -43,17 +43,19 @@ static struct uj_state *state_of(lua_State *L)
 /* ---- the hook and where it is -------------------------------------------- */
 
 static void interrupt_hook(lua_State *L, lua_Debug *ar);
+static void count_hook(lua_State *L, lua_Debug *ar);
 
-/* Also called in the signal handler. */
+/* Also called in the signal handler. It sets a hook again that is there: Lua
+ * overlooks one that is set while it sees that there is none. */
 static void arm(struct uj_state *S, lua_State *co)
 {
   struct uj_interrupt *self = &S->interrupt;
-  if (lua_gethook(co) == interrupt_hook)
-    return;
-  self->hooked = co;
-  self->user_hook = lua_gethook(co);
-  self->user_mask = lua_gethookmask(co);
-  self->user_count = lua_gethookcount(co);
+  if (lua_gethook(co) != interrupt_hook) {
+    self->hooked = co;
+    self->user_hook = lua_gethook(co);
+    self->user_mask = lua_gethookmask(co);
+    self->user_count = lua_gethookcount(co);
+  }
   lua_sethook(co, interrupt_hook, self->user_mask | LUA_MASKCOUNT, 1);
 }
 
@@ -82,12 +84,13 @@ void uj_interrupt_move(struct uj_state *S, lua_State *co)
   self->moving = false;
 }
 
-/* In the signal handler. A job that is being killed is looked after. */
+/* In the signal handler. A job that is being killed, or whose instructions are
+ * counted, is looked after. */
 static void on_signal(void *arg)
 {
   struct uj_state *S = arg;
   lua_State *co = S->running;
-  if (co == NULL || S->killing)
+  if (co == NULL || S->killing || lua_gethook(co) == count_hook)
     return;
   S->interrupt.asked = true;
   if (!S->interrupt.moving)

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "loop/driver.h"
-#include "lua/compat.h"
+#include "lua/coroutine.h"
 #include "lua/host.h"
 #include "lua/interrupt.h"
 #include "lua/job.h"
@@ -54,7 +54,7 @@ static void kill_jobs(struct uj_state *S, lua_State *L)
   for (uint32_t slot = 1; slot < S->jobs.next; slot++) {
     struct uj_ljob *job = uj_state_job(S, slot);
     if (job != NULL && job->thread.co != NULL && job != S->current)
-      uj_closethread(job->thread.co, L);
+      uj_coroutine_close(S, job->thread.co, L);
   }
 }
 
