@@ -13,13 +13,16 @@
  * coroutine's own, to its consumer.
  *
  * The table at UJ_HUB_NESTED has weak keys and knows the coroutines that take
- * part in it: while its job is parked, the value is the coroutine that it has
- * resumed, or true for the innermost one; otherwise it is false. The entries
- * are made before anything can suspend, so that marking does not allocate. */
+ * part in it. While its job is parked, the value is the coroutine that it has
+ * resumed, or true for the innermost one. While it is suspended by a yield of
+ * its own, it is the innermost scope that it has open, if any. Otherwise it is
+ * false. The entries are made before anything can suspend, so that marking does
+ * not allocate. */
 
 /* The stack of resume() and of a wrapped function. What the job has for limits
- * is kept because a yield may leave a timeout() or protect(). */
-enum { AT_CO = 1, AT_DEADLINE, AT_PROTECT, AT_TOP = AT_PROTECT };
+ * is kept because the coroutine may yield in a timeout() or protect(); the
+ * scope is the innermost of the coroutine, while the job is parked. */
+enum { AT_CO = 1, AT_DEADLINE, AT_PROTECT, AT_SCOPE, AT_TOP = AT_SCOPE };
 
 /* Instead of a number of results. */
 enum { FAILED = -1, PARKED = -2 };
@@ -32,7 +35,8 @@ static int push_mark(struct uj_state *S, lua_State *L, lua_State *co)
   int type;
   uj_state_push_hub(S, L, UJ_HUB_NESTED);
   lua_pushthread(co);
-  lua_xmove(co, L, 1);
+  if (co != L)
+    lua_xmove(co, L, 1);
   type = lua_rawget(L, -2);
   lua_remove(L, -2);
   return type;
@@ -68,8 +72,8 @@ static bool is_parked(struct uj_state *S, lua_State *L, lua_State *co)
   bool parked;
   if (lua_isnil(S->hub, UJ_HUB_NESTED) || lua_status(co) != LUA_YIELD)
     return false;
-  push_mark(S, L, co);
-  parked = lua_toboolean(L, -1);
+  parked = push_mark(S, L, co) == LUA_TTHREAD ||
+           (lua_isboolean(L, -1) && lua_toboolean(L, -1));
   lua_pop(L, 1);
   return parked;
 }
@@ -141,6 +145,20 @@ void uj_coroutine_push_traceback(struct uj_state *S, lua_State *L,
   lua_concat(L, 2);
 }
 
+void uj_coroutine_set_scope(struct uj_state *S, lua_State *co,
+                            struct uj_scope *scope)
+{
+  bool known = push_mark(S, co, co) == LUA_TLIGHTUSERDATA;
+  lua_pop(co, 1);
+  if (!known)
+    return;
+  if (scope == NULL)
+    lua_pushboolean(co, 0);
+  else
+    lua_pushlightuserdata(co, scope);
+  set_mark(S, co, co);
+}
+
 /* ---- resuming ------------------------------------------------------------ */
 
 /* Whether the coroutine that calls is the part of the job that runs: then the
@@ -151,40 +169,21 @@ static bool takes_part(const struct uj_state *S, lua_State *L)
 }
 
 /* A coroutine that has failed keeps its to-be-closed variables, as always, for
- * close(). When the job is killed there is nobody left to call that. */
+ * close(). When the job is killed there is nobody left to call that. Each of
+ * them is spared as if it were the first. */
 static void close_killed(struct uj_state *S, lua_State *L, lua_State *co)
 {
+  int depth = S->kill_depth;
+  S->kill_depth = 0;
   uj_interrupt_run(S, co);
   (void)uj_closethread(co, L);
   uj_interrupt_run(S, L);
+  S->kill_depth = depth;
 }
 
-/* Resumes the coroutine at AT_CO with what is above AT_TOP. Leaves its results
- * on the top and returns their number; or FAILED with an error; or PARKED. */
-static int go_in(struct uj_state *S, lua_State *L)
+/* Moves the results of a coroutine that has come back. */
+static int take_results(lua_State *L, lua_State *co, int nresults)
 {
-  lua_State *co = lua_tothread(L, AT_CO);
-  bool part = takes_part(S, L);
-  int nargs = lua_gettop(L) - AT_TOP, nresults, status;
-  if (!lua_checkstack(co, nargs)) {
-    lua_pushliteral(L, "too many arguments to resume");
-    return FAILED;
-  }
-  lua_xmove(L, co, nargs);
-  status = uj_host_resume_nested(S, co, L, nargs, &nresults);
-  if (part && status == LUA_YIELD && S->current->core.place != UJ_AT_NONE) {
-    mark_parked(S, L, co);
-    return PARKED;
-  }
-  if (part)
-    uj_job_limit(&S->current->core, (uint64_t)lua_tointeger(L, AT_DEADLINE),
-                 lua_toboolean(L, AT_PROTECT));
-  if (status != LUA_OK && status != LUA_YIELD) {
-    if (part && S->killing)
-      close_killed(S, L, co);
-    lua_xmove(co, L, 1);
-    return FAILED;
-  }
   if (!lua_checkstack(L, nresults + 1)) {
     lua_pop(co, nresults);
     lua_pushliteral(L, "too many results to resume");
@@ -194,12 +193,79 @@ static int go_in(struct uj_state *S, lua_State *L)
   return nresults;
 }
 
-/* Stack: coroutine, arguments. Puts the limits of the job between them, and
+/* The coroutine is not a part of the job any more, and neither are its scopes;
+ * unless the job is parked in it. Returns whether it is. */
+static bool come_out(struct uj_state *S, lua_State *L, lua_State *co,
+                     int status, struct uj_scope *scope)
+{
+  struct uj_job *core = &S->current->core;
+  if (status == LUA_YIELD && core->place != UJ_AT_NONE) {
+    lua_pushlightuserdata(L, scope);
+    lua_replace(L, AT_SCOPE);
+    mark_parked(S, L, co);
+    return true;
+  }
+  uj_job_limit(core, (uint64_t)lua_tointeger(L, AT_DEADLINE),
+               lua_toboolean(L, AT_PROTECT));
+  if (scope != NULL && status == LUA_YIELD) {
+    lua_pushlightuserdata(L, scope);
+    set_mark(S, L, co);
+  }
+  return false;
+}
+
+/* Resumes the coroutine at AT_CO with what is above AT_TOP. Leaves its results
+ * on the top and returns their number; or FAILED with an error; or PARKED. */
+static int go_in(struct uj_state *S, lua_State *L)
+{
+  lua_State *co = lua_tothread(L, AT_CO);
+  struct uj_nest nest = {S->nest, co, lua_touserdata(L, AT_SCOPE)};
+  bool part = takes_part(S, L);
+  int nargs = lua_gettop(L) - AT_TOP, nresults, status;
+  if (!lua_checkstack(co, nargs)) {
+    lua_pushliteral(L, "too many arguments to resume");
+    return FAILED;
+  }
+  lua_xmove(L, co, nargs);
+  if (part)
+    S->nest = &nest;
+  status = uj_host_resume_nested(S, co, L, nargs, &nresults);
+  if (part) {
+    S->nest = nest.outer;
+    if (come_out(S, L, co, status, nest.scope))
+      return PARKED;
+  }
+  if (status == LUA_OK || status == LUA_YIELD)
+    return take_results(L, co, nresults);
+  if (part && S->killing)
+    close_killed(S, L, co);
+  lua_xmove(co, L, 1);
+  return FAILED;
+}
+
+/* [-0, +1, -] Pushes the innermost scope that a coroutine is suspended in, if
+ * any, and enters its scopes again. */
+static void enter_scopes(struct uj_state *S, lua_State *L, lua_State *co)
+{
+  struct uj_scope *scope = NULL;
+  if (lua_status(co) == LUA_YIELD &&
+      push_mark(S, L, co) == LUA_TLIGHTUSERDATA) {
+    scope = lua_touserdata(L, -1);
+    lua_pop(L, 1);
+    lua_pushboolean(L, 0);
+    set_mark(S, L, co);
+    uj_scope_enter_again(&S->current->core, scope);
+  } else if (lua_status(co) == LUA_YIELD)
+    lua_pop(L, 1);
+  lua_pushlightuserdata(L, scope);
+}
+
+/* Stack: coroutine, arguments. Puts what is to be kept between them, and
  * resumes the coroutine. */
 static int begin(struct uj_state *S, lua_State *L)
 {
   lua_State *co = lua_tothread(L, AT_CO);
-  luaL_checkstack(L, 4, "too many arguments to resume");
+  luaL_checkstack(L, 8, "too many arguments to resume");
   if (is_parked(S, L, co)) {
     lua_pushliteral(L, "cannot resume non-suspended coroutine");
     return FAILED;
@@ -209,11 +275,13 @@ static int begin(struct uj_state *S, lua_State *L)
     reserve_mark(S, L, co);
     lua_pushinteger(L, (lua_Integer)S->current->core.deadline_ns);
     lua_pushboolean(L, S->current->core.protect);
+    enter_scopes(S, L, co);
   } else {
     lua_pushnil(L);
     lua_pushnil(L);
+    lua_pushnil(L);
   }
-  lua_rotate(L, AT_DEADLINE, 2);
+  lua_rotate(L, AT_DEADLINE, AT_TOP - AT_CO);
   return go_in(S, L);
 }
 
@@ -244,7 +312,7 @@ static int l_resume(lua_State *L)
 {
   struct uj_state *S = uj_state(L);
   int nresults;
-  luaL_argexpected(L, lua_isthread(L, 1), 1, "coroutine");
+  luaL_argexpected(L, lua_isthread(L, 1), 1, "thread");
   nresults = begin(S, L);
   return nresults == PARKED ? lua_yieldk(L, 0, 0, resume_on)
                             : resume_result(L, nresults);
@@ -323,7 +391,7 @@ static const char *status_of(struct uj_state *S, lua_State *L, lua_State *co)
 
 static int l_status(lua_State *L)
 {
-  luaL_argexpected(L, lua_isthread(L, 1), 1, "coroutine");
+  luaL_argexpected(L, lua_isthread(L, 1), 1, "thread");
   lua_pushstring(L, status_of(uj_state(L), L, lua_tothread(L, 1)));
   return 1;
 }
@@ -332,7 +400,7 @@ static int l_close(lua_State *L)
 {
   lua_State *co = lua_tothread(L, 1);
   const char *status;
-  luaL_argexpected(L, co != NULL, 1, "coroutine");
+  luaL_argexpected(L, co != NULL, 1, "thread");
   status = status_of(uj_state(L), L, co);
   if (status[0] != 'd' && status[0] != 's')
     return luaL_error(L, "cannot close a %s coroutine", status);

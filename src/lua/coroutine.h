@@ -5,6 +5,7 @@
 #include <lua.h>
 
 #include "lua/job.h"
+#include "lua/scope.h"
 #include "lua/state.h"
 
 /* [-0, +0, -] The coroutine that a parked job waits in, below `co`, which is
@@ -13,6 +14,11 @@ lua_State *uj_coroutine_child(struct uj_state *S, lua_State *co);
 
 /* [-0, +0, -] The innermost of them: where it waits. */
 lua_State *uj_coroutine_parked(struct uj_state *S, const struct uj_ljob *job);
+
+/* [-0, +0, -] A coroutine has left a scope while it was not a part of its job:
+ * this is the innermost one now, or NULL. */
+void uj_coroutine_set_scope(struct uj_state *S, lua_State *co,
+                            struct uj_scope *scope);
 
 /* [-0, +0, -] Closes a job's coroutine that has not ended, and those that it
  * waits in before it. */

@@ -228,15 +228,21 @@ static enum uj_job_state ended(struct uj_state *S, struct uj_ljob *job,
 int uj_host_resume_nested(struct uj_state *S, lua_State *co, lua_State *from,
                           int nargs, int *nresults)
 {
-  bool yields = S->chain_yields;
+  bool yields = S->chain_yields, counted;
   int status, depth;
   if (S->current == NULL || S->running != from)
     return lua_resume(co, from, nargs, nresults);
   S->chain_yields = yields && lua_isyieldable(from);
   depth = S->killing ? uj_kill_go_in(S) : 0;
+  counted =
+      lua_gethook(co) == NULL && uj_interrupt_counts(S, S->current->core.sched);
+  if (counted)
+    uj_interrupt_reset_hook(S, co, true);
   uj_interrupt_run(S, co);
   status = lua_resume(co, from, nargs, nresults);
   uj_interrupt_run(S, from);
+  if (counted)
+    lua_sethook(co, NULL, 0, 0);
   if (S->killing) {
     lua_sethook(co, NULL, 0, 0);
     uj_kill_come_out(S, depth);

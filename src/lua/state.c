@@ -119,6 +119,7 @@ struct uj_state *uj_state_new(lua_State *L)
   S->kill_inner = NULL;
   S->kill_begun = false;
   S->killing = false;
+  S->nest = NULL;
   S->chain_yields = true;
   memset(&S->interrupt, 0, sizeof(S->interrupt));
   memset(&S->stats, 0, sizeof(S->stats));

@@ -18,6 +18,7 @@
 
 struct uj_driver;
 struct uj_ljob;
+struct uj_nest;
 
 /* The user values of the state: the hub, and the types that Lua adds to. */
 enum { UJ_STATE_UV_HUB = 1, UJ_STATE_UV_TYPES };
@@ -111,8 +112,9 @@ struct uj_state {
   int kill_depth;
   lua_State *kill_inner;
   bool kill_begun;
-  bool killing;      /* the current job is ended by force */
-  bool chain_yields; /* what resumed `running` lets it suspend the job */
+  bool killing;         /* the current job is ended by force */
+  struct uj_nest *nest; /* of `running`, or NULL for the job's own coroutine */
+  bool chain_yields;    /* what resumed `running` lets it suspend the job */
   struct uj_interrupt interrupt;
   struct uj_stats stats;
   bool is_virtual; /* which clock */
