@@ -48,6 +48,7 @@ build = {
         "src/lua/coroutine.c",
         "src/lua/error.c",
         "src/lua/event.c",
+        "src/lua/hookerror.c",
         "src/lua/host.c",
         "src/lua/interrupt.c",
         "src/lua/job.c",

@@ -246,8 +246,10 @@ describe("the command", function()
       local r = run [[
         local uvjobs = require "uvjobs"
         local function kill() return io.popen("kill -INT $PPID") end
-        local one <close> = kill()
-        pcall(uvjobs.sleep, 3600)
+        pcall(function()
+          local one <close> = kill()
+          uvjobs.sleep(3600)
+        end)
         local two <close> = kill()
         uvjobs.protect(uvjobs.sleep, 3600)
         print "not reached"
@@ -259,8 +261,10 @@ describe("the command", function()
     it("ends with what the script does after it caught the cancellation", function()
       local r = run [[
         local uvjobs = require "uvjobs"
-        local kill <close> = io.popen("kill -INT $PPID")
-        local ok, err = pcall(uvjobs.sleep, 3600)
+        local ok, err = pcall(function()
+          local kill <close> = io.popen("kill -INT $PPID")
+          uvjobs.sleep(3600)
+        end)
         print(ok, uvjobs.code(err), err.signal)
       ]]
       assert.same({ status = 0, out = "false\tcancelled\tSIGINT\n", err = "" }, r)

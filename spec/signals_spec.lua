@@ -8,6 +8,11 @@ describe("a signal", function()
     local pid = io.open("/proc/self/stat"):read("n")
     local function raise_signal(name) io.popen("kill -" .. name .. " " .. pid):close() end
     io.stdout:setvbuf("no")
+    -- Where the signal is raised: in the sleep, or between two instructions before it.
+    local function raise_and_sleep(name)
+      raise_signal(name)
+      uvjobs.sleep(60)
+    end
   ]]
 
   for _, name in ipairs { "INT", "TERM" } do
@@ -35,8 +40,7 @@ describe("a signal", function()
     it("SIG" .. name .. " a second time ends the process with 128+N at once", function()
       local r = helper.child(prelude .. ([[
         uvjobs.run(function()
-          raise_signal "%s"
-          pcall(uvjobs.sleep, 60)
+          pcall(raise_and_sleep, "%s")
           print("cancelled")
           raise_signal "%s"
           uvjobs.protect(uvjobs.sleep, 60)
@@ -51,8 +55,7 @@ describe("a signal", function()
   it("a second time ends the process even when a job never suspends", function()
     local r = helper.child(prelude .. [[
       uvjobs.run(function()
-        raise_signal "INT"
-        pcall(uvjobs.sleep, 60)
+        pcall(raise_and_sleep, "INT")
         raise_signal "INT"
         local deadline = uvjobs.now() + 2
         while uvjobs.now() < deadline do end

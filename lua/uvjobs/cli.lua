@@ -1,6 +1,8 @@
 --- The command `uvjobs`: runs a script as the main job.
 local uvjobs = require "uvjobs"
 
+require "uvjobs.core".own_source()
+
 local cli = {}
 
 local USAGE = [[

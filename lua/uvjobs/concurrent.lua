@@ -112,7 +112,7 @@ return function(uvjobs, core)
     for i = 1, #fns do
       jobs[i] = children:spawn(compete, fns[i], i, outcome)
     end
-    outcome.ended:wait()
+    core.wait_event_and_leave(outcome.ended, children)
     core.close_quietly(children)
     local values = outcome.values
     if not values then

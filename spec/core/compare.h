@@ -119,6 +119,12 @@ static inline void compare_job(int j)
   compare_list(&model->waiters, &core->waiters.jobs, QUEUE);
 }
 
+static inline uint64_t count_ready(void)
+{
+  return (uint64_t)(m.ready.count + m.batch.count + m.preempted.count +
+                    m.busy.count);
+}
+
 /* Ends the test at the first difference. */
 static inline void compare(void)
 {
@@ -132,6 +138,10 @@ static inline void compare(void)
     compare_list(&m.queue[q], &queue[q].jobs, QUEUE);
   compare_list(&m.ready, &loop.ready, QUEUE);
   compare_list(&m.batch, &loop.batch, QUEUE);
+  compare_list(&m.preempted, &loop.preempted, QUEUE);
+  compare_list(&m.busy, &loop.busy, QUEUE);
+  CHECK_EQ(uj_loop_count_ready(&loop), count_ready());
+  CHECK_EQ(uj_loop_ready(&loop), count_ready() > 0);
   if (check_failures != 0)
     exit(1);
 }

@@ -26,6 +26,7 @@ enum act_kind {
   ACT_PARK,
   ACT_SLEEP,
   ACT_YIELD,
+  ACT_PREEMPT, /* it is taken off, and goes on with the next act */
   ACT_ALONE,
   ACT_CALL,
   ACT_SPAWN
@@ -66,6 +67,11 @@ struct act {
   (struct act)        \
   {                   \
     .kind = ACT_YIELD \
+  }
+#define PREEMPT         \
+  (struct act)          \
+  {                     \
+    .kind = ACT_PREEMPT \
   }
 #define ALONE(where)                    \
   (struct act)                          \
@@ -190,6 +196,9 @@ static inline enum uj_job_state fake_run(struct fake *fake,
       return UJ_JOB_ACTIVE;
     case ACT_YIELD:
       uj_job_yield(&job->job);
+      return UJ_JOB_ACTIVE;
+    case ACT_PREEMPT:
+      uj_job_preempt(&job->job);
       return UJ_JOB_ACTIVE;
     case ACT_ALONE:
       uj_sched_wait_alone(act->sched, &job->job);

@@ -28,6 +28,8 @@ struct model_job {
   bool started, cancel, protect, shielded;
   bool yields; /* it is ready because it gave way */
   uint64_t deadline_ns, kill_ns;
+  enum uj_wake told; /* by an overrun */
+  uint64_t told_ns;
   uint64_t limit_ns; /* of its wait; UJ_NEVER for none */
   uint64_t armed;    /* the order of setting limits */
   enum uj_wake limit;
@@ -53,7 +55,10 @@ static struct {
   struct model_job job[JOBS];
   struct model_sched sched[SCHEDS];
   struct list queue[QUEUES];
-  struct list ready, batch;
+  struct list ready, batch, preempted, busy;
+  bool busy_next;             /* the batch has run */
+  bool from_busy;             /* in this turn */
+  bool cut_short;             /* this turn: a job was preempted */
   struct model_end end[JOBS]; /* that the core has not told yet */
   int nends;
 } m;
@@ -368,20 +373,92 @@ static inline int model_next(void)
   return next;
 }
 
-static inline void model_turn(void)
+static inline bool model_expire(void)
 {
   int j;
-  while ((j = model_next()) != NOBODY && m.job[j].limit_ns <= m.now_ns)
+  bool any = false;
+  while ((j = model_next()) != NOBODY && m.job[j].limit_ns <= m.now_ns) {
     model_wake(j, m.job[j].limit);
+    any = true;
+  }
+  return any;
+}
+
+/* A new batch is made when the old one has run, and then it is the turn of one
+ * of the jobs that were preempted before that. */
+static inline void model_turn(void)
+{
+  (void)model_expire();
+  m.cut_short = false;
+  m.from_busy = m.busy_next && m.busy.count > 0;
+  if (m.from_busy || m.batch.count > 0)
+    return;
+  while (m.preempted.count > 0)
+    list_push(&m.busy, list_shift(&m.preempted));
   m.batch = m.ready;
   m.ready.count = 0;
 }
 
-/* A job of the batch runs. */
+/* All have run, up to the first that was preempted. */
+static inline void model_turned(void)
+{
+  CHECK(m.from_busy || m.cut_short || m.batch.count == 0);
+  m.busy_next = !m.from_busy && m.batch.count == 0;
+}
+
+static inline int model_first(void)
+{
+  const struct list *list = m.from_busy ? &m.busy : &m.batch;
+  return list->count == 0 ? NOBODY : list->job[0];
+}
+
+static inline void model_preempt(int j)
+{
+  struct model_job *job = &m.job[j];
+  job->child = NOBODY;
+  job->yields = false;
+  job->place = UJ_AT_READY;
+  job->wake = UJ_WAKE_OK;
+  list_push(&m.preempted, j);
+  m.cut_short = true;
+}
+
+/* Each reason once; a deadline that is ignored for the close timeout kills. */
+static inline enum uj_wake model_overrun(int j)
+{
+  struct model_job *job = &m.job[j];
+  enum uj_wake wake = model_interrupted(j);
+  uint64_t force_ns = uj_clock_add(job->told_ns, sched_of(j)->close_ns);
+  if (wake == UJ_WAKE_KILLED || wake == UJ_WAKE_OK)
+    return wake;
+  if (wake == job->told)
+    return wake == UJ_WAKE_DEADLINE && force_ns <= m.now_ns ? UJ_WAKE_KILLED
+                                                            : UJ_WAKE_OK;
+  return wake;
+}
+
+static inline void model_tell(int j, enum uj_wake wake)
+{
+  struct model_job *job = &m.job[j];
+  if (job->told != wake)
+    job->told_ns = m.now_ns;
+  job->told = wake;
+}
+
+static inline void model_limit(int j, uint64_t deadline_ns, bool protect)
+{
+  struct model_job *job = &m.job[j];
+  if (job->deadline_ns != deadline_ns && job->told == UJ_WAKE_DEADLINE)
+    job->told = UJ_WAKE_OK;
+  job->deadline_ns = deadline_ns;
+  job->protect = protect;
+}
+
+/* The first job runs. */
 static inline void model_run(int j)
 {
   struct model_job *job = &m.job[j];
-  list_remove(&m.batch, j);
+  list_remove(m.from_busy ? &m.busy : &m.batch, j);
   job->place = UJ_AT_NONE;
   if (job->started)
     return;

@@ -205,11 +205,35 @@ static void op_settings(void)
 {
   struct uj_job *core = &job[running]->core;
   struct model_job *model = &m.job[running];
+  uint64_t deadline_ns = model->deadline_ns;
+  bool protect = model->protect;
   if (one_in(2))
-    core->protect = model->protect = !model->protect;
+    protect = !protect;
   else
-    core->deadline_ns = model->deadline_ns =
-        one_in(3) ? UJ_NEVER : random_due();
+    deadline_ns = one_in(3) ? UJ_NEVER : random_due();
+  model_limit(running, deadline_ns, protect);
+  uj_job_limit(core, deadline_ns, protect);
+}
+
+/* As one who interrupts the running job does. It asks again when it should. */
+static void op_overrun(void)
+{
+  struct uj_job *core = &job[running]->core;
+  bool due = uj_job_overrun_due(core) <= m.now_ns;
+  enum uj_wake wake = uj_job_overrun(core);
+  CHECK_EQ(wake, model_overrun(running));
+  CHECK_EQ(due, wake != UJ_WAKE_OK);
+  if (wake != UJ_WAKE_OK && wake != UJ_WAKE_KILLED) {
+    model_tell(running, wake);
+    uj_job_tell(core, wake);
+  }
+  CHECK_EQ(uj_loop_overrun(&loop), model_expire());
+}
+
+static void op_preempt(void)
+{
+  model_preempt(running);
+  uj_job_preempt(&job[running]->core);
 }
 
 static void op_yield(void)
@@ -221,7 +245,7 @@ static void op_yield(void)
 /* One act of the running job; returns whether it suspends. */
 static bool op_inside(void)
 {
-  switch (below(10)) {
+  switch (below(13)) {
   case 0:
     op_yield();
     return true;
@@ -240,6 +264,12 @@ static bool op_inside(void)
   case 6:
     op_settings();
     return false;
+  case 7:
+    op_preempt();
+    return true;
+  case 8:
+    op_overrun();
+    return false;
   default:
     op_any();
     return false;
@@ -256,9 +286,8 @@ static uint64_t host_now(struct uj_loop *l)
 
 static void run_first(struct uj_job *core)
 {
-  CHECK(m.batch.count > 0);
   running = uj_container(core, struct rjob, core)->index;
-  CHECK_EQ(running, m.batch.job[0]);
+  CHECK_EQ(running, model_first());
   CHECK_EQ(core->wake, m.job[running].wake);
   model_run(running);
   compare();
@@ -308,6 +337,8 @@ static void turn(void)
 {
   model_turn();
   uj_loop_turn(&loop);
+  model_turned();
+  CHECK_EQ(loop.busy_next, m.busy_next);
   compare();
 }
 
@@ -315,7 +346,7 @@ static void op_advance(void)
 {
   uint64_t due_ns = uj_loop_due(&loop);
   int next = model_next();
-  if (m.ready.count > 0)
+  if (count_ready() > 0)
     CHECK_EQ(due_ns, 0);
   else /* never early: this is no crowd */
     CHECK_EQ(due_ns, next == NOBODY ? UJ_NEVER : m.job[next].limit_ns);
@@ -355,7 +386,7 @@ static void term(void)
     model_sched_close(s, NOBODY);
   uj_loop_close(&loop, UJ_NEVER);
   compare();
-  for (int turns = 0; turns < 20 && uj_loop_live(&loop); turns++) {
+  for (int turns = 0; turns < 1000 && uj_loop_live(&loop); turns++) {
     m.now_ns += 4;
     turn();
   }

@@ -179,10 +179,17 @@ static uint64_t force_ns(const struct uj_job *job)
   return uj_clock_add(job->told_ns, job->sched->close_ns);
 }
 
+/* A deadline that had not passed when the job was told is another one. */
+static bool was_told(const struct uj_job *job, enum uj_wake wake)
+{
+  return job->told == wake &&
+         (wake != UJ_WAKE_DEADLINE || job->deadline_ns <= job->told_ns);
+}
+
 enum uj_wake uj_job_overrun(const struct uj_job *job)
 {
   enum uj_wake wake = uj_job_interrupted(job);
-  if (wake == UJ_WAKE_OK || wake == UJ_WAKE_KILLED || wake != job->told)
+  if (wake == UJ_WAKE_OK || wake == UJ_WAKE_KILLED || !was_told(job, wake))
     return wake;
   if (wake == UJ_WAKE_DEADLINE &&
       force_ns(job) <= uj_loop_now(job->sched->loop))
@@ -192,7 +199,7 @@ enum uj_wake uj_job_overrun(const struct uj_job *job)
 
 void uj_job_tell(struct uj_job *job, enum uj_wake wake)
 {
-  if (wake == job->told)
+  if (was_told(job, wake))
     return;
   job->told = (uint8_t)wake;
   job->told_ns = uj_loop_now(job->sched->loop);
@@ -202,18 +209,10 @@ uint64_t uj_job_overrun_due(const struct uj_job *job)
 {
   uint64_t due_ns = job->deadline_ns;
   if (job->cancel && !job->protect)
-    due_ns = job->told == UJ_WAKE_CANCELLED ? UJ_NEVER : 0;
-  else if (job->told == UJ_WAKE_DEADLINE)
+    due_ns = was_told(job, UJ_WAKE_CANCELLED) ? UJ_NEVER : 0;
+  else if (was_told(job, UJ_WAKE_DEADLINE))
     due_ns = force_ns(job);
   return uj_clock_min(due_ns, job->kill_ns);
-}
-
-void uj_job_limit(struct uj_job *job, uint64_t deadline_ns, bool protect)
-{
-  if (job->told == UJ_WAKE_DEADLINE && job->deadline_ns != deadline_ns)
-    job->told = UJ_WAKE_OK;
-  job->deadline_ns = deadline_ns;
-  job->protect = protect;
 }
 
 /* A spawner that leaves its wait takes the job back that it could not spawn. */

@@ -157,7 +157,12 @@ void uj_job_tell(struct uj_job *job, enum uj_wake wake);
 uint64_t uj_job_overrun_due(const struct uj_job *job);
 
 /* The limits that hold in the job from now on. */
-void uj_job_limit(struct uj_job *job, uint64_t deadline_ns, bool protect);
+static inline void uj_job_limit(struct uj_job *job, uint64_t deadline_ns,
+                                bool protect)
+{
+  job->deadline_ns = deadline_ns;
+  job->protect = protect;
+}
 
 /* Does what a job that is ready again is going to do to what it waited for;
  * returns whether there was anything. */

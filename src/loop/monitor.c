@@ -53,17 +53,19 @@ static void send_signal(struct uj_watch *watch)
   pthread_kill(thread, watch->signal);
 }
 
-static uint64_t due_at(struct uj_watch *watch, uint64_t tick)
+/* When to interrupt the job that runs. A signal for the process is a reason,
+ * too; but a job that is about to suspend gets it there. */
+static uint64_t due_at(struct uj_watch *watch, uint64_t tick, uint64_t now_ns)
 {
+  uint64_t first_ns =
+      uj_clock_add(atomic_load(&watch->since_ns), atomic_load(&watch->span_ns));
   unsigned signals = uj_driver_signals();
-  if (signals != watch->signals) {
+  if (signals != watch->signals && first_ns <= now_ns) {
     watch->signals = signals;
     return 1; /* at once */
   }
-  if (atomic_load(&watch->due_tick) == tick)
-    return atomic_load(&watch->due_ns);
-  return uj_clock_add(atomic_load(&watch->since_ns),
-                      atomic_load(&watch->span_ns));
+  return atomic_load(&watch->due_tick) == tick ? atomic_load(&watch->due_ns)
+                                               : first_ns;
 }
 
 /* Looks at one loop. Returns when to look again, at the latest. */
@@ -80,7 +82,7 @@ static uint64_t look_at(struct uj_watch *watch, uint64_t now_ns,
   }
   if (tick % 2 == 0)
     return now_ns + look_ns;
-  due_ns = due_at(watch, tick);
+  due_ns = due_at(watch, tick, now_ns);
   if (due_ns > now_ns)
     return uj_clock_min(due_ns, now_ns + look_ns);
   if (watch->sent_ns != due_ns) { /* what was sent before has been heard */

@@ -245,6 +245,14 @@ bool uj_option_boolean(lua_State *L, const struct uj_options *options)
   return lua_toboolean(L, -1);
 }
 
+const char *uj_option_word(lua_State *L)
+{
+  const char *text = "";
+  if (lua_type(L, -1) == LUA_TSTRING)
+    text = lua_tostring(L, -1);
+  return strlen(text) == lua_rawlen(L, -1) ? text : "";
+}
+
 uint64_t uj_option_count(lua_State *L, const struct uj_options *options,
                          lua_Integer min)
 {

@@ -65,6 +65,8 @@ int uj_option_error(lua_State *L, const struct uj_options *options,
                     const char *expected);
 uint64_t uj_option_seconds(lua_State *L, const struct uj_options *options);
 bool uj_option_boolean(lua_State *L, const struct uj_options *options);
+/* A string without a zero in it; "" for every other value. */
+const char *uj_option_word(lua_State *L);
 /* A duration > 0, or math.huge: UINT64_MAX. */
 uint64_t uj_option_slice(lua_State *L, const struct uj_options *options);
 /* An integer >= min, or math.huge: UINT64_MAX. */

@@ -29,134 +29,143 @@ enum { FAILED = -1, PARKED = -2 };
 
 /* ---- which coroutines are parked ----------------------------------------- */
 
-/* [-0, +1, -] Pushes the mark of a coroutine. */
-static int push_mark(struct uj_state *S, lua_State *L, lua_State *co)
+/* [-1, +1, -] Replaces the coroutine on the top by its mark. */
+static int get_mark(struct uj_state *S, lua_State *L)
 {
   int type;
   uj_state_push_hub(S, L, UJ_HUB_NESTED);
-  lua_pushthread(co);
-  if (co != L)
-    lua_xmove(co, L, 1);
+  lua_insert(L, -2);
   type = lua_rawget(L, -2);
   lua_remove(L, -2);
   return type;
 }
 
-/* [-1, +0, m] Sets it to the value on the top; allocates only for a new one. */
-static void set_mark(struct uj_state *S, lua_State *L, lua_State *co)
+/* [-2, +0, m] Sets the mark of a coroutine: it, and its mark, are on the top.
+ * Allocates only for one that has none. */
+static void set_mark(struct uj_state *S, lua_State *L)
 {
   uj_state_push_hub(S, L, UJ_HUB_NESTED);
-  lua_pushthread(co);
-  if (co != L)
-    lua_xmove(co, L, 1);
-  lua_rotate(L, -3, -1);
+  lua_insert(L, -3);
   lua_rawset(L, -3);
   lua_pop(L, 1);
 }
 
-static void reserve_mark(struct uj_state *S, lua_State *L, lua_State *co)
+/* [-1, +0, m] Makes the entry of the coroutine on the top. */
+static void reserve_mark(struct uj_state *S, lua_State *L)
 {
-  bool missing;
-  luaL_checkstack(L, 4, "too many coroutines");
-  luaL_checkstack(co, 4, "too many coroutines");
-  missing = push_mark(S, L, co) == LUA_TNIL;
-  lua_pop(L, 1);
-  if (!missing)
+  lua_pushvalue(L, -1);
+  if (get_mark(S, L) != LUA_TNIL) {
+    lua_pop(L, 2);
     return;
+  }
+  lua_pop(L, 1);
   lua_pushboolean(L, 0);
-  set_mark(S, L, co);
+  set_mark(S, L);
 }
 
-static bool is_parked(struct uj_state *S, lua_State *L, lua_State *co)
+/* Whether the job of the coroutine at idx is parked in it. */
+static bool is_parked(struct uj_state *S, lua_State *L, int idx)
 {
   bool parked;
-  if (lua_isnil(S->hub, UJ_HUB_NESTED) || lua_status(co) != LUA_YIELD)
+  if (lua_status(lua_tothread(L, idx)) != LUA_YIELD)
     return false;
-  parked = push_mark(S, L, co) == LUA_TTHREAD ||
+  lua_pushvalue(L, idx);
+  parked = get_mark(S, L) == LUA_TTHREAD ||
            (lua_isboolean(L, -1) && lua_toboolean(L, -1));
   lua_pop(L, 1);
   return parked;
 }
 
-/* L has resumed co, which is parked. */
-static void mark_parked(struct uj_state *S, lua_State *L, lua_State *co)
+/* The job is parked in the coroutine at AT_CO, which L has resumed. */
+static void mark_parked(struct uj_state *S, lua_State *L)
 {
-  if (!is_parked(S, L, co)) {
+  if (!is_parked(S, L, AT_CO)) {
+    lua_pushvalue(L, AT_CO);
     lua_pushboolean(L, 1);
-    set_mark(S, L, co);
+    set_mark(S, L);
   }
+  lua_pushthread(L);
   lua_pushvalue(L, AT_CO);
-  set_mark(S, L, L);
+  set_mark(S, L);
 }
 
-static void unmark(struct uj_state *S, lua_State *L, lua_State *co)
+static void unmark(struct uj_state *S, lua_State *L)
 {
+  lua_pushthread(L);
   lua_pushboolean(L, 0);
-  set_mark(S, L, L);
-  if (push_mark(S, L, co) == LUA_TBOOLEAN) {
+  set_mark(S, L);
+  lua_pushvalue(L, AT_CO);
+  if (get_mark(S, L) == LUA_TBOOLEAN) {
+    lua_pushvalue(L, AT_CO);
     lua_pushboolean(L, 0);
-    set_mark(S, L, co);
+    set_mark(S, L);
   }
   lua_pop(L, 1);
 }
 
-lua_State *uj_coroutine_child(struct uj_state *S, lua_State *co)
+/* The coroutine that a parked job waits in, `n` steps below its own; NULL when
+ * there are fewer. */
+static lua_State *parked_in(struct uj_state *S, const struct uj_ljob *job,
+                            int n)
 {
-  lua_State *hub = S->hub, *child = NULL;
-  if (lua_isnil(hub, UJ_HUB_NESTED))
-    return NULL;
-  if (push_mark(S, hub, co) == LUA_TTHREAD)
-    child = lua_tothread(hub, -1);
+  lua_State *hub = S->hub, *co = job->thread.co;
+  uj_slots_push(&S->threads, S, hub, job->thread.slot);
+  for (; n > 0 && co != NULL; n--)
+    co = get_mark(S, hub) == LUA_TTHREAD ? lua_tothread(hub, -1) : NULL;
   lua_pop(hub, 1);
-  return child;
+  return co;
+}
+
+/* How many steps it is to the innermost. */
+static int count_steps(struct uj_state *S, const struct uj_ljob *job)
+{
+  int n = 0;
+  while (parked_in(S, job, n + 1) != NULL)
+    n++;
+  return n;
 }
 
 lua_State *uj_coroutine_parked(struct uj_state *S, const struct uj_ljob *job)
 {
-  lua_State *co = job->thread.co, *child;
-  while ((child = uj_coroutine_child(S, co)) != NULL)
-    co = child;
-  return co;
+  return parked_in(S, job, count_steps(S, job));
 }
 
-void uj_coroutine_close(struct uj_state *S, lua_State *co, lua_State *from)
+void uj_coroutine_close(struct uj_state *S, const struct uj_ljob *job,
+                        lua_State *from)
 {
-  lua_State *child = uj_coroutine_child(S, co);
-  if (child != NULL)
-    uj_coroutine_close(S, child, from);
-  (void)uj_closethread(co, from);
+  for (int n = count_steps(S, job); n >= 0; n--)
+    (void)uj_closethread(parked_in(S, job, n), from);
 }
 
 void uj_coroutine_push_traceback(struct uj_state *S, lua_State *L,
-                                 lua_State *co, const char *text)
+                                 const struct uj_ljob *job, const char *text)
 {
-  lua_State *child = uj_coroutine_child(S, co);
-  bool own = S->current != NULL && S->current->thread.co == co && L != co &&
-             S->running == L; /* the job asks where it is itself */
-  if (child == NULL && !own) {
-    luaL_traceback(L, co, text, co == L ? 1 : 0);
-    return;
+  lua_State *co = job->thread.co;
+  bool own = job == S->current && L == S->running; /* it asks itself */
+  int n = own ? (L == co ? 0 : 1) : count_steps(S, job);
+  luaL_traceback(L, own ? L : parked_in(S, job, n), text, own ? 1 : 0);
+  while (--n >= 0) {
+    luaL_traceback(L, parked_in(S, job, n),
+                   "\nin a coroutine that was resumed at", 0);
+    lua_concat(L, 2);
   }
-  if (own)
-    luaL_traceback(L, L, text, 1);
-  else
-    uj_coroutine_push_traceback(S, L, child, text);
-  luaL_traceback(L, co, "\nin a coroutine that was resumed at", 0);
-  lua_concat(L, 2);
 }
 
 void uj_coroutine_set_scope(struct uj_state *S, lua_State *co,
                             struct uj_scope *scope)
 {
-  bool known = push_mark(S, co, co) == LUA_TLIGHTUSERDATA;
+  bool known;
+  lua_pushthread(co);
+  known = get_mark(S, co) == LUA_TLIGHTUSERDATA;
   lua_pop(co, 1);
   if (!known)
     return;
+  lua_pushthread(co);
   if (scope == NULL)
     lua_pushboolean(co, 0);
   else
     lua_pushlightuserdata(co, scope);
-  set_mark(S, co, co);
+  set_mark(S, co);
 }
 
 /* ---- resuming ------------------------------------------------------------ */
@@ -195,21 +204,23 @@ static int take_results(lua_State *L, lua_State *co, int nresults)
 
 /* The coroutine is not a part of the job any more, and neither are its scopes;
  * unless the job is parked in it. Returns whether it is. */
-static bool come_out(struct uj_state *S, lua_State *L, lua_State *co,
-                     int status, struct uj_scope *scope)
+static bool come_out(struct uj_state *S, lua_State *L, int status,
+                     struct uj_scope *scope)
 {
   struct uj_job *core = &S->current->core;
   if (status == LUA_YIELD && core->place != UJ_AT_NONE) {
     lua_pushlightuserdata(L, scope);
     lua_replace(L, AT_SCOPE);
-    mark_parked(S, L, co);
+    mark_parked(S, L);
     return true;
   }
   uj_job_limit(core, (uint64_t)lua_tointeger(L, AT_DEADLINE),
                lua_toboolean(L, AT_PROTECT));
+  uj_interrupt_limits_changed(S);
   if (scope != NULL && status == LUA_YIELD) {
+    lua_pushvalue(L, AT_CO);
     lua_pushlightuserdata(L, scope);
-    set_mark(S, L, co);
+    set_mark(S, L);
   }
   return false;
 }
@@ -232,7 +243,7 @@ static int go_in(struct uj_state *S, lua_State *L)
   status = uj_host_resume_nested(S, co, L, nargs, &nresults);
   if (part) {
     S->nest = nest.outer;
-    if (come_out(S, L, co, status, nest.scope))
+    if (come_out(S, L, status, nest.scope))
       return PARKED;
   }
   if (status == LUA_OK || status == LUA_YIELD)
@@ -243,39 +254,42 @@ static int go_in(struct uj_state *S, lua_State *L)
   return FAILED;
 }
 
-/* [-0, +1, -] Pushes the innermost scope that a coroutine is suspended in, if
- * any, and enters its scopes again. */
-static void enter_scopes(struct uj_state *S, lua_State *L, lua_State *co)
+/* [-0, +1, -] Pushes the innermost scope that a coroutine is suspended in, or
+ * NULL, and enters its scopes again. */
+static void enter_scopes(struct uj_state *S, lua_State *L)
 {
-  struct uj_scope *scope = NULL;
-  if (lua_status(co) == LUA_YIELD &&
-      push_mark(S, L, co) == LUA_TLIGHTUSERDATA) {
-    scope = lua_touserdata(L, -1);
+  struct uj_scope *scope;
+  lua_pushvalue(L, AT_CO);
+  if (lua_status(lua_tothread(L, AT_CO)) != LUA_YIELD ||
+      get_mark(S, L) != LUA_TLIGHTUSERDATA) {
     lua_pop(L, 1);
-    lua_pushboolean(L, 0);
-    set_mark(S, L, co);
-    uj_scope_enter_again(&S->current->core, scope);
-  } else if (lua_status(co) == LUA_YIELD)
-    lua_pop(L, 1);
-  lua_pushlightuserdata(L, scope);
+    lua_pushlightuserdata(L, NULL);
+    return;
+  }
+  scope = lua_touserdata(L, -1);
+  uj_scope_enter_again(&S->current->core, scope);
+  lua_pushvalue(L, AT_CO);
+  lua_pushboolean(L, 0);
+  set_mark(S, L);
 }
 
 /* Stack: coroutine, arguments. Puts what is to be kept between them, and
  * resumes the coroutine. */
 static int begin(struct uj_state *S, lua_State *L)
 {
-  lua_State *co = lua_tothread(L, AT_CO);
   luaL_checkstack(L, 8, "too many arguments to resume");
-  if (is_parked(S, L, co)) {
+  if (is_parked(S, L, AT_CO)) {
     lua_pushliteral(L, "cannot resume non-suspended coroutine");
     return FAILED;
   }
   if (takes_part(S, L)) {
-    reserve_mark(S, L, L);
-    reserve_mark(S, L, co);
+    lua_pushthread(L);
+    reserve_mark(S, L);
+    lua_pushvalue(L, AT_CO);
+    reserve_mark(S, L);
     lua_pushinteger(L, (lua_Integer)S->current->core.deadline_ns);
     lua_pushboolean(L, S->current->core.protect);
-    enter_scopes(S, L, co);
+    enter_scopes(S, L);
   } else {
     lua_pushnil(L);
     lua_pushnil(L);
@@ -288,7 +302,8 @@ static int begin(struct uj_state *S, lua_State *L)
 /* The job goes on. Stack: as for go_in(). */
 static int go_on(struct uj_state *S, lua_State *L)
 {
-  unmark(S, L, lua_tothread(L, AT_CO));
+  luaL_checkstack(L, 8, "too many values to resume");
+  unmark(S, L);
   return go_in(S, L);
 }
 
@@ -375,13 +390,15 @@ static int l_wrap(lua_State *L)
 
 /* ---- the state of one ---------------------------------------------------- */
 
-static const char *status_of(struct uj_state *S, lua_State *L, lua_State *co)
+/* Of the coroutine at index 1. */
+static const char *status_of(struct uj_state *S, lua_State *L)
 {
+  lua_State *co = lua_tothread(L, 1);
   lua_Debug ar;
   if (co == L)
     return "running";
   if (lua_status(co) == LUA_YIELD)
-    return is_parked(S, L, co) ? "normal" : "suspended";
+    return is_parked(S, L, 1) ? "normal" : "suspended";
   if (lua_status(co) != LUA_OK)
     return "dead";
   if (lua_getstack(co, 0, &ar))
@@ -392,7 +409,7 @@ static const char *status_of(struct uj_state *S, lua_State *L, lua_State *co)
 static int l_status(lua_State *L)
 {
   luaL_argexpected(L, lua_isthread(L, 1), 1, "thread");
-  lua_pushstring(L, status_of(uj_state(L), L, lua_tothread(L, 1)));
+  lua_pushstring(L, status_of(uj_state(L), L));
   return 1;
 }
 
@@ -401,7 +418,7 @@ static int l_close(lua_State *L)
   lua_State *co = lua_tothread(L, 1);
   const char *status;
   luaL_argexpected(L, co != NULL, 1, "thread");
-  status = status_of(uj_state(L), L, co);
+  status = status_of(uj_state(L), L);
   if (status[0] != 'd' && status[0] != 's')
     return luaL_error(L, "cannot close a %s coroutine", status);
   if (uj_closethread(co, L) == LUA_OK) {

@@ -8,11 +8,8 @@
 #include "lua/scope.h"
 #include "lua/state.h"
 
-/* [-0, +0, -] The coroutine that a parked job waits in, below `co`, which is
- * one of its own: the next one, or NULL. */
-lua_State *uj_coroutine_child(struct uj_state *S, lua_State *co);
-
-/* [-0, +0, -] The innermost of them: where it waits. */
+/* [-0, +0, -] The coroutine in which a parked job waits: its own, or one that
+ * it resumed. */
 lua_State *uj_coroutine_parked(struct uj_state *S, const struct uj_ljob *job);
 
 /* [-0, +0, -] A coroutine has left a scope while it was not a part of its job:
@@ -20,14 +17,15 @@ lua_State *uj_coroutine_parked(struct uj_state *S, const struct uj_ljob *job);
 void uj_coroutine_set_scope(struct uj_state *S, lua_State *co,
                             struct uj_scope *scope);
 
-/* [-0, +0, -] Closes a job's coroutine that has not ended, and those that it
- * waits in before it. */
-void uj_coroutine_close(struct uj_state *S, lua_State *co, lua_State *from);
+/* [-0, +0, -] Closes a job's coroutine that has not ended, and before it those
+ * that it waits in. */
+void uj_coroutine_close(struct uj_state *S, const struct uj_ljob *job,
+                        lua_State *from);
 
 /* [-0, +1, m] Pushes the stacks of a job's coroutine and of those that it waits
  * in, the innermost first, after a text (or NULL). */
 void uj_coroutine_push_traceback(struct uj_state *S, lua_State *L,
-                                 lua_State *co, const char *text);
+                                 const struct uj_ljob *job, const char *text);
 
 /* [-0, +1, m] Pushes the table of the module uvjobs.coroutine; the state is at
  * index `state`. */

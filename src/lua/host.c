@@ -195,7 +195,7 @@ static enum uj_job_state killed(struct uj_state *S, struct uj_ljob *job,
     lua_sethook(co, NULL, 0, 0);
     S->current = job;
     S->running = co;
-    uj_coroutine_close(S, co, S->L);
+    uj_coroutine_close(S, job, S->L);
     S->running = NULL;
     S->current = NULL;
   }
@@ -311,7 +311,7 @@ static enum uj_job_state host_resume(struct uj_loop *loop, struct uj_job *core)
 static int keep_last_traceback(lua_State *L)
 {
   struct uj_ljob *job = lua_touserdata(L, 1);
-  uj_coroutine_push_traceback(lua_touserdata(L, 2), L, job->thread.co, NULL);
+  uj_coroutine_push_traceback(lua_touserdata(L, 2), L, job, NULL);
   uj_job_set_extra(L, 1, "traceback");
   return 0;
 }

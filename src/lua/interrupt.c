@@ -5,6 +5,7 @@
 
 #include "core/sched.h"
 #include "loop/driver.h"
+#include "lua/hookerror.h"
 #include "lua/job.h"
 #include "lua/kill.h"
 #include "lua/report.h"
@@ -244,10 +245,12 @@ static bool preempt(struct uj_state *S, lua_State *L, uint64_t passed_ns)
 
 static void raise_reason(struct uj_state *S, lua_State *L, enum uj_wake wake)
 {
+  if (wake == UJ_WAKE_OK)
+    return;
   if (wake == UJ_WAKE_KILLED)
     uj_kill_running(S, L);
-  if (wake != UJ_WAKE_OK)
-    uj_suspend_raise(S, L, wake);
+  uj_suspend_push_error(S, L, wake);
+  uj_hookerror_raise(S, L, false);
 }
 
 /* The job has run for `passed_ns`, in the measure of its slice. What expires,
@@ -291,12 +294,16 @@ static int find_own(const struct uj_state *S, const char *source)
   return i;
 }
 
+bool uj_interrupt_is_own(const struct uj_state *S, const char *source)
+{
+  int i = find_own(S, source);
+  return i < UJ_OWN_SOURCES && S->interrupt.own[i] != NULL;
+}
+
 static bool is_own(const struct uj_state *S, lua_State *L, lua_Debug *ar)
 {
-  int i;
   lua_getinfo(L, "S", ar);
-  i = find_own(S, ar->source);
-  return i < UJ_OWN_SOURCES && S->interrupt.own[i] != NULL;
+  return uj_interrupt_is_own(S, ar->source);
 }
 
 /* Calls the user's hook for an event of its own. One that counts to more than
@@ -312,6 +319,13 @@ static void call_user_hook(const struct uj_interrupt *self, lua_State *L,
   if (self->user_hook != NULL && (self->user_mask & masks[ar->event]) &&
       (ar->event != LUA_HOOKCOUNT || self->user_count == 1))
     self->user_hook(L, ar);
+}
+
+/* The last event of an instruction. A hook must not yield before it: what is
+ * called after that would run in a coroutine that has yielded. */
+static int last_event(int mask)
+{
+  return mask & LUA_MASKLINE ? LUA_HOOKLINE : LUA_HOOKCOUNT;
 }
 
 /* A coroutine that was made while a hook of ours was set inherited it. */
@@ -333,7 +347,8 @@ static void interrupt_hook(lua_State *L, lua_Debug *ar)
     return;
   }
   call_user_hook(&S->interrupt, L, ar);
-  if (ar->event != LUA_HOOKCOUNT || lua_gethook(L) != interrupt_hook)
+  if (ar->event != last_event(S->interrupt.user_mask) ||
+      lua_gethook(L) != interrupt_hook)
     return;
   if (S->running == L && is_own(S, L, ar))
     return; /* at its next instruction */
@@ -373,14 +388,14 @@ static void count_hook(lua_State *L, lua_Debug *ar)
     reset_stray(S, L);
     return;
   }
-  if (ar->event != LUA_HOOKCOUNT) {
-    if (lua_gethook(S->L) != NULL)
-      lua_gethook(S->L)(L, ar);
-    return;
-  }
+  if (ar->event != LUA_HOOKCOUNT && lua_gethook(S->L) != NULL)
+    lua_gethook(S->L)(L, ar);
   now_ns = uj_driver_now();
   begin_ns = stretch_begin(S, now_ns);
-  self->counted += COUNT_EVERY;
+  if (ar->event == LUA_HOOKCOUNT)
+    self->counted += COUNT_EVERY;
+  if (ar->event != last_event(lua_gethookmask(L)))
+    return;
   passed_ns =
       S->is_virtual ? self->counted * INSTRUCTION_NS : now_ns - begin_ns;
   if (!is_own(S, L, ar) &&
@@ -388,6 +403,19 @@ static void count_hook(lua_State *L, lua_Debug *ar)
     self->exact = passed_ns >= slice_of(S);
     attend(S, L, now_ns, passed_ns);
   }
+}
+
+void uj_interrupt_limits_changed(struct uj_state *S)
+{
+  struct uj_watch *watch = &S->interrupt.watch;
+  uint64_t due_ns;
+  if (S->is_virtual || S->current == NULL ||
+      atomic_load_explicit(&watch->due_tick, memory_order_relaxed) !=
+          this_tick(S))
+    return;
+  due_ns = uj_job_overrun_due(&S->current->core);
+  if (due_ns < atomic_load(&watch->due_ns))
+    uj_watch_ask(watch, due_ns);
 }
 
 bool uj_interrupt_counts(const struct uj_state *S, const struct uj_sched *sched)

@@ -35,6 +35,10 @@ static inline void uj_interrupt_run(struct uj_state *S, lua_State *co)
     uj_interrupt_move(S, co);
 }
 
+/* The current job has got another deadline, or a reason to end. Before its
+ * first interruption nothing has to be done; later the monitor has to know. */
+void uj_interrupt_limits_changed(struct uj_state *S);
+
 /* The current job goes on that was preempted. */
 void uj_interrupt_go_on(struct uj_state *S);
 
@@ -46,6 +50,9 @@ void uj_interrupt_reset_hook(struct uj_state *S, lua_State *co, bool counted);
 /* Whether the instructions of jobs of this scheduler are counted. */
 bool uj_interrupt_counts(const struct uj_state *S,
                          const struct uj_sched *sched);
+
+/* Whether this is the library's own source. */
+bool uj_interrupt_is_own(const struct uj_state *S, const char *source);
 
 /* For Lua: () the source of the calling function is the library's own: it is
  * not interrupted between two instructions of it. */

@@ -6,6 +6,7 @@
 #include "lua/args.h"
 #include "lua/coroutine.h"
 #include "lua/error.h"
+#include "lua/interrupt.h"
 #include "lua/sched.h"
 #include "lua/suspend.h"
 
@@ -139,21 +140,23 @@ static void push_wait(lua_State *L, const struct uj_ljob *job)
 
 void uj_job_push_traceback(lua_State *L, int idx)
 {
-  struct uj_ljob *job = uj_job_at(L, idx);
+  const struct uj_ljob *job = uj_job_at(L, idx);
+  int top = lua_gettop(L) + 1;
   luaL_tolstring(L, idx, NULL);
   push_wait(L, job);
   lua_concat(L, 2);
-  if (job->thread.co == NULL || job->core.place == UJ_AT_NONE)
-    uj_job_get_extra(L, idx, "traceback");
-  else
-    lua_pushnil(L);
   if (job->thread.co != NULL)
-    uj_coroutine_push_traceback(uj_state_of(job->core.sched->loop), L,
-                                job->thread.co, lua_tostring(L, -2));
-  else if (lua_isnil(L, -1))
-    lua_pushvalue(L, -2);
-  else
-    lua_pushfstring(L, "%s\n%s", lua_tostring(L, -2), lua_tostring(L, -1));
+    uj_coroutine_push_traceback(uj_state_of(job->core.sched->loop), L, job,
+                                lua_tostring(L, top));
+  else {
+    uj_job_get_extra(L, idx, "traceback");
+    if (!lua_isnil(L, -1))
+      lua_pushfstring(L, "%s\n%s", lua_tostring(L, top), lua_tostring(L, -1));
+    else
+      lua_pushvalue(L, top);
+  }
+  lua_replace(L, top);
+  lua_settop(L, top);
 }
 
 static int job_traceback(lua_State *L)
@@ -339,10 +342,11 @@ static int job_close(lua_State *L)
 
 static int job_cancel(lua_State *L)
 {
-  struct uj_ljob *job;
-  uj_state(L);
-  job = uj_job_self(L, "cancel");
+  struct uj_state *S = uj_state(L);
+  struct uj_ljob *job = uj_job_self(L, "cancel");
   uj_job_cancel(&job->core);
+  if (job == S->current)
+    uj_interrupt_limits_changed(S);
   return 0;
 }
 

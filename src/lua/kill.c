@@ -3,6 +3,7 @@
 #include "core/sched.h"
 #include "loop/driver.h"
 #include "lua/error.h"
+#include "lua/hookerror.h"
 #include "lua/pool.h"
 
 /* A hook sees every instruction and every call. An instruction of the job's own
@@ -28,11 +29,24 @@ static int stack_depth(lua_State *L)
   return depth;
 }
 
-int uj_kill_raise(struct uj_state *S, lua_State *L)
+static void push_error(struct uj_state *S, lua_State *L)
 {
   S->kill_begun = true;
   uj_job_push(S, L, S->current);
-  return uj_error_raise(L, UJ_CODE_KILLED);
+  uj_error_new(L, UJ_CODE_KILLED);
+}
+
+int uj_kill_raise(struct uj_state *S, lua_State *L)
+{
+  push_error(S, L);
+  return lua_error(L);
+}
+
+/* The same in a hook. */
+static void raise_in_hook(struct uj_state *S, lua_State *L)
+{
+  push_error(S, L);
+  uj_hookerror_raise(S, L, true);
 }
 
 static void spare(struct uj_state *S, const struct uj_ljob *job, int depth)
@@ -75,7 +89,7 @@ static void kill_hook(lua_State *L, lua_Debug *ar)
       spare(S, S->current, stack_depth(L));
   } else if (!in_spared_call(S, L) || !has_time(S)) {
     S->kill_depth = 0;
-    uj_kill_raise(S, L);
+    raise_in_hook(S, L);
   }
 }
 
@@ -119,7 +133,7 @@ void uj_kill_running(struct uj_state *S, lua_State *L)
   S->kill_inner = L;
   uj_kill_set_hook(L);
   uj_kill_set_hook(S->running);
-  uj_kill_raise(S, L);
+  raise_in_hook(S, L);
 }
 
 int uj_kill_go_in(struct uj_state *S)

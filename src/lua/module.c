@@ -10,6 +10,7 @@
 #include "lua/coroutine.h"
 #include "lua/error.h"
 #include "lua/event.h"
+#include "lua/hookerror.h"
 #include "lua/interrupt.h"
 #include "lua/job.h"
 #include "lua/lock.h"
@@ -149,6 +150,7 @@ static void push_state(lua_State *L)
   lua_newtable(L);
   S = uj_state_new(L);
   S->debug = debug_from_environment();
+  uj_hookerror_open(S, L);
   open_types(L);
   lua_insert(L, -2);
   lua_setiuservalue(L, -2, UJ_STATE_UV_TYPES);
@@ -182,6 +184,7 @@ static void open_functions(lua_State *L)
       {"begin_close", uj_sched_begin_close},
       {"close_quietly", uj_sched_close_quietly},
       {"wait_and_leave", uj_sched_wait_and_leave},
+      {"wait_event_and_leave", uj_event_wait_and_leave},
       {"get_context", uj_context_get},
       {"set_context", uj_context_set},
       {"raise_failed", uj_sched_raise_failed},

@@ -44,7 +44,7 @@ static void take_signals(lua_State *L, const struct uj_options *options,
 static void take_clock(lua_State *L, const struct uj_options *options,
                        void *into)
 {
-  const char *value = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
+  const char *value = uj_option_word(L);
   bool is_virtual = strcmp(value, "virtual") == 0;
   if (!is_virtual && strcmp(value, "real") != 0)
     uj_option_error(L, options, "'real' or 'virtual'");
@@ -79,7 +79,7 @@ static void take_interrupt(lua_State *L, const struct uj_options *options,
                            void *into)
 {
   struct run_options *self = into;
-  const char *value = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
+  const char *value = uj_option_word(L);
   self->signal = uj_monitor_signal_named(value);
   if (self->signal != 0)
     self->mode = UJ_INTERRUPT_SIGNAL;

@@ -18,6 +18,11 @@ static struct uj_lsched *to_sched(lua_State *L, int idx)
   return uj_object_to(L, idx, sizeof(struct uj_lsched), sched_tag);
 }
 
+struct uj_sched *uj_sched_at(lua_State *L, int idx)
+{
+  return &to_sched(L, idx)->core;
+}
+
 static struct uj_lsched *check_self(lua_State *L, const char *name)
 {
   return uj_object_self(L, sizeof(struct uj_lsched), sched_tag, name);
@@ -99,7 +104,7 @@ static void take_handler(lua_State *L, const struct uj_options *options,
 static void take_on_error(lua_State *L, const struct uj_options *options,
                           void *into)
 {
-  const char *value = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
+  const char *value = uj_option_word(L);
   bool cancel = strcmp(value, "cancel") == 0;
   if (!cancel && strcmp(value, "report") != 0)
     uj_option_error(L, options, "'report' or 'cancel'");
@@ -564,7 +569,8 @@ int uj_sched_close_quietly(lua_State *L)
   return close_at_once(S, L) ? 0 : close_and_then(S, L, close_ended);
 }
 
-/* Stack: self. */
+/* Stack: self, whether it is closed when the wait is interrupted, before the
+ * caller runs. */
 static int waited_and_closed(lua_State *L, int status, lua_KContext ctx)
 {
   (void)status;
@@ -583,8 +589,7 @@ static int park_idle(lua_State *L, struct uj_ljob *self,
   return lua_yieldk(L, 0, (lua_KContext)due_ns, k);
 }
 
-/* Stack: self, whether it is closed also when the wait is interrupted. The
- * context is the time to close at. */
+/* The context is the time to close at. */
 static int wait_idle(lua_State *L, int status, lua_KContext ctx)
 {
   struct uj_state *S = uj_state(L);

@@ -32,6 +32,9 @@ static inline struct uj_lsched *uj_lsched_of(struct uj_sched *core)
   return uj_container(core, struct uj_lsched, core);
 }
 
+/* The scheduler at idx, which is one. */
+struct uj_sched *uj_sched_at(lua_State *L, int idx);
+
 /* [-0, +1, m] Pushes a new scheduler with the default limits. */
 struct uj_lsched *uj_sched_new(struct uj_state *S, lua_State *L);
 

@@ -2,8 +2,10 @@
 
 #include <lauxlib.h>
 
+#include "core/sched.h"
 #include "lua/args.h"
 #include "lua/coroutine.h"
+#include "lua/interrupt.h"
 #include "lua/suspend.h"
 
 /* What is asked for, and what the job had before. It is a to-be-closed variable
@@ -28,6 +30,14 @@ static void apply(struct uj_job *job, struct uj_scope *scope)
   else
     uj_job_limit(job, uj_clock_min(job->deadline_ns, scope->limit_ns),
                  job->protect);
+  uj_interrupt_limits_changed(uj_state_of(job->sched->loop));
+}
+
+/* What held before holds again. */
+static void restore(struct uj_job *job, const struct uj_scope *scope)
+{
+  uj_job_limit(job, scope->deadline_ns, scope->protect);
+  uj_interrupt_limits_changed(uj_state_of(job->sched->loop));
 }
 
 void uj_scope_enter_again(struct uj_job *job, struct uj_scope *scope)
@@ -47,7 +57,7 @@ static void leave_nested(lua_State *L, const struct uj_scope *scope)
   lua_pop(L, 1);
   if (S->nest != NULL && S->nest->co == L && S->nest->scope == scope) {
     S->nest->scope = scope->outer;
-    uj_job_limit(&S->current->core, scope->deadline_ns, scope->protect);
+    restore(&S->current->core, scope);
   } else
     uj_coroutine_set_scope(S, L, scope->outer);
 }
@@ -58,7 +68,7 @@ static int scope_close(lua_State *L)
   if (scope->job == NULL)
     leave_nested(L, scope);
   else
-    uj_job_limit(&scope->job->core, scope->deadline_ns, scope->protect);
+    restore(&scope->job->core, scope);
   return 0;
 }
 

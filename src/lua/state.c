@@ -54,7 +54,7 @@ static void kill_jobs(struct uj_state *S, lua_State *L)
   for (uint32_t slot = 1; slot < S->jobs.next; slot++) {
     struct uj_ljob *job = uj_state_job(S, slot);
     if (job != NULL && job->thread.co != NULL && job != S->current)
-      uj_coroutine_close(S, job->thread.co, L);
+      uj_coroutine_close(S, job, L);
   }
 }
 
@@ -117,6 +117,9 @@ struct uj_state *uj_state_new(lua_State *L)
   S->looked_ticks = 0;
   S->signal = 0;
   S->kill_inner = NULL;
+  S->pcall = NULL;
+  S->xpcall = NULL;
+  S->in_hookerror = false;
   S->kill_begun = false;
   S->killing = false;
   S->nest = NULL;

@@ -111,6 +111,9 @@ struct uj_state {
   uint64_t kill_count;
   int kill_depth;
   lua_State *kill_inner;
+  lua_CFunction pcall; /* Lua's own */
+  lua_CFunction xpcall;
+  bool in_hookerror; /* see hookerror.c */
   bool kill_begun;
   bool killing;         /* the current job is ended by force */
   struct uj_nest *nest; /* of `running`, or NULL for the job's own coroutine */

@@ -25,20 +25,18 @@ int uj_suspend(lua_State *L, struct uj_ljob *job, struct uj_waitq *waitq,
   return lua_yieldk(L, 0, 0, k);
 }
 
-int uj_suspend_raise(struct uj_state *S, lua_State *L, enum uj_wake wake)
+void uj_suspend_push_error(struct uj_state *S, lua_State *L, enum uj_wake wake)
 {
   uj_job_tell(&S->current->core, wake);
-  if (wake == UJ_WAKE_KILLED)
-    return uj_kill_raise(S, L);
   if (wake == UJ_WAKE_DEADLINE) {
     lua_pushnil(L);
-    return uj_error_raise(L, UJ_CODE_TIMEOUT);
+    uj_error_new(L, UJ_CODE_TIMEOUT);
+    return;
   }
   uj_job_push(S, L, S->current);
   uj_error_new(L, UJ_CODE_CANCELLED);
   if (S->current == S->main)
     uj_error_set_signal(L, -1, S->signal);
-  return lua_error(L);
 }
 
 struct uj_ljob *uj_suspend_self(struct uj_state *S, lua_State *L)
@@ -51,8 +49,11 @@ struct uj_ljob *uj_suspend_self(struct uj_state *S, lua_State *L)
 enum uj_wake uj_suspend_result(struct uj_state *S, lua_State *L)
 {
   enum uj_wake wake = (enum uj_wake)uj_suspend_self(S, L)->core.wake;
-  if (wake == UJ_WAKE_KILLED || wake == UJ_WAKE_CANCELLED ||
-      wake == UJ_WAKE_DEADLINE)
-    uj_suspend_raise(S, L, wake);
+  if (wake == UJ_WAKE_KILLED)
+    uj_kill_raise(S, L);
+  if (wake == UJ_WAKE_CANCELLED || wake == UJ_WAKE_DEADLINE) {
+    uj_suspend_push_error(S, L, wake);
+    lua_error(L);
+  }
   return wake;
 }

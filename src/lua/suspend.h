@@ -50,9 +50,9 @@ static inline bool uj_suspend_needed(const struct uj_ljob *job)
  * else than us. */
 struct uj_ljob *uj_suspend_self(struct uj_state *S, lua_State *L);
 
-/* Raises what a job is told that is to end: UJ_WAKE_CANCELLED, _DEADLINE or
- * _KILLED. */
-int uj_suspend_raise(struct uj_state *S, lua_State *L, enum uj_wake wake);
+/* [-0, +1, m] Pushes what a job is told that is to end: by UJ_WAKE_CANCELLED or
+ * _DEADLINE. It counts as told. */
+void uj_suspend_push_error(struct uj_state *S, lua_State *L, enum uj_wake wake);
 
 /* For the beginning of a continuation: raises `cancelled`, `timeout` or
  * `killed` when that is why the job runs again; returns UJ_WAKE_OK, _TIMEOUT or
