@@ -371,7 +371,7 @@ acts = {
   function(world) world.scheduler:shield(some_work) end,
   function() -- a hook of the job's own; it may forget it
     local seen = 0
-    debug.sethook(function() seen = seen + 1 end, pick { "", "c", "r" }, random(100))
+    debug.sethook(function() seen = seen + 1 end, pick { "", "c", "r", "l", "crl" }, random(100))
     some_work()
     if random(2) == 1 then debug.sethook() end
   end,

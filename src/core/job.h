@@ -110,9 +110,9 @@ struct uj_job {
   uint8_t wake;         /* enum uj_wake: why it was made ready */
   uint8_t limit;        /* enum uj_wake: what the timer brings */
   uint8_t op;           /* enum uj_op */
-  uint8_t leave;        /* enum uj_leave */
-  uint8_t told;         /* enum uj_wake: what was raised in it last */
   uint8_t refusals;     /* operations in a row that were refused */
+  unsigned leave : 2;   /* enum uj_leave */
+  unsigned told : 3;    /* enum uj_wake: what was raised in it last */
   bool started : 1;
   bool cancel : 1;   /* asked to end */
   bool protect : 1;  /* holds off cancellation */
