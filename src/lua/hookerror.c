@@ -8,13 +8,17 @@
 /* Where xpcall() has its message handler. */
 enum { XPCALL_HANDLER = 2 };
 
+/* How deep it is searched for: reaching a level takes as long as there are
+ * above it. */
+enum { LEVELS = 500 };
+
 /* [-0, +(0|1), -] Pushes the message handler that an error would meet, when it
  * is a function of Lua, and sets `ar` to its xpcall(). What is written in C is
  * taken to come back. */
 static bool push_handler(const struct uj_state *S, lua_State *L, lua_Debug *ar)
 {
   lua_CFunction function = NULL;
-  for (int level = 0; lua_getstack(L, level, ar); level++) {
+  for (int level = 0; level < LEVELS && lua_getstack(L, level, ar); level++) {
     lua_getinfo(L, "f", ar);
     function = lua_tocfunction(L, -1);
     lua_pop(L, 1);
@@ -57,7 +61,7 @@ static int call_apart(struct uj_state *S, lua_State *L)
   S->chain_yields = false;
   status = uj_host_resume_nested(S, co, L, 1, &nresults);
   S->chain_yields = yields;
-  if (status == LUA_OK && nresults > 0) {
+  if (status == LUA_OK) {
     lua_settop(co, 1);
     lua_xmove(co, L, 1);
   } else

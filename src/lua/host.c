@@ -311,7 +311,7 @@ static enum uj_job_state host_resume(struct uj_loop *loop, struct uj_job *core)
 static int keep_last_traceback(lua_State *L)
 {
   struct uj_ljob *job = lua_touserdata(L, 1);
-  uj_coroutine_push_traceback(lua_touserdata(L, 2), L, job, NULL);
+  uj_coroutine_push_traceback(lua_touserdata(L, 2), L, job, false, NULL);
   uj_job_set_extra(L, 1, "traceback");
   return 0;
 }

@@ -249,6 +249,8 @@ static void raise_reason(struct uj_state *S, lua_State *L, enum uj_wake wake)
     return;
   if (wake == UJ_WAKE_KILLED)
     uj_kill_running(S, L);
+  if (S->current == S->main)
+    S->interrupt.main_at_work = true;
   uj_suspend_push_error(S, L, wake);
   uj_hookerror_raise(S, L, false);
 }
@@ -429,7 +431,7 @@ void uj_interrupt_reset_hook(struct uj_state *S, lua_State *co, bool counted)
 {
   lua_Hook hook = lua_gethook(S->L);
   int mask = lua_gethookmask(S->L), count = lua_gethookcount(S->L);
-  if (counted && !(mask & LUA_MASKCOUNT)) {
+  if (counted) {
     hook = count_hook;
     mask |= LUA_MASKCOUNT;
     count = COUNT_EVERY;
@@ -463,6 +465,7 @@ void uj_interrupt_start(struct uj_state *S)
   self->watch.interrupt = on_signal;
   self->watch.arg = S;
   self->signals = uj_driver_signals();
+  self->main_at_work = false;
   if (self->mode == UJ_INTERRUPT_SIGNAL && uj_monitor_add(&self->watch) != 0)
     self->mode = UJ_INTERRUPT_COUNT;
   self->started = true;
@@ -481,11 +484,19 @@ void uj_interrupt_go_on(struct uj_state *S)
   S->interrupt.stretch_tick = this_tick(S);
   S->interrupt.stretch_ns = now_ns;
   S->interrupt.counted = 0;
+  if (S->loop.nleaving > 0)
+    (void)uj_loop_overrun(&S->loop);
   S->interrupt.exact = uj_job_interrupted(&S->current->core) != UJ_WAKE_OK;
   if (S->interrupt.exact)
     S->interrupt.asked = true;
   else
     ask(S, 0, now_ns);
+}
+
+int uj_interrupt_main_at_work(lua_State *L)
+{
+  lua_pushboolean(L, uj_state(L)->interrupt.main_at_work);
+  return 1;
 }
 
 int uj_interrupt_own_source(lua_State *L)

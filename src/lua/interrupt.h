@@ -57,5 +57,7 @@ bool uj_interrupt_is_own(const struct uj_state *S, const char *source);
 /* For Lua: () the source of the calling function is the library's own: it is
  * not interrupted between two instructions of it. */
 int uj_interrupt_own_source(lua_State *L);
+/* For cli.lua: () whether the main job was last told to end while it worked. */
+int uj_interrupt_main_at_work(lua_State *L);
 
 #endif

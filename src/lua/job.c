@@ -141,12 +141,13 @@ static void push_wait(lua_State *L, const struct uj_ljob *job)
 void uj_job_push_traceback(lua_State *L, int idx)
 {
   const struct uj_ljob *job = uj_job_at(L, idx);
+  struct uj_state *S = uj_state_of(job->core.sched->loop);
   int top = lua_gettop(L) + 1;
   luaL_tolstring(L, idx, NULL);
   push_wait(L, job);
   lua_concat(L, 2);
   if (job->thread.co != NULL)
-    uj_coroutine_push_traceback(uj_state_of(job->core.sched->loop), L, job,
+    uj_coroutine_push_traceback(S, L, job, job == S->current && L == S->running,
                                 lua_tostring(L, top));
   else {
     uj_job_get_extra(L, idx, "traceback");

@@ -2,6 +2,7 @@
 
 #include "core/sched.h"
 #include "loop/driver.h"
+#include "lua/coroutine.h"
 #include "lua/error.h"
 #include "lua/hookerror.h"
 #include "lua/pool.h"
@@ -17,16 +18,29 @@
 /* The clock is looked at once in so many instructions. */
 enum { CLOCK_EVERY = 1024 };
 
+/* A stack of so many levels is looked at with every instruction. */
+enum { SHALLOW = 200 };
+
 /* As `kill_depth`, in a coroutine that a spared call resumed. */
 enum { ALL_SPARED = -1 };
 
+/* Reaching a level takes as long as there are above it: so not one by one. */
 static int stack_depth(lua_State *L)
 {
   lua_Debug ar;
-  int depth = 0;
-  while (lua_getstack(L, depth, &ar))
-    depth++;
-  return depth;
+  int low = 0, high = 1; /* level `high` is not there, what is below `low` is */
+  while (lua_getstack(L, high - 1, &ar)) {
+    low = high;
+    high *= 2;
+  }
+  while (high - low > 1) {
+    int middle = low + (high - low) / 2;
+    if (lua_getstack(L, middle - 1, &ar))
+      low = middle;
+    else
+      high = middle;
+  }
+  return low;
 }
 
 static void push_error(struct uj_state *S, lua_State *L)
@@ -56,12 +70,16 @@ static void spare(struct uj_state *S, const struct uj_ljob *job, int depth)
   S->kill_until_ns = uj_clock_add(uj_driver_now(), job->core.sched->close_ns);
 }
 
-/* Whether the stack is as deep as when the spared call began. */
+/* Whether the stack is as deep as when the spared call began. On a deep stack,
+ * where looking takes long, it is looked at now and then. */
 static bool in_spared_call(const struct uj_state *S, lua_State *L)
 {
   lua_Debug ar;
-  return S->kill_depth == ALL_SPARED ||
-         (S->kill_depth > 0 && lua_getstack(L, S->kill_depth - 1, &ar));
+  if (S->kill_depth <= 0)
+    return S->kill_depth == ALL_SPARED;
+  if (S->kill_count % (uint64_t)(S->kill_depth / SHALLOW + 1) != 0)
+    return true;
+  return lua_getstack(L, S->kill_depth - 1, &ar);
 }
 
 static bool has_time(struct uj_state *S)
@@ -117,7 +135,7 @@ static int keep_traceback(lua_State *L)
 {
   struct uj_state *S = lua_touserdata(L, 1);
   uj_job_push(S, L, S->current);
-  luaL_traceback(L, L, NULL, 1);
+  uj_coroutine_push_traceback(S, L, S->current, true, NULL);
   uj_job_set_extra(L, -2, "traceback");
   return 0;
 }

@@ -178,6 +178,7 @@ static void open_functions(lua_State *L)
       {"debug", l_debug},
       {"stats", uj_stats_stats},
       {"own_source", uj_interrupt_own_source},
+      {"main_at_work", uj_interrupt_main_at_work},
       {"check_suspend", l_check_suspend},
       {"typename", l_typename},
       {"can_suspend", l_can_suspend},

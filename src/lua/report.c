@@ -3,6 +3,7 @@
 #include <lauxlib.h>
 #include <stdio.h>
 
+#include "lua/coroutine.h"
 #include "lua/interrupt.h"
 #include "lua/sched.h"
 
@@ -107,10 +108,12 @@ static int report_locked(lua_State *L)
 /* (job, seconds) */
 static int report_blocked(lua_State *L)
 {
+  const struct uj_ljob *job = uj_job_at(L, 1);
   push_context(L, "Job blocks the loop");
   lua_pushvalue(L, 2);
   lua_setfield(L, -2, "seconds");
-  luaL_traceback(L, L, NULL, 1);
+  uj_coroutine_push_traceback(uj_state_of(job->core.sched->loop), L, job, true,
+                              NULL);
   lua_setfield(L, -2, "traceback");
   return report_context(L);
 }

@@ -62,6 +62,7 @@ struct uj_interrupt {
   struct uj_watch watch;
   enum uj_interrupt_mode mode;
   bool started;
+  bool main_at_work;    /* the main job was interrupted, not its wait */
   volatile bool asked;  /* the hook is to be set on what runs */
   volatile bool moving; /* it is being set: the signal handler keeps away */
   lua_State *hooked;    /* what it is set on, or NULL */
