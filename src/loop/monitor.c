@@ -9,9 +9,10 @@
 #include "loop/driver.h"
 
 /* The monitor looks four times in the shortest span that a loop asks for, but
- * not more often than the first of these, and not less than the second. */
+ * not more often than the first of these, and not less than the second. A look
+ * costs some microseconds. */
 #define LOOK_MIN_NS UINT64_C(250000)
-#define LOOK_MAX_NS UINT64_C(1000000)
+#define LOOK_MAX_NS UINT64_C(5000000)
 
 /* A signal that is not heard, because a C function runs, is sent again: after
  * a look, two, four ... up to this. */

@@ -14,7 +14,10 @@
 
 /* A job is looked at for the first time after so long: then its limits are
  * known to the monitor to the nanosecond. */
-#define FIRST_LOOK_NS UINT64_C(4000000)
+#define FIRST_LOOK_NS UINT64_C(10000000)
+
+/* What has no exact time is not looked at more often than this. */
+#define SOON_NS UINT64_C(1000000)
 
 /* Where instructions are counted: so many at a time. */
 enum { COUNT_EVERY = 1000 };
@@ -98,8 +101,7 @@ static void on_signal(void *arg)
     arm(S, co);
 }
 
-/* ---- the stretch: since the job was resumed -------------------------------
- */
+/* ---- the stretch: since the job was resumed ------------------------------ */
 
 static uint64_t this_tick(struct uj_state *S)
 {
@@ -216,25 +218,29 @@ static bool can_yield(const struct uj_state *S, lua_State *L)
 
 /* The run is being ended by a signal, and here the job cannot be taken off for
  * the main job to see to it: it gets as long as another that is closed. */
-static void close_stubborn(struct uj_state *S)
+static void close_stubborn(struct uj_state *S, uint64_t now_ns)
 {
   struct uj_interrupt *self = &S->interrupt;
   struct uj_job *core = &S->current->core;
   if (!main_waits(S))
     return;
-  if (self->stubborn_tick == this_tick(S))
+  if (self->stubborn_tick != this_tick(S)) {
+    self->stubborn_tick = this_tick(S);
+    self->stubborn_ns = now_ns;
+  }
+  if (uj_clock_add(self->stubborn_ns, core->sched->close_ns) <= now_ns)
     uj_job_close(core, core->sched->close_ns);
-  self->stubborn_tick = this_tick(S);
 }
 
 /* Whether its time is up, and it can be taken off: to be left at once then. */
-static bool preempt(struct uj_state *S, lua_State *L, uint64_t passed_ns)
+static bool preempt(struct uj_state *S, lua_State *L, uint64_t now_ns,
+                    uint64_t passed_ns)
 {
   uint64_t slice_ns = slice_of(S);
   if (passed_ns < slice_ns)
     return false;
   if (!can_yield(S, L)) {
-    close_stubborn(S);
+    close_stubborn(S, now_ns);
     return false;
   }
   if (S->is_virtual)
@@ -271,17 +277,18 @@ static void attend(struct uj_state *S, lua_State *L, uint64_t now_ns,
   if (wake != UJ_WAKE_OK)
     uj_job_tell(&S->current->core, wake);
   S->interrupt.exact = false;
-  ask(S, now_ns + FIRST_LOOK_NS / 4, begin_ns);
+  ask(S, now_ns + SOON_NS, begin_ns);
   raise_reason(S, L, wake);
-  if (preempt(S, L, passed_ns))
+  if (preempt(S, L, now_ns, passed_ns))
     lua_yield(L, 0);
 }
 
-/* Under the virtual clock slices are counted in instructions. */
+/* Under the virtual clock slices are counted in instructions; but a signal
+ * comes in real time. */
 static uint64_t passed_real(const struct uj_state *S, uint64_t now_ns,
                             uint64_t begin_ns)
 {
-  return S->is_virtual ? 0 : now_ns - begin_ns;
+  return S->is_virtual && !main_waits(S) ? 0 : now_ns - begin_ns;
 }
 
 /* ---- the two hooks ------------------------------------------------------- */
