@@ -244,7 +244,7 @@ void uj_job_left(struct uj_job *job)
   job->leave = UJ_LEAVE_ALONE;
 }
 
-bool uj_job_leave(struct uj_job *job)
+void uj_job_leave(struct uj_job *job)
 {
   enum uj_leave leave = (enum uj_leave)job->leave;
   bool closes = (leave == UJ_LEAVE_CLOSE && job->wake != UJ_WAKE_OK) ||
@@ -254,7 +254,6 @@ bool uj_job_leave(struct uj_job *job)
     uj_job_close(job->target, uj_job_grace(job, job->target->sched->close_ns));
   else if (closes)
     uj_sched_close(job->idle, job);
-  return closes;
 }
 
 /* Cancellation wins over a time limit of the same turn, and reaches a job that

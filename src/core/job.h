@@ -164,9 +164,8 @@ static inline void uj_job_limit(struct uj_job *job, uint64_t deadline_ns,
   job->protect = protect;
 }
 
-/* Does what a job that is ready again is going to do to what it waited for;
- * returns whether there was anything. */
-bool uj_job_leave(struct uj_job *job);
+/* Does what a job that is ready again is sure to do to what it waited for. */
+void uj_job_leave(struct uj_job *job);
 /* It does that itself: it runs. */
 void uj_job_left(struct uj_job *job);
 

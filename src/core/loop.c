@@ -65,13 +65,13 @@ static void run_job(struct uj_loop *loop, struct uj_job *job)
     assert(job->place != UJ_AT_NONE);
 }
 
-/* Closing can take jobs out of the queue: it is begun again then. */
-static void leave_waits(const struct uj_loop *loop, struct uj_link *queue)
+/* Closing can take jobs out of the queue that have not started, but never the
+ * one that closes. */
+static void leave_waits(const struct uj_loop *loop, const struct uj_link *queue)
 {
   struct uj_link *link = queue->next;
-  while (link != queue && loop->nleaving > 0)
-    link = uj_job_leave(uj_container(link, struct uj_job, queue)) ? queue->next
-                                                                  : link->next;
+  for (; link != queue && loop->nleaving > 0; link = link->next)
+    uj_job_leave(uj_container(link, struct uj_job, queue));
 }
 
 bool uj_loop_overrun(struct uj_loop *loop)
