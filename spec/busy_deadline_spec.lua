@@ -8,18 +8,7 @@ local LONG, SHORT = 60, 0.01
 -- Passes while the job computes.
 local LIMIT = 0.001
 
-local function closing(handler)
-  return setmetatable({}, { __close = handler })
-end
-
-local function burn(seconds)
-  local stop = uvjobs.now() + seconds
-  while uvjobs.now() < stop do end
-end
-
-local function forever()
-  while true do end
-end
+local closing, burn, forever = helper.closing, helper.burn, helper.forever
 
 --- A job's function and what is known of it: `run` is given it, and sets `begun` where the error
 --- is awaited.

@@ -9,18 +9,7 @@ local uvjobs = require "uvjobs"
 local raises = helper.raises
 local ways = { "SIGURG", "count" }
 
-local function closing(handler)
-  return setmetatable({}, { __close = handler })
-end
-
-local function burn(seconds)
-  local stop = uvjobs.now() + seconds
-  while uvjobs.now() < stop do end
-end
-
-local function forever()
-  while true do end
-end
+local closing, burn, forever = helper.closing, helper.burn, helper.forever
 
 -- The error of it comes while it computes, at the earliest.
 local function cancelled()

@@ -5,18 +5,7 @@ local helper = require "spec.helper"
 local uvjobs = require "uvjobs"
 local co = require "uvjobs.coroutine"
 
-local function closing(handler)
-  return setmetatable({}, { __close = handler })
-end
-
-local function burn(seconds)
-  local stop = uvjobs.now() + seconds
-  while uvjobs.now() < stop do end
-end
-
-local function forever()
-  while true do end
-end
+local closing, burn, forever = helper.closing, helper.burn, helper.forever
 
 local function swallow(...)
   while true do pcall(...) end

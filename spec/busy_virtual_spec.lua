@@ -7,13 +7,7 @@ local virtual, raises = helper.virtual, helper.raises
 
 local SLICE <const> = 1e-5 -- 1000 instructions
 
-local function closing(fn)
-  return setmetatable({}, { __close = fn })
-end
-
-local function forever()
-  while true do end
-end
+local closing, forever = helper.closing, helper.forever
 
 local function spin(n)
   for _ = 1, n do end

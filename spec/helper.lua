@@ -35,6 +35,23 @@ function helper.log()
   return setmetatable({}, { __index = { add = function(t, v) t[#t + 1] = v end } })
 end
 
+-- ---- busy jobs -------------------------------------------------------------
+
+--- A value for a to-be-closed variable, with this `__close`.
+function helper.closing(handler)
+  return setmetatable({}, { __close = handler })
+end
+
+--- Computes for so long, without suspending.
+function helper.burn(seconds)
+  local stop = uvjobs.now() + seconds
+  while uvjobs.now() < stop do end
+end
+
+function helper.forever()
+  while true do end
+end
+
 -- ---- child processes -------------------------------------------------------
 
 local function quote(s)

@@ -6,14 +6,7 @@ local uvjobs = require "uvjobs"
 
 local message = helper.message
 
-local function forever()
-  while true do end
-end
-
-local function burn(seconds)
-  local stop = uvjobs.now() + seconds
-  while uvjobs.now() < stop do end
-end
+local burn, forever = helper.burn, helper.forever
 
 -- Runs `fn` in a job that is preempted, beside another one.
 local function sliced(options, fn)

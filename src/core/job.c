@@ -201,7 +201,7 @@ void uj_job_tell(struct uj_job *job, enum uj_wake wake)
 {
   if (was_told(job, wake))
     return;
-  job->told = (uint8_t)wake;
+  job->told = wake;
   job->told_ns = uj_loop_now(job->sched->loop);
 }
 

@@ -78,9 +78,10 @@ enum uj_op {
   UJ_OP_LOCK
 };
 
-/* What a job does to what it waited for (UJ_OP_WAIT, UJ_OP_IDLE) when it left
- * the wait too early. It does it when it runs; but what it waited for may hold
- * the loop, and then it is done for it: see uj_loop_overrun(). */
+/* What a job does to what it waited for, or is to close besides (`target` or
+ * `idle`), when it left the wait too early. It does it when it runs; but what
+ * it waited for may hold the loop, and then it is done for it: see
+ * uj_loop_overrun(). */
 enum uj_leave {
   UJ_LEAVE_ALONE,
   UJ_LEAVE_CLOSE_LATE, /* closes it when its own time limit passed */
@@ -97,7 +98,7 @@ struct uj_job {
   struct uj_sched *sched;
   union {                  /* what it waits for, borrowed; or NULL */
     struct uj_job *target; /* UJ_OP_WAIT, _CLOSE, _SHIELD, _SPAWN */
-    struct uj_sched *idle; /* UJ_OP_IDLE */
+    struct uj_sched *idle; /* UJ_OP_IDLE; or with `leave`: to close then */
   };
   uint64_t deadline_ns; /* before it started: the time it gets, from then */
   uint64_t kill_ns;     /* when it is ended by force */

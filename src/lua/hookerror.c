@@ -73,9 +73,7 @@ static int call_apart(struct uj_state *S, lua_State *L)
  */
 static int stand_in(lua_State *L)
 {
-  struct uj_state *S;
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &uj_state_key);
-  S = lua_touserdata(L, -1);
+  struct uj_state *S = uj_state_registered(L);
   lua_settop(L, 1);
   if (S->in_hookerror) {
     S->in_hookerror = false;

@@ -46,10 +46,7 @@ static int keep_traceback(lua_State *L)
  * cancelled fails of nothing: it needs none. */
 static int on_error(lua_State *L)
 {
-  struct uj_state *S;
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &uj_state_key);
-  S = lua_touserdata(L, -1);
-  lua_pop(L, 1);
+  struct uj_state *S = uj_state_registered(L);
   if (S->dead || S->current == NULL || S->current->thread.co != L)
     return 1; /* not from a job that runs */
   if (is_own_cancel(L, 1, S->current) ||
@@ -152,10 +149,7 @@ static bool start(struct uj_state *S, struct uj_ljob *job)
 static void foreign_hook(lua_State *L, lua_Debug *ar)
 {
   (void)ar;
-  struct uj_state *S;
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &uj_state_key);
-  S = lua_touserdata(L, -1);
-  lua_pop(L, 1);
+  struct uj_state *S = uj_state_registered(L);
   if (S->L == NULL)
     lua_sethook(L, NULL, 0, 0);
   else

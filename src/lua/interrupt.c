@@ -35,15 +35,6 @@ enum { COUNT_EVERY = 1000 };
  * it is taken for one that never ends, and time jumps to the next deadline. */
 #define PATIENCE_NS UINT64_C(1000000000)
 
-static struct uj_state *state_of(lua_State *L)
-{
-  struct uj_state *S;
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &uj_state_key);
-  S = lua_touserdata(L, -1);
-  lua_pop(L, 1);
-  return S;
-}
-
 /* ---- the hook and where it is -------------------------------------------- */
 
 static void interrupt_hook(lua_State *L, lua_Debug *ar);
@@ -349,7 +340,7 @@ static void reset_stray(struct uj_state *S, lua_State *L)
 /* Before the next instruction of the coroutine on which it was set. */
 static void interrupt_hook(lua_State *L, lua_Debug *ar)
 {
-  struct uj_state *S = state_of(L);
+  struct uj_state *S = uj_state_registered(L);
   uint64_t now_ns, begin_ns;
   if (S->interrupt.hooked != L) {
     reset_stray(S, L);
@@ -390,7 +381,7 @@ static bool is_due(struct uj_state *S, uint64_t now_ns, uint64_t begin_ns)
  * that a job makes inherit it. */
 static void count_hook(lua_State *L, lua_Debug *ar)
 {
-  struct uj_state *S = state_of(L);
+  struct uj_state *S = uj_state_registered(L);
   struct uj_interrupt *self = &S->interrupt;
   uint64_t now_ns, begin_ns, passed_ns;
   if (S->L == NULL || S->current == NULL || S->killing) {

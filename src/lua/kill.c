@@ -93,10 +93,7 @@ static bool has_time(struct uj_state *S)
  * that be a call, it is none of a handler. */
 static void kill_hook(lua_State *L, lua_Debug *ar)
 {
-  struct uj_state *S;
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &uj_state_key);
-  S = lua_touserdata(L, -1);
-  lua_pop(L, 1);
+  struct uj_state *S = uj_state_registered(L);
   if (!S->killing || S->current == NULL ||
       (S->running != L && S->kill_inner != L)) {
     lua_sethook(L, NULL, 0, 0);

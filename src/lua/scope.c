@@ -51,10 +51,7 @@ void uj_scope_enter_again(struct uj_job *job, struct uj_scope *scope)
  * somebody closes it, or resumes it by other means. */
 static void leave_nested(lua_State *L, const struct uj_scope *scope)
 {
-  struct uj_state *S;
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &uj_state_key);
-  S = lua_touserdata(L, -1);
-  lua_pop(L, 1);
+  struct uj_state *S = uj_state_registered(L);
   if (S->nest != NULL && S->nest->co == L && S->nest->scope == scope) {
     S->nest->scope = scope->outer;
     restore(&S->current->core, scope);

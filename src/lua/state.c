@@ -20,6 +20,15 @@ struct uj_state *uj_state(lua_State *L)
   return S;
 }
 
+struct uj_state *uj_state_registered(lua_State *L)
+{
+  struct uj_state *S;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &uj_state_key);
+  S = lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  return S;
+}
+
 void *uj_state_realloc(lua_State *L, void *block, size_t old_size,
                        size_t new_size)
 {

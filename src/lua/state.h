@@ -133,6 +133,10 @@ extern const char uj_state_key;
 /* The state of the function that runs. Raises when the Lua state is closing. */
 struct uj_state *uj_state(lua_State *L);
 
+/* [-0, +0, -] The same where it is no upvalue: in hooks, message handlers and
+ * metamethods. It does not raise. */
+struct uj_state *uj_state_registered(lua_State *L);
+
 /* The state of a loop. */
 static inline struct uj_state *uj_state_of(struct uj_loop *loop)
 {
