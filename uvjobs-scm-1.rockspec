@@ -28,9 +28,17 @@ build = {
   type = "builtin",
   modules = {
     ["uvjobs"] = "lua/uvjobs/init.lua",
+    ["uvjobs.attach"] = "lua/uvjobs/attach.lua",
     ["uvjobs.cli"] = "lua/uvjobs/cli.lua",
     ["uvjobs.concurrent"] = "lua/uvjobs/concurrent.lua",
     ["uvjobs.coroutine"] = "lua/uvjobs/coroutine.lua",
+    ["uvjobs.exec"] = "lua/uvjobs/exec.lua",
+    ["uvjobs.uv"] = "lua/uvjobs/uv/init.lua",
+    ["uvjobs.uv.calls"] = "lua/uvjobs/uv/calls.lua",
+    ["uvjobs.uv.errors"] = "lua/uvjobs/uv/errors.lua",
+    ["uvjobs.uv.events"] = "lua/uvjobs/uv/events.lua",
+    ["uvjobs.uv.handles"] = "lua/uvjobs/uv/handles.lua",
+    ["uvjobs.uv.streams"] = "lua/uvjobs/uv/streams.lua",
     ["uvjobs.core"] = {
       sources = {
         "src/core/job.c",
@@ -46,6 +54,7 @@ build = {
         "src/lua/await.c",
         "src/lua/context.c",
         "src/lua/coroutine.c",
+        "src/lua/embed.c",
         "src/lua/error.c",
         "src/lua/event.c",
         "src/lua/hookerror.c",
@@ -60,6 +69,7 @@ build = {
         "src/lua/queue.c",
         "src/lua/report.c",
         "src/lua/run.c",
+        "src/lua/runopts.c",
         "src/lua/sched.c",
         "src/lua/scope.c",
         "src/lua/slots.c",

@@ -87,6 +87,7 @@ local uvjobs = {}
 ---| "Job closing timed out"
 ---| "Job ended holding a mutex"
 ---| "Job blocks the loop"
+---| "Callback failed"
 
 ---@class uvjobs.Context
 ---@field message uvjobs.Message|string
@@ -153,6 +154,70 @@ function uvjobs.protect(fn, ...) end
 ---@param start fun(resume: fun(...: any)): (fun()|any)
 ---@return any ... the arguments of `resume`
 function uvjobs.await(start) end
+
+---@class uvjobs.ExecOptions
+---@field input? string|string[] its standard input
+---@field env? table<string, string|false> changes to the environment; false removes one
+---@field cwd? string the directory that it runs in
+---@field on_stdout? fun(line: string) gets each line; may suspend
+---@field on_stderr? fun(line: string)
+---@field timeout? number seconds until it is terminated
+---@field max_output? integer|number bytes of each stream or line: >= 0 or math.huge; default 16 MiB
+---@field group? boolean terminates what it has started, too; default false
+
+---@class uvjobs.ExecResult
+---@field code integer exit status
+---@field signal integer that ended it, or 0
+---@field stdout? string nil with on_stdout
+---@field stderr? string nil with on_stderr
+
+--- Runs a child process until it has ended. Suspends. Terminates it, and waits
+--- for that, when the job is cancelled. Needs luv.
+---@param command string looked up in PATH
+---@param args? string[]
+---@param options? uvjobs.ExecOptions
+---@return uvjobs.ExecResult? result
+---@return string? reason "timeout", "limit", or the message of what could not be started
+---@return string|uvjobs.ExecResult? code of that error; or the result so far
+function uvjobs.exec(command, args, options) end
+
+-- ---- in somebody else's loop -------------------------------------------------
+
+---@class uvjobs.StartOptions
+---@field name? string for people; default "main"
+---@field timeout? number seconds from the start to the deadline of the whole run
+---@field timeslice? number seconds > 0 or math.huge; default math.huge
+---@field slow? number|false see uvjobs.RunOptions; for all jobs, from now on
+---@field stats? boolean the same
+---@field interrupt? uvjobs.Interrupt the same
+
+--- A new job that runs in the steps of somebody else's loop. Does not suspend.
+---@overload fun(fn: function, ...: any): uvjobs.Job
+---@param options uvjobs.StartOptions
+---@param fn function
+---@param ... any the arguments of `fn`, at most 240
+---@return uvjobs.Job
+function uvjobs.start(options, fn, ...) end
+
+---@class uvjobs.Attachment
+---@field close fun(self: uvjobs.Attachment) luv's loop drives the jobs no longer
+
+--- Makes luv's loop drive the jobs. Does not suspend.
+---@param uv table luv
+---@return uvjobs.Attachment
+function uvjobs.attach(uv) end
+
+--- Runs what is ready, without waiting. Not to be called in a job.
+---@return boolean more is ready
+function uvjobs.step() end
+
+--- A descriptor that is readable when step() has something to do. Does not suspend.
+---@return integer
+function uvjobs.fd() end
+
+--- When step() wants to be called at the latest. Does not suspend.
+---@return number? seconds nil when no time is known
+function uvjobs.next_timeout() end
 
 --- The code of a uvjobs error, nil for any other value. Does not suspend.
 ---@param value any

@@ -76,7 +76,8 @@ local function properties_in(source)
 end
 
 local function options_in(source, set)
-  for name in read(source):gmatch('\n    {"([%w_]+)", take_[%w_]+},') do set[name] = true end
+  for name in read(source):gmatch('{"([%w_]+)", take_[%w_]+},') do set[name] = true end
+  for name in read(source):gmatch("\n  ([%w_]+) = { is_%l+,") do set[name] = true end
 end
 
 --- The interface of the module: `uvjobs.sleep`, `job:wait`, `job.state`, ...
@@ -96,7 +97,9 @@ end
 
 local function options()
   local found = {}
-  for _, source in ipairs { "src/lua/sched.c", "src/lua/run.c" } do options_in(source, found) end
+  for _, source in ipairs { "src/lua/sched.c", "src/lua/runopts.c", "lua/uvjobs/exec.lua" } do
+    options_in(source, found)
+  end
   return found
 end
 

@@ -8,8 +8,9 @@ core.own_source()
 local uvjobs = { _VERSION = "uvjobs 0.1.0" }
 
 for _, name in ipairs {
-  "await", "code", "current", "debug", "event", "mutex", "now", "protect",
-  "queue", "run", "scheduler", "semaphore", "sleep", "stats", "timeout", "yield",
+  "await", "code", "current", "debug", "event", "fd", "mutex", "next_timeout",
+  "now", "protect", "queue", "run", "scheduler", "semaphore", "sleep", "start",
+  "stats", "step", "timeout", "yield",
 } do
   uvjobs[name] = core[name]
   core[name] = nil -- tracebacks name a function by the module that has it
@@ -88,6 +89,12 @@ context.__metatable = false
 uvjobs.context = setmetatable({}, context)
 
 require "uvjobs.concurrent" (uvjobs, core)
+require "uvjobs.attach" (uvjobs, core)
+
+-- It needs luv, so it is loaded when it is called.
+function uvjobs.exec(...)
+  return require "uvjobs.exec" (...)
+end
 
 -- luv runs its callbacks on the coroutine that loaded it. That must not be the
 -- one of a job: it is given to another job, or collected. So luv is loaded on

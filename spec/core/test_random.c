@@ -359,7 +359,7 @@ static void op_advance(void)
 static void init(uint64_t seed)
 {
   static const struct uj_host host = {host_now, host_resume, host_kill,
-                                      host_ended};
+                                      host_ended, NULL};
   rng = seed;
   running = NOBODY;
   memset(&m, 0, sizeof m);

@@ -73,8 +73,7 @@ static void make_ready(struct uj_job *job, enum uj_wake wake)
   else
     job->sched->loop->nleaving++;
   job->wake = (uint8_t)wake;
-  job->place = UJ_AT_READY;
-  uj_link_append(&job->sched->loop->ready, &job->queue);
+  uj_loop_add_ready(job->sched->loop, job);
 }
 
 /* Arms the timer for a limit, or for the forced end if that comes before. At

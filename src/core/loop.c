@@ -19,6 +19,7 @@ void uj_loop_init(struct uj_loop *loop, const struct uj_host *host)
   loop->turns = 0;
   loop->preemptions = 0;
   loop->busy_next = false;
+  loop->asleep = false;
   uj_timers_init(&loop->timers, host->now(loop));
 }
 

@@ -34,6 +34,9 @@ struct uj_host {
   void (*kill)(struct uj_loop *loop, struct uj_job *job);
   /* The job ended and nothing in the core refers to it any more. */
   void (*ended)(struct uj_loop *loop, struct uj_job *job);
+  /* The first job is ready since uj_loop::asleep was set; it is reset. May be
+   * NULL for a host that never sets it. */
+  void (*wake)(struct uj_loop *loop);
 };
 
 /* Embedded in the host's own state. */
@@ -53,6 +56,7 @@ struct uj_loop {
   uint64_t turns;
   uint64_t preemptions;
   bool busy_next; /* the batch has run: it is the turn of a busy job */
+  bool asleep;    /* nobody takes turns until host->wake() was called */
 };
 
 void uj_loop_init(struct uj_loop *loop, const struct uj_host *host);
@@ -74,6 +78,17 @@ static inline bool uj_loop_ready(const struct uj_loop *loop)
 {
   return !uj_link_empty(&loop->ready) || !uj_link_empty(&loop->batch) ||
          !uj_link_empty(&loop->busy) || !uj_link_empty(&loop->preempted);
+}
+
+/* Puts a job that is in no queue at the end of those that are ready. */
+static inline void uj_loop_add_ready(struct uj_loop *loop, struct uj_job *job)
+{
+  job->place = UJ_AT_READY;
+  uj_link_append(&loop->ready, &job->queue);
+  if (loop->asleep) {
+    loop->asleep = false;
+    loop->host->wake(loop);
+  }
 }
 
 /* The number of jobs that are ready. */

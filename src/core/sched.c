@@ -39,8 +39,7 @@ static void activate(struct uj_sched *sched, struct uj_job *job)
 {
   uj_job_move(job, UJ_JOB_ACTIVE);
   sched->nactive++;
-  job->place = UJ_AT_READY;
-  uj_link_append(&sched->loop->ready, &job->queue);
+  uj_loop_add_ready(sched->loop, job);
 }
 
 static void enqueue(struct uj_sched *sched, struct uj_job *job)

@@ -8,8 +8,11 @@
 #include <unistd.h>
 #include <uv.h>
 
-#ifdef __linux__
+#if defined(__linux__) && !defined(UJ_NO_TIMERFD)
+#define HAVE_TIMERFD 1
 #include <sys/timerfd.h>
+#else
+#define HAVE_TIMERFD 0
 #endif
 
 #define NS_PER_MS UINT64_C(1000000)
@@ -24,6 +27,7 @@ struct uj_driver {
   uv_loop_t loop;
   uv_timer_t timer; /* where there is no exact_fd */
   uv_poll_t exact;  /* of exact_fd */
+  uv_async_t alarm; /* where there is no exact_fd */
   uv_poll_t watch;  /* of watch_fd, initialised while it is >= 0 */
   uv_signal_t signals[SIGNALS];
   struct sigaction before[SIGNALS]; /* what to go back to, if `restore` */
@@ -32,7 +36,7 @@ struct uj_driver {
   int watch_fd; /* -1 for none */
   int signal;   /* not yet asked for, or 0 */
   bool takes_signals;
-  bool armed; /* exact_fd is set to a time, maybe past */
+  uint64_t exact_ns; /* what exact_fd is set to, maybe past; or UJ_NEVER */
 };
 
 uint64_t uj_driver_now(void)
@@ -66,7 +70,7 @@ static void on_signal(uv_signal_t *handle, int number)
 
 static int open_exact_fd(void)
 {
-#ifdef __linux__
+#if HAVE_TIMERFD
   return timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
 #else
   return -1;
@@ -76,7 +80,7 @@ static int open_exact_fd(void)
 /* Sets the timer descriptor to an absolute time; 0 disarms it. */
 static void set_exact(int fd, uint64_t due_ns)
 {
-#ifdef __linux__
+#if HAVE_TIMERFD
   struct itimerspec when = {.it_value = {.tv_sec = (time_t)(due_ns / NS_PER_S),
                                          .tv_nsec = (long)(due_ns % NS_PER_S)}};
   (void)timerfd_settime(fd, TFD_TIMER_ABSTIME, &when, NULL);
@@ -86,9 +90,16 @@ static void set_exact(int fd, uint64_t due_ns)
 #endif
 }
 
+static void on_alarm(uv_async_t *alarm)
+{
+  (void)alarm;
+}
+
 static void init_handles(struct uj_driver *driver)
 {
   uv_timer_init(&driver->loop, &driver->timer);
+  (void)uv_async_init(&driver->loop, &driver->alarm, on_alarm);
+  driver->exact_ns = UINT64_MAX;
   for (int i = 0; i < SIGNALS; i++) {
     uv_signal_init(&driver->loop, &driver->signals[i]);
     driver->signals[i].data = driver;
@@ -159,6 +170,13 @@ static void handle_signal(int number)
 unsigned uj_driver_signals(void)
 {
   return signal_count;
+}
+
+void uj_driver_ignore_sigpipe(void)
+{
+  struct sigaction action;
+  if (sigaction(SIGPIPE, NULL, &action) == 0 && action.sa_handler == SIG_DFL)
+    (void)signal(SIGPIPE, SIG_IGN);
 }
 
 static void set_handler(int number, void (*handler)(int))
@@ -277,15 +295,22 @@ static uint64_t ms_until(uint64_t due_ns)
                                       : (span_ns + NS_PER_MS - 1) / NS_PER_MS;
 }
 
-/* A descriptor that is armed already for a time to come, or has expired, must
- * not end this wait: it is set for every one. */
+/* Setting it costs a system call. One that has expired stays readable until it
+ * is set again. */
+static void change_exact(struct uj_driver *driver, uint64_t due_ns)
+{
+  if (due_ns == driver->exact_ns)
+    return;
+  driver->exact_ns = due_ns;
+  if (due_ns == UINT64_MAX)
+    set_exact(driver->exact_fd, 0);
+  else
+    set_exact(driver->exact_fd, due_ns == 0 ? 1 : due_ns);
+}
+
 static void wait_exactly(struct uj_driver *driver, uint64_t due_ns)
 {
-  if (due_ns != UINT64_MAX)
-    set_exact(driver->exact_fd, due_ns == 0 ? 1 : due_ns);
-  else if (driver->armed)
-    set_exact(driver->exact_fd, 0);
-  driver->armed = due_ns != UINT64_MAX;
+  change_exact(driver, due_ns);
   uv_run(&driver->loop, UV_RUN_ONCE);
 }
 
@@ -303,4 +328,17 @@ void uj_driver_wait(struct uj_driver *driver, uint64_t due_ns)
     wait_exactly(driver, due_ns);
   else
     wait_by_timer(driver, due_ns);
+}
+
+int uj_driver_fd(const struct uj_driver *driver)
+{
+  return uv_backend_fd(&driver->loop);
+}
+
+void uj_driver_alarm(struct uj_driver *driver, uint64_t due_ns)
+{
+  if (driver->exact_fd >= 0)
+    change_exact(driver, due_ns);
+  else if (due_ns == 0)
+    uv_async_send(&driver->alarm);
 }

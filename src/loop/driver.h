@@ -39,9 +39,20 @@ int uj_driver_signal(struct uj_driver *driver);
 /* How many have come to the process so far, to any driver. For any thread. */
 unsigned uj_driver_signals(void);
 
+/* Writing to what nobody reads any more is an error of the write from now on,
+ * and does not end the process; unless it has a handler for SIGPIPE. */
+void uj_driver_ignore_sigpipe(void);
+
 /* Lets waits end when `fd` is readable; -1 for none. Returns 0 or a negative
  * error. */
 int uj_driver_watch(struct uj_driver *driver, int fd);
+
+/* For a loop of somebody else's: a descriptor that is readable when there is
+ * something for uj_driver_poll() to see, or when the alarm has gone off. */
+int uj_driver_fd(const struct uj_driver *driver);
+/* Sets the alarm; 0 lets it go off now, UJ_NEVER switches it off. It stays on
+ * until it is set again. Where there is no timer descriptor only 0 works. */
+void uj_driver_alarm(struct uj_driver *driver, uint64_t due_ns);
 
 /* Looks at what has happened, without waiting. */
 void uj_driver_poll(struct uj_driver *driver);

@@ -67,15 +67,23 @@ static uint64_t to_ns(lua_Number seconds)
   return ns >= (lua_Number)INT64_MAX ? UINT64_MAX : (uint64_t)ns;
 }
 
-uint64_t uj_arg_seconds(lua_State *L, const struct uj_callee *callee, int idx)
+const char *uj_arg_push_wrong_seconds(lua_State *L, int idx)
 {
   const char *wrong;
   if (lua_type(L, idx) != LUA_TNUMBER)
-    uj_arg_typeerror(L, callee, idx, "number");
+    return lua_pushfstring(L, "number expected, got %s",
+                           uj_arg_typename(L, idx));
   wrong = wrong_seconds(L, idx);
+  if (wrong == NULL)
+    return NULL;
+  return lua_pushfstring(L, "%s, got %s", wrong, push_number(L, idx));
+}
+
+uint64_t uj_arg_seconds(lua_State *L, const struct uj_callee *callee, int idx)
+{
+  const char *wrong = uj_arg_push_wrong_seconds(L, idx);
   if (wrong != NULL)
-    uj_arg_error(L, callee, idx,
-                 lua_pushfstring(L, "%s, got %s", wrong, push_number(L, idx)));
+    uj_arg_error(L, callee, idx, wrong);
   return to_ns(lua_tonumber(L, idx));
 }
 
@@ -161,6 +169,26 @@ static const char *nearest(const struct uj_option *known, const char *key)
     if (distance(key, option->name) < distance(key, best->name))
       best = option;
   return best->name;
+}
+
+/* (key, table): the key of the table that is most like it. */
+int uj_arg_nearest(lua_State *L)
+{
+  const char *key = luaL_checkstring(L, 1);
+  size_t least = SIZE_MAX;
+  lua_settop(L, 2);
+  lua_pushnil(L); /* the best, at 3 */
+  lua_pushnil(L);
+  while (lua_next(L, 2)) {
+    size_t far = distance(key, lua_tostring(L, -2));
+    lua_pop(L, 1);
+    if (far < least) {
+      least = far;
+      lua_copy(L, -1, 3);
+    }
+  }
+  lua_settop(L, 3);
+  return 1;
 }
 
 static int unknown_option(lua_State *L, const struct uj_options *options)

@@ -35,6 +35,10 @@ uint64_t uj_arg_seconds(lua_State *L, const struct uj_callee *callee, int idx);
 uint64_t uj_arg_opt_seconds(lua_State *L, const struct uj_callee *callee,
                             int idx, uint64_t absent_ns);
 
+/* [-0, +(0|n), m] Pushes what is wrong with a value that should be a duration;
+ * or returns NULL. */
+const char *uj_arg_push_wrong_seconds(lua_State *L, int idx);
+
 struct uj_options;
 
 /* An integer >= min, or math.huge: UINT64_MAX. */
@@ -72,5 +76,8 @@ uint64_t uj_option_slice(lua_State *L, const struct uj_options *options);
 /* An integer >= min, or math.huge: UINT64_MAX. */
 uint64_t uj_option_count(lua_State *L, const struct uj_options *options,
                          lua_Integer min);
+
+/* For Lua: (key, options) the name of the option that is most like the key. */
+int uj_arg_nearest(lua_State *L);
 
 #endif

@@ -5,6 +5,7 @@
 #include "loop/driver.h"
 #include "lua/compat.h"
 #include "lua/coroutine.h"
+#include "lua/embed.h"
 #include "lua/error.h"
 #include "lua/interrupt.h"
 #include "lua/job.h"
@@ -83,11 +84,24 @@ static void keep_error(lua_State *L, struct uj_ljob *job)
   job->outcome = own ? UJ_JOB_CANCELLED : UJ_JOB_FAILED;
 }
 
+/* [-0, +0, m] What was called for the job has failed, and so the job. */
+static void keep_failure(lua_State *L, struct uj_ljob *job)
+{
+  uj_job_get_extra(L, BODY_JOB, "failure_traceback");
+  uj_job_set_extra(L, BODY_JOB, "traceback");
+  uj_job_get_extra(L, BODY_JOB, "failure");
+  lua_setiuservalue(L, BODY_JOB, UJ_JOB_UV_VALUE);
+  job->nresults = 1;
+  job->outcome = UJ_JOB_FAILED;
+}
+
 static int body_end(lua_State *L, int status, lua_KContext ctx)
 {
   struct uj_ljob *job = lua_touserdata(L, BODY_JOB);
   (void)ctx;
-  if (status == LUA_OK || status == LUA_YIELD)
+  if (job->has_failure)
+    keep_failure(L, job);
+  else if (status == LUA_OK || status == LUA_YIELD)
     keep_results(L, job);
   else
     keep_error(L, job);
@@ -341,9 +355,15 @@ static void host_ended(struct uj_loop *loop, struct uj_job *core)
   uj_slots_drop(&S->jobs, S, job->slot);
 }
 
+static void host_wake(struct uj_loop *loop)
+{
+  uj_embed_wake(uj_state_of(loop));
+}
+
 const struct uj_host uj_host = {
     .now = host_now,
     .resume = host_resume,
     .kill = host_kill,
     .ended = host_ended,
+    .wake = host_wake,
 };

@@ -138,6 +138,22 @@ static void push_wait(lua_State *L, const struct uj_ljob *job)
   }
 }
 
+int uj_job_fail(lua_State *L)
+{
+  struct uj_ljob *job = uj_job_at(L, 1);
+  bool can_fail = !uj_job_ended(&job->core) && !job->has_failure;
+  lua_settop(L, 3);
+  if (can_fail) {
+    uj_job_set_extra(L, 1, "failure_traceback");
+    uj_job_set_extra(L, 1, "failure");
+    job->has_failure = true;
+    uj_job_cancel(&job->core);
+    uj_interrupt_limits_changed(uj_state(L));
+  }
+  lua_pushboolean(L, can_fail);
+  return 1;
+}
+
 void uj_job_push_traceback(lua_State *L, int idx)
 {
   const struct uj_ljob *job = uj_job_at(L, idx);

@@ -35,6 +35,7 @@ struct uj_ljob {
                        more: VALUE is a table of them; 0: none */
   uint32_t askers;  /* calls that wait to be told its error */
   bool has_context; /* its extra table has a field `context` */
+  bool has_failure; /* ... and `failure`: see uj_job_fail() */
   uint8_t outcome;  /* enum uj_job_state, set when its function has ended */
 };
 
@@ -76,6 +77,11 @@ int uj_job_results(lua_State *L, int idx);
 
 /* [-0, +1, m] Pushes the error of an ended job at idx that is not done. */
 void uj_job_push_error(lua_State *L, int idx);
+
+/* For Lua: (job, error, traceback) a callback that was run for the job has
+ * raised: the job is cancelled, and ends as failed by that error whatever it
+ * does. Returns false when it has ended or has failed so before. */
+int uj_job_fail(lua_State *L);
 
 /* [-0, +1, m] Pushes where the job at idx stands: a line on its state and what
  * it waits for, and its Lua stack. */

@@ -8,20 +8,21 @@
 #define NS_PER_MS UINT64_C(1000000)
 
 /* The functions that we call, in the table at UJ_HUB_LUV. */
-enum { LUV_RUN = 1, LUV_ALIVE, LUV_TIMEOUT, LUV_FD, LUV_UPDATE };
+enum { LUV_RUN = 1, LUV_ALIVE, LUV_TIMEOUT, LUV_FD, LUV_UPDATE, LUV_MODE };
 
 static const char *const names[] = {[LUV_RUN] = "run",
                                     [LUV_ALIVE] = "loop_alive",
                                     [LUV_TIMEOUT] = "backend_timeout",
                                     [LUV_FD] = "backend_fd",
-                                    [LUV_UPDATE] = "update_time"};
+                                    [LUV_UPDATE] = "update_time",
+                                    [LUV_MODE] = "loop_mode"};
 
 /* (luv): keeps its functions on the hub. */
 static int keep_functions(lua_State *L)
 {
   struct uj_state *S = lua_touserdata(L, 2);
   lua_newtable(L);
-  for (int i = LUV_RUN; i <= LUV_UPDATE; i++) {
+  for (int i = LUV_RUN; i <= LUV_MODE; i++) {
     if (lua_getfield(L, 1, names[i]) != LUA_TFUNCTION)
       return 0;
     lua_rawseti(L, -2, i);
@@ -81,6 +82,13 @@ bool uj_luv_alive(struct uj_state *S, lua_State *L)
   bool alive = call(S, L, LUV_ALIVE, 0) == LUA_OK && lua_toboolean(L, -1);
   lua_pop(L, 1);
   return alive;
+}
+
+bool uj_luv_running(struct uj_state *S, lua_State *L)
+{
+  bool running = call(S, L, LUV_MODE, 0) == LUA_OK && !lua_isnil(L, -1);
+  lua_pop(L, 1);
+  return running;
 }
 
 int uj_luv_run(struct uj_state *S, lua_State *L)

@@ -16,6 +16,9 @@ bool uj_luv_loaded(struct uj_state *S, lua_State *L);
 /* [-0, +0, -] Whether luv has anything to wait for. */
 bool uj_luv_alive(struct uj_state *S, lua_State *L);
 
+/* [-0, +0, -] Whether luv's loop runs: it is what called us. */
+bool uj_luv_running(struct uj_state *S, lua_State *L);
+
 /* [-0, +(0|1), -] Runs what is ready in luv's loop. Returns LUA_OK, or another
  * status with the error on the top. */
 int uj_luv_run(struct uj_state *S, lua_State *L);

@@ -4,10 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "loop/driver.h"
 #include "lua/args.h"
 #include "lua/await.h"
 #include "lua/context.h"
 #include "lua/coroutine.h"
+#include "lua/embed.h"
 #include "lua/error.h"
 #include "lua/event.h"
 #include "lua/hookerror.h"
@@ -68,6 +70,21 @@ static int l_current(lua_State *L)
   return 1;
 }
 
+/* For Lua: () see driver.h */
+static int l_ignore_sigpipe(lua_State *L)
+{
+  (void)L;
+  uj_driver_ignore_sigpipe();
+  return 0;
+}
+
+/* For Lua: () whether the code that runs could suspend a job. */
+static int l_can_suspend(lua_State *L)
+{
+  lua_pushboolean(L, uj_can_suspend(uj_state(L), L));
+  return 1;
+}
+
 /* For Lua: (name, level) raises when `name` cannot suspend where it is called;
  * the message blames the caller at that level, as error() does. */
 static int l_check_suspend(lua_State *L)
@@ -87,11 +104,48 @@ static int l_check_suspend(lua_State *L)
   return lua_error(L);
 }
 
-/* For Lua: () whether the code that runs could suspend a job. */
-static int l_can_suspend(lua_State *L)
+/* For Lua: () whether a call that suspends would raise here and now, because
+ * the job is cancelled, out of time or being killed. */
+static int l_interrupted(lua_State *L)
 {
-  lua_pushboolean(L, uj_can_suspend(uj_state(L), L));
+  struct uj_state *S = uj_state(L);
+  lua_pushboolean(L, S->current != NULL && uj_suspend_needed(S->current));
   return 1;
+}
+
+/* For Lua: (name) for a function that suspends in jobs alone: nil outside; true
+ * where it can; false where it could, but the job is to end and the next call
+ * that suspends raises. Else it raises, for the caller of the function. */
+static int l_enter(lua_State *L)
+{
+  struct uj_state *S = uj_state(L);
+  if (S->current == NULL)
+    lua_pushnil(L);
+  else if (uj_can_suspend(S, L))
+    lua_pushboolean(L, !uj_suspend_needed(S->current));
+  else {
+    lua_pushinteger(L, 3);
+    return l_check_suspend(L);
+  }
+  return 1;
+}
+
+/* For Lua: (value, n, name, level) raises unless the value is nil or a
+ * duration; `n` and `name` are those of the argument and of the function, and
+ * the message blames the caller at that level. */
+static int l_check_timeout(lua_State *L)
+{
+  const char *wrong;
+  if (lua_isnil(L, 1))
+    return 0;
+  wrong = uj_arg_push_wrong_seconds(L, 1);
+  if (wrong == NULL)
+    return 0;
+  luaL_where(L, (int)luaL_checkinteger(L, 4));
+  lua_pushfstring(L, "bad argument #%d to '%s' (%s)",
+                  (int)luaL_checkinteger(L, 2), luaL_checkstring(L, 3), wrong);
+  lua_concat(L, 2);
+  return lua_error(L);
 }
 
 /* For Lua: (value) its type as messages call it. */
@@ -177,10 +231,22 @@ static void open_functions(lua_State *L)
       {"code", uj_error_code},
       {"debug", l_debug},
       {"stats", uj_stats_stats},
+      {"start", uj_embed_start},
+      {"fd", uj_embed_fd},
+      {"next_timeout", uj_embed_next_timeout},
+      {"step", uj_embed_step},
+      {"set_wake", uj_embed_set_wake},
+      {"has_jobs", uj_embed_has_jobs},
       {"own_source", uj_interrupt_own_source},
       {"main_at_work", uj_interrupt_main_at_work},
       {"check_suspend", l_check_suspend},
+      {"check_timeout", l_check_timeout},
+      {"interrupted", l_interrupted},
+      {"enter", l_enter},
+      {"fail", uj_job_fail},
       {"typename", l_typename},
+      {"ignore_sigpipe", l_ignore_sigpipe},
+      {"nearest", uj_arg_nearest},
       {"can_suspend", l_can_suspend},
       {"begin_close", uj_sched_begin_close},
       {"close_quietly", uj_sched_close_quietly},

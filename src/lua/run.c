@@ -1,15 +1,16 @@
 #include "lua/run.h"
 
 #include <lauxlib.h>
-#include <string.h>
 
 #include "loop/driver.h"
 #include "lua/args.h"
+#include "lua/embed.h"
 #include "lua/error.h"
 #include "lua/interrupt.h"
 #include "lua/job.h"
 #include "lua/luv.h"
 #include "lua/pool.h"
+#include "lua/runopts.h"
 #include "lua/sched.h"
 #include "lua/stats.h"
 #include "lua/stuck.h"
@@ -23,84 +24,6 @@
 #define LOOK_TICKS UINT64_C(20000) /* no more than that on any processor */
 #define LOOK_JOB_NS UINT64_C(10)
 #define LOOK_MAX_NS UINT64_C(1000000)
-
-struct run_options {
-  bool signals;
-  bool is_virtual;
-  bool timed;
-  bool never_slow;
-  uint64_t slow_ns;
-  uint64_t slice_ns;
-  enum uj_interrupt_mode mode;
-  int signal; /* for UJ_INTERRUPT_SIGNAL */
-};
-
-static void take_signals(lua_State *L, const struct uj_options *options,
-                         void *into)
-{
-  ((struct run_options *)into)->signals = uj_option_boolean(L, options);
-}
-
-static void take_clock(lua_State *L, const struct uj_options *options,
-                       void *into)
-{
-  const char *value = uj_option_word(L);
-  bool is_virtual = strcmp(value, "virtual") == 0;
-  if (!is_virtual && strcmp(value, "real") != 0)
-    uj_option_error(L, options, "'real' or 'virtual'");
-  ((struct run_options *)into)->is_virtual = is_virtual;
-}
-
-static void take_timeslice(lua_State *L, const struct uj_options *options,
-                           void *into)
-{
-  ((struct run_options *)into)->slice_ns = uj_option_slice(L, options);
-}
-
-static void take_stats(lua_State *L, const struct uj_options *options,
-                       void *into)
-{
-  ((struct run_options *)into)->timed = uj_option_boolean(L, options);
-}
-
-static void take_slow(lua_State *L, const struct uj_options *options,
-                      void *into)
-{
-  struct run_options *self = into;
-  if (lua_type(L, -1) != LUA_TNUMBER &&
-      (!lua_isboolean(L, -1) || lua_toboolean(L, -1)))
-    uj_option_error(L, options, "seconds >= 0 or false");
-  self->never_slow = lua_isboolean(L, -1);
-  if (!self->never_slow)
-    self->slow_ns = uj_option_seconds(L, options);
-}
-
-static void take_interrupt(lua_State *L, const struct uj_options *options,
-                           void *into)
-{
-  struct run_options *self = into;
-  const char *value = uj_option_word(L);
-  self->signal = uj_monitor_signal_named(value);
-  if (self->signal != 0)
-    self->mode = UJ_INTERRUPT_SIGNAL;
-  else if (strcmp(value, "count") == 0)
-    self->mode = UJ_INTERRUPT_COUNT;
-  else if (strcmp(value, "none") == 0)
-    self->mode = UJ_INTERRUPT_NONE;
-  else
-    uj_option_error(L, options,
-                    "the name of a signal like 'SIGURG', 'count' or 'none'");
-}
-
-static const struct uj_option known[] = {
-    {"signals", take_signals},
-    {"clock", take_clock},
-    {"timeslice", take_timeslice},
-    {"slow", take_slow},
-    {"stats", take_stats},
-    {"interrupt", take_interrupt},
-    {NULL, NULL},
-};
 
 /* ---- looking at the world between two turns ----------------------------- */
 
@@ -196,7 +119,7 @@ static void wait(struct uj_state *S, lua_State *L, bool luv)
 
 static void look(struct uj_state *S, lua_State *L)
 {
-  bool luv = uj_luv_loaded(S, L), alive;
+  bool luv = !S->luv_is_host && uj_luv_loaded(S, L), alive;
   S->looked_ns = uj_driver_now();
   if (luv && uj_luv_alive(S, L))
     run_luv(S, L);
@@ -240,7 +163,7 @@ static void try_trim(struct uj_state *S, lua_State *L)
     lua_pop(L, 1);
 }
 
-static void turn(struct uj_state *S, lua_State *L)
+void uj_run_turn(struct uj_state *S, lua_State *L)
 {
   uj_loop_turn(&S->loop);
   uj_pool_trim(S);
@@ -252,10 +175,10 @@ static void turn(struct uj_state *S, lua_State *L)
  * clean-up of one scheduler spawns on another ends, too. */
 static void drive(struct uj_state *S, lua_State *L)
 {
-  if (uj_luv_loaded(S, L))
+  if (!S->luv_is_host && uj_luv_loaded(S, L))
     uj_luv_update_time(S, L);
   for (;;) {
-    turn(S, L);
+    uj_run_turn(S, L);
     if (uj_job_ended(&S->main->core))
       break;
     if (look_is_due(S))
@@ -267,71 +190,76 @@ static void drive(struct uj_state *S, lua_State *L)
     if (!uj_loop_live(&S->loop))
       break;
     look(S, L);
-    turn(S, L);
+    uj_run_turn(S, L);
   }
 }
 
 /* Returns 0 or a negative error of libuv; nothing has been started then. */
-static int open_driver(struct uj_state *S, const struct run_options *options)
+static int open_driver(struct uj_state *S, const struct uj_run_options *options)
 {
   int error = S->driver == NULL ? uj_driver_new(&S->driver) : 0;
   if (error == 0 && options->signals)
     error = uj_driver_start_signals(S->driver);
-  if (error != 0)
-    return error;
-  S->interrupt.mode = options->mode;
-  S->interrupt.watch.signal = options->signal;
-  S->interrupt.slow_ns = options->slow_ns;
-  S->interrupt.never_slow = options->never_slow;
-  uj_interrupt_start(S);
-  return 0;
+  return error;
 }
 
-/* Stack: fn, arguments  ->  sched, job, nil. */
-static struct uj_ljob *make_main(struct uj_state *S, lua_State *L)
+struct uj_ljob *uj_run_make_main(struct uj_state *S, lua_State *L, int fn,
+                                 const char *name)
 {
-  int nargs = lua_gettop(L) - 1;
+  int nargs = lua_gettop(L) - fn;
   struct uj_lsched *sched = uj_sched_new(S, L);
   struct uj_ljob *job;
   sched->core.limit = UJ_UNLIMITED;
   lua_pushliteral(L, "main");
   lua_setiuservalue(L, -2, UJ_SCHED_UV_NAME);
-  lua_insert(L, AT_SCHED);
-  lua_pushvalue(L, AT_SCHED);
-  lua_insert(L, AT_JOB);
-  job = uj_sched_new_job(S, L, sched, nargs, "run");
+  lua_insert(L, fn);
+  lua_pushvalue(L, fn);
+  lua_insert(L, fn + 1);
+  job = uj_sched_new_job(S, L, sched, nargs, name);
   lua_pushliteral(L, "main");
-  uj_job_set_extra(L, AT_JOB, "name");
+  uj_job_set_extra(L, -2, "name");
   uj_job_keep(S, L, job);
-  lua_pushnil(L);
-  job->askers++;
   return job;
 }
 
-/* [-0, +0, m] What can fail comes first. */
+/* Jobs that somebody else's loop drives go on beside the main job. */
+static void begin_clock(struct uj_state *S, bool is_virtual)
+{
+  S->is_virtual = is_virtual;
+  S->virtual_ns = 0;
+  if (uj_timers_due(&S->loop.timers) == UJ_NEVER)
+    uj_timers_init(&S->loop.timers, uj_loop_now(&S->loop));
+}
+
+/* [-0, +1, m] Adds the error of run(), nil so far. What can fail comes first.
+ */
 static void begin(struct uj_state *S, lua_State *L,
-                  const struct run_options *options)
+                  const struct uj_run_options *options)
 {
   struct uj_ljob *job;
   int error;
   luaL_checkstack(L, 2 * LUA_MINSTACK, "uvjobs");
-  job = make_main(S, L);
+  job = uj_run_make_main(S, L, AT_SCHED, "run");
+  lua_pushnil(L);
+  job->askers++;
   job->core.sched->slice_ns = options->slice_ns;
   error = open_driver(S, options);
   if (error != 0) {
     uj_slots_drop(&S->jobs, S, job->slot);
     luaL_error(L, "cannot run: %s", uj_driver_strerror(error));
   }
+  uj_interrupt_stop(S);
+  uj_runopts_apply(S, &options->loop);
+  uj_interrupt_start(S);
+  S->loop.asleep = false;
   S->L = L;
+  S->luv_is_host = uj_luv_loaded(S, L) && uj_luv_running(S, L);
   S->main = job;
   S->signal = 0;
-  S->virtual_ns = 0;
   S->looked_ns = 0;
-  S->is_virtual = options->is_virtual;
-  S->stats.timed = options->timed;
-  if (options->timed)
+  begin_clock(S, options->is_virtual);
+  if (options->loop.timed)
     uj_stats_forget_longest(S);
-  uj_timers_init(&S->loop.timers, uj_loop_now(&S->loop));
   (void)uj_sched_spawn(job->core.sched, &job->core);
 }
 
@@ -340,7 +268,7 @@ static void begin(struct uj_state *S, lua_State *L,
 static void finish_luv(struct uj_state *S, lua_State *L)
 {
   int fd;
-  if (uj_luv_loaded(S, L) && uj_luv_alive(S, L) &&
+  if (!S->luv_is_host && uj_luv_loaded(S, L) && uj_luv_alive(S, L) &&
       uj_luv_due(S, L, &fd) <= uj_driver_now())
     run_luv(S, L);
 }
@@ -354,24 +282,28 @@ static void end(struct uj_state *S, lua_State *L)
   uj_interrupt_stop(S);
   S->L = NULL;
   S->main = NULL;
-  S->is_virtual = false;
+  begin_clock(S, false);
+  uj_embed_settle(S, L);
 }
 
 int uj_run_run(lua_State *L)
 {
   static const struct uj_callee callee = {"run", 0};
-  struct run_options options = {.signals = true,
-                                .slow_ns = UJ_NEVER,
-                                .slice_ns = UJ_NEVER,
-                                .mode = UJ_INTERRUPT_SIGNAL,
-                                .signal = uj_monitor_signal()};
+  struct uj_run_options options = {.signals = true, .slice_ns = UJ_NEVER};
   struct uj_state *S = uj_state(L);
   int fn = lua_istable(L, 1) ? 2 : 1;
+  uj_loop_options_init(&options.loop);
   if (fn == 2)
-    uj_options_read(L, &callee, 1, known, &options);
+    uj_runopts_read_run(L, &callee, &options);
   uj_arg_function(L, &callee, fn);
   if (S->L != NULL)
     return luaL_error(L, "run is already running");
+  if (uj_embed_attached(S))
+    return luaL_error(L, "uvjobs is attached to luv's loop, which runs the "
+                         "jobs: run cannot");
+  if (options.is_virtual && uj_timers_due(&S->loop.timers) != UJ_NEVER)
+    return luaL_error(L, "jobs wait for the real time that were started "
+                         "outside run: its clock cannot be virtual");
   if (fn == 2)
     lua_remove(L, 1);
   begin(S, L, &options);

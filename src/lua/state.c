@@ -7,6 +7,7 @@
 #include "lua/host.h"
 #include "lua/interrupt.h"
 #include "lua/job.h"
+#include "lua/runopts.h"
 
 #define STATE_TYPE "uvjobs.State"
 
@@ -103,6 +104,7 @@ static void make_hub(lua_State *L, int idx, struct uj_state *S)
   lua_pushnil(L);                       /* UJ_HUB_LUV */
   lua_pushnil(L);                       /* UJ_HUB_LONGEST */
   lua_pushnil(L);                       /* UJ_HUB_NESTED */
+  lua_pushnil(L);                       /* UJ_HUB_WAKE */
   lua_xmove(L, hub, UJ_HUB_TOP);
   S->hub = hub;
 }
@@ -135,6 +137,9 @@ struct uj_state *uj_state_new(lua_State *L)
   S->chain_yields = true;
   memset(&S->interrupt, 0, sizeof(S->interrupt));
   memset(&S->stats, 0, sizeof(S->stats));
+  uj_loop_options_init(&S->embed);
+  S->embedded = false;
+  S->luv_is_host = false;
   S->is_virtual = false;
   S->debug = false;
   S->dead = false;

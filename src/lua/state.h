@@ -36,7 +36,8 @@ enum uj_hub {
   UJ_HUB_LUV,           /* table of the functions of luv that we call, or nil */
   UJ_HUB_LONGEST,       /* the job of the longest stretch, or nil */
   UJ_HUB_NESTED,        /* table: see coroutine.c */
-  UJ_HUB_TOP = UJ_HUB_NESTED
+  UJ_HUB_WAKE,          /* what embed.c calls when a job is ready, or nil */
+  UJ_HUB_TOP = UJ_HUB_WAKE
 };
 
 #define UJ_FOREIGN_YIELD \
@@ -55,7 +56,7 @@ enum uj_interrupt_mode {
   UJ_INTERRUPT_COUNT   /* by a hook that is always on */
 };
 
-enum { UJ_OWN_SOURCES = 4 };
+enum { UJ_OWN_SOURCES = 16 };
 
 /* See interrupt.c. */
 struct uj_interrupt {
@@ -92,10 +93,19 @@ struct uj_stats {
   bool timed;          /* every stretch is */
 };
 
+/* What run() is told about the loop, or start() for the loops of others. */
+struct uj_loop_options {
+  enum uj_interrupt_mode mode;
+  int signal;       /* for UJ_INTERRUPT_SIGNAL */
+  uint64_t slow_ns; /* see struct uj_interrupt */
+  bool never_slow;
+  bool timed; /* see struct uj_stats */
+};
+
 struct uj_state {
   struct uj_loop loop; /* first: see uj_state_of() */
   lua_State *hub;
-  lua_State *L; /* the coroutine that called run(); NULL outside run() */
+  lua_State *L; /* the coroutine that called run() or step(); NULL outside */
   lua_State *volatile running; /* the coroutine of the current job that runs */
   struct uj_ljob *current;     /* the job that runs now, or NULL */
   struct uj_ljob *main;        /* the main job, or NULL outside run() */
@@ -122,7 +132,10 @@ struct uj_state {
   bool chain_yields;    /* what resumed `running` lets it suspend the job */
   struct uj_interrupt interrupt;
   struct uj_stats stats;
-  bool is_virtual; /* which clock */
+  struct uj_loop_options embed; /* for step() */
+  bool embedded;    /* somebody else's loop drives us, when run() does not */
+  bool luv_is_host; /* luv's loop is not ours to drive */
+  bool is_virtual;  /* which clock */
   bool debug;
   bool dead; /* the Lua state is closing: everything is released */
 };

@@ -1,0 +1,299 @@
+-- uvjobs.exec: runs a child process and collects what it prints.
+
+local luv = require "luv"
+local uvjobs = require "uvjobs"
+local core = require "uvjobs.core"
+local uv = require "uvjobs.uv"
+local handles = require "uvjobs.uv.handles"
+
+core.own_source()
+
+local MAX_OUTPUT <const> = 16 * 1024 * 1024 -- bytes, of each stream
+
+-- A job that is being closed has its scheduler's close timeout to end. The child
+-- gets the first part of it to end by itself.
+local PATIENCE <const> = 0.7
+
+-- ---- arguments ---------------------------------------------------------------------
+
+local function got(value)
+  if type(value) == "number" then return tostring(value) end
+  if type(value) == "string" then return ("'%s'"):format(value) end
+  return core.typename(value)
+end
+
+local function is_string(value) return type(value) == "string" end
+local function is_boolean(value) return type(value) == "boolean" end
+local function is_function(value) return type(value) == "function" end
+
+local function is_seconds(value)
+  return type(value) == "number" and value >= 0 and value < math.huge
+end
+
+local function is_input(value)
+  if type(value) == "string" then return true end
+  if type(value) ~= "table" then return false end
+  for i = 1, #value do
+    if type(value[i]) ~= "string" then return false end
+  end
+  return next(value) == nil or #value > 0
+end
+
+local function is_env(value)
+  if type(value) ~= "table" then return false end
+  for name, text in pairs(value) do
+    if type(name) ~= "string" or name == "" or name:find "[=\0]" or
+      (text ~= false and (type(text) ~= "string" or text:find "\0")) then
+      return false
+    end
+  end
+  return true
+end
+
+local function is_size(value)
+  return value == math.huge or (math.type(value) == "integer" and value >= 0)
+end
+
+local OPTIONS <const> = {
+  input = { is_input, "string or list of strings" },
+  env = { is_env, "table of names to strings or false" },
+  cwd = { is_string, "string" },
+  on_stdout = { is_function, "function" },
+  on_stderr = { is_function, "function" },
+  group = { is_boolean, "boolean" },
+  timeout = { is_seconds, "seconds >= 0" },
+  max_output = { is_size, "integer >= 0 or math.huge" },
+}
+
+-- What is wrong with an argument, or nil.
+local function wrong_command(command)
+  if type(command) ~= "string" then
+    return "string expected, got " .. core.typename(command)
+  elseif command:find "\0" then
+    return "string without a zero byte expected"
+  end
+end
+
+local function wrong_args(args)
+  if type(args) ~= "table" then
+    return "list of strings expected, got " .. core.typename(args)
+  end
+  for i = 1, #args do
+    if type(args[i]) ~= "string" then
+      return ("string expected as element %d, got %s"):format(
+        i, core.typename(args[i]))
+    elseif args[i]:find "\0" then
+      return ("string without a zero byte expected as element %d"):format(i)
+    end
+  end
+end
+
+local function wrong_options(options)
+  if type(options) ~= "table" then
+    return "table expected, got " .. core.typename(options)
+  end
+  for name, value in pairs(options) do
+    local option = OPTIONS[name]
+    if not option then
+      return ("unknown option '%s', did you mean '%s'?"):format(
+        tostring(name), core.nearest(tostring(name), OPTIONS))
+    elseif not option[1](value) then
+      return ("option '%s': %s expected, got %s"):format(
+        name, option[2], got(value))
+    end
+  end
+end
+
+local function check(n, wrong)
+  if not wrong then return end
+  error(("bad argument #%d to 'exec' (%s)"):format(n, wrong), 3)
+end
+
+-- The environment of the child: ours, with the changes; nil for ours.
+local function environment(changes)
+  if not changes then return nil end
+  local list = {}
+  for name, text in pairs(luv.os_environ()) do
+    if changes[name] == nil then list[#list + 1] = name .. "=" .. text end
+  end
+  for name, text in pairs(changes) do
+    if text then list[#list + 1] = name .. "=" .. text end
+  end
+  return list
+end
+
+-- ---- the child -----------------------------------------------------------------------
+
+---@class uvjobs.exec.Child
+---@field process userdata
+---@field pipes userdata[] our ends of its stdin (or nil), stdout and stderr
+---@field stopped? string why it was stopped: "timeout" or "limit"
+local Child = {}
+Child.__index = Child
+
+-- Returns a Child, for a to-be-closed variable; or nil, a message and a code.
+local function start(command, args, options)
+  local pipes = { options.input and uv.new_pipe(false), uv.new_pipe(false),
+    uv.new_pipe(false) }
+  local child = setmetatable({ pipes = pipes }, Child)
+  local process, message, code = uv.spawn(command, {
+    args = args,
+    stdio = { pipes[1] or nil, pipes[2], pipes[3] },
+    env = environment(options.env),
+    cwd = options.cwd,
+    detached = options.group,
+  })
+  if process then
+    child.process = process
+    child.group = options.group and message -- its number is that of the child
+    return child
+  end
+  child:close_pipes()
+  return nil, message, code
+end
+
+function Child:close_pipes()
+  for i = 1, 3 do
+    if self.pipes[i] then handles.close(self.pipes[i]) end
+  end
+end
+
+function Child:kill(signal)
+  if self.group then return luv.kill(-self.group, signal) end
+  if not handles.state(self.process).status then self.process:kill(signal) end
+end
+
+-- Asks it to end, then makes it; and waits for that. Processes that it leaves
+-- behind may hold the pipes open.
+function Child:stop()
+  self:kill "sigterm"
+  local patience = uvjobs.current().scheduler.close_timeout * PATIENCE
+  if not self.process:wait(patience) then
+    self:kill "sigkill"
+    self.process:wait()
+  elseif self.group then
+    self:kill "sigkill" -- what has outlived it
+  end
+  self:close_pipes()
+end
+
+function Child:stop_for(reason)
+  if self.stopped then return end
+  self.stopped = reason
+  self:stop()
+end
+
+-- However the call is left: a group outlives no call that ended early. A job that
+-- is ended by force has no time to ask, or
+-- to wait.
+function Child:__close(err)
+  if handles.state(self.process).status then
+    if err ~= nil and self.group then self:kill "sigkill" end
+  elseif core.can_suspend() then
+    pcall(uvjobs.protect, self.stop, self)
+  else
+    self:kill "sigkill"
+  end
+  self:close_pipes()
+  handles.close_at_exit(self.process)
+end
+
+-- ---- its input and output ------------------------------------------------------------
+
+-- The pieces of a stream; it ends also when the pipe is closed under it.
+local function pieces(pipe)
+  return function()
+    local chunk, message, code = pipe:read_some()
+    if message and code ~= "ECANCELED" then error(message, 0) end
+    return chunk
+  end
+end
+
+local function collect(child, pipe, options, name, result)
+  local parts, left = {}, options.max_output
+  local function finish()
+    result[name] = result[name] or table.concat(parts)
+  end
+  local _ <close> = setmetatable({}, { __close = finish })
+  for chunk in pieces(pipe) do
+    parts[#parts + 1] = chunk:sub(1, left)
+    left = left - #chunk
+    if left < 0 then
+      finish()
+      return child:stop_for "limit"
+    end
+  end
+end
+
+-- The lines of a stream, each without its end; the last may have none. One that
+-- is longer than the limit stops the child.
+local function each_line(child, pipe, options, on_line)
+  local rest = ""
+  for chunk in pieces(pipe) do
+    local text, from = rest .. chunk, 1
+    for line, next_line in text:gmatch "([^\n]*)\n()" do
+      on_line(line)
+      from = next_line
+    end
+    rest = text:sub(from)
+    if #rest > options.max_output then return child:stop_for "limit" end
+  end
+  if rest ~= "" then on_line(rest) end
+end
+
+local function read(child, i, options, name, result)
+  local on_line = options["on_" .. name]
+  if on_line then return each_line(child, child.pipes[i], options, on_line) end
+  return collect(child, child.pipes[i], options, name, result)
+end
+
+-- A child that does not want to read all has not failed.
+local function write(child, options)
+  local pipe = child.pipes[1]
+  if not pipe then return end
+  local ok, message, code = pipe:write(options.input)
+  if not ok and code ~= "EPIPE" and code ~= "ECANCELED" then error(message, 0) end
+  handles.close(pipe)
+end
+
+-- Reads, writes and waits for the end, all at once.
+local function communicate(child, options, result)
+  local ended, left = uvjobs.event(), 3
+  local function part(fn, ...)
+    local args = table.pack(...)
+    return function()
+      fn(table.unpack(args, 1, args.n))
+      left = left - 1
+      if left > 0 then return end
+      ended:set()
+      child:close_pipes()
+    end
+  end
+  uvjobs.all {
+    part(read, child, 2, options, "stdout", result),
+    part(read, child, 3, options, "stderr", result),
+    part(child.process.wait, child.process),
+    function() write(child, options) end,
+    function()
+      if not ended:wait(options.timeout) then child:stop_for "timeout" end
+    end,
+  }
+  result.code, result.signal = child.process:wait()
+end
+
+return function(command, args, options)
+  args, options = args or {}, options or {}
+  check(1, wrong_command(command))
+  check(2, wrong_args(args))
+  check(3, wrong_options(options))
+  core.check_suspend("exec", 2)
+  if core.interrupted() then uvjobs.yield() end -- raises
+  options = setmetatable({}, { __index = options })
+  options.max_output = options.max_output or MAX_OUTPUT
+  local result = {}
+  local child <close>, message, code = start(command, args, options)
+  if not child then return nil, message, code end
+  communicate(child, options, result)
+  if child.stopped then return nil, child.stopped, result end
+  return result
+end
