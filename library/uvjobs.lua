@@ -159,6 +159,9 @@ function uvjobs.await(start) end
 ---@field input? string|string[] its standard input
 ---@field env? table<string, string|false> changes to the environment; false removes one
 ---@field cwd? string the directory that it runs in
+---@field stdin? integer descriptor, in place of `input`
+---@field stdout? integer descriptor; nothing is collected
+---@field stderr? integer descriptor; nothing is collected
 ---@field on_stdout? fun(line: string) gets each line; may suspend
 ---@field on_stderr? fun(line: string)
 ---@field timeout? number seconds until it is terminated

@@ -54,10 +54,17 @@ local function is_size(value)
   return value == math.huge or (math.type(value) == "integer" and value >= 0)
 end
 
+local function is_fd(value)
+  return math.type(value) == "integer" and value >= 0 and value < 1 << 31
+end
+
 local OPTIONS <const> = {
   input = { is_input, "string or list of strings" },
   env = { is_env, "table of names to strings or false" },
   cwd = { is_string, "string" },
+  stdin = { is_fd, "descriptor" },
+  stdout = { is_fd, "descriptor" },
+  stderr = { is_fd, "descriptor" },
   on_stdout = { is_function, "function" },
   on_stderr = { is_function, "function" },
   group = { is_boolean, "boolean" },
@@ -88,6 +95,11 @@ local function wrong_args(args)
   end
 end
 
+-- Options of which at most one can be given.
+local EXCLUSIVE <const> = {
+  { "input", "stdin" }, { "on_stdout", "stdout" }, { "on_stderr", "stderr" },
+}
+
 local function wrong_options(options)
   if type(options) ~= "table" then
     return "table expected, got " .. core.typename(options)
@@ -100,6 +112,12 @@ local function wrong_options(options)
     elseif not option[1](value) then
       return ("option '%s': %s expected, got %s"):format(
         name, option[2], got(value))
+    end
+  end
+  for _, pair in ipairs(EXCLUSIVE) do
+    if options[pair[1]] ~= nil and options[pair[2]] ~= nil then
+      return ("options '%s' and '%s' exclude each other"):format(
+        pair[1], pair[2])
     end
   end
 end
@@ -126,19 +144,31 @@ end
 
 ---@class uvjobs.exec.Child
 ---@field process userdata
----@field pipes userdata[] our ends of its stdin (or nil), stdout and stderr
+---@field pipes (userdata|false)[] our ends of its stdin, stdout and stderr
 ---@field stopped? string why it was stopped: "timeout" or "limit"
 local Child = {}
 Child.__index = Child
 
+-- A pipe where the standard stream `i` is ours to read or write, or false.
+local function new_pipes(options)
+  return {
+    options.input and uv.new_pipe(false) or false,
+    not options.stdout and uv.new_pipe(false),
+    not options.stderr and uv.new_pipe(false),
+  }
+end
+
 -- Returns a Child, for a to-be-closed variable; or nil, a message and a code.
 local function start(command, args, options)
-  local pipes = { options.input and uv.new_pipe(false), uv.new_pipe(false),
-    uv.new_pipe(false) }
+  local pipes = new_pipes(options)
   local child = setmetatable({ pipes = pipes }, Child)
   local process, message, code = uv.spawn(command, {
     args = args,
-    stdio = { pipes[1] or nil, pipes[2], pipes[3] },
+    stdio = {
+      pipes[1] or options.stdin,
+      pipes[2] or options.stdout,
+      pipes[3] or options.stderr,
+    },
     env = environment(options.env),
     cwd = options.cwd,
     detached = options.group,
@@ -184,8 +214,7 @@ function Child:stop_for(reason)
 end
 
 -- However the call is left: a group outlives no call that ended early. A job that
--- is ended by force has no time to ask, or
--- to wait.
+-- is ended by force has no time to ask, or to wait.
 function Child:__close(err)
   if handles.state(self.process).status then
     if err ~= nil and self.group then self:kill "sigkill" end
@@ -242,9 +271,10 @@ local function each_line(child, pipe, options, on_line)
 end
 
 local function read(child, i, options, name, result)
-  local on_line = options["on_" .. name]
-  if on_line then return each_line(child, child.pipes[i], options, on_line) end
-  return collect(child, child.pipes[i], options, name, result)
+  local pipe, on_line = child.pipes[i], options["on_" .. name]
+  if not pipe then return end
+  if on_line then return each_line(child, pipe, options, on_line) end
+  return collect(child, pipe, options, name, result)
 end
 
 -- A child that does not want to read all has not failed.

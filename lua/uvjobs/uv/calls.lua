@@ -31,15 +31,32 @@ local function fail(job, err, traceback)
   }
 end
 
---- A callback that a job gives to luv: when it raises, the job fails. Outside
---- jobs it is left alone, and luv ends the process then.
+-- The job for which a callback runs.
+local behalf
+
+--- A callback that a job gives to luv, or another callback of the job: when it
+--- raises, the job fails. Others are left alone, and luv ends the process then.
 function calls.guard(callback)
-  local job = uvjobs.current()
+  local job = uvjobs.current() or behalf
   if not job or not is_callable(callback) then return callback end
   local function handler(err)
     fail(job, err, debug.traceback(nil, 2))
   end
-  return function(...) xpcall(callback, handler, ...) end
+  return function(...)
+    local before = behalf
+    behalf = job
+    xpcall(callback, handler, ...)
+    behalf = before
+  end
+end
+
+-- walk() calls its callback before it returns: the error is the caller's.
+local function walk(callback)
+  local ok, err = true, nil
+  luv.walk(is_callable(callback) and function(handle)
+    if ok then ok, err = pcall(callback, handle) end
+  end or callback)
+  if not ok then error(err, 0) end
 end
 
 local guard = calls.guard
@@ -163,6 +180,7 @@ calls.REQUESTS = {
 
 --- Adds them to the table `uv`.
 function calls.add_requests(uv)
+  uv.walk = walk
   for name, at in pairs(calls.REQUESTS) do
     if luv[name] then
       uv[name] = calls.new {
