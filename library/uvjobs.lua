@@ -65,6 +65,7 @@ local uvjobs = {}
 ---@field live integer
 ---@field ready integer
 ---@field timers integer
+---@field work integer functions in the thread pool
 ---@field longest? number seconds, with run{ stats = true }
 ---@field longest_job? uvjobs.Job
 
@@ -221,6 +222,16 @@ function uvjobs.fd() end
 --- When step() wants to be called at the latest. Does not suspend.
 ---@return number? seconds nil when no time is known
 function uvjobs.next_timeout() end
+
+--- Runs `fn(...)` in a thread of libuv's pool, in a Lua state of its own, and
+--- suspends until it has ended. Arguments and results are copies: nil, booleans,
+--- numbers, strings, and tables of these without metatables. When the job leaves
+--- before, `fn` is stopped, and not waited for. Raises a copy of the error of
+--- `fn`, or its text.
+---@param fn function a Lua function without upvalues
+---@param ... any the arguments of `fn`
+---@return any ... the results of `fn`
+function uvjobs.work(fn, ...) end
 
 --- The code of a uvjobs error, nil for any other value. Does not suspend.
 ---@param value any

@@ -10,7 +10,7 @@ local uvjobs = { _VERSION = "uvjobs 0.1.0" }
 for _, name in ipairs {
   "await", "code", "current", "debug", "event", "fd", "mutex", "next_timeout",
   "now", "protect", "queue", "run", "scheduler", "semaphore", "sleep", "start",
-  "stats", "step", "timeout", "yield",
+  "stats", "step", "timeout", "work", "yield",
 } do
   uvjobs[name] = core[name]
   core[name] = nil -- tracebacks name a function by the module that has it

@@ -8,6 +8,8 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "loop/task.h"
+
 #if defined(__linux__) && !defined(UJ_NO_TIMERFD)
 #define HAVE_TIMERFD 1
 #include <sys/timerfd.h>
@@ -25,6 +27,7 @@ enum { SIGNALS = sizeof(signal_numbers) / sizeof(*signal_numbers) };
 /* The handles live in one block that is freed when libuv has let go of all. */
 struct uj_driver {
   uv_loop_t loop;
+  struct uj_tasks tasks;
   uv_timer_t timer; /* where there is no exact_fd */
   uv_poll_t exact;  /* of exact_fd */
   uv_async_t alarm; /* where there is no exact_fd */
@@ -125,6 +128,7 @@ int uj_driver_new(struct uj_driver **out)
     free(driver);
     return error;
   }
+  uj_tasks_init(&driver->tasks, &driver->loop);
   init_handles(driver);
   *out = driver;
   return 0;
@@ -140,6 +144,7 @@ static void close_handle(uv_handle_t *handle, void *arg)
 void uj_driver_free(struct uj_driver *driver)
 {
   int error;
+  assert(driver->tasks.count == 0);
   uv_walk(&driver->loop, close_handle, NULL);
   uv_run(&driver->loop, UV_RUN_DEFAULT);
   error = uv_loop_close(&driver->loop);
@@ -281,6 +286,11 @@ int uj_driver_watch(struct uj_driver *driver, int fd)
   return uv_poll_start(&driver->watch, UV_READABLE, on_readable);
 }
 
+struct uj_tasks *uj_driver_tasks(struct uj_driver *driver)
+{
+  return &driver->tasks;
+}
+
 void uj_driver_poll(struct uj_driver *driver)
 {
   uv_run(&driver->loop, UV_RUN_NOWAIT);
@@ -322,9 +332,12 @@ static void wait_by_timer(struct uj_driver *driver, uint64_t due_ns)
   uv_timer_stop(&driver->timer);
 }
 
+/* Ends of tasks that a poll has seen would not end the wait any more. */
 void uj_driver_wait(struct uj_driver *driver, uint64_t due_ns)
 {
-  if (driver->exact_fd >= 0)
+  if (!uj_link_empty(&driver->tasks.ended))
+    uj_driver_poll(driver);
+  else if (driver->exact_fd >= 0)
     wait_exactly(driver, due_ns);
   else
     wait_by_timer(driver, due_ns);

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 struct uj_driver;
+struct uj_tasks;
 
 /* Monotonic nanoseconds. */
 uint64_t uj_driver_now(void);
@@ -53,6 +54,10 @@ int uj_driver_fd(const struct uj_driver *driver);
 /* Sets the alarm; 0 lets it go off now, UJ_NEVER switches it off. It stays on
  * until it is set again. Where there is no timer descriptor only 0 works. */
 void uj_driver_alarm(struct uj_driver *driver, uint64_t due_ns);
+
+/* What runs in the thread pool for it, see task.h. When the driver is freed,
+ * all of it must have ended. Ends of tasks end waits. */
+struct uj_tasks *uj_driver_tasks(struct uj_driver *driver);
 
 /* Looks at what has happened, without waiting. */
 void uj_driver_poll(struct uj_driver *driver);

@@ -9,6 +9,7 @@
 #include "lua/run.h"
 #include "lua/runopts.h"
 #include "lua/sched.h"
+#include "lua/work.h"
 
 #define NS_PER_S 1e9
 
@@ -47,16 +48,19 @@ void uj_embed_wake(struct uj_state *S)
   uj_driver_alarm(S->driver, 0);
 }
 
-/* The look tells the system of a descriptor that is watched from now on. */
+/* The poll tells the system of a descriptor that is watched from now on; what
+ * it has seen must not wait for another. */
 void uj_embed_settle(struct uj_state *S, lua_State *L)
 {
   uint64_t due_ns;
   int fd;
   if (!S->embedded)
     return;
-  due_ns = next_due(S, L, &fd);
+  (void)next_due(S, L, &fd);
   uj_driver_watch(S->driver, fd);
   uj_driver_poll(S->driver);
+  uj_work_look(S);
+  due_ns = next_due(S, L, &fd);
   if (!uj_embed_attached(S) || !uj_loop_ready(&S->loop))
     uj_driver_alarm(S->driver, due_ns);
   S->loop.asleep = !uj_loop_ready(&S->loop);

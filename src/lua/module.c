@@ -23,6 +23,7 @@
 #include "lua/state.h"
 #include "lua/stats.h"
 #include "lua/suspend.h"
+#include "lua/work.h"
 
 static int resumed(lua_State *L, int status, lua_KContext ctx)
 {
@@ -180,6 +181,7 @@ static void open_types(lua_State *L)
   uj_error_open(L);
   uj_scope_open(L);
   uj_await_open(L);
+  uj_work_open(L);
   uj_job_open(L);
   lua_settop(L, state);
   uj_event_open(L);
@@ -224,6 +226,7 @@ static void open_functions(lua_State *L)
       {"timeout", uj_scope_timeout},
       {"protect", uj_scope_protect},
       {"await", uj_await_await},
+      {"work", uj_work_work},
       {"event", uj_event_event},
       {"queue", uj_queue_queue},
       {"semaphore", uj_lock_semaphore},

@@ -14,6 +14,7 @@
 #include "lua/sched.h"
 #include "lua/stats.h"
 #include "lua/stuck.h"
+#include "lua/work.h"
 
 /* The least time between two looks at I/O, signals and the system's clock while
  * jobs are ready or deadlines follow close upon each other: going to sleep and
@@ -103,13 +104,14 @@ static void poll_sometimes(struct uj_state *S)
 static void wait(struct uj_state *S, lua_State *L, bool luv)
 {
   uint64_t due_ns = uj_loop_due(&S->loop);
-  if (due_ns == UJ_NEVER && !luv) {
+  bool io = luv || S->working > 0;
+  if (due_ns == UJ_NEVER && !io) {
     give_up(S, L);
     return;
   }
   if (!S->is_virtual)
     wait_for_io(S, L, uj_clock_max(due_ns, next_look(S)), luv);
-  else if (luv)
+  else if (io)
     wait_for_io(S, L, UJ_NEVER, luv);
   else {
     poll_sometimes(S);
@@ -128,6 +130,7 @@ static void look(struct uj_state *S, lua_State *L)
     uj_driver_poll(S->driver);
   else
     wait(S, L, alive);
+  uj_work_look(S);
   if (luv)
     uj_luv_update_time(S, L);
   take_signal(S);

@@ -8,6 +8,7 @@
 #include "lua/interrupt.h"
 #include "lua/job.h"
 #include "lua/runopts.h"
+#include "lua/work.h"
 
 #define STATE_TYPE "uvjobs.State"
 
@@ -78,6 +79,7 @@ static int state_gc(lua_State *L)
   S->dead = true;
   uj_interrupt_stop(S);
   kill_jobs(S, L);
+  uj_work_end(S);
   uj_state_release(L, S->idle, S->idle_size * sizeof(*S->idle));
   uj_slots_term(&S->jobs, L);
   uj_slots_term(&S->threads, L);
@@ -118,6 +120,8 @@ struct uj_state *uj_state_new(lua_State *L)
   S->current = NULL;
   S->main = NULL;
   S->driver = NULL;
+  S->workers = NULL;
+  S->working = 0;
   uj_slots_init(&S->jobs, UJ_HUB_JOBS);
   uj_slots_init(&S->threads, UJ_HUB_THREADS);
   S->idle = NULL;

@@ -19,6 +19,7 @@
 struct uj_driver;
 struct uj_ljob;
 struct uj_nest;
+struct uj_workers;
 
 /* The user values of the state: the hub, and the types that Lua adds to. */
 enum { UJ_STATE_UV_HUB = 1, UJ_STATE_UV_TYPES };
@@ -110,6 +111,8 @@ struct uj_state {
   struct uj_ljob *current;     /* the job that runs now, or NULL */
   struct uj_ljob *main;        /* the main job, or NULL outside run() */
   struct uj_driver *driver;    /* NULL until run() needs one */
+  struct uj_workers *workers;  /* NULL until work() needs them */
+  uint32_t working;            /* jobs that wait in work() */
   struct uj_slots jobs;
   struct uj_slots threads;
   struct uj_thread *idle; /* coroutines without a job */
