@@ -16,12 +16,13 @@ core.own_source()
 local function merge_nothing() end
 
 -- Adds an event, unless one with this key waits to be taken: then `merge` may
--- bring that up to date.
+-- bring that up to date. One that a job has waited for is that job's already.
 local function keep(state, key, event, merge)
   local waiting = state.waiting[key]
   if waiting then return merge(waiting, event) end
   event.key = key
-  if state.queue:try_put(event) then state.waiting[key] = event end
+  state.queue:try_put(event)
+  if #state.queue > 0 then state.waiting[key] = event end
 end
 
 local function begin(state)
@@ -34,7 +35,7 @@ end
 local function take(state, timeout)
   local event, why = state.queue:get(timeout)
   if not event then return handles.why_not(state, why) end
-  state.waiting[event.key] = nil
+  if event.key then state.waiting[event.key] = nil end
   if event.err then return calls.results(event.err) end
   return table.unpack(event, 1, event.n)
 end
@@ -123,19 +124,27 @@ end
 
 -- ---- handles that run only while somebody waits --------------------------------------
 
--- One that went on would keep the loop from sleeping.
+-- One that went on would keep the loop from sleeping. What happens is for all that
+-- wait.
 local function next_once(type_name, start, stop)
   return function(self, timeout)
     local state = check(self, "next", type_name, timeout)
     begin(state)
-    if not state.waiting.it then
-      local ok, message, code = start(self, state, function(err, ...)
-        stop(self)
-        local event = err and { err = err } or table.pack(...)
-        keep(state, "it", event, merge_nothing)
-      end)
-      if not ok then return nil, message, code end
-    end
+    state.askers = state.askers or {}
+    local asker <close> = setmetatable({}, { __close = function(asker)
+      if not state.askers[asker] then return end -- it has happened
+      state.askers[asker] = nil
+      if next(state.askers) == nil and not luv.is_closing(self) then stop(self) end
+    end })
+    state.askers[asker] = true
+    local ok, message, code = start(self, state, function(err, ...)
+      stop(self)
+      for _ in pairs(state.askers) do
+        state.queue:try_put(err and { err = err } or table.pack(...))
+      end
+      state.askers = {}
+    end)
+    if not ok then return nil, message, code end
     return take(state, timeout)
   end
 end

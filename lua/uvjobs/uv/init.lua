@@ -2,6 +2,7 @@
 --- luv's functions: in a job, those that take a callback suspend when they are
 --- given none. What there is, is listed in docs/luv.md.
 local luv = require "luv"
+local uvjobs = require "uvjobs"
 local core = require "uvjobs.core"
 local calls = require "uvjobs.uv.calls"
 local handles = require "uvjobs.uv.handles"
@@ -10,6 +11,12 @@ core.ignore_sigpipe() -- libuv writes in the plain way
 
 local uv = {}
 for name, value in pairs(luv) do uv[name] = value end
+
+-- It would block all jobs.
+function uv.run(...)
+  if uvjobs.current() then error("'run' cannot be called in a job", 2) end
+  return luv.run(...)
+end
 
 calls.add_requests(uv)
 calls.add_work(uv)

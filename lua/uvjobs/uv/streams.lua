@@ -133,6 +133,7 @@ local function write(self, data, callback)
   local size = type(data) == "string" and #data or check_data(data, "write")
   if not can_start then uvjobs.yield() end -- raises
   local state = state_of(self)
+  if size == 0 then return written(state) end
   local n, message, code = try_write(self, data)
   if n == size then return written(state) end
   if not n and code ~= "EAGAIN" then return nil, message, code end
