@@ -123,6 +123,11 @@ return {
   monitor("switch", "on", "switch, with time slices"),
   monitor("busy", "off", "a busy loop, with the monitor"),
   monitor("busy", "on", "a busy loop, with time slices"),
+  {
+    id = "echo", title = "echo over TCP, 20 connections", unit = "ns",
+    ours = "echo uvjobs 100000", reference = "echo luv 100000", against = "luv",
+    target = 1.18, peers = { luv = "echo luv 100000" },
+  },
   ticker("ticker-p50", "lateness beside 4 busy jobs, median", 1, 5),
   ticker("ticker-p99", "lateness beside 4 busy jobs, 99th of 100", 2, 7.5),
 }

@@ -1,7 +1,6 @@
 -- Compresses every file below a directory into the same tree elsewhere. Each
--- file is a job that runs `gzip -c` as a child process, through luv; at most
--- LIMIT of them run at once. Ctrl-C kills the children and removes the files
--- that were not finished.
+-- file is a job that runs `gzip -c` as a child process; at most LIMIT of them run
+-- at once. Ctrl-C kills the children and removes the files that were not finished.
 --
 --   script/run examples/02_compress_tree.lua DIR [OUT]
 --   uvjobs examples/02_compress_tree.lua /usr/share/doc /tmp/doc-gz
@@ -10,54 +9,44 @@
 -- part of DIR. It needs luv (Debian: lua-luv) and gzip. The exit status is 1
 -- when a file or a directory failed. Symbolic links are not followed.
 
-local uv = require "luv"
+local luv = require "luv" -- its own functions do not suspend: for clean-up
 local uvjobs = require "uvjobs"
+local uv = require "uvjobs.uv"
 
 local LIMIT = 8
 local NO_HURRY = 24 * 60 * 60 -- seconds that the whole tree may take
 
---- Runs `gzip -c` with the descriptor `output` as its standard output. Suspends
---- until it has ended; returns its exit status and the signal that killed it,
---- or nil and a message. If the job is cancelled meanwhile, gzip is killed.
-local function gzip(path, output)
-  return uvjobs.await(function(resume)
-    local child, message
-    child, message = uv.spawn("gzip", {
-      args = { "-c", "--", path },
-      stdio = { nil, output, 2 },
-    }, function(status, signal)
-      child:close()
-      resume(status, signal)
-    end)
-    if not child then return resume(nil, message) end
-    return function() child:kill("sigterm") end
-  end)
-end
-
 --- A file opened for writing. It is removed when it is closed before `keep` was
---- set: so a job leaves nothing behind that is half done.
+--- set: so a job leaves nothing behind that is half done, also when it is cancelled.
 local function create(path)
-  local fd, message = uv.fs_open(path, "w", tonumber("644", 8))
+  local fd, message = luv.fs_open(path, "w", tonumber("644", 8))
   if not fd then error(message, 0) end
   return setmetatable({ fd = fd, keep = false }, {
     __close = function(self)
-      uv.fs_close(fd)
-      if not self.keep then uv.fs_unlink(path) end
+      luv.fs_close(fd)
+      if not self.keep then luv.fs_unlink(path) end
     end,
   })
 end
 
---- The job of one file. An error that it raises goes to the exception handler.
+--- The job of one file. An error that it raises goes to the exception handler. If the
+--- job is cancelled meanwhile, gzip is killed.
 local function compress(tree, from, to)
   local output <close> = create(to)
-  local status, detail = gzip(from, output.fd)
-  if not status then error("cannot run gzip: " .. detail, 0) end
-  if detail ~= 0 then error("gzip was killed by signal " .. detail, 0) end
-  if status ~= 0 then error("gzip ended with status " .. status, 0) end
+  local result, message = uvjobs.exec("gzip", { "-c", "--", from }, {
+    stdout = output.fd,
+    stderr = 2, -- ours
+  })
+  if not result then error("cannot run gzip: " .. message, 0) end
+  if result.signal ~= 0 then error("gzip was killed by signal " .. result.signal, 0) end
+  if result.code ~= 0 then error("gzip ended with status " .. result.code, 0) end
+  -- First all that suspends: other jobs count, too, meanwhile.
+  local size_in = assert(uv.fs_stat(from)).size
+  local size_out = assert(uv.fs_fstat(output.fd)).size
   output.keep = true
   tree.files = tree.files + 1
-  tree.bytes_in = tree.bytes_in + assert(uv.fs_stat(from)).size
-  tree.bytes_out = tree.bytes_out + assert(uv.fs_fstat(output.fd)).size
+  tree.bytes_in = tree.bytes_in + size_in
+  tree.bytes_out = tree.bytes_out + size_out
 end
 
 --- What is in a directory, in order of the names: a list of tables with `name`

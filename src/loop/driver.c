@@ -355,3 +355,8 @@ void uj_driver_alarm(struct uj_driver *driver, uint64_t due_ns)
   else if (due_ns == 0)
     uv_async_send(&driver->alarm);
 }
+
+bool uj_driver_alarm_is_timed(const struct uj_driver *driver)
+{
+  return driver->exact_fd >= 0;
+}

@@ -6,6 +6,7 @@
 #ifndef UJ_LOOP_DRIVER_H
 #define UJ_LOOP_DRIVER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct uj_driver;
@@ -52,8 +53,10 @@ int uj_driver_watch(struct uj_driver *driver, int fd);
  * something for uj_driver_poll() to see, or when the alarm has gone off. */
 int uj_driver_fd(const struct uj_driver *driver);
 /* Sets the alarm; 0 lets it go off now, UJ_NEVER switches it off. It stays on
- * until it is set again. Where there is no timer descriptor only 0 works. */
+ * until it is set again. Where it cannot be set to a time only 0 works. */
 void uj_driver_alarm(struct uj_driver *driver, uint64_t due_ns);
+/* Whether it can be set to a time. */
+bool uj_driver_alarm_is_timed(const struct uj_driver *driver);
 
 /* What runs in the thread pool for it, see task.h. When the driver is freed,
  * all of it must have ended. Ends of tasks end waits. */

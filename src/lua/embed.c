@@ -121,6 +121,14 @@ int uj_embed_set_wake(lua_State *L)
   return 0;
 }
 
+int uj_embed_fd_is_timed(lua_State *L)
+{
+  struct uj_state *S = uj_state(L);
+  embed(S, L);
+  lua_pushboolean(L, uj_driver_alarm_is_timed(S->driver));
+  return 1;
+}
+
 int uj_embed_has_jobs(lua_State *L)
 {
   lua_pushboolean(L, uj_slots_used(&uj_state(L)->jobs) > 0);

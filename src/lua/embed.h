@@ -32,6 +32,8 @@ int uj_embed_step(lua_State *L);
 /* For attach.lua: (function) is called, outside step(), when a job is ready; it
  * must not raise. luv's loop is the host then. (nil) takes that back. */
 int uj_embed_set_wake(lua_State *L);
+/* For attach.lua: () whether the descriptor is readable at deadlines. */
+int uj_embed_fd_is_timed(lua_State *L);
 /* For attach.lua: () whether any job lives. */
 int uj_embed_has_jobs(lua_State *L);
 

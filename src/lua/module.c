@@ -240,6 +240,7 @@ static void open_functions(lua_State *L)
       {"step", uj_embed_step},
       {"set_wake", uj_embed_set_wake},
       {"has_jobs", uj_embed_has_jobs},
+      {"fd_is_timed", uj_embed_fd_is_timed},
       {"own_source", uj_interrupt_own_source},
       {"main_at_work", uj_interrupt_main_at_work},
       {"check_suspend", l_check_suspend},

@@ -121,6 +121,8 @@ local function with_guard(call, ...)
   return call.fn(unpack(args, 1, args.n))
 end
 
+local function ignore() end
+
 -- Some functions of luv give a number where others give a request.
 local function cancel_request(request)
   if type(request) == "userdata" then luv.cancel(request) end
@@ -130,7 +132,7 @@ end
 --- the place of its callback; `early` is another place where luv takes one.
 --- One that `releases` something does so also in a job that is to end, at once.
 function calls.new(call)
-  call.cancel = call.cancel or cancel_request
+  call.cancel = call.cancel or (call.releases and ignore) or cancel_request
   return function(...)
     if has_callback(call, ...) then return with_guard(call, ...) end
     if not uvjobs.current() or (call.releases and core.interrupted()) then
@@ -142,8 +144,6 @@ function calls.new(call)
 end
 
 -- ---- requests: files, names, random numbers -----------------------------------
-
-local function ignore() end
 
 local function close_file(fd)
   luv.fs_close(fd, ignore)
