@@ -63,50 +63,101 @@ local guard = calls.guard
 
 -- ---- calls -------------------------------------------------------------------
 
--- Markers in the place of a callback's error: it was never called.
-local MISUSED <const>, REFUSED <const> = {}, {}
-
--- luv's message, without the module's name that it found for itself.
-local function misuse(message)
-  error((tostring(message):gsub("'luv%.", "'", 1)), 3)
-end
-
-local function results(err, ...)
-  if err == nil then
-    if select("#", ...) == 0 then return true end
-    return ...
-  elseif err == MISUSED then misuse(...)
-  elseif err == REFUSED then return nil, ...
+-- luv's message, without the module's name that it found for itself. The arguments
+-- of methods are counted without `self`.
+local function misuse(message, level, method)
+  message = tostring(message):gsub("'luv%.", "'", 1)
+  if method then
+    message = message:gsub("^bad argument #(%d+) to '[%w_]+'", function(n)
+      return ("bad argument #%d to '%s'"):format(n - 1, method)
+    end)
   end
-  return errors.results(err)
+  error(message, level + 1)
 end
 
--- Begins the call, and returns what abandons it: `cancel` tries to stop it, and
--- when it has been done all the same, `undo` gets its results.
-local function starter(call, args)
-  return function(resume)
-    local abandoned = false
-    args[call.at] = function(...)
-      if not abandoned then
-        resume(...)
-      elseif call.undo and (...) == nil then
-        call.undo(select(2, ...))
-      end
-    end
-    local ok, request, message, code =
-      pcall(call.fn, unpack(args, 1, math.max(args.n, call.at)))
-    if not ok then
-      resume(MISUSED, request)
-    elseif not request then
-      resume(REFUSED, message, code)
-    else
-      return function()
-        abandoned = true
-        call.cancel(request, args[1])
-      end
-    end
+--- Calls a function of luv; what it raises is blamed on the caller at that level.
+function calls.call(level, fn, ...)
+  local results = table.pack(pcall(fn, ...))
+  if not results[1] then misuse(results[2], level + 1) end
+  return unpack(results, 2, results.n)
+end
+
+--- One call that waits for a callback: a to-be-closed variable. Whichever way the
+--- job leaves it, it is given up unless the job has got the results.
+---@class uvjobs.uv.Operation
+---@field call table see calls.new
+---@field args table the arguments, also to keep them alive
+---@field request? any what luv has returned
+---@field results? table what the callback was given
+---@field taken boolean the job has got them
+---@field begun boolean something has been done already
+local Operation = {}
+Operation.__index = Operation
+
+-- The callback comes in any case, maybe when the job has left.
+function Operation:start(resume)
+  local call, args = self.call, self.args
+  args[call.at] = function(...)
+    self.results = table.pack(...)
+    if call.on_end then call.on_end(args[1]) end
+    if self.left then self:undo() else resume() end
+  end
+  args.n = math.max(args.n, call.at)
+  local started = table.pack(pcall(call.fn, unpack(args, 1, args.n)))
+  if not started[1] then
+    self.misused = started[2]
+  elseif started[2] then
+    self.request = started[2]
+    if call.on_start then call.on_start(args[1]) end
+    return
+  else
+    self.refused = started
+  end
+  self.taken = true
+  resume()
+end
+
+-- What was made in the meantime goes again.
+function Operation:undo()
+  local call = self.call
+  if call.undo and self.results[1] == nil then
+    call.undo(unpack(self.results, 2, self.results.n))
   end
 end
+
+function Operation:__close()
+  if self.taken then return end
+  self.left = true
+  if self.call.abandon then
+    if self.request or self.begun then self.call.abandon(self.args[1]) end
+  elseif self.results then
+    self:undo()
+  elseif self.request then
+    self.call.cancel(self.request)
+  end
+end
+
+local function returned(err, ...)
+  if err ~= nil then return errors.results(err) end
+  if select("#", ...) == 0 then return true end
+  return ...
+end
+
+-- Suspends until the callback has come. With `begun` the call is given up also when
+-- nothing was started.
+local function run(call, args, begun)
+  local operation <close> = setmetatable(
+    { call = call, args = args, begun = begun, taken = false, left = false }, Operation)
+  uvjobs.await(function(resume) operation:start(resume) end)
+  operation.taken = true
+  if operation.misused then
+    misuse(operation.misused, 2, call.abandon and call.name)
+  end
+  if operation.refused then return nil, operation.refused[3], operation.refused[4] end
+  return returned(unpack(operation.results, 1, operation.results.n))
+end
+
+calls.run = run
 
 -- Whether the arguments have a callback.
 local function has_callback(call, ...)
@@ -118,7 +169,7 @@ local function with_guard(call, ...)
   local args = table.pack(...)
   local at = is_callable(args[call.at]) and call.at or call.early
   args[at] = guard(args[at])
-  return call.fn(unpack(args, 1, args.n))
+  return calls.call(1, call.fn, unpack(args, 1, args.n))
 end
 
 local function ignore() end
@@ -130,7 +181,10 @@ end
 
 --- The function for users. `call` has luv's function `fn`, its `name`, and `at`,
 --- the place of its callback; `early` is another place where luv takes one.
---- One that `releases` something does so also in a job that is to end, at once.
+--- When the job leaves early, `abandon` is called with the first argument; or
+--- without it `cancel` with the request, or when that is done already, `undo` with
+--- its results. One that `releases` something does so also in a job that is to
+--- end, at once.
 function calls.new(call)
   call.cancel = call.cancel or (call.releases and ignore) or cancel_request
   return function(...)
@@ -139,7 +193,7 @@ function calls.new(call)
       return call.fn(...)
     end
     core.check_suspend(call.name, 2)
-    return results(uvjobs.await(starter(call, table.pack(...))))
+    return run(call, table.pack(...))
   end
 end
 
@@ -162,8 +216,33 @@ local UNDO <const> = {
 
 local RELEASES <const> = { fs_close = true, fs_closedir = true }
 
--- The callback of fs_read and fs_write may stand in the place of the offset.
-local EARLY <const> = { fs_read = 3, fs_write = 3 }
+-- The callback may stand in the place of an argument that may be left out.
+local EARLY <const> = { fs_read = 3, fs_write = 3, fs_copyfile = 3, fs_symlink = 3 }
+
+-- libuv frees a directory that is closed while a thread reads it. So closing waits
+-- for the requests, also for those that were given up.
+local reading = setmetatable({}, { __mode = "k" }) -- how many, by directory
+local when_idle = setmetatable({}, { __mode = "k" })   -- what to do then
+
+local function begin_reading(dir)
+  reading[dir] = (reading[dir] or 0) + 1
+end
+
+local function end_reading(dir)
+  reading[dir] = reading[dir] > 1 and reading[dir] - 1 or nil
+  local finish = when_idle[dir]
+  if reading[dir] or not finish then return end
+  when_idle[dir] = nil
+  finish()
+end
+
+-- luv's fs_closedir, but the directory may be in use.
+local function closedir(dir, callback)
+  if not reading[dir] then return luv.fs_closedir(dir, callback) end
+  callback = callback or ignore
+  when_idle[dir] = function() luv.fs_closedir(dir, callback) end
+  return true
+end
 
 --- Where the callback stands among the arguments.
 calls.REQUESTS = {
@@ -175,20 +254,38 @@ calls.REQUESTS = {
   fs_realpath = 2, fs_rename = 3, fs_rmdir = 2, fs_scandir = 2,
   fs_sendfile = 5, fs_stat = 2, fs_statfs = 2, fs_symlink = 4, fs_unlink = 2,
   fs_utime = 4, fs_write = 4,
-  getaddrinfo = 4, getnameinfo = 2, random = 3,
+  getaddrinfo = 4, getnameinfo = 2,
 }
+
+-- luv 1.44 keeps every request for random bytes for ever. Without one it takes
+-- no time.
+local function random(...)
+  if is_callable((select(3, ...))) then
+    return calls.call(1, luv.random, (...), (select(2, ...)), guard((select(3, ...))))
+  end
+  if uvjobs.current() then
+    core.check_suspend("random", 2)
+    if core.interrupted() then uvjobs.yield() end -- raises
+  end
+  return calls.call(1, luv.random, ...)
+end
 
 --- Adds them to the table `uv`.
 function calls.add_requests(uv)
-  uv.walk = walk
+  uv.walk, uv.random = walk, random
   for name, at in pairs(calls.REQUESTS) do
     if luv[name] then
       uv[name] = calls.new {
         name = name, fn = luv[name], at = at, early = EARLY[name],
         undo = UNDO[name], releases = RELEASES[name],
+        on_start = name == "fs_readdir" and begin_reading,
+        on_end = name == "fs_readdir" and end_reading,
       }
     end
   end
+  uv.fs_closedir = calls.new {
+    name = "fs_closedir", fn = closedir, at = 2, releases = true,
+  }
 end
 
 -- ---- luv's thread pool --------------------------------------------------------

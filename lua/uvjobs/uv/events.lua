@@ -104,8 +104,9 @@ local function starter(kind)
   end
 end
 
+-- Blames the caller of the function that calls it.
 local function check(self, name, type_name, timeout)
-  handles.check(self, name, { [type_name] = true })
+  handles.check(self, name, { [type_name] = true }, 3)
   core.check_timeout(timeout, 1, name, 3)
   core.check_suspend(name, 3)
   return handles.manage(self)

@@ -53,12 +53,17 @@ function handles.state(handle)
   return states[handle]
 end
 
---- Raises unless `self` is a handle of one of these types, a set.
-function handles.check(self, name, types)
+local function bad_self(self, name, expected, level)
+  error(("bad self to '%s' (%s expected, got %s)"):format(
+    name, expected, core.typename(self)), level + 1)
+end
+
+--- Raises unless `self` is a handle of one of these types, a set; it blames the
+--- caller at that level.
+function handles.check(self, name, types, level)
   local kind = type_of(self)
   if kind and types[kind] then return end
-  error(("bad self to '%s' (uv_%s expected, got %s)"):format(
-    name, types.tcp and "tcp" or (next(types)), core.typename(self)), 3)
+  bad_self(self, name, "uv_" .. (types.tcp and "tcp" or (next(types))), level + 1)
 end
 
 -- ---- methods -------------------------------------------------------------------
@@ -76,12 +81,15 @@ end
 function handles.replace(uv, types, name, fn, method)
   local original = luv[fn]
   if not original then return end
+  local of_type = {}
+  for _, kind in ipairs(types) do of_type[kind] = true end
   handles.add(types, name, function(self, ...)
     if states[self] then return method(self, ...) end
+    if not of_type[type_of(self)] then bad_self(self, name, "uv_" .. types[1], 2) end
     return original(self, ...)
   end)
   uv[fn] = function(self, ...)
-    if not type_of(self) then return original(self, ...) end
+    if not of_type[type_of(self)] then bad_self(self, fn, "uv_" .. types[1], 2) end
     manage(self)
     return method(self, ...)
   end
@@ -114,7 +122,7 @@ local luv_close = luv.close
 local function end_waits(state)
   local closed = uvjobs.event()
   state.closed = closed
-  handles.finish(state, "ECANCELED")
+  handles.finish(state, state.on_read and "ECANCELED" or nil)
   if state.wake then state.wake() end
   return function() closed:set() end
 end
@@ -135,6 +143,12 @@ end
 local function close(self, callback)
   local state = states[self]
   if callback ~= nil then
+    if not calls.is_callable(callback) then
+      error(("bad argument #1 to 'close' (function expected, got %s)"):format(
+        core.typename(callback)), 2)
+    elseif luv.is_closing(self) then
+      error("the handle is closed already", 2)
+    end
     local on_close = end_waits(state)
     callback = calls.guard(callback)
     return luv_close(self, function()
@@ -174,13 +188,10 @@ function handles.add_common(uv)
   handles.replace(uv, TYPES, "close", "close", close)
 end
 
---- A call on a handle that waits for a callback: when the job leaves it early,
---- the handle is closed, because nobody can know how much was done.
+--- A call on a handle, see calls.new: when the job leaves it early, the handle is
+--- closed, because nobody can know how much was done.
 function handles.call(name, fn, at)
-  return calls.new {
-    name = name, fn = luv[fn], at = at,
-    cancel = function(_, self) handles.close(self) end,
-  }
+  return { name = name, fn = luv[fn], at = at, abandon = handles.close }
 end
 
 return handles

@@ -68,14 +68,14 @@ end
 ---@return string|nil reason "timeout", or a message
 ---@return string|nil code of the error
 local function read_some(self, timeout)
-  handles.check(self, "read_some", STREAM_TYPES)
+  handles.check(self, "read_some", STREAM_TYPES, 2)
   return read(self, check(self, "read_some", timeout), timeout)
 end
 
 --- For a `for` loop: the pieces of the stream until its end. It raises the
 --- message of an error.
 local function chunks(self)
-  handles.check(self, "chunks", STREAM_TYPES)
+  handles.check(self, "chunks", STREAM_TYPES, 2)
   local state = handles.manage(self)
   return function()
     if enter "chunks" == nil then core.check_suspend("chunks", 2) end
@@ -87,7 +87,7 @@ end
 
 -- ---- writing ---------------------------------------------------------------------
 
-local write_rest = handles.call("write", "write", 3)
+local WRITE <const> = handles.call("write", "write", 3)
 
 local function size_of(data)
   if type(data) == "string" then return #data end
@@ -108,15 +108,13 @@ local function check_data(data, name)
       or core.typename(data)), 3)
 end
 
--- For who never has to wait.
-local function written(state)
+-- Before a write: who never has to wait gives way now and then.
+local function give_way(state, can_start)
   local writes = (state.writes or 0) + 1
-  if writes >= WRITES_IN_A_ROW then
-    writes = 0
-    uvjobs.yield()
-  end
   state.writes = writes
-  return true
+  if can_start and writes < WRITES_IN_A_ROW then return end
+  state.writes = 0
+  uvjobs.yield() -- raises if it cannot start
 end
 
 local luv_write, try_write = luv.write, luv.try_write
@@ -131,18 +129,19 @@ local function write(self, data, callback)
     return luv_write(self, data, calls.guard(callback))
   end
   local size = type(data) == "string" and #data or check_data(data, "write")
-  if not can_start then uvjobs.yield() end -- raises
   local state = state_of(self)
-  if size == 0 then return written(state) end
+  give_way(state, can_start)
+  if size == 0 then return true end
   local n, message, code = try_write(self, data)
-  if n == size then return written(state) end
+  if n == size then return true end
   if not n and code ~= "EAGAIN" then return nil, message, code end
-  if n and n > 0 then
+  local partly = n ~= nil and n > 0
+  if partly then
     if type(data) == "table" then data = table.concat(data) end
     data = data:sub(n + 1)
   end
   state.writes = 0
-  return write_rest(self, data)
+  return calls.run(WRITE, table.pack(self, data), partly)
 end
 
 -- ---- accepting -------------------------------------------------------------------
@@ -156,12 +155,14 @@ local function listen(self, backlog, callback)
   if callback ~= nil then return luv.listen(self, backlog, calls.guard(callback)) end
   local state = handles.manage(self)
   local incoming = uvjobs.event()
-  state.incoming = incoming
-  state.wake = function() incoming:set() end
-  return luv.listen(self, backlog, function(err)
+  local ok, message, code = calls.call(2, luv.listen, self, backlog, function(err)
     state.accept_error = err
     incoming:set()
   end)
+  if not ok then return nil, message, code end
+  state.incoming = incoming
+  state.wake = function() incoming:set() end
+  return ok
 end
 
 -- Another job may have been quicker: returns nil then.
@@ -192,7 +193,7 @@ local function next_connection(self, state, timeout)
 end
 
 local function check_server(self, name)
-  handles.check(self, name, { tcp = true, pipe = true })
+  handles.check(self, name, { tcp = true, pipe = true }, 3)
   if not handles.manage(self).incoming then
     error(("'%s' needs a server that listens: call listen(backlog) first")
       :format(name), 3)
@@ -249,7 +250,7 @@ end
 ---@return table|string|nil from `ip`, `port` and `family`; or "timeout", or a message
 ---@return table|string|nil flags `partial` when it was cut; or the code of an error
 local function receive(self, timeout)
-  handles.check(self, "receive", { udp = true })
+  handles.check(self, "receive", { udp = true }, 2)
   local state = check(self, "receive", timeout)
   if not state.queue then new_receiver(self, state) end
   if not state.reading and #state.queue == 0 and not state.queue.closed then
@@ -265,9 +266,7 @@ end
 
 -- A datagram is sent whole or not at all: one that waits in the system when the
 -- job leaves may still be sent, and the socket serves others.
-local send_later = calls.new {
-  name = "send", fn = luv.udp_send, at = 5, cancel = function() end,
-}
+local SEND <const> = { name = "send", fn = luv.udp_send, at = 5, abandon = function() end }
 
 --- Suspends until the system has taken the datagram.
 ---@param data string|string[]
@@ -277,28 +276,35 @@ local send_later = calls.new {
 local function send(self, data, host, port, callback)
   local can_start = callback == nil and enter "send"
   if can_start == nil or callback ~= nil then
-    return luv.udp_send(self, data, host, port, calls.guard(callback))
+    return calls.call(1, luv.udp_send, self, data, host, port, calls.guard(callback))
   end
   check_data(data, "send")
-  if not can_start then uvjobs.yield() end -- raises
-  local n, message, code = luv.udp_try_send(self, data, host, port)
-  if n then return written(handles.manage(self)) end
+  give_way(handles.manage(self), can_start)
+  local n, message, code = calls.call(2, luv.udp_try_send, self, data, host, port)
+  if n then return true end
   if code ~= "EAGAIN" then return nil, message, code end
-  return send_later(self, data, host, port)
+  return calls.run(SEND, table.pack(self, data, host, port))
 end
 
 -- ---- closing ---------------------------------------------------------------------
 
-local reset = calls.new {
-  name = "close_reset", fn = luv.tcp_close_reset, at = 2, releases = true,
-  cancel = function() end,
+local RESET <const> = {
+  name = "close_reset", fn = luv.tcp_close_reset, at = 2, abandon = function() end,
 }
 
 --- Suspends until the connection was reset and the handle is closed.
+---@return integer|nil, string|nil message, string|nil code
 local function close_reset(self, callback)
-  local on_close = handles.end_waits(handles.manage(self))
-  on_close()
-  return reset(self, callback)
+  local state = handles.manage(self)
+  local can_wait = callback == nil and enter "close_reset"
+  if can_wait then
+    local ok, message, code = calls.run(RESET, table.pack(self))
+    if ok then handles.end_waits(state)() end
+    return ok, message, code
+  end
+  local ok, message, code = calls.call(2, luv.tcp_close_reset, self, calls.guard(callback))
+  if ok then handles.end_waits(state)() end
+  return ok, message, code
 end
 
 -- ---- all of it ---------------------------------------------------------------------
@@ -312,7 +318,8 @@ local function guarded(fn)
 end
 
 return function(uv)
-  local replace, call = handles.replace, handles.call
+  local replace = handles.replace
+  local function call(...) return calls.new(handles.call(...)) end
   handles.add(STREAMS, "read_some", read_some)
   handles.add(STREAMS, "chunks", chunks)
   handles.add({ "tcp", "pipe" }, "next", next_client)
