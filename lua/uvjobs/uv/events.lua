@@ -16,13 +16,14 @@ core.own_source()
 local function merge_nothing() end
 
 -- Adds an event, unless one with this key waits to be taken: then `merge` may
--- bring that up to date. One that a job has waited for is that job's already.
+-- bring that up to date.
 local function keep(state, key, event, merge)
   local waiting = state.waiting[key]
   if waiting then return merge(waiting, event) end
   event.key = key
-  state.queue:try_put(event)
-  if #state.queue > 0 then state.waiting[key] = event end
+  if not state.queue:try_put(event) then return end
+  state.waiting[key] = event
+  event.given = #state.queue == 0 -- to a job that waits, and will run
 end
 
 local function begin(state)
@@ -32,8 +33,23 @@ local function begin(state)
   state.err = nil
 end
 
+-- A job that is killed does not take what it was given.
+local function forget_given(state, err)
+  if err == nil then return end
+  for key, event in pairs(state.waiting) do
+    if event.given then state.waiting[key] = nil end
+  end
+end
+
+local function get(state, timeout)
+  local _ <close> = setmetatable({}, {
+    __close = function(_, err) forget_given(state, err) end,
+  })
+  return state.queue:get(timeout)
+end
+
 local function take(state, timeout)
-  local event, why = state.queue:get(timeout)
+  local event, why = get(state, timeout)
   if not event then return handles.why_not(state, why) end
   if event.key then state.waiting[event.key] = nil end
   if event.err then return calls.results(event.err) end
