@@ -257,17 +257,20 @@ end
 -- The lines of a stream, each without its end; the last may have none. One that
 -- is longer than the limit stops the child.
 local function each_line(child, pipe, options, on_line)
-  local rest = ""
+  local parts, size = {}, 0 -- of the line that has not ended
   for chunk in pieces(pipe) do
-    local text, from = rest .. chunk, 1
-    for line, next_line in text:gmatch "([^\n]*)\n()" do
-      on_line(line)
-      from = next_line
+    local from, to = 1, chunk:find("\n", 1, true)
+    while to do
+      parts[#parts + 1] = chunk:sub(from, to - 1)
+      on_line(table.concat(parts))
+      parts, size, from = {}, 0, to + 1
+      to = chunk:find("\n", from, true)
     end
-    rest = text:sub(from)
-    if #rest > options.max_output then return child:stop_for "limit" end
+    if from <= #chunk then parts[#parts + 1] = chunk:sub(from) end
+    size = size + #chunk - from + 1
+    if size > options.max_output then return child:stop_for "limit" end
   end
-  if rest ~= "" then on_line(rest) end
+  if size > 0 then on_line(table.concat(parts)) end
 end
 
 local function read(child, i, options, name, result)
