@@ -164,13 +164,15 @@ describe("a host that calls step", function()
   it("is woken by a timer of luv's own, and runs its callback", function()
     local fired = false
     local timer = luv.new_timer()
-    luv.update_time()
+    timer:start(3600000, 0, print)
+    step()
+    local left = next_timeout()
+    assert.is_true(left > 0 and left <= 3600, left)
     timer:start(5, 0, function()
       timer:close()
       fired = true
     end)
     step()
-    assert.is_true(next_timeout() <= 0.005)
     while not fired do
       assert.is_true(readable(60))
       step()

@@ -1,304 +1,367 @@
--- uvjobs.exec: child processes.
+-- uvjobs.exec: what it returns, its options, and misuse. How it is left early is
+-- in exec_end_spec.lua.
 local luv = require "luv"
 local uvjobs = require "uvjobs"
-local uv = require "uvjobs.uv"
-require "uvjobs.exec" -- which exec() loads when it is called
 local helper = require "spec.helper"
-local world = require "spec.uv_helper"
 
-local message = helper.message
+local exec, message = uvjobs.exec, helper.message
 
--- A sanitizer that this process was given by LD_PRELOAD is not for the children.
-local function exec(command, args, options)
-  options = options or {}
-  options.env = options.env or {}
-  options.env.LD_PRELOAD = false
-  return uvjobs.exec(command, args, options)
+local function sh(script, options)
+  return exec("sh", { "-c", script }, options)
 end
 
-local function sh(text, options)
-  return exec("sh", { "-c", text }, options)
-end
-
-local function in_run(fn)
-  return function() return uvjobs.run(fn) end
-end
-
--- The processes that this one has started and nobody has waited for.
-local function children()
-  local pids = {}
-  for _, path in ipairs(assert(luv.fs_opendir("/proc/self/task", nil, 100)):readdir()) do
-    local file = io.open("/proc/self/task/" .. path.name .. "/children")
-    for pid in (file and file:read("a") or ""):gmatch("%d+") do pids[#pids + 1] = pid end
-    if file then file:close() end
-  end
-  return pids
-end
-
-local function exists(pid)
-  return luv.kill(pid, 0) ~= nil
-end
-
-local function wait_until_gone(pid)
-  while exists(pid) do uvjobs.sleep(0.001) end
-end
-
-local function check()
-  world.check_clean()
+local function descriptors()
   collectgarbage()
-  assert.same({}, children())
+  local count = 0
+  for fd = 0, 255 do count = count + (luv.fs_fstat(fd) and 1 or 0) end
+  return count
 end
 
-describe("exec returns", function()
-  after_each(check)
+local function handles()
+  for _ = 1, 3 do luv.run "nowait" end
+  local count = 0
+  luv.walk(function() count = count + 1 end)
+  return count
+end
 
-  it("the exit status, and what was written", in_run(function()
-    assert.same({ code = 3, signal = 0, stdout = "out\n", stderr = "err\n" },
-      sh "echo out; echo err >&2; exit 3")
-  end))
+-- An `it` in a job, with what it leaves behind looked at.
+local function it_runs(title, fn)
+  it(title, function() uvjobs.run(fn) end)
+end
 
-  it("the signal that ended it", in_run(function()
-    local result = sh "kill -9 $$"
-    assert.equal(9, result.signal)
-    assert.equal(0, result.code)
-  end))
+-- The lines that a shell script prints, as on_stdout gets them.
+local function lines_of(script, options)
+  local lines = {}
+  options = options or {}
+  options.on_stdout = function(line) lines[#lines + 1] = line end
+  local result = assert(sh(script, options))
+  assert.is_nil(result.stdout)
+  return lines
+end
 
-  it("nil, a message and a code when it cannot be started", in_run(function()
-    assert.same({ nil, "ENOENT: no such file or directory", "ENOENT" }, { exec("no-such-command") })
-    local _, _, code = exec("true", {}, { cwd = "/does/not/exist" })
-    assert.equal("ENOENT", code)
-  end))
+describe("exec", function()
+  local handles_before, descriptors_before
 
-  it("every byte of a large output, and of both streams at once", in_run(function()
-    local result = sh [[head -c 3000000 /dev/zero; head -c 2000000 /dev/zero >&2]]
-    assert.equal(3000000, #result.stdout)
-    assert.equal(2000000, #result.stderr)
-  end))
-
-  it("arguments unchanged, with no shell between", in_run(function()
-    local args = { "%s|", "a b", "$HOME", "'", "", "*", "\n", "-n" }
-    assert.equal("a b|$HOME|'||*|\n|-n|", exec("printf", args).stdout)
-  end))
-end)
-
-describe("exec gives the process", function()
-  after_each(check)
-
-  it("its input, however large, or none", in_run(function()
-    local input = ("0123456789"):rep(300000)
-    assert.equal(input, exec("cat", {}, { input = input }).stdout)
-    assert.equal("abc", exec("cat", {}, { input = { "a", "", "bc" } }).stdout)
-    assert.equal("", exec("cat").stdout)
-    assert.equal("", exec("cat", {}, { input = "" }).stdout)
-  end))
-
-  it("input that it need not read to the end", in_run(function()
-    assert.equal("x", exec("head", { "-c", "1" }, { input = ("x"):rep(3000000) }).stdout)
-    assert.equal(0, exec("true", {}, { input = ("x"):rep(3000000) }).code)
-  end))
-
-  it("changes to the environment, and what it had", in_run(function()
-    local env = { A = "1", B = "two" }
-    assert.equal("1 two set\n", sh("echo $A $B ${PATH:+set}", { env = env }).stdout)
-    luv.os_setenv("UVJOBS_SPEC", "ours")
-    assert.equal("ours\n", sh("echo ${UVJOBS_SPEC-unset}").stdout)
-    env = { UVJOBS_SPEC = false }
-    assert.equal("unset\n", sh("echo ${UVJOBS_SPEC-unset}", { env = env }).stdout)
-    luv.os_unsetenv("UVJOBS_SPEC")
-  end))
-
-  it("a directory to run in", in_run(function()
-    assert.equal("/\n", exec("pwd", {}, { cwd = "/" }).stdout)
-  end))
-
-  it("descriptors in place of pipes", in_run(function()
-    local path = world.file("input")
-    local out = path .. ".out"
-    local from, to = assert(uv.fs_open(path, "r", 0)), assert(uv.fs_open(out, "w", 384))
-    assert.same({ code = 0, signal = 0, stderr = "" },
-      exec("cat", {}, { stdin = from, stdout = to }))
-    uv.fs_close(from)
-    uv.fs_close(to)
-    assert.equal(5, uv.fs_stat(out).size)
-    os.remove(path)
-    os.remove(out)
-  end))
-end)
-
-describe("exec calls on_stdout", function()
-  after_each(check)
-
-  local function lines_of(text, options)
-    local lines = {}
-    options = options or {}
-    options.on_stdout = function(line) lines[#lines + 1] = line end
-    local result, why = sh(text, options)
-    return lines, result, why
-  end
-
-  it("with each line, without its end", in_run(function()
-    local lines, result = lines_of [[printf 'a\n\nb\r\nlast']]
-    assert.same({ "a", "", "b\r", "last" }, lines)
-    assert.is_nil(result.stdout)
-    assert.same({}, (lines_of "true"))
-    assert.same({ "" }, (lines_of "echo"))
-  end))
-
-  it("and waits while that suspends", in_run(function()
-    local open, most = 0, 0
-    sh("seq 100", { on_stdout = function()
-      open = open + 1
-      most = math.max(most, open)
-      uvjobs.yield()
-      open = open - 1
-    end })
-    assert.equal(1, most)
-  end))
-
-  it("and ends the process when that raises: the error arrives unchanged #M12", in_run(function()
-    local failure = {}
-    local ok, err = pcall(sh, "echo x; exec sleep 100", {
-      on_stdout = function() error(failure) end,
-    })
-    assert.is_false(ok)
-    assert.equal(failure, err)
-  end))
-
-  it("but not with a line without an end beyond max_output", in_run(function()
-    local lines, result, why = lines_of("yes | tr -d '\\n'", { max_output = 100000 })
-    assert.same({ {}, nil, "limit" }, { lines, result, why })
-  end))
-end)
-
-describe("exec ends the process", function()
-  after_each(check)
-
-  it("after its timeout, and returns what it had", in_run(function()
-    local result, why, partly = sh("echo begun; exec sleep 100", { timeout = 0.2 })
-    assert.is_nil(result)
-    assert.equal("timeout", why)
-    assert.same({ code = 0, signal = 15, stdout = "begun\n", stderr = "" }, partly)
-  end))
-
-  it("beyond its limit of output", in_run(function()
-    local result, why, partly = exec("yes", {}, { max_output = 10 })
-    assert.same({ nil, "limit" }, { result, why })
-    assert.equal("y\ny\ny\ny\ny\n", partly.stdout)
-    assert.equal("1234567890", exec("printf", { "1234567890" }, { max_output = 10 }).stdout)
-    assert.equal("", exec("true", {}, { max_output = 0 }).stdout)
-  end))
-
-  it("by force when it ignores SIGTERM", in_run(function()
-    local _, why, partly = sh("trap '' TERM; echo begun; while :; do sleep 0.01; done",
-      { timeout = 0.2, group = true })
-    assert.equal("timeout", why)
-    assert.equal(9, partly.signal)
-  end))
-
-  it("with all that it has started, in a group", in_run(function()
-    local _, _, partly = sh("sleep 100 & echo $!; wait", { timeout = 0.2, group = true })
-    wait_until_gone(tonumber(partly.stdout))
-  end))
-
-  -- Runs a child that prints its number and sleeps; ends its job by `stop`.
-  local function stopped(stop, text)
-    local pid
-    local jobs = uvjobs.scheduler { exception_handler = function() end }
-    local job = jobs:spawn(sh, text or "echo $$; exec sleep 100",
-      { on_stdout = function(line) pid = tonumber(line) end })
-    while not pid do uvjobs.sleep(0.001) end
-    pcall(stop, job)
-    job:join()
-    wait_until_gone(pid)
-    return job.state
-  end
-
-  it("when its job is closed, cancelled, or out of time #M5", in_run(function()
-    assert.equal("cancelled", stopped(function(job) job:close() end))
-    assert.equal("cancelled", stopped(function(job) job:cancel() end))
-    assert.equal("done", stopped(function(job) job:join(); end, "echo $$"))
-    assert.equal("cancelled", stopped(function(job) job.scheduler:close() end))
-  end))
-
-  it("when its job is closed and it ignores SIGTERM #M8", in_run(function()
-    local deaf = "trap '' TERM; echo $$; while :; do sleep 0.01; done"
-    assert.not_equal("active", stopped(function(job) job:close() end, deaf))
-    assert.not_equal("active", stopped(function(job) job:close(0) end, deaf))
-  end))
-
-  it("when its job is killed", in_run(function()
-    stopped(function(job) job:close(0) end)
-  end))
-
-  it("when a deadline passes", in_run(function()
-    local pid
-    helper.raises("timeout", uvjobs.timeout, 0.3, sh, "echo $$; exec sleep 100",
-      { on_stdout = function(line) pid = tonumber(line) end })
-    wait_until_gone(assert(pid))
-  end))
-end)
-
-describe("many at once", function()
-  after_each(check)
-
-  it("run under a limit", in_run(function()
-    local numbers = {}
-    for i = 1, 50 do numbers[i] = i end
-    local outputs = uvjobs.map(numbers, function(i)
-      return exec("echo", { tostring(i) }).stdout
-    end, { limit = 8 })
-    for i = 1, 50 do assert.equal(i .. "\n", outputs[i]) end
-  end))
-end)
-
-describe("misuse of exec", function()
-  after_each(check)
-
-  it("names the argument, and starts nothing", in_run(function()
-    local cases = {
-      { "bad argument #1 to 'exec' (string expected, got nil)" },
-      { "bad argument #1 to 'exec' (string without a zero byte expected)", "a\0b" },
-      { "bad argument #2 to 'exec' (list of strings expected, got string)", "true", "x" },
-      { "bad argument #2 to 'exec' (string expected as element 2, got number)",
-        "true", { "a", 1 } },
-      { "bad argument #3 to 'exec' (table expected, got number)", "true", {}, 1 },
-      { "bad argument #3 to 'exec' (unknown option 'timout', did you mean 'timeout'?)",
-        "true", {}, { timout = 1 } },
-      { "bad argument #3 to 'exec' (option 'timeout': seconds >= 0 expected, got -1)",
-        "true", {}, { timeout = -1 } },
-      { "bad argument #3 to 'exec' (option 'timeout': seconds >= 0 expected, got nan)",
-        "true", {}, { timeout = 0 / 0 } },
-      { "bad argument #3 to 'exec' (option 'input': string or list of strings expected, "
-        .. "got table)",
-        "true", {}, { input = { 1 } } },
-      { "bad argument #3 to 'exec' (option 'env': table of names to strings or false "
-        .. "expected, got table)",
-        "true", {}, { env = { A = 1 } } },
-      { "bad argument #3 to 'exec' (options 'input' and 'stdin' exclude each other)",
-        "true", {}, { input = "", stdin = 0 } },
-      { "bad argument #3 to 'exec' (option 'max_output': integer >= 0 or math.huge expected, "
-        .. "got 1.5)",
-        "true", {}, { max_output = 1.5 } },
-    }
-    for _, case in ipairs(cases) do
-      local text = message(function()
-        local _ = uvjobs.exec(table.unpack(case, 2, 4))
-      end)
-      assert.equal(case[1], (text:gsub("%-nan", "nan")))
-    end
-  end))
-
-  it("outside a job raises", function()
-    assert.equal("'exec' must be called in a job", message(uvjobs.exec, "true"))
+  -- What is made once is there from here on.
+  setup(function()
+    uvjobs.run(exec, "true")
+    handles()
+    pcall(helper.check_clean)
   end)
 
-  it("in a cancelled job starts nothing #M5", in_run(function()
-    local job = uvjobs.scheduler():spawn(function()
-      uvjobs.current():cancel()
-      uvjobs.exec("touch", { "/tmp/uvjobs-must-not-be" })
+  before_each(function()
+    handles_before, descriptors_before = handles(), descriptors()
+  end)
+
+  after_each(function()
+    assert.equal(0, uvjobs.stats().live)
+    assert.equal(handles_before, handles())
+    assert.equal(descriptors_before, descriptors())
+    helper.check_clean()
+  end)
+
+  -- ---- results -------------------------------------------------------------------
+
+  it_runs("returns the status and the output", function()
+    assert.same({ code = 0, signal = 0, stdout = "", stderr = "" }, exec("true"))
+    assert.same({ code = 1, signal = 0, stdout = "", stderr = "" }, exec("false", {}))
+    assert.same({ code = 7, signal = 0, stdout = "out", stderr = "err\n" },
+      sh("printf out; echo err >&2; exit 7"))
+    assert.equal(1, select("#", exec("true")))
+  end)
+
+  it_runs("returns the signal that ended the process", function()
+    assert.same({ code = 0, signal = 9, stdout = "before\n", stderr = "" },
+      sh("echo before; kill -KILL $$"))
+  end)
+
+  it_runs("passes arguments as they are, without a shell", function()
+    local result = exec("printf", { "<%s>", "a b", "", "$HOME", "*", "'\"\\", "\n", "\xff" })
+    assert.equal("<a b><><$HOME><*><'\"\\><\n><\xff>", result.stdout)
+  end)
+
+  it_runs("looks the command up in PATH, and takes a path", function()
+    assert.equal(0, exec("/bin/sh", { "-c", ":" }).code)
+    local result, text, code = exec("no-such-command")
+    assert.is_nil(result)
+    assert.equal("ENOENT: no such file or directory", text)
+    assert.equal("ENOENT", code)
+    assert.equal("EACCES", (select(3, exec("/etc/passwd"))))
+    assert.equal("ENOENT", (select(3, exec(""))))
+  end)
+
+  it_runs("lets the other jobs run meanwhile", function()
+    local event = uvjobs.event()
+    local jobs <close> = uvjobs.scheduler()
+    local cat = jobs:spawn(function()
+      return sh("echo ready; read line; echo $line", {
+        input = "line\n",
+        on_stdout = function(line)
+          if line == "ready" then event:wait() end
+        end,
+      })
     end)
-    job:join()
-    assert.equal("cancelled", job.state)
-    assert.is_nil(luv.fs_stat("/tmp/uvjobs-must-not-be"))
-  end))
+    uvjobs.yield()
+    assert.is_true(cat.active)
+    event:set()
+    assert.equal(0, cat:wait().code)
+  end)
+
+  it_runs("keeps bytes as they are", function()
+    local all = {}
+    for i = 0, 255 do all[#all + 1] = string.char(i) end
+    local bytes = table.concat(all):rep(20)
+    assert.equal(bytes, exec("cat", {}, { input = bytes }).stdout)
+  end)
+
+  it_runs("carries much in and out at once, without getting stuck", function()
+    local text = ("0123456789abcdef"):rep(256 * 1024) -- 4 MiB
+    local result = exec("cat", {}, { input = text })
+    assert.equal(#text, #result.stdout)
+    assert.is_true(text == result.stdout)
+    result = sh("head -c 500000 /dev/zero >&2; head -c 400000 /dev/zero; cat >&2", { input = text })
+    assert.equal(400000, #result.stdout)
+    assert.equal(500000 + #text, #result.stderr)
+  end)
+
+  it_runs("runs many at once, as many as the limit lets", function()
+    local most, running = 0, 0
+    local results = uvjobs.map(function()
+      running = running + 1
+      return running <= 50 and running or nil
+    end, function(i)
+      local child = sh("read n; echo $n; exit $n", {
+        input = i .. "\n",
+        env = { NUMBER = tostring(i) },
+      })
+      most = math.max(most, uvjobs.current().scheduler.active_count)
+      return child
+    end, { limit = 10 })
+    assert.equal(50, results.n)
+    assert.is_true(most <= 10)
+    for i = 1, 50 do
+      assert.same({ code = i, signal = 0, stdout = i .. "\n", stderr = "" }, results[i])
+    end
+  end)
+
+  -- ---- input ------------------------------------------------------------------------
+
+  it_runs("gives no input unless asked", function()
+    assert.equal("", exec("cat").stdout)
+    assert.equal("", exec("cat", {}, { input = "" }).stdout)
+    assert.equal("", exec("cat", {}, { input = {} }).stdout)
+  end)
+
+  it_runs("takes a list of strings as input", function()
+    assert.equal("onetwo\0three",
+      exec("cat", {}, { input = { "one", "", "two\0", "three" } }).stdout)
+    local many = {}
+    for i = 1, 3000 do many[i] = ("%d,"):format(i):rep(100) end
+    assert.is_true(table.concat(many) == exec("cat", {}, { input = many }).stdout)
+  end)
+
+  it_runs("does not mind a process that does not read its input", function()
+    local much = ("x"):rep(1000000)
+    assert.equal(0, exec("true", {}, { input = much }).code)
+    assert.equal("first\n", sh("read line; echo $line; exec <&-; exit 0", {
+      input = "first\n" .. much,
+    }).stdout)
+    local result = sh("exec <&-; echo closed; exit 3", { input = { much, much } })
+    assert.same({ code = 3, signal = 0, stdout = "closed\n", stderr = "" }, result)
+  end)
+
+  it("is not ended by SIGPIPE", function()
+    local r = helper.child [[
+      local uvjobs = require "uvjobs"
+      uvjobs.run(function()
+        for _ = 1, 20 do
+          assert(uvjobs.exec("true", {}, { input = ("x"):rep(500000) }).code == 0)
+        end
+        print "alive"
+      end)
+    ]]
+    assert.same({ status = 0, out = "alive\n", err = "" }, r)
+  end)
+
+  it_runs("reads from and writes to descriptors", function()
+    local path = os.tmpname()
+    local fd <const> = assert(luv.fs_open(path, "w+", 384))
+    assert.same({ code = 4, signal = 0, stderr = "err\n" },
+      sh("echo out; echo err >&2; exit 4", { stdout = fd }))
+    assert.same({ code = 0, signal = 0, stdout = "" }, sh("echo more >&2", { stderr = fd }))
+    luv.fs_close(fd)
+    local input <const> = assert(luv.fs_open(path, "r", 0))
+    assert.equal("out\nmore\n", exec("cat", {}, { stdin = input }).stdout)
+    assert.is_truthy(luv.fs_fstat(input)) -- it stays ours
+    luv.fs_close(input)
+    os.remove(path)
+  end)
+
+  -- ---- env and cwd ---------------------------------------------------------------------
+
+  it_runs("changes the environment by names", function()
+    local show = 'printf "<%s>" "$ONE" "${TWO-unset}" "${HOME-unset}"'
+    local ours = os.getenv "HOME"
+    assert.equal(("<1><><%s>"):format(ours),
+      sh(show, { env = { ONE = "1", TWO = "" } }).stdout)
+    assert.equal("<a=b\n><unset><unset>",
+      sh(show, { env = { ONE = "a=b\n", HOME = false } }).stdout)
+    assert.equal(("<><unset><%s>"):format(ours), sh(show, { env = {} }).stdout)
+    assert.equal(("<><unset><%s>"):format(ours), sh(show, { env = { NEVER = false } }).stdout)
+    assert.equal(ours, os.getenv "HOME")
+    assert.is_nil(os.getenv "ONE")
+  end)
+
+  it_runs("runs in another directory", function()
+    assert.equal("/\n", exec("pwd", {}, { cwd = "/" }).stdout)
+    local result, text, code = exec("pwd", {}, { cwd = "/does/not/exist" })
+    assert.is_nil(result)
+    assert.matches("^ENOENT", text)
+    assert.equal("ENOENT", code)
+  end)
+
+  -- ---- lines -------------------------------------------------------------------------------
+
+  it_runs("calls a function with each line, without its end", function()
+    assert.same({ "one", "", "two", "" }, lines_of [[printf 'one\n\ntwo\n\n']])
+    assert.same({ "one", "two" }, lines_of [[printf 'one\ntwo']])
+    assert.same({ "one\r", "\r", "two\0x", "\r" }, lines_of [[printf 'one\r\n\r\ntwo\0x\n\r']])
+    assert.same({}, lines_of ":")
+    assert.same({ "" }, lines_of "echo")
+  end)
+
+  it_runs("puts lines together that come in pieces", function()
+    local go = uvjobs.event()
+    local jobs <close> = uvjobs.scheduler()
+    local path = os.tmpname()
+    os.remove(path)
+    local lines = {}
+    local child = jobs:spawn(sh, "printf start >&2; printf 'a'; echo >&2;" ..
+      ("while [ ! -e %s ]; do sleep 0.01; done;"):format(path) .. [[printf 'b\nc']], {
+      on_stderr = function() go:set() end,
+      on_stdout = function(line) lines[#lines + 1] = line end,
+    })
+    go:wait()
+    uvjobs.sleep(0.01)
+    assert.same({}, lines)
+    io.open(path, "w"):close()
+    child:wait()
+    os.remove(path)
+    assert.same({ "ab", "c" }, lines)
+  end)
+
+  it_runs("splits much into lines", function()
+    local count, sum = 0, 0
+    assert(exec("seq", { "50000" }, {
+      on_stdout = function(line)
+        count = count + 1
+        sum = sum + tonumber(line)
+        assert(count == tonumber(line))
+      end,
+    }))
+    assert.equal(50000, count)
+    assert.equal(50000 * 50001 // 2, sum)
+  end)
+
+  it_runs("takes the lines of both streams, or of one", function()
+    local out, err = {}, {}
+    local result = sh("echo out; echo err >&2", {
+      on_stdout = function(line) out[#out + 1] = line end,
+      on_stderr = function(line) err[#err + 1] = line end,
+    })
+    assert.same({ code = 0, signal = 0 }, result)
+    assert.same({ { "out" }, { "err" } }, { out, err })
+    result = sh("echo out; echo err >&2", { on_stderr = function() end })
+    assert.same({ code = 0, signal = 0, stdout = "out\n" }, result)
+  end)
+
+  it_runs("calls the function in a child job, with the context of the caller", function()
+    local caller = uvjobs.current()
+    uvjobs.context.exec_spec = "here"
+    local job, context
+    sh("echo line", { on_stdout = function()
+      job, context = uvjobs.current(), uvjobs.context.exec_spec
+    end })
+    assert.not_equal(caller, job)
+    assert.equal("here", context)
+    assert.equal("done", job.state)
+  end)
+
+  it_runs("lets the process wait while the function suspends", function()
+    local go, seen = uvjobs.event(), 0
+    local path = os.tmpname()
+    local jobs <close> = uvjobs.scheduler()
+    -- The system and the pipe between hold some 500 KiB: what is more has to wait.
+    local child = jobs:spawn(sh, ("head -c 1500000 /dev/zero | tr '\\0' '\\n'; echo end >%s")
+      :format(path), {
+      on_stdout = function()
+        seen = seen + 1
+        if seen == 10 then go:wait() end
+      end,
+    })
+    while seen < 10 do uvjobs.yield() end
+    uvjobs.sleep(0.05)
+    assert.equal(10, seen)
+    assert.equal(0, luv.fs_stat(path).size)
+    go:set()
+    assert.equal(0, child:wait().code)
+    assert.equal(1500000, seen)
+    os.remove(path)
+  end)
+
+  -- ---- misuse --------------------------------------------------------------------------------
+
+  for _, case in ipairs {
+    { "#1 to 'exec' (string expected, got nil)" },
+    { "#1 to 'exec' (string expected, got number)", 1 },
+    { "#1 to 'exec' (string without a zero byte expected)", "a\0b" },
+    { "#2 to 'exec' (list of strings expected, got string)", "true", "x" },
+    { "#2 to 'exec' (string expected as element 2, got number)", "true", { "x", 1 } },
+    { "#2 to 'exec' (string without a zero byte expected as element 1)", "true", { "\0" } },
+    { "#3 to 'exec' (table expected, got string)", "true", {}, "x" },
+    { "unknown option 'inputs', did you mean 'input'?", { inputs = "x" } },
+    { "unknown option '1', did you mean", { "x" } },
+    { "option 'input': string or list of strings expected, got 5", { input = 5 } },
+    { "option 'input': string or list of strings expected, got table", { input = { "x", 5 } } },
+    { "option 'input': string or list of strings expected, got table", { input = { x = "y" } } },
+    { "option 'env': table of names to strings or false expected, got 'x'", { env = "x" } },
+    { "option 'env': table of names to strings or false expected, got table",
+      { env = { ["A=B"] = "x" } } },
+    { "option 'env': table of names to strings or false expected, got table",
+      { env = { A = true } } },
+    { "option 'env': table of names to strings or false expected, got table", { env = { "A" } } },
+    { "option 'cwd': string expected, got 5", { cwd = 5 } },
+    { "option 'on_stdout': function expected, got table", { on_stdout = {} } },
+    { "option 'on_stderr': function expected, got boolean", { on_stderr = true } },
+    { "options 'input' and 'stdin' exclude each other", { input = "", stdin = 0 } },
+    { "options 'on_stdout' and 'stdout' exclude each other", { on_stdout = print, stdout = 1 } },
+    { "options 'on_stderr' and 'stderr' exclude each other", { on_stderr = print, stderr = 1 } },
+    { "option 'stdin': descriptor expected, got -1", { stdin = -1 } },
+    { "option 'group': boolean expected, got 'yes'", { group = "yes" } },
+    { "option 'timeout': seconds >= 0 expected, got -1", { timeout = -1 } },
+    { "option 'timeout': seconds >= 0 expected, got inf", { timeout = math.huge } },
+    { "option 'timeout': seconds >= 0 expected, got '1'", { timeout = "1" } },
+    { "option 'max_output': integer >= 0 or math.huge expected, got 1.5", { max_output = 1.5 } },
+    { "option 'max_output': integer >= 0 or math.huge expected, got -1", { max_output = -1 } },
+  } do
+    it_runs("is told of misuse: " .. case[1], function()
+      local expected, args = case[1], table.pack(table.unpack(case, 2))
+      if type(args[1]) == "table" then
+        expected, args = "#3 to 'exec' (" .. expected, { "true", nil, args[1], n = 3 }
+      end
+      local text = message(exec, table.unpack(args, 1, args.n))
+      assert.equal("bad argument " .. expected, text:sub(1, #expected + 13))
+    end)
+  end
+
+  it("must be called where it can suspend", function()
+    assert.equal("'exec' must be called in a job", message(exec, "true"))
+    uvjobs.run(function()
+      assert.equal("'exec' must be called in a job", message(coroutine.wrap(exec), "true"))
+      assert.equal("'exec' cannot suspend across a C call",
+        message(table.sort, { 1, 2 }, function() exec "true" end))
+      local wrapped = require "uvjobs.coroutine".wrap(exec)
+      assert.equal(0, wrapped("true").code)
+    end)
+  end)
 end)

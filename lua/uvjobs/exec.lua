@@ -144,6 +144,8 @@ end
 
 ---@class uvjobs.exec.Child
 ---@field process userdata
+---@field pid integer
+---@field group? boolean it has a process group of its own
 ---@field pipes (userdata|false)[] our ends of its stdin, stdout and stderr
 ---@field stopped? string why it was stopped: "timeout" or "limit"
 local Child = {}
@@ -175,7 +177,7 @@ local function start(command, args, options)
   })
   if process then
     child.process = process
-    child.group = options.group and message -- its number is that of the child
+    child.pid, child.group = message, options.group -- a group has the same number
     return child
   end
   child:close_pipes()
@@ -188,23 +190,29 @@ function Child:close_pipes()
   end
 end
 
+function Child:has_ended()
+  return handles.state(self.process).status ~= nil
+end
+
+-- By its number: when the Lua state closes luv's handle may be gone before.
 function Child:kill(signal)
-  if self.group then return luv.kill(-self.group, signal) end
-  if not handles.state(self.process).status then self.process:kill(signal) end
+  if self.group then return luv.kill(-self.pid, signal) end
+  if not self:has_ended() then luv.kill(self.pid, signal) end
 end
 
 -- Asks it to end, then makes it; and waits for that. Processes that it leaves
--- behind may hold the pipes open.
+-- behind may hold the pipes open. The job may be killed while it waits.
 function Child:stop()
+  local _ <close> = setmetatable({}, { __close = function()
+    if self.group or not self:has_ended() then self:kill "sigkill" end
+    self:close_pipes()
+  end })
   self:kill "sigterm"
   local patience = uvjobs.current().scheduler.close_timeout * PATIENCE
-  if not self.process:wait(patience) then
+  if not self.process:wait(core.grace(patience)) then
     self:kill "sigkill"
     self.process:wait()
-  elseif self.group then
-    self:kill "sigkill" -- what has outlived it
   end
-  self:close_pipes()
 end
 
 function Child:stop_for(reason)
@@ -213,18 +221,24 @@ function Child:stop_for(reason)
   self:stop()
 end
 
+-- Nothing of it is left, whatever happens to the job meanwhile. When the Lua state
+-- closes the handles go with it.
+function Child:finish()
+  if not self:has_ended() then self:kill "sigkill" end
+  pcall(self.close_pipes, self)
+  pcall(handles.close_at_exit, self.process)
+end
+
 -- However the call is left: a group outlives no call that ended early. A job that
 -- is ended by force has no time to ask, or to wait.
 function Child:__close(err)
-  if handles.state(self.process).status then
+  local _ <close> = setmetatable({}, { __close = function() self:finish() end })
+  if self:has_ended() then
     if err ~= nil and self.group then self:kill "sigkill" end
-  elseif core.can_suspend() then
-    pcall(uvjobs.protect, self.stop, self)
-  else
-    self:kill "sigkill"
+    return
   end
-  self:close_pipes()
-  handles.close_at_exit(self.process)
+  local ok, can_suspend = pcall(core.can_suspend)
+  if ok and can_suspend then pcall(uvjobs.protect, self.stop, self) end
 end
 
 -- ---- its input and output ------------------------------------------------------------
@@ -261,6 +275,7 @@ local function each_line(child, pipe, options, on_line)
   for chunk in pieces(pipe) do
     local from, to = 1, chunk:find("\n", 1, true)
     while to do
+      if size + to - from > options.max_output then return child:stop_for "limit" end
       parts[#parts + 1] = chunk:sub(from, to - 1)
       on_line(table.concat(parts))
       parts, size, from = {}, 0, to + 1
@@ -322,7 +337,7 @@ return function(command, args, options)
   core.check_suspend("exec", 2)
   if core.interrupted() then uvjobs.yield() end -- raises
   options = setmetatable({}, { __index = options })
-  options.max_output = options.max_output or MAX_OUTPUT
+  options.max_output = math.min(options.max_output or MAX_OUTPUT, math.maxinteger)
   local result = {}
   local child <close>, message, code = start(command, args, options)
   if not child then return nil, message, code end

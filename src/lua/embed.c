@@ -152,8 +152,23 @@ static void begin_step(struct uj_state *S, lua_State *L)
   uj_watch_awake(&S->interrupt.watch);
 }
 
+/* When no job is left nobody may call step() again: handles of luv that were
+ * closed at last are let go of. luv 1.44 crashes when the Lua state closes
+ * before.
+ */
+static void finish_luv(struct uj_state *S, lua_State *L)
+{
+  int fd;
+  if (uj_slots_used(&S->jobs) > 0 || !drives_luv(S, L) || !uj_luv_alive(S, L) ||
+      uj_luv_due(S, L, &fd) > uj_driver_now())
+    return;
+  if (uj_luv_run(S, L) != LUA_OK)
+    lua_pop(L, 1);
+}
+
 static void end_step(struct uj_state *S, lua_State *L)
 {
+  finish_luv(S, L);
   uj_watch_sleep(&S->interrupt.watch);
   S->L = NULL;
   uj_embed_settle(S, L);

@@ -114,6 +114,19 @@ static int l_interrupted(lua_State *L)
   return 1;
 }
 
+/* For Lua: (seconds) how long the job may wait for something that it closes, so
+ * that time is left for itself: not more than that. */
+static int l_grace(lua_State *L)
+{
+  static const struct uj_callee callee = {"grace", 0};
+  struct uj_state *S = uj_state(L);
+  uint64_t span_ns = uj_arg_seconds(L, &callee, 1);
+  if (S->current != NULL)
+    span_ns = uj_job_grace(&S->current->core, span_ns);
+  lua_pushnumber(L, (lua_Number)span_ns / 1e9);
+  return 1;
+}
+
 /* For Lua: (name) for a function that suspends in jobs alone: nil outside; true
  * where it can; false where it could, but the job is to end and the next call
  * that suspends raises. Else it raises, for the caller of the function. */
@@ -247,6 +260,7 @@ static void open_functions(lua_State *L)
       {"check_timeout", l_check_timeout},
       {"interrupted", l_interrupted},
       {"enter", l_enter},
+      {"grace", l_grace},
       {"fail", uj_job_fail},
       {"typename", l_typename},
       {"ignore_sigpipe", l_ignore_sigpipe},
