@@ -57,6 +57,7 @@ build = {
         "src/lua/context.c",
         "src/lua/copy.c",
         "src/lua/coroutine.c",
+        "src/lua/cq.c",
         "src/lua/embed.c",
         "src/lua/error.c",
         "src/lua/event.c",

@@ -67,6 +67,7 @@ enum uj_op {
   UJ_OP_SLEEP,
   UJ_OP_AWAIT,
   UJ_OP_WORK,  /* for a function in the thread pool */
+  UJ_OP_POLL,  /* in cqueues */
   UJ_OP_WAIT,  /* for `target` to end */
   UJ_OP_CLOSE, /* the same, `target` being closed */
   UJ_OP_SHIELD,

@@ -28,16 +28,17 @@ enum { SIGNALS = sizeof(signal_numbers) / sizeof(*signal_numbers) };
 struct uj_driver {
   uv_loop_t loop;
   struct uj_tasks tasks;
-  uv_timer_t timer; /* where there is no exact_fd */
-  uv_poll_t exact;  /* of exact_fd */
-  uv_async_t alarm; /* where there is no exact_fd */
-  uv_poll_t watch;  /* of watch_fd, initialised while it is >= 0 */
+  uv_timer_t timer;           /* where there is no exact_fd */
+  uv_poll_t exact;            /* of exact_fd */
+  uv_async_t alarm;           /* where there is no exact_fd */
+  uv_poll_t watch[UJ_GUESTS]; /* of watch_fd, initialised while that is >= 0 */
   uv_signal_t signals[SIGNALS];
   struct sigaction before[SIGNALS]; /* what to go back to, if `restore` */
   bool restore[SIGNALS];
-  int exact_fd; /* a timer descriptor, or -1 */
-  int watch_fd; /* -1 for none */
-  int signal;   /* not yet asked for, or 0 */
+  int exact_fd;            /* a timer descriptor, or -1 */
+  int watch_fd[UJ_GUESTS]; /* -1 for none */
+  bool seen[UJ_GUESTS];    /* it was readable */
+  int signal;              /* not yet asked for, or 0 */
   bool takes_signals;
   uint64_t exact_ns; /* what exact_fd is set to, maybe past; or UJ_NEVER */
 };
@@ -60,9 +61,11 @@ static void on_timer(uv_timer_t *timer)
 /* Being readable ends a wait; whoever owns the descriptor reads it. */
 static void on_readable(uv_poll_t *poll, int status, int events)
 {
+  bool *seen = poll->data;
   (void)status;
   (void)events;
-  (void)poll;
+  if (seen != NULL)
+    *seen = true;
 }
 
 static void on_signal(uv_signal_t *handle, int number)
@@ -107,7 +110,8 @@ static void init_handles(struct uj_driver *driver)
     uv_signal_init(&driver->loop, &driver->signals[i]);
     driver->signals[i].data = driver;
   }
-  driver->watch_fd = -1;
+  for (int i = 0; i < UJ_GUESTS; i++)
+    driver->watch_fd[i] = -1;
   driver->exact_fd = open_exact_fd();
   if (driver->exact_fd >= 0 &&
       (uv_poll_init(&driver->loop, &driver->exact, driver->exact_fd) != 0 ||
@@ -263,27 +267,36 @@ int uj_driver_signal(struct uj_driver *driver)
 }
 
 /* The handle's memory is free again after one turn of the loop. */
-static void close_watch(struct uj_driver *driver)
+static void close_watch(struct uj_driver *driver, enum uj_guest guest)
 {
-  uv_close((uv_handle_t *)&driver->watch, NULL);
+  uv_close((uv_handle_t *)&driver->watch[guest], NULL);
   uv_run(&driver->loop, UV_RUN_NOWAIT);
-  driver->watch_fd = -1;
+  driver->watch_fd[guest] = -1;
 }
 
-int uj_driver_watch(struct uj_driver *driver, int fd)
+int uj_driver_watch(struct uj_driver *driver, enum uj_guest guest, int fd)
 {
+  uv_poll_t *watch = &driver->watch[guest];
   int error = 0;
-  if (fd == driver->watch_fd)
+  if (fd == driver->watch_fd[guest])
     return 0;
-  if (driver->watch_fd >= 0)
-    close_watch(driver);
+  if (driver->watch_fd[guest] >= 0)
+    close_watch(driver, guest);
   if (fd < 0)
     return 0;
-  error = uv_poll_init(&driver->loop, &driver->watch, fd);
+  error = uv_poll_init(&driver->loop, watch, fd);
   if (error != 0)
     return error;
-  driver->watch_fd = fd;
-  return uv_poll_start(&driver->watch, UV_READABLE, on_readable);
+  watch->data = &driver->seen[guest];
+  driver->watch_fd[guest] = fd;
+  return uv_poll_start(watch, UV_READABLE, on_readable);
+}
+
+bool uj_driver_seen(struct uj_driver *driver, enum uj_guest guest)
+{
+  bool seen = driver->seen[guest];
+  driver->seen[guest] = false;
+  return seen;
 }
 
 struct uj_tasks *uj_driver_tasks(struct uj_driver *driver)

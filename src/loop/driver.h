@@ -45,9 +45,14 @@ unsigned uj_driver_signals(void);
  * and does not end the process; unless it has a handler for SIGPIPE. */
 void uj_driver_ignore_sigpipe(void);
 
-/* Lets waits end when `fd` is readable; -1 for none. Returns 0 or a negative
- * error. */
-int uj_driver_watch(struct uj_driver *driver, int fd);
+/* Whose loops are watched. */
+enum uj_guest { UJ_GUEST_LUV, UJ_GUEST_CQUEUES, UJ_GUESTS };
+
+/* Lets waits end when the guest's `fd` is readable; -1 for none. Returns 0 or a
+ * negative error. */
+int uj_driver_watch(struct uj_driver *driver, enum uj_guest guest, int fd);
+/* Whether a wait or a poll has seen it so since it was asked last. */
+bool uj_driver_seen(struct uj_driver *driver, enum uj_guest guest);
 
 /* For a loop of somebody else's: a descriptor that is readable when there is
  * something for uj_driver_poll() to see, or when the alarm has gone off. */

@@ -3,6 +3,7 @@
 #include <lauxlib.h>
 
 #include "loop/driver.h"
+#include "lua/cq.h"
 #include "lua/interrupt.h"
 #include "lua/job.h"
 #include "lua/luv.h"
@@ -34,7 +35,9 @@ static uint64_t next_due(struct uj_state *S, lua_State *L, int *fd)
   *fd = -1;
   if (drives_luv(S, L) && uj_luv_alive(S, L))
     due_ns = uj_clock_min(due_ns, uj_luv_due(S, L, fd));
-  return due_ns;
+  if (S->cq.waits > 0)
+    due_ns = uj_clock_min(due_ns, S->cq.due_ns);
+  return S->cq.dirty ? 0 : due_ns;
 }
 
 void uj_embed_wake(struct uj_state *S)
@@ -57,7 +60,7 @@ void uj_embed_settle(struct uj_state *S, lua_State *L)
   if (!S->embedded)
     return;
   (void)next_due(S, L, &fd);
-  uj_driver_watch(S->driver, fd);
+  uj_driver_watch(S->driver, UJ_GUEST_LUV, fd);
   uj_driver_poll(S->driver);
   uj_work_look(S);
   due_ns = next_due(S, L, &fd);
@@ -174,17 +177,51 @@ static void end_step(struct uj_state *S, lua_State *L)
   uj_embed_settle(S, L);
 }
 
-/* [-0, +(0|1), -] Looks at luv, then takes a turn. Returns LUA_OK, or the
- * status of an error from luv's loop, which is on the top. */
+/* [-0, +(0|1), -] Returns LUA_OK; or another status, with the error on the top.
+ */
+static int run_luv(struct uj_state *S, lua_State *L)
+{
+  if (!drives_luv(S, L))
+    return LUA_OK;
+  uj_luv_update_time(S, L);
+  return uj_luv_alive(S, L) ? uj_luv_run(S, L) : LUA_OK;
+}
+
+/* (state) */
+static int turn_inside(lua_State *L)
+{
+  struct uj_state *S = lua_touserdata(L, 1);
+  S->L = L;
+  luaL_checkstack(L, LUA_MINSTACK, "uvjobs");
+  uj_run_turn(S, L);
+  return 0;
+}
+
+/* [-0, +(0|1), -] The same for a turn. */
+static int turn(struct uj_state *S, lua_State *L)
+{
+  int status;
+  if (!uj_cq_must_enter(S)) {
+    uj_run_turn(S, L);
+    return LUA_OK;
+  }
+  status = uj_cq_enter(S, L, turn_inside, S);
+  S->L = L;
+  return status;
+}
+
+/* [-0, +(0|1), -] Looks at the guests, then takes a turn. Returns LUA_OK; or
+ * the status of the last error, which is on the top. */
 static int step(struct uj_state *S, lua_State *L)
 {
-  int status = LUA_OK;
-  if (drives_luv(S, L)) {
-    uj_luv_update_time(S, L);
-    if (uj_luv_alive(S, L))
-      status = uj_luv_run(S, L);
-  }
-  uj_run_turn(S, L);
+  int top = lua_gettop(L), status = run_luv(S, L), next;
+  next = uj_cq_look(S, L);
+  if (next != LUA_OK)
+    status = next;
+  next = turn(S, L);
+  if (next != LUA_OK)
+    status = next;
+  lua_settop(L, status == LUA_OK ? top : lua_gettop(L));
   return status;
 }
 

@@ -5,6 +5,7 @@
 #include "loop/driver.h"
 #include "lua/compat.h"
 #include "lua/coroutine.h"
+#include "lua/cq.h"
 #include "lua/embed.h"
 #include "lua/error.h"
 #include "lua/interrupt.h"
@@ -300,6 +301,8 @@ static enum uj_job_state host_resume(struct uj_loop *loop, struct uj_job *core)
     uj_state_push_hub(S, S->L, UJ_HUB_NO_MEMORY);
     return fail(S, S->L, job);
   }
+  if (core->op == UJ_OP_POLL)
+    uj_cq_go_on(S, job);
   nargs = job->nargs;
   job->nargs = 0;
   status = run_stretch(S, job, nargs, &nresults);
@@ -311,6 +314,10 @@ static enum uj_job_state host_resume(struct uj_loop *loop, struct uj_job *core)
     return ended(S, job, status);
   if (core->place != UJ_AT_NONE)
     return UJ_JOB_ACTIVE;
+  if (uj_cq_is_poll(S, job, nresults)) {
+    uj_cq_poll(S, job, nresults);
+    return UJ_JOB_ACTIVE;
+  }
   lua_pop(job->thread.co, nresults);
   return foreign_yield(job);
 }

@@ -110,6 +110,7 @@ static void push_wait(lua_State *L, const struct uj_ljob *job)
       [UJ_OP_SLEEP] = ", in sleep",
       [UJ_OP_AWAIT] = ", in await",
       [UJ_OP_WORK] = ", in work",
+      [UJ_OP_POLL] = ", in cqueues.poll",
       [UJ_OP_WAIT] = ", waiting for a job",
       [UJ_OP_CLOSE] = ", closing a job",
       [UJ_OP_SHIELD] = ", in shield",

@@ -35,6 +35,8 @@ struct uj_ljob {
                        more: VALUE is a table of them; 0: none */
   uint32_t askers;  /* calls that wait to be told its error */
   bool has_context; /* its extra table has a field `context` */
+  bool polls;       /* it waits in cqueues: see cq.c */
+  bool poll_failed; /* VALUE is the error of that */
   bool has_failure; /* ... and `failure`: see uj_job_fail() */
   uint8_t outcome;  /* enum uj_job_state, set when its function has ended */
 };

@@ -9,6 +9,7 @@
 #include "lua/await.h"
 #include "lua/context.h"
 #include "lua/coroutine.h"
+#include "lua/cq.h"
 #include "lua/embed.h"
 #include "lua/error.h"
 #include "lua/event.h"
@@ -252,6 +253,9 @@ static void open_functions(lua_State *L)
       {"next_timeout", uj_embed_next_timeout},
       {"step", uj_embed_step},
       {"set_wake", uj_embed_set_wake},
+      {"cq_open", uj_cq_open},
+      {"cq_wake", uj_cq_wake},
+      {"cq_fail", uj_cq_fail},
       {"has_jobs", uj_embed_has_jobs},
       {"fd_is_timed", uj_embed_fd_is_timed},
       {"own_source", uj_interrupt_own_source},

@@ -4,6 +4,7 @@
 
 #include "loop/driver.h"
 #include "lua/args.h"
+#include "lua/cq.h"
 #include "lua/embed.h"
 #include "lua/error.h"
 #include "lua/interrupt.h"
@@ -29,7 +30,18 @@
 /* ---- looking at the world between two turns ----------------------------- */
 
 /* What run() has on its stack while the loop runs. */
-enum { AT_SCHED = 1, AT_JOB, AT_ERROR, AT_TOP = AT_ERROR };
+enum { AT_SCHED = 1, AT_JOB };
+
+/* [-1, +0, -] The first error that ends the run is the one that it raises. */
+static void keep_error(struct uj_state *S, lua_State *L)
+{
+  if (!lua_isnil(S->hub, UJ_HUB_ERROR)) {
+    lua_pop(L, 1);
+    return;
+  }
+  lua_xmove(L, S->hub, 1);
+  lua_replace(S->hub, UJ_HUB_ERROR);
+}
 
 static void cancel_main(struct uj_state *S)
 {
@@ -51,15 +63,12 @@ void uj_run_take_signal(struct uj_state *S)
   take_signal(S);
 }
 
-/* An error that comes out of luv's loop, from no job, ends the run. */
-static void run_luv(struct uj_state *S, lua_State *L)
+/* An error that comes out of a guest's loop, from no job, ends the run. */
+static void check_guest(struct uj_state *S, lua_State *L, int status)
 {
-  if (uj_luv_run(S, L) == LUA_OK)
+  if (status == LUA_OK)
     return;
-  if (lua_isnil(L, AT_ERROR))
-    lua_replace(L, AT_ERROR);
-  else
-    lua_pop(L, 1);
+  keep_error(S, L);
   cancel_main(S);
 }
 
@@ -70,7 +79,9 @@ static void wait_for_io(struct uj_state *S, lua_State *L, uint64_t due_ns,
   int fd = -1;
   if (luv)
     due_ns = uj_clock_min(due_ns, uj_luv_due(S, L, &fd));
-  uj_driver_watch(S->driver, fd);
+  if (S->cq.waits > 0)
+    due_ns = uj_clock_min(due_ns, S->cq.due_ns);
+  uj_driver_watch(S->driver, UJ_GUEST_LUV, fd);
   uj_watch_sleep(&S->interrupt.watch);
   uj_driver_wait(S->driver, due_ns);
   uj_watch_awake(&S->interrupt.watch);
@@ -87,7 +98,7 @@ static uint64_t next_look(const struct uj_state *S)
 static void give_up(struct uj_state *S, lua_State *L)
 {
   uj_stuck_push_error(S, L);
-  lua_replace(L, AT_ERROR);
+  keep_error(S, L);
   uj_loop_close(&S->loop, S->main->core.sched->close_ns);
 }
 
@@ -104,7 +115,7 @@ static void poll_sometimes(struct uj_state *S)
 static void wait(struct uj_state *S, lua_State *L, bool luv)
 {
   uint64_t due_ns = uj_loop_due(&S->loop);
-  bool io = luv || S->working > 0;
+  bool io = luv || S->working > 0 || S->cq.waits > 0;
   if (due_ns == UJ_NEVER && !io) {
     give_up(S, L);
     return;
@@ -124,7 +135,8 @@ static void look(struct uj_state *S, lua_State *L)
   bool luv = !S->luv_is_host && uj_luv_loaded(S, L), alive;
   S->looked_ns = uj_driver_now();
   if (luv && uj_luv_alive(S, L))
-    run_luv(S, L);
+    check_guest(S, L, uj_luv_run(S, L));
+  check_guest(S, L, uj_cq_look(S, L));
   alive = luv && uj_luv_alive(S, L);
   if (uj_loop_ready(&S->loop))
     uj_driver_poll(S->driver);
@@ -174,19 +186,22 @@ void uj_run_turn(struct uj_state *S, lua_State *L)
     try_trim(S, L);
 }
 
-/* Runs until the main job has ended, and then until nothing is left: what the
- * clean-up of one scheduler spawns on another ends, too. */
-static void drive(struct uj_state *S, lua_State *L)
+/* Runs until the main job has ended; or until the loop has to go on inside of
+ * cqueues. */
+static void drive_main(struct uj_state *S, lua_State *L)
 {
-  if (!S->luv_is_host && uj_luv_loaded(S, L))
-    uj_luv_update_time(S, L);
   for (;;) {
     uj_run_turn(S, L);
-    if (uj_job_ended(&S->main->core))
+    if (uj_job_ended(&S->main->core) || uj_cq_must_enter(S))
       break;
     if (look_is_due(S))
       look(S, L);
   }
+}
+
+/* What the clean-up of one scheduler spawns on another ends, too. */
+static void drive_rest(struct uj_state *S, lua_State *L)
+{
   uj_loop_close(&S->loop, UJ_NEVER);
   for (;;) {
     uj_loop_close_open(&S->loop);
@@ -195,6 +210,32 @@ static void drive(struct uj_state *S, lua_State *L)
     look(S, L);
     uj_run_turn(S, L);
   }
+}
+
+/* (state) */
+static int drive_inside(lua_State *L)
+{
+  struct uj_state *S = lua_touserdata(L, 1);
+  lua_State *outer = S->L;
+  S->L = L;
+  luaL_checkstack(L, 2 * LUA_MINSTACK, "uvjobs");
+  drive_main(S, L);
+  drive_rest(S, L);
+  S->L = outer;
+  return 0;
+}
+
+/* Runs until the main job has ended, and then until nothing is left. */
+static void drive(struct uj_state *S, lua_State *L)
+{
+  if (!S->luv_is_host && uj_luv_loaded(S, L))
+    uj_luv_update_time(S, L);
+  drive_main(S, L);
+  if (uj_cq_must_enter(S) && uj_cq_enter(S, L, drive_inside, S) != LUA_OK)
+    keep_error(S, L);
+  S->L = L;
+  drive_main(S, L);
+  drive_rest(S, L);
 }
 
 /* Returns 0 or a negative error of libuv; nothing has been started then. */
@@ -234,8 +275,7 @@ static void begin_clock(struct uj_state *S, bool is_virtual)
     uj_timers_init(&S->loop.timers, uj_loop_now(&S->loop));
 }
 
-/* [-0, +1, m] Adds the error of run(), nil so far. What can fail comes first.
- */
+/* [-0, +0, m] What can fail comes first. */
 static void begin(struct uj_state *S, lua_State *L,
                   const struct uj_run_options *options)
 {
@@ -243,7 +283,6 @@ static void begin(struct uj_state *S, lua_State *L,
   int error;
   luaL_checkstack(L, 2 * LUA_MINSTACK, "uvjobs");
   job = uj_run_make_main(S, L, AT_SCHED, "run");
-  lua_pushnil(L);
   job->askers++;
   job->core.sched->slice_ns = options->slice_ns;
   error = open_driver(S, options);
@@ -273,20 +312,28 @@ static void finish_luv(struct uj_state *S, lua_State *L)
   int fd;
   if (!S->luv_is_host && uj_luv_loaded(S, L) && uj_luv_alive(S, L) &&
       uj_luv_due(S, L, &fd) <= uj_driver_now())
-    run_luv(S, L);
+    check_guest(S, L, uj_luv_run(S, L));
 }
 
 static void end(struct uj_state *S, lua_State *L)
 {
   finish_luv(S, L);
   try_trim(S, L);
-  uj_driver_watch(S->driver, -1);
+  uj_driver_watch(S->driver, UJ_GUEST_LUV, -1);
   uj_driver_stop_signals(S->driver);
   uj_interrupt_stop(S);
   S->L = NULL;
   S->main = NULL;
   begin_clock(S, false);
   uj_embed_settle(S, L);
+}
+
+static int raise_error(struct uj_state *S, lua_State *L)
+{
+  uj_state_push_hub(S, L, UJ_HUB_ERROR);
+  lua_pushnil(S->hub);
+  lua_replace(S->hub, UJ_HUB_ERROR);
+  return lua_error(L);
 }
 
 int uj_run_run(lua_State *L)
@@ -313,7 +360,7 @@ int uj_run_run(lua_State *L)
   drive(S, L);
   uj_sched_report_failed(S);
   end(S, L);
-  if (!lua_isnil(L, AT_ERROR))
-    return lua_error(L);
+  if (!lua_isnil(S->hub, UJ_HUB_ERROR))
+    return raise_error(S, L);
   return uj_job_results(L, AT_JOB);
 }

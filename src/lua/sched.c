@@ -195,6 +195,8 @@ struct uj_ljob *uj_sched_new_job(struct uj_state *S, lua_State *L,
   job->nresults = 0;
   job->has_context = false;
   job->has_failure = false;
+  job->polls = false;
+  job->poll_failed = false;
   job->askers = 0;
   lua_insert(L, at);
   for (int i = nargs; i > 0; i--)

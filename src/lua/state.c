@@ -107,6 +107,8 @@ static void make_hub(lua_State *L, int idx, struct uj_state *S)
   lua_pushnil(L);                       /* UJ_HUB_LONGEST */
   lua_pushnil(L);                       /* UJ_HUB_NESTED */
   lua_pushnil(L);                       /* UJ_HUB_WAKE */
+  lua_pushnil(L);                       /* UJ_HUB_CQ */
+  lua_pushnil(L);                       /* UJ_HUB_ERROR */
   lua_xmove(L, hub, UJ_HUB_TOP);
   S->hub = hub;
 }
@@ -142,6 +144,7 @@ struct uj_state *uj_state_new(lua_State *L)
   memset(&S->interrupt, 0, sizeof(S->interrupt));
   memset(&S->stats, 0, sizeof(S->stats));
   uj_loop_options_init(&S->embed);
+  memset(&S->cq, 0, sizeof(S->cq));
   S->embedded = false;
   S->luv_is_host = false;
   S->is_virtual = false;

@@ -38,7 +38,9 @@ enum uj_hub {
   UJ_HUB_LONGEST,       /* the job of the longest stretch, or nil */
   UJ_HUB_NESTED,        /* table: see coroutine.c */
   UJ_HUB_WAKE,          /* what embed.c calls when a job is ready, or nil */
-  UJ_HUB_TOP = UJ_HUB_WAKE
+  UJ_HUB_CQ,            /* table: see cq.c; or nil */
+  UJ_HUB_ERROR,         /* what run() is to raise, or nil */
+  UJ_HUB_TOP = UJ_HUB_ERROR
 };
 
 #define UJ_FOREIGN_YIELD \
@@ -103,6 +105,16 @@ struct uj_loop_options {
   bool timed; /* see struct uj_stats */
 };
 
+/* See cq.c. */
+struct uj_cq {
+  const void *magic; /* what cqueues yields first to poll; NULL: not there */
+  int fd;            /* of its controller */
+  uint32_t waits;    /* jobs that wait in it */
+  bool dirty;        /* its controller has to be stepped */
+  bool inside;       /* the loop runs in a step of cqueues */
+  uint64_t due_ns;   /* when it has to be stepped, at the latest */
+};
+
 struct uj_state {
   struct uj_loop loop; /* first: see uj_state_of() */
   lua_State *hub;
@@ -138,7 +150,8 @@ struct uj_state {
   struct uj_loop_options embed; /* for step() */
   bool embedded;    /* somebody else's loop drives us, when run() does not */
   bool luv_is_host; /* luv's loop is not ours to drive */
-  bool is_virtual;  /* which clock */
+  struct uj_cq cq;
+  bool is_virtual; /* which clock */
   bool debug;
   bool dead; /* the Lua state is closing: everything is released */
 };

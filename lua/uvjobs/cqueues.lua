@@ -1,0 +1,126 @@
+--- cqueues in jobs. `require "uvjobs.cqueues"` gives cqueues; once it was loaded,
+--- everything of cqueues that waits suspends the job that calls it. How it works
+--- is in docs/design.md.
+local cqueues = require "cqueues"
+local condition = require "cqueues.condition"
+require "uvjobs"
+local core = require "uvjobs.core"
+
+core.own_source()
+
+local POLL <const> = cqueues._POLL
+
+-- ---- a step that does not wait -----------------------------------------------------
+
+-- cqueues wraps its own step: in a running controller that one polls first. The
+-- one below it is the upvalue that it calls.
+local function find_step()
+  local step = debug.getmetatable(cqueues.new()).__index.step
+  for _ = 1, 10 do
+    if debug.getinfo(step, "S").what == "C" then return step end
+    local i, name, value = 1, nil, nil
+    repeat
+      name, value = debug.getupvalue(step, i)
+      i = i + 1
+    until name == "step" or name == "step_" or name == nil
+    step = value
+  end
+end
+
+local step = assert(find_step(), "this release of cqueues is not known")
+
+-- The jobs' own controller. What is wrapped in it runs between the turns of the
+-- loop.
+local controller = cqueues.new()
+
+-- The one in whose step the loop runs. It goes on for as long as the loop does, so
+-- nothing can be added to it.
+local outer
+
+-- Calls go_on(...) where cqueues believes that a controller is being stepped.
+local function enter(go_on, ...)
+  if cqueues.running() then return go_on(...) end
+  local here = cqueues.new()
+  outer = here
+  here:wrap(go_on, ...)
+  local ok, message = step(here, 0)
+  outer = nil
+  here:close()
+  if not ok then error(message, 0) end
+end
+
+local running = cqueues.running
+
+function cqueues.running()
+  local cq, is_thread = running()
+  if cq ~= nil and cq == outer then return controller, is_thread end
+  return cq, is_thread
+end
+
+-- ---- jobs that wait ----------------------------------------------------------------
+
+---@class uvjobs.cqueues.Wait
+---@field job? userdata the job, until it has left
+---@field thread thread in the controller, which waits in its place
+---@field left table a condition: signalled when the job has left
+
+local by_job, by_thread = {}, {}
+local free = {} -- conditions that nobody waits for
+local MAX_FREE <const> = 1000
+
+local function forget(wait)
+  by_thread[wait.thread] = nil
+  if wait.job then by_job[wait.job] = nil end
+  if #free < MAX_FREE then free[#free + 1] = wait.left end
+end
+
+local function pass_on(wait, ...)
+  local job = wait.job
+  forget(wait)
+  if job then core.cq_wake(job, ...) end
+end
+
+-- A coroutine waits for what the job waits for, and for the job to leave. The
+-- controller starts it without arguments.
+local function poll(job, ...)
+  local objects = table.pack(...)
+  local wait = { job = job, left = table.remove(free) or condition.new() }
+  wait.thread = coroutine.create(function()
+    pass_on(wait, coroutine.yield(POLL, wait.left,
+      table.unpack(objects, 1, objects.n)))
+  end)
+  by_job[job], by_thread[wait.thread] = wait, wait
+  controller:attach(wait.thread)
+end
+
+local function leave(job)
+  local wait = by_job[job]
+  if not wait then return end
+  by_job[job], wait.job = nil, nil
+  wait.left:signal()
+end
+
+-- ---- the controller ----------------------------------------------------------------
+
+-- Objects that cannot be polled end the coroutine that polls them. The errors of
+-- others are nobody's.
+local function fail(message, thread)
+  local wait = by_thread[thread]
+  if not wait then error(message, 0) end
+  local job = wait.job
+  forget(wait)
+  if job then core.cq_fail(job, message) end
+end
+
+-- Steps it until there is no error left; returns when to do so again.
+local function look()
+  repeat
+    local ok, message, _, thread = step(controller, 0)
+    if not ok then fail(message, thread) end
+  until ok
+  return controller:timeout()
+end
+
+core.cq_open(POLL, controller:pollfd(), enter, poll, leave, look)
+
+return cqueues

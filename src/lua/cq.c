@@ -1,0 +1,222 @@
+#include "lua/cq.h"
+
+#include <lauxlib.h>
+
+#include "loop/driver.h"
+#include "lua/hookerror.h"
+#include "lua/interrupt.h"
+#include "lua/kill.h"
+#include "lua/suspend.h"
+
+#define NS_PER_S 1e9
+
+/* The functions of cqueues.lua, in the table at UJ_HUB_CQ. */
+enum { CQ_ENTER = 1, CQ_POLL, CQ_LEAVE, CQ_STEP };
+
+/* The arguments of open(). */
+enum { AT_MAGIC = 1, AT_FD, AT_FUNCTIONS };
+
+static void push_function(struct uj_state *S, lua_State *L, int function)
+{
+  uj_state_push_hub(S, L, UJ_HUB_CQ);
+  lua_rawgeti(L, -1, function);
+  lua_remove(L, -2);
+}
+
+int uj_cq_open(lua_State *L)
+{
+  struct uj_state *S = uj_state(L);
+  lua_newtable(L);
+  for (int i = CQ_ENTER; i <= CQ_STEP; i++) {
+    lua_pushvalue(L, AT_FUNCTIONS + i - CQ_ENTER);
+    lua_rawseti(L, -2, i);
+  }
+  lua_xmove(L, S->hub, 1);
+  lua_replace(S->hub, UJ_HUB_CQ);
+  S->cq.fd = (int)luaL_checkinteger(L, AT_FD);
+  S->cq.due_ns = UJ_NEVER;
+  S->cq.magic = lua_touserdata(L, AT_MAGIC);
+  return 0;
+}
+
+int uj_cq_enter(struct uj_state *S, lua_State *L, lua_CFunction go_on,
+                void *arg)
+{
+  int status;
+  push_function(S, L, CQ_ENTER);
+  lua_pushcfunction(L, go_on);
+  lua_pushlightuserdata(L, arg);
+  S->cq.inside = true;
+  status = lua_pcall(L, 2, 0, 0);
+  S->cq.inside = false;
+  return status;
+}
+
+/* ---- a job waits ----------------------------------------------------------
+ */
+
+bool uj_cq_is_poll(const struct uj_state *S, const struct uj_ljob *job, int n)
+{
+  lua_State *co = job->thread.co;
+  return S->cq.magic != NULL && n > 0 && lua_islightuserdata(co, -n) &&
+         lua_touserdata(co, -n) == S->cq.magic;
+}
+
+/* [-n, +0, -] Calls a function of cqueues.lua, which may lack memory. */
+static int call(struct uj_state *S, lua_State *L, int function, int n)
+{
+  push_function(S, L, function);
+  lua_insert(L, -1 - n);
+  return lua_pcall(L, n, 0, 0);
+}
+
+static void set_failure(struct uj_state *S, lua_State *L, struct uj_ljob *job)
+{
+  uj_job_push(S, L, job);
+  lua_insert(L, -2);
+  lua_setiuservalue(L, -2, UJ_JOB_UV_VALUE); /* free while it runs */
+  lua_pop(L, 1);
+  job->poll_failed = true;
+  uj_job_wake(&job->core, UJ_WAKE_OK);
+}
+
+void uj_cq_poll(struct uj_state *S, struct uj_ljob *job, int n)
+{
+  lua_State *co = job->thread.co, *L = S->L;
+  uj_job_park(&job->core, NULL, UJ_NEVER, UJ_OP_POLL);
+  if (job->core.place != UJ_AT_WAIT) { /* it is to end */
+    lua_pop(co, n);
+    return;
+  }
+  S->cq.dirty = true;
+  job->polls = true;
+  S->cq.waits++;
+  if (!lua_checkstack(L, n + LUA_MINSTACK)) {
+    lua_pop(co, n);
+    lua_pushliteral(L, "too many objects");
+    set_failure(S, L, job);
+    return;
+  }
+  uj_job_push(S, L, job);
+  lua_xmove(co, L, n);
+  lua_remove(L, -n); /* the magic value */
+  if (call(S, L, CQ_POLL, n) != LUA_OK)
+    set_failure(S, L, job);
+}
+
+/* ---- and goes on ----------------------------------------------------------
+ */
+
+static int push_reason(struct uj_state *S, lua_State *L)
+{
+  struct uj_ljob *job = S->current;
+  if (job->poll_failed) {
+    job->poll_failed = false;
+    uj_job_push(S, L, job);
+    lua_getiuservalue(L, -1, UJ_JOB_UV_VALUE);
+    lua_pushnil(L);
+    lua_setiuservalue(L, -3, UJ_JOB_UV_VALUE);
+    lua_remove(L, -2);
+  } else
+    uj_suspend_push_error(S, L, (enum uj_wake)job->core.wake);
+  return 1;
+}
+
+/* Raises in a job that yielded past us, before its next instruction. */
+static void reason_hook(lua_State *L, lua_Debug *ar)
+{
+  struct uj_state *S = uj_state_registered(L);
+  (void)ar;
+  if (S->L == NULL)
+    lua_sethook(L, NULL, 0, 0);
+  else
+    uj_interrupt_reset_hook(S, L, S->interrupt.mode == UJ_INTERRUPT_COUNT);
+  if (S->current == NULL || S->running != L)
+    return;
+  push_reason(S, L);
+  uj_hookerror_raise(S, L, false);
+}
+
+/* [-0, +0, -] Its wait is over, or given up. */
+static void end_wait(struct uj_state *S, struct uj_ljob *job)
+{
+  S->cq.waits--;
+  job->polls = false;
+}
+
+static void withdraw(struct uj_state *S, struct uj_ljob *job)
+{
+  lua_State *L = S->L;
+  end_wait(S, job);
+  S->cq.dirty = true;
+  uj_job_push(S, L, job);
+  if (call(S, L, CQ_LEAVE, 1) != LUA_OK)
+    lua_pop(L, 1);
+}
+
+void uj_cq_go_on(struct uj_state *S, struct uj_ljob *job)
+{
+  if (job->polls)
+    withdraw(S, job);
+  if ((job->core.wake == UJ_WAKE_OK && !job->poll_failed) || S->killing)
+    return;
+  lua_sethook(job->thread.co, reason_hook, LUA_MASKCOUNT, 1);
+}
+
+int uj_cq_wake(lua_State *L)
+{
+  struct uj_state *S = uj_state(L);
+  struct uj_ljob *job = uj_job_at(L, 1);
+  int n = lua_gettop(L) - 1;
+  if (!job->polls || job->core.place != UJ_AT_WAIT)
+    return 0;
+  if (!lua_checkstack(job->thread.co, n + LUA_MINSTACK))
+    return luaL_error(L, "too many objects");
+  end_wait(S, job);
+  lua_xmove(L, job->thread.co, n);
+  job->nargs = n;
+  uj_job_wake(&job->core, UJ_WAKE_OK);
+  return 0;
+}
+
+int uj_cq_fail(lua_State *L)
+{
+  struct uj_state *S = uj_state(L);
+  struct uj_ljob *job = uj_job_at(L, 1);
+  if (!job->polls || job->core.place != UJ_AT_WAIT)
+    return 0;
+  end_wait(S, job);
+  lua_settop(L, 2);
+  set_failure(S, L, job);
+  return 0;
+}
+
+/* ---- looking --------------------------------------------------------------
+ */
+
+static bool is_due(struct uj_state *S)
+{
+  return S->cq.dirty || uj_driver_seen(S->driver, UJ_GUEST_CQUEUES) ||
+         S->cq.due_ns <= uj_driver_now();
+}
+
+int uj_cq_look(struct uj_state *S, lua_State *L)
+{
+  int status;
+  if (S->cq.magic == NULL)
+    return LUA_OK;
+  uj_driver_watch(S->driver, UJ_GUEST_CQUEUES, S->cq.fd);
+  if (!is_due(S))
+    return LUA_OK;
+  S->cq.dirty = false;
+  S->cq.due_ns = UJ_NEVER;
+  push_function(S, L, CQ_STEP);
+  status = lua_pcall(L, 0, 1, 0);
+  if (status != LUA_OK)
+    return status;
+  if (lua_type(L, -1) == LUA_TNUMBER)
+    S->cq.due_ns = uj_clock_add(uj_driver_now(),
+                                (uint64_t)(lua_tonumber(L, -1) * NS_PER_S));
+  lua_pop(L, 1);
+  return LUA_OK;
+}
