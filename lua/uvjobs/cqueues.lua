@@ -81,9 +81,10 @@ local function pass_on(wait, ...)
 end
 
 -- A coroutine waits for what the job waits for, and for the job to leave. The
--- controller starts it without arguments.
+-- controller starts it without arguments. Who polls nothing only gives way.
 local function poll(job, ...)
   local objects = table.pack(...)
+  if objects.n == 0 then return core.cq_wake(job) end
   local wait = { job = job, left = table.remove(free) or condition.new() }
   wait.thread = coroutine.create(function()
     pass_on(wait, coroutine.yield(POLL, wait.left,
@@ -121,6 +122,7 @@ local function look()
   return controller:timeout()
 end
 
+core.cqueues_step = step
 core.cq_open(POLL, controller:pollfd(), enter, poll, leave, look)
 
 return cqueues

@@ -1,0 +1,495 @@
+--- Web requests as jobs: `require "uvjobs.http"`, for servers of lua-http. What it
+--- does is in docs/http.md.
+local cqueues = require "uvjobs.cqueues"
+local condition = require "cqueues.condition"
+local ce = require "cqueues.errno"
+local socket_type = require "cqueues.socket".type
+local uvjobs = require "uvjobs"
+local core = require "uvjobs.core"
+
+core.own_source()
+
+-- ---- finding lua-http --------------------------------------------------------------
+
+-- Debian has it, and what it needs, below the paths of older releases of Lua only.
+-- They are pure Lua, and run on 5.4.
+local DEBIAN_PATH <const> = "/usr/share/lua/5.3/?.lua;/usr/share/lua/5.3/?/init.lua;" ..
+  "/usr/share/lua/5.2/?.lua;/usr/share/lua/5.2/?/init.lua"
+local DEBIAN_MODULES <const> = {
+  http = true, lpeg_patterns = true, fifo = true, binaryheap = true, basexx = true,
+  compat53 = true,
+}
+
+local function search_debian(name)
+  if not DEBIAN_MODULES[name:match "^[^.]+"] then return nil end
+  local path, message = package.searchpath(name, DEBIAN_PATH)
+  if not path then return message end
+  return assert(loadfile(path)), path
+end
+
+if not package.searchpath("http.server", package.path) then
+  table.insert(package.searchers, search_debian)
+end
+
+local new_headers = require "http.headers".new
+
+-- ---- what is known of a server --------------------------------------------------------
+
+---@class uvjobs.http.State
+---@field server table
+---@field scheduler userdata
+---@field cancel_on_disconnect boolean
+---@field retry_after string
+---@field sockets table<userdata, table> the connections: their sockets, and since when
+---@field changed table a condition: something for serve() to look at
+---@field closing boolean no more requests are taken
+---@field serving boolean serve() runs
+
+---@class uvjobs.http.Request
+---@field state uvjobs.http.State
+---@field stream table
+---@field job? userdata
+---@field atomic boolean it is not cancelled when the client goes away
+---@field gone boolean the client has
+---@field own_reset boolean we have reset the stream ourselves
+
+local WEAK <const> = { __mode = "k" }
+
+local states = setmetatable({}, WEAK)         -- by server
+local states_by_socket = setmetatable({}, WEAK)
+local requests = setmetatable({}, WEAK)       -- by stream
+local live = setmetatable({}, WEAK)           -- by connection: a set of requests
+
+local REFUSAL_TIME <const> = 1 -- seconds that a refused request gets to be read
+local ERROR_TIME <const> = 1   -- ... and the answer to one that failed
+local SETUP_TIME <const> = 0.5 -- ... and a connection without any, at the end
+
+local function live_of(connection)
+  local set = live[connection]
+  if not set then
+    set = {}
+    live[connection] = set
+  end
+  return set
+end
+
+-- ---- the client goes away ------------------------------------------------------------
+
+local function client_gone(request)
+  if request.gone then return end
+  request.gone = true
+  if request.state.cancel_on_disconnect and not request.atomic and request.job then
+    request.job:cancel()
+  end
+end
+
+local function connection_gone(connection)
+  for request in pairs(live_of(connection)) do client_gone(request) end
+end
+
+-- HTTP/2: a stream that the client has reset.
+local function watch_stream(request)
+  local stream = request.stream
+  local set_state, rst_stream = stream.set_state, stream.rst_stream
+  if not rst_stream then return end
+  function stream:rst_stream(...)
+    request.own_reset = true
+    return rst_stream(self, ...)
+  end
+  function stream:set_state(state)
+    local result = set_state(self, state)
+    if state == "closed" and self.rst_stream_error and not request.own_reset then
+      client_gone(request)
+    end
+    return result
+  end
+end
+
+-- lua-http's server asks each connection for its next request, and gives up after
+-- a time without one, also when others are still being worked on: then nobody reads
+-- from the connection any more. Ours goes on asking; and so it sees when the client
+-- has gone.
+local function watch_connections(module)
+  local methods = require(module).methods
+  local original = methods.get_next_incoming_stream
+  methods.get_next_incoming_stream = function(self, timeout)
+    local state = states_by_socket[self.socket or false]
+    if not state then return original(self, timeout) end
+    local busy = live_of(self)
+    while true do
+      if state.closing and next(busy) == nil then timeout = 0 end
+      local stream, err, errno = original(self, timeout)
+      if stream then return stream end
+      if errno ~= ce.ETIMEDOUT then
+        connection_gone(self)
+        return nil, err, errno
+      elseif next(busy) == nil then
+        if state.closing then return nil end
+        return nil, err, errno
+      end
+    end
+  end
+end
+
+-- ---- one request -----------------------------------------------------------------------
+
+local function can_answer(stream)
+  if stream.state == "closed" or stream.state == "half closed (local)" then
+    return false
+  end
+  if stream.body_write_type ~= nil then return false end -- HTTP/1
+  return stream.uvjobs_answered ~= true
+end
+
+-- Sends a status, and nothing else. The request has to be read first.
+local function answer(stream, status, seconds, retry_after)
+  if stream.state == "idle" and not stream:get_headers(seconds) then
+    if stream.state == "idle" then return end
+    status = "400"
+  end
+  if not can_answer(stream) then return end
+  local headers = new_headers()
+  headers:append(":status", status)
+  headers:append("content-length", "0")
+  if retry_after then headers:append("retry-after", retry_after) end
+  stream:write_headers(headers, true, seconds)
+end
+
+-- Ends the connection, or with HTTP/2 the stream, with what was not sent yet. What
+-- lua-http has to wait for it does in a coroutine of its own.
+local function drop(request)
+  local stream = request.stream
+  local connection = stream.connection
+  local socket = connection.socket
+  if stream.state ~= "closed" and not stream.rst_stream and
+    socket_type(socket) == "socket" then
+    socket:shutdown()
+  end
+  local cq = request.state.server.cq
+  if cq then cq:wrap(pcall, stream.shutdown, stream) end
+end
+
+-- However the handler has ended.
+local Finish = {}
+
+function Finish.__close(request, err)
+  local stream = request.stream
+  local job = uvjobs.current()
+  live_of(stream.connection)[request] = nil
+  if err == nil and core.can_suspend() and not core.interrupted() then
+    if not pcall(stream.shutdown, stream) then drop(request) end
+  elseif err ~= nil and uvjobs.code(err) ~= "killed" and not request.gone and
+    not (uvjobs.code(err) == "cancelled" and err.job == job) and
+    core.can_suspend() and can_answer(stream) then
+    pcall(uvjobs.protect, answer, stream, "500", ERROR_TIME)
+    drop(request)
+  else
+    drop(request)
+  end
+  request.state.changed:signal()
+end
+
+Finish.__index = Finish
+
+local function handle(request)
+  local _ <close> = request
+  local state = request.state
+  state.server.onstream(state.server, request.stream)
+end
+
+local function refuse(state, stream)
+  pcall(answer, stream, "503", REFUSAL_TIME, state.retry_after)
+  pcall(stream.shutdown, stream)
+end
+
+local function add_stream(server, stream)
+  local state = states[server]
+  local request = setmetatable({ state = state, stream = stream }, Finish)
+  requests[stream] = request
+  local job = state.scheduler:try_spawn({ name = "request" }, handle, request)
+  if not job then return refuse(state, stream) end
+  request.job = job
+  live_of(stream.connection)[request] = true
+  watch_stream(request)
+  return true
+end
+
+-- ---- a server ----------------------------------------------------------------------------
+
+local function add_socket(server, socket)
+  local state = states[server]
+  state.sockets[socket] = true
+  states_by_socket[socket] = state
+  return state.add_socket(server, socket)
+end
+
+local function report(state, message, err)
+  state.scheduler:call_exception_handler { message = message, exception = err }
+end
+
+-- Errors of single connections must not end the server.
+local function wrap_onerror(state)
+  local user = rawget(state.server, "onerror_")
+  state.server.onerror_ = function(server, context, op, err, errno)
+    if user then
+      local ok, failure = pcall(user, server, context, op, err, errno)
+      if not ok then report(state, "HTTP error handler failed", failure) end
+    else
+      report(state, "HTTP connection failed",
+        err and ("%s: %s"):format(op, tostring(err)) or op)
+    end
+  end
+end
+
+local OPTIONS <const> = {
+  scheduler = "uvjobs.Scheduler", cancel_on_disconnect = "boolean", retry_after = "number",
+}
+
+local function bad(name, n, message)
+  error(("bad argument #%d to '%s' (%s)"):format(n, name, message), 3)
+end
+
+local function is_server(value)
+  return type(value) == "table" and type(value.add_stream) == "function" and
+    type(value.add_socket) == "function"
+end
+
+-- Ours, and those for a new scheduler.
+local function split_options(opts)
+  local ours, rest = {}, {}
+  for name, value in pairs(opts) do
+    if OPTIONS[name] then ours[name] = value else rest[name] = value end
+  end
+  return ours, rest
+end
+
+local http = {}
+
+local close_server
+
+--- Makes a job of every request to `server`, which is what `http.server.listen` or
+--- `new` has returned. Does not suspend.
+---@param server table
+---@param opts? table options of uvjobs.scheduler; or `scheduler`; `cancel_on_disconnect`; `retry_after`
+---@return userdata scheduler
+function http.setup(server, opts)
+  if not is_server(server) then
+    bad("setup", 1, "server of lua-http expected, got " .. core.typename(server))
+  elseif opts ~= nil and type(opts) ~= "table" then
+    bad("setup", 2, "table expected, got " .. core.typename(opts))
+  elseif states[server] then
+    bad("setup", 1, "the server has been set up already")
+  end
+  local ours, rest = split_options(opts or {})
+  for name, value in pairs(ours) do
+    if core.typename(value) ~= OPTIONS[name] then
+      bad("setup", 2, ("option '%s': %s expected, got %s"):format(
+        name, OPTIONS[name], core.typename(value)))
+    end
+  end
+  if ours.scheduler and next(rest) ~= nil then
+    bad("setup", 2, ("option '%s' is for a new scheduler, and 'scheduler' is given")
+      :format(tostring((next(rest)))))
+  end
+  local state = {
+    server = server,
+    scheduler = ours.scheduler or uvjobs.scheduler(rest),
+    cancel_on_disconnect = ours.cancel_on_disconnect ~= false,
+    retry_after = ("%d"):format(math.ceil(ours.retry_after or 1)),
+    sockets = setmetatable({}, WEAK),
+    changed = condition.new(),
+    closing = false,
+    serving = false,
+    add_socket = server.add_socket,
+  }
+  states[server] = state
+  wrap_onerror(state)
+  server.add_stream, server.add_socket, server.close = add_stream, add_socket, close_server
+  return state.scheduler
+end
+
+-- ---- serving -----------------------------------------------------------------------------
+
+local step = core.cqueues_step
+
+-- Runs what is ready of the server. Errors end a coroutine of lua-http, not more.
+local function run(state)
+  local cq = state.server.cq
+  while cq do
+    local ok, message, _, _ = step(cq, 0)
+    if ok then return end
+    report(state, "HTTP connection failed", message)
+    cq = state.server.cq
+  end
+end
+
+-- The sockets that are still open. Those that lua-http has closed are forgotten.
+local function open_sockets(state)
+  local list = {}
+  for socket in pairs(state.sockets) do
+    if socket_type(socket) == "socket" then
+      list[#list + 1] = socket
+    else
+      state.sockets[socket] = nil
+    end
+  end
+  return list
+end
+
+local function stop_accepting(state)
+  local server = state.server
+  state.closing = true
+  if server.socket then
+    server.socket:close()
+    server.socket = nil
+  end
+  server.pause_cond:signal()
+  -- Connections that wait for a request look again.
+  for _, socket in ipairs(open_sockets(state)) do
+    cqueues.cancel(socket:pollfd())
+  end
+end
+
+-- Those that have not sent anything when the server stops.
+local function cut_silent(state)
+  for _, socket in ipairs(open_sockets(state)) do
+    if socket:stat().rcvd.count == 0 then socket:shutdown() end
+  end
+end
+
+local function cut_all(state)
+  for _, socket in ipairs(open_sockets(state)) do socket:close() end
+end
+
+-- Runs the server until `is_done`, or until the time has come.
+local function run_until(state, is_done, due)
+  while state.server.cq and not is_done() do
+    local left = due and due - uvjobs.now()
+    if left and left <= 0 then return end
+    cqueues.poll(state.server.cq, state.changed, left)
+    run(state)
+  end
+end
+
+-- Requests finish; then they are cancelled.
+local function drain(state)
+  local server, scheduler = state.server, state.scheduler
+  local due = uvjobs.now() + scheduler.wait_timeout
+  local function is_empty() return server.n_connections <= 0 end
+  stop_accepting(state)
+  run_until(state, is_empty, math.min(due, uvjobs.now() + SETUP_TIME))
+  cut_silent(state)
+  run_until(state, is_empty, due)
+end
+
+local function stop(state)
+  drain(state)
+  state.scheduler:wait_and_close(0)
+  run(state)
+end
+
+-- What lua-http's own close() does, without waiting.
+local function close_all(state)
+  local server = state.server
+  cut_all(state)
+  state.serving = false
+  server.cq = nil
+  if server.socket then
+    server.socket:close()
+    server.socket = nil
+  end
+  server.pause_cond:signal()
+  server.connection_done:signal()
+end
+
+--- Stops the server: serve() ends, or, where nobody serves, everything is closed now.
+function close_server(server)
+  local state = states[server]
+  if state.serving then
+    state.closing = true
+    state.changed:signal()
+    return true
+  end
+  stop_accepting(state)
+  if core.can_suspend() then state.scheduler:wait_and_close() end
+  close_all(state)
+  return true
+end
+
+--- Runs the server in the current job: until it is closed, or the job is cancelled.
+--- Then it stops accepting, lets the requests finish for the scheduler's
+--- `wait_timeout`, and cancels them. Suspends.
+---@param server table that was set up
+function http.serve(server)
+  local state = states[server]
+  if not state then
+    bad("serve", 1, is_server(server) and "the server has not been set up" or
+      "server of lua-http expected, got " .. core.typename(server))
+  elseif state.serving then
+    bad("serve", 1, "the server is being served already")
+  end
+  core.check_suspend("serve", 2)
+  state.serving = true
+  local _ <close> = setmetatable({}, { __close = function()
+    local _ <close> = setmetatable({}, { __close = function() close_all(state) end })
+    if core.can_suspend() then
+      uvjobs.protect(stop, state)
+    end
+  end })
+  run_until(state, function() return state.closing end)
+end
+
+-- ---- jobs of a request ----------------------------------------------------------------
+
+--- The scheduler of the server, or nil. Does not suspend.
+function http.get_scheduler_from_server(server)
+  local state = states[server]
+  return state and state.scheduler
+end
+
+--- The scheduler of the server that the stream came to, or nil. Does not suspend.
+function http.get_scheduler_from_stream(stream)
+  local request = requests[stream]
+  return request and request.state.scheduler
+end
+
+--- The same; raises when there is none.
+function http.get_scheduler(stream)
+  local scheduler = http.get_scheduler_from_stream(stream)
+  if scheduler then return scheduler end
+  error("the stream belongs to no server that was set up by uvjobs.http", 2)
+end
+
+--- A job on the scheduler of the stream's server, see scheduler:spawn. It goes on when
+--- the client goes away.
+function http.spawn(stream, ...)
+  return http.get_scheduler(stream):spawn(...)
+end
+
+--- See scheduler:shield.
+function http.shield(stream, ...)
+  return http.get_scheduler(stream):shield(...)
+end
+
+--- A handler that runs to its end when the client goes away.
+---@param handler fun(server: table, stream: table, ...: any): ...: any
+function http.atomic(handler)
+  if type(handler) ~= "function" then
+    bad("atomic", 1, "function expected, got " .. core.typename(handler))
+  end
+  return function(server, stream, ...)
+    local request = requests[stream]
+    if not request then return handler(server, stream, ...) end
+    local before = request.atomic
+    local _ <close> = setmetatable({}, { __close = function()
+      request.atomic = before
+    end })
+    request.atomic = true
+    return handler(server, stream, ...)
+  end
+end
+
+watch_connections "http.h1_connection"
+watch_connections "http.h2_connection"
+
+return http
