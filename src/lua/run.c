@@ -190,9 +190,9 @@ void uj_run_turn(struct uj_state *S, lua_State *L)
  * cqueues. */
 static void drive_main(struct uj_state *S, lua_State *L)
 {
-  for (;;) {
+  while (!uj_cq_must_enter(S)) {
     uj_run_turn(S, L);
-    if (uj_job_ended(&S->main->core) || uj_cq_must_enter(S))
+    if (uj_job_ended(&S->main->core))
       break;
     if (look_is_due(S))
       look(S, L);
@@ -234,7 +234,6 @@ static void drive(struct uj_state *S, lua_State *L)
   if (uj_cq_must_enter(S) && uj_cq_enter(S, L, drive_inside, S) != LUA_OK)
     keep_error(S, L);
   S->L = L;
-  drive_main(S, L);
   drive_rest(S, L);
 }
 

@@ -76,7 +76,8 @@ void uj_work_end(struct uj_state *S)
 {
   if (S->driver == NULL)
     return;
-  uj_driver_watch(S->driver, UJ_GUEST_LUV, -1); /* it would end the waits */
+  for (int guest = 0; guest < UJ_GUESTS; guest++) /* they would end the waits */
+    uj_driver_watch(S->driver, (enum uj_guest)guest, -1);
   uj_tasks_stop(uj_driver_tasks(S->driver));
   uj_work_look(S);
   while (uj_work_count(S) > 0) {
