@@ -3,6 +3,7 @@
 --- is in docs/design.md.
 local cqueues = require "cqueues"
 local condition = require "cqueues.condition"
+local socket_type = require "cqueues.socket".type
 require "uvjobs"
 local core = require "uvjobs.core"
 
@@ -18,12 +19,9 @@ local function find_step()
   local step = debug.getmetatable(cqueues.new()).__index.step
   for _ = 1, 10 do
     if debug.getinfo(step, "S").what == "C" then return step end
-    local i, name, value = 1, nil, nil
-    repeat
-      name, value = debug.getupvalue(step, i)
-      i = i + 1
-    until name == "step" or name == "step_" or name == nil
-    step = value
+    local i = 1
+    while debug.getupvalue(step, i) ~= "step" do i = i + 1 end
+    step = select(2, debug.getupvalue(step, i))
   end
 end
 
@@ -80,6 +78,36 @@ local function pass_on(wait, ...)
   if job then core.cq_wake(job, ...) end
 end
 
+-- Objects that cannot be polled end the coroutine that polls them. The errors of
+-- others are nobody's.
+local function fail(message, thread)
+  local wait = by_thread[thread]
+  if not wait then error(message, 0) end
+  local job = wait.job
+  forget(wait)
+  if job then core.cq_fail(job, message) end
+end
+
+-- Steps the controller until there is no error left.
+local function step_all()
+  repeat
+    local ok, message, _, thread = step(controller, 0)
+    if not ok then fail(message, thread) end
+  until ok
+end
+
+-- What is ready stays ready, with these: they need not be waited for at once. A
+-- condition that is signalled must not be missed.
+local function can_wait(objects)
+  for i = 1, objects.n do
+    local object = objects[i]
+    if type(object) ~= "number" and socket_type(object) ~= "socket" then
+      return false
+    end
+  end
+  return true
+end
+
 -- A coroutine waits for what the job waits for, and for the job to leave. The
 -- controller starts it without arguments. Who polls nothing only gives way.
 local function poll(job, ...)
@@ -92,6 +120,7 @@ local function poll(job, ...)
   end)
   by_job[job], by_thread[wait.thread] = wait, wait
   controller:attach(wait.thread)
+  if not can_wait(objects) then step_all() end
 end
 
 local function leave(job)
@@ -101,24 +130,9 @@ local function leave(job)
   wait.left:signal()
 end
 
--- ---- the controller ----------------------------------------------------------------
-
--- Objects that cannot be polled end the coroutine that polls them. The errors of
--- others are nobody's.
-local function fail(message, thread)
-  local wait = by_thread[thread]
-  if not wait then error(message, 0) end
-  local job = wait.job
-  forget(wait)
-  if job then core.cq_fail(job, message) end
-end
-
--- Steps it until there is no error left; returns when to do so again.
+-- What the loop calls; returns when to do so again.
 local function look()
-  repeat
-    local ok, message, _, thread = step(controller, 0)
-    if not ok then fail(message, thread) end
-  until ok
+  step_all()
   return controller:timeout()
 end
 

@@ -38,6 +38,8 @@ local new_headers = require "http.headers".new
 ---@class uvjobs.http.State
 ---@field server table
 ---@field scheduler userdata
+---@field owns_scheduler boolean
+---@field requests table<uvjobs.http.Request, true> that are being worked on
 ---@field cancel_on_disconnect boolean
 ---@field retry_after string
 ---@field sockets table<userdata, table> the connections: their sockets, and since when
@@ -49,6 +51,7 @@ local new_headers = require "http.headers".new
 ---@field state uvjobs.http.State
 ---@field stream table
 ---@field job? userdata
+---@field started boolean the job has run
 ---@field atomic boolean it is not cancelled when the client goes away
 ---@field gone boolean the client has
 ---@field own_reset boolean we have reset the stream ourselves
@@ -75,16 +78,34 @@ end
 
 -- ---- the client goes away ------------------------------------------------------------
 
+local drop
+
+local function forget(request)
+  live_of(request.stream.connection)[request] = nil
+  request.state.requests[request] = nil
+  request.state.changed:signal()
+end
+
+-- One whose job never ran has nobody else to end it.
+local function drop_unstarted(request)
+  if request.started or not request.job.closed then return end
+  forget(request)
+  drop(request)
+end
+
 local function client_gone(request)
   if request.gone then return end
   request.gone = true
-  if request.state.cancel_on_disconnect and not request.atomic and request.job then
+  if request.state.cancel_on_disconnect and not request.atomic then
     request.job:cancel()
+    drop_unstarted(request)
   end
 end
 
 local function connection_gone(connection)
-  for request in pairs(live_of(connection)) do client_gone(request) end
+  local gone = {}
+  for request in pairs(live_of(connection)) do gone[#gone + 1] = request end
+  for _, request in ipairs(gone) do client_gone(request) end
 end
 
 -- HTTP/2: a stream that the client has reset.
@@ -157,7 +178,7 @@ end
 
 -- Ends the connection, or with HTTP/2 the stream, with what was not sent yet. What
 -- lua-http has to wait for it does in a coroutine of its own.
-local function drop(request)
+function drop(request)
   local stream = request.stream
   local connection = stream.connection
   local socket = connection.socket
@@ -175,7 +196,7 @@ local Finish = {}
 function Finish.__close(request, err)
   local stream = request.stream
   local job = uvjobs.current()
-  live_of(stream.connection)[request] = nil
+  forget(request)
   if err == nil and core.can_suspend() and not core.interrupted() then
     if not pcall(stream.shutdown, stream) then drop(request) end
   elseif err ~= nil and uvjobs.code(err) ~= "killed" and not request.gone and
@@ -186,7 +207,6 @@ function Finish.__close(request, err)
   else
     drop(request)
   end
-  request.state.changed:signal()
 end
 
 Finish.__index = Finish
@@ -194,6 +214,7 @@ Finish.__index = Finish
 local function handle(request)
   local _ <close> = request
   local state = request.state
+  request.started = true
   state.server.onstream(state.server, request.stream)
 end
 
@@ -210,6 +231,7 @@ local function add_stream(server, stream)
   if not job then return refuse(state, stream) end
   request.job = job
   live_of(stream.connection)[request] = true
+  state.requests[request] = true
   watch_stream(request)
   return true
 end
@@ -270,7 +292,7 @@ local close_server
 --- Makes a job of every request to `server`, which is what `http.server.listen` or
 --- `new` has returned. Does not suspend.
 ---@param server table
----@param opts? table options of uvjobs.scheduler; or `scheduler`; `cancel_on_disconnect`; `retry_after`
+---@param opts? table options of uvjobs.scheduler, or `scheduler`; and our own
 ---@return userdata scheduler
 function http.setup(server, opts)
   if not is_server(server) then
@@ -294,6 +316,8 @@ function http.setup(server, opts)
   local state = {
     server = server,
     scheduler = ours.scheduler or uvjobs.scheduler(rest),
+    owns_scheduler = ours.scheduler == nil,
+    requests = {},
     cancel_on_disconnect = ours.cancel_on_disconnect ~= false,
     retry_after = ("%d"):format(math.ceil(ours.retry_after or 1)),
     sockets = setmetatable({}, WEAK),
@@ -371,7 +395,7 @@ local function run_until(state, is_done, due)
   end
 end
 
--- Requests finish; then they are cancelled.
+-- Lets requests finish. Returns until when there is time for that.
 local function drain(state)
   local server, scheduler = state.server, state.scheduler
   local due = uvjobs.now() + scheduler.wait_timeout
@@ -380,11 +404,27 @@ local function drain(state)
   run_until(state, is_empty, math.min(due, uvjobs.now() + SETUP_TIME))
   cut_silent(state)
   run_until(state, is_empty, due)
+  return due
+end
+
+-- Only those of this server, when others share its scheduler.
+local function cancel_requests(state)
+  local jobs = {}
+  for request in pairs(state.requests) do jobs[#jobs + 1] = request.job end
+  for _, job in ipairs(jobs) do job:cancel() end
+  for _, job in ipairs(jobs) do pcall(job.close, job) end
 end
 
 local function stop(state)
-  drain(state)
-  state.scheduler:wait_and_close(0)
+  local due = drain(state)
+  if state.owns_scheduler then
+    state.scheduler:wait_and_close(math.max(0, due - uvjobs.now()))
+  else
+    cancel_requests(state)
+  end
+  local left = {}
+  for request in pairs(state.requests) do left[#left + 1] = request end
+  for _, request in ipairs(left) do drop_unstarted(request) end
   run(state)
 end
 
@@ -411,7 +451,9 @@ function close_server(server)
     return true
   end
   stop_accepting(state)
-  if core.can_suspend() then state.scheduler:wait_and_close() end
+  if core.can_suspend() and state.owns_scheduler then
+    state.scheduler:wait_and_close()
+  end
   close_all(state)
   return true
 end
