@@ -15,14 +15,19 @@ local POLL <const> = cqueues._POLL
 
 -- cqueues wraps its own step: in a running controller that one polls first. The
 -- one below it is the upvalue that it calls.
+local function upvalue(fn, wanted)
+  local i, name, value = 0, nil, nil
+  repeat
+    i = i + 1
+    name, value = debug.getupvalue(fn, i)
+  until name == wanted or name == nil
+  return value
+end
+
 local function find_step()
   local step = debug.getmetatable(cqueues.new()).__index.step
-  for _ = 1, 10 do
-    if debug.getinfo(step, "S").what == "C" then return step end
-    local i = 1
-    while debug.getupvalue(step, i) ~= "step" do i = i + 1 end
-    step = select(2, debug.getupvalue(step, i))
-  end
+  while step and debug.getinfo(step, "S").what ~= "C" do step = upvalue(step, "step") end
+  return step
 end
 
 local step = assert(find_step(), "this release of cqueues is not known")
