@@ -3,8 +3,7 @@
 --- is in docs/design.md.
 local cqueues = require "cqueues"
 local condition = require "cqueues.condition"
-local socket_type = require "cqueues.socket".type
-require "uvjobs"
+local uvjobs = require "uvjobs"
 local core = require "uvjobs.core"
 
 core.own_source()
@@ -16,12 +15,10 @@ local POLL <const> = cqueues._POLL
 -- cqueues wraps its own step: in a running controller that one polls first. The
 -- one below it is the upvalue that it calls.
 local function upvalue(fn, wanted)
-  local i, name, value = 0, nil, nil
-  repeat
-    i = i + 1
-    name, value = debug.getupvalue(fn, i)
-  until name == wanted or name == nil
-  return value
+  for i = 1, debug.getinfo(fn, "u").nups do
+    local name, value = debug.getupvalue(fn, i)
+    if name == wanted then return value, i end
+  end
 end
 
 local function find_step()
@@ -59,6 +56,28 @@ function cqueues.running()
   if cq ~= nil and cq == outer then return controller, is_thread end
   return cq, is_thread
 end
+
+-- A job in which this module was loaded goes on outside of a step until it has
+-- suspended: then cqueues' own poll would block the thread.
+local original_poll = cqueues.poll
+
+local function poll_inside(...)
+  if uvjobs.current() and not running() and core.can_suspend() then uvjobs.yield() end
+  return original_poll(...)
+end
+
+cqueues.poll = poll_inside
+
+-- Sockets have kept the original if they were loaded before.
+local function replace_socket_poll()
+  local methods = debug.getregistry()["CQS Socket"].__index
+  local timed_poll = upvalue(methods.xread, "timed_poll")
+  local poll, i = upvalue(timed_poll, "poll")
+  if poll == original_poll then debug.setupvalue(timed_poll, i, poll_inside) end
+end
+
+local socket_type = require "cqueues.socket".type
+replace_socket_poll()
 
 -- ---- jobs that wait ----------------------------------------------------------------
 
