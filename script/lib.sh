@@ -22,6 +22,8 @@ uj_test_needs="$uj_build_needs
 lua-busted|uj_have_module busted.runner
 lua-cqueues|uj_have_module cqueues
 lua-http|uj_have_lua_http
+curl|command -v curl
+openssl|command -v openssl
 luarocks|command -v luarocks
 lua-check|command -v luacheck
 clang-format|command -v clang-format
@@ -103,8 +105,8 @@ uj_install() {
     uj_fail "these are missing (names of Debian packages): $missing
 Install them, or what your system has in their place: a C11 compiler, CMake
 >= 3.21, Ninja, pkg-config, Lua 5.4 and libuv >= 1.42 with their headers, luv,
-and for the tests busted, luacheck, luarocks, cqueues, lua-http, clang-format,
-valgrind."
+and for the tests busted, luacheck, luarocks, cqueues, lua-http, curl, openssl,
+clang-format, valgrind."
   fi
   printf 'installing: %s\n' "$missing" >&2
   # The names are words on purpose.

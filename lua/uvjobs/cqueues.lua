@@ -147,11 +147,13 @@ local function poll(job, ...)
   if not can_wait(objects) then step_all() end
 end
 
+-- Its wait is withdrawn before the job goes on: it may close what it waited for.
 local function leave(job)
   local wait = by_job[job]
   if not wait then return end
   by_job[job], wait.job = nil, nil
   wait.left:signal()
+  step_all()
 end
 
 -- What the loop calls; returns when to do so again.

@@ -52,6 +52,7 @@ local new_headers = require "http.headers".new
 ---@field stream table
 ---@field job? userdata
 ---@field started boolean the job has run
+---@field returned boolean the handler has, without an error
 ---@field atomic boolean it is not cancelled when the client goes away
 ---@field gone boolean the client has
 ---@field own_reset boolean we have reset the stream ourselves
@@ -197,9 +198,9 @@ function Finish.__close(request, err)
   local stream = request.stream
   local job = uvjobs.current()
   forget(request)
-  if err == nil and core.can_suspend() and not core.interrupted() then
+  if request.returned and core.can_suspend() and not core.interrupted() then
     if not pcall(stream.shutdown, stream) then drop(request) end
-  elseif err ~= nil and uvjobs.code(err) ~= "killed" and not request.gone and
+  elseif not request.returned and uvjobs.code(err) ~= "killed" and not request.gone and
     not (uvjobs.code(err) == "cancelled" and err.job == job) and
     core.can_suspend() and can_answer(stream) then
     pcall(uvjobs.protect, answer, stream, "500", ERROR_TIME)
@@ -216,6 +217,7 @@ local function handle(request)
   local state = request.state
   request.started = true
   state.server.onstream(state.server, request.stream)
+  request.returned = true
 end
 
 local function refuse(state, stream)
