@@ -1,4 +1,6 @@
 -- Jobs that leave a wait in cqueues: the wait is withdrawn.
+debug.sethook() -- makes a table in the registry, the first time
+
 local web = require "spec.http_helper"
 local helper = require "spec.helper"
 local uvjobs = require "uvjobs"
@@ -234,6 +236,22 @@ describe("a job that waits in cqueues", function()
       end)
       raises("cancelled", job.wait, job)
       assert.equal("cancelled", job.state)
+    end)
+  end)
+
+  it("is cancelled also where nothing of Lua is left to run in it", function()
+    uvjobs.run(function()
+      local jobs <close> = uvjobs.scheduler()
+      local changed = condition.new()
+      local job = jobs:spawn(coroutine.yield, cqueues._POLL, changed)
+      helper.yield(2)
+      job:cancel()
+      raises("cancelled", job.wait, job)
+      assert.equal("cancelled", job.state)
+      assert.equal("next", jobs:spawn(function()
+        local a = "next"
+        return a
+      end):wait())
     end)
   end)
 

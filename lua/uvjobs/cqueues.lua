@@ -96,10 +96,21 @@ local function forget(wait)
   if #free < MAX_FREE then free[#free + 1] = wait.left end
 end
 
+-- The signal of a condition that has come to a job which is to end, or has left, is
+-- for the next one that waits for it.
+local function signal_next(wait, ...)
+  for i = 1, select("#", ...) do
+    local object = select(i, ...)
+    if object ~= wait.left and condition.type(object) == "condition" then
+      object:signal(1)
+    end
+  end
+end
+
 local function pass_on(wait, ...)
   local job = wait.job
+  if not (job and core.cq_wake(job, ...)) then signal_next(wait, ...) end
   forget(wait)
-  if job then core.cq_wake(job, ...) end
 end
 
 -- Objects that cannot be polled end the coroutine that polls them. The errors of

@@ -140,7 +140,8 @@ local function watch_connections(module)
     local busy = live_of(self)
     while true do
       if state.closing and next(busy) == nil then timeout = 0 end
-      local stream, err, errno = original(self, timeout)
+      local ok, stream, err, errno = pcall(original, self, timeout)
+      if not ok then stream, err, errno = nil, stream, nil end
       if stream then return stream end
       if errno ~= ce.ETIMEDOUT then
         connection_gone(self)
@@ -155,6 +156,29 @@ end
 
 -- ---- one request -----------------------------------------------------------------------
 
+-- HTTP/1: the headers say nothing sensible about the body.
+local function has_no_sense(stream)
+  return not stream.rst_stream and stream.has_main_headers and
+    stream.body_read_type == nil and
+    (stream.state == "open" or stream.state == "half closed (local)")
+end
+
+-- lua-http steps a stream of HTTP/1 until its body was read. Where the body has no end,
+-- or the client has left in the middle of it, it would do so for ever, without
+-- waiting. A step that changes nothing is the last.
+local h1_step = require "http.h1_stream".methods.step
+
+local function guarded_step(stream, timeout)
+  local state, count = stream.state, stream.stats_recv
+  local headers, chunks = stream.headers_fifo:length(), stream.chunk_fifo:length()
+  local ok, err, errno = h1_step(stream, timeout)
+  if ok and stream.state == state and stream.stats_recv == count and
+    stream.headers_fifo:length() == headers and stream.chunk_fifo:length() == chunks then
+    return nil, ce.strerror(ce.EPIPE), ce.EPIPE
+  end
+  return ok, err, errno
+end
+
 local function can_answer(stream)
   if stream.state == "closed" or stream.state == "half closed (local)" then
     return false
@@ -167,6 +191,8 @@ end
 local function answer(stream, status, seconds, retry_after)
   if stream.state == "idle" and not stream:get_headers(seconds) then
     if stream.state == "idle" then return end
+    status = "400"
+  elseif has_no_sense(stream) then
     status = "400"
   end
   if not can_answer(stream) then return end
@@ -229,6 +255,7 @@ local function add_stream(server, stream)
   local state = states[server]
   local request = setmetatable({ state = state, stream = stream }, Finish)
   requests[stream] = request
+  if not stream.rst_stream then stream.step = guarded_step end
   local job = state.scheduler:try_spawn({ name = "request" }, handle, request)
   if not job then return refuse(state, stream) end
   request.job = job

@@ -127,10 +127,7 @@ static void reason_hook(lua_State *L, lua_Debug *ar)
 {
   struct uj_state *S = uj_state_registered(L);
   (void)ar;
-  if (S->L == NULL)
-    lua_sethook(L, NULL, 0, 0);
-  else
-    uj_interrupt_reset_hook(S, L, S->interrupt.mode == UJ_INTERRUPT_COUNT);
+  lua_sethook(L, S->cq.hook, S->cq.mask, S->cq.count);
   if (S->current == NULL || S->running != L)
     return;
   push_reason(S, L);
@@ -154,13 +151,29 @@ static void withdraw(struct uj_state *S, struct uj_ljob *job)
     lua_pop(L, 1);
 }
 
+bool uj_cq_was_not_told(struct uj_state *S, lua_State *co)
+{
+  if (lua_gethook(co) != reason_hook)
+    return false;
+  lua_sethook(co, S->cq.hook, S->cq.mask, S->cq.count);
+  return true;
+}
+
+static void set_reason_hook(struct uj_state *S, lua_State *co)
+{
+  S->cq.hook = lua_gethook(co);
+  S->cq.mask = lua_gethookmask(co);
+  S->cq.count = lua_gethookcount(co);
+  lua_sethook(co, reason_hook, LUA_MASKCOUNT, 1);
+}
+
 void uj_cq_go_on(struct uj_state *S, struct uj_ljob *job)
 {
   if (job->polls)
     withdraw(S, job);
   if ((job->core.wake == UJ_WAKE_OK && !job->poll_failed) || S->killing)
     return;
-  lua_sethook(job->thread.co, reason_hook, LUA_MASKCOUNT, 1);
+  set_reason_hook(S, job->thread.co);
 }
 
 int uj_cq_wake(lua_State *L)
@@ -168,15 +181,17 @@ int uj_cq_wake(lua_State *L)
   struct uj_state *S = uj_state(L);
   struct uj_ljob *job = uj_job_at(L, 1);
   int n = lua_gettop(L) - 1;
-  if (!job->polls || job->core.place != UJ_AT_WAIT)
-    return 0;
-  if (!lua_checkstack(job->thread.co, n + LUA_MINSTACK))
-    return luaL_error(L, "too many objects");
-  end_wait(S, job);
-  lua_xmove(L, job->thread.co, n);
-  job->nargs = n;
-  uj_job_wake(&job->core, UJ_WAKE_OK);
-  return 0;
+  bool waits = job->polls && job->core.place == UJ_AT_WAIT;
+  if (waits) {
+    if (!lua_checkstack(job->thread.co, n + LUA_MINSTACK))
+      return luaL_error(L, "too many objects");
+    end_wait(S, job);
+    lua_xmove(L, job->thread.co, n);
+    job->nargs = n;
+    uj_job_wake(&job->core, UJ_WAKE_OK);
+  }
+  lua_pushboolean(L, waits);
+  return 1;
 }
 
 int uj_cq_fail(lua_State *L)

@@ -35,6 +35,10 @@ void uj_cq_poll(struct uj_state *S, struct uj_ljob *job, int n);
  * wait is withdrawn, and it is told why before its next instruction. */
 void uj_cq_go_on(struct uj_state *S, struct uj_ljob *job);
 
+/* [-0, +0, -] Takes our hook off a coroutine that has ended. Returns whether it
+ * was on: nothing was left to run that it could have told why. */
+bool uj_cq_was_not_told(struct uj_state *S, lua_State *co);
+
 /* [-0, +(0|1), -] Looks what has happened, if there is anything to look at.
  * Returns LUA_OK; or another status, with the error on the top: of a coroutine
  * that is no job's. */
@@ -42,7 +46,8 @@ int uj_cq_look(struct uj_state *S, lua_State *L);
 
 /* For Lua: (magic, descriptor, enter, poll, leave, step); see cqueues.lua. */
 int uj_cq_open(lua_State *L);
-/* For Lua: (job, ...) what it has polled is there. */
+/* For Lua: (job, ...) what it has polled is there. Returns whether the job
+ * still waits, and so gets it. */
 int uj_cq_wake(lua_State *L);
 /* For Lua: (job, error) it could not be polled. */
 int uj_cq_fail(lua_State *L);

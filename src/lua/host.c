@@ -227,6 +227,9 @@ static enum uj_job_state ended(struct uj_state *S, struct uj_ljob *job,
     lua_sethook(co, NULL, 0, 0);
     uj_state_push_hub(S, co, UJ_HUB_FOREIGN_YIELD);
     state = fail(S, co, job);
+  } else if (uj_cq_was_not_told(S, co) && job->core.cancel) {
+    job->nresults = 0; /* its error is made when it is asked for */
+    state = UJ_JOB_CANCELLED;
   }
   uj_pool_give(S, &job->thread);
   return state;

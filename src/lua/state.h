@@ -113,6 +113,9 @@ struct uj_cq {
   bool dirty;        /* its controller has to be stepped */
   bool inside;       /* the loop runs in a step of cqueues */
   uint64_t due_ns;   /* when it has to be stepped, at the latest */
+  lua_Hook hook;     /* of the job that is told something by a hook of ours */
+  int mask;
+  int count;
 };
 
 struct uj_state {
