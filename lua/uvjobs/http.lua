@@ -144,7 +144,8 @@ local function watch_connections(module)
       if not ok then stream, err, errno = nil, stream, nil end
       if stream then return stream end
       if errno ~= ce.ETIMEDOUT then
-        connection_gone(self)
+        -- A handler that has taken the socket, for a WebSocket, looks after it.
+        if self.socket then connection_gone(self) end
         return nil, err, errno
       elseif next(busy) == nil then
         if state.closing then return nil end
