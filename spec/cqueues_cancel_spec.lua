@@ -255,6 +255,21 @@ describe("a job that waits in cqueues", function()
     end)
   end)
 
+  it("gets an error for what cannot be polled, and nobody else does", function()
+    uvjobs.run(function()
+      local closed, other = cqueues_socket.pair()
+      closed:close()
+      for _, object in ipairs { true, print, closed, { pollfd = 0 / 0 },
+        setmetatable({}, { __index = function() error "no" end }) } do
+        local ok, err = pcall(cqueues.poll, object, 0)
+        assert.is_false(ok)
+        assert.matches("cannot poll", err)
+      end
+      assert.equal(0, cqueues.poll(0))
+      other:close()
+    end)
+  end)
+
   it("keeps its own hook", function()
     uvjobs.run(function()
       local function hook() end

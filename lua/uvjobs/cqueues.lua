@@ -143,11 +143,33 @@ local function can_wait(objects)
   return true
 end
 
+-- What is wrong with an object, or nil. cqueues would raise in the middle of a step
+-- for some, and never be fit for another step.
+local function wrong(object)
+  if type(object) == "number" or object == nil then return nil end
+  local ok, fd = pcall(function()
+    local _, _ = object.events, object.timeout
+    local pollfd = object.pollfd
+    if type(pollfd) == "function" then return pollfd(object) end
+    return pollfd
+  end)
+  if not ok then
+    return ("cannot poll %s: %s"):format(core.typename(object), tostring(fd))
+  end
+  if type(fd) == "number" and not math.tointeger(fd) then
+    return ("cannot poll %s: its descriptor is %s"):format(core.typename(object), fd)
+  end
+end
+
 -- A coroutine waits for what the job waits for, and for the job to leave. The
 -- controller starts it without arguments. Who polls nothing only gives way.
 local function poll(job, ...)
   local objects = table.pack(...)
   if objects.n == 0 then return core.cq_wake(job) end
+  for i = 1, objects.n do
+    local message = wrong(objects[i])
+    if message then return core.cq_fail(job, message) end
+  end
   local wait = { job = job, left = table.remove(free) or condition.new() }
   wait.thread = coroutine.create(function()
     pass_on(wait, coroutine.yield(POLL, wait.left,

@@ -81,10 +81,16 @@ end
 
 local drop
 
+-- When the server stops, the connection's coroutine has to see that it is idle.
 local function forget(request)
-  live_of(request.stream.connection)[request] = nil
-  request.state.requests[request] = nil
-  request.state.changed:signal()
+  local state, connection = request.state, request.stream.connection
+  local busy, socket = live_of(connection), connection.socket
+  busy[request] = nil
+  state.requests[request] = nil
+  state.changed:signal()
+  if state.closing and next(busy) == nil and socket_type(socket) == "socket" then
+    cqueues.cancel(socket:pollfd())
+  end
 end
 
 -- One whose job never ran has nobody else to end it.
@@ -204,6 +210,13 @@ local function answer(stream, status, seconds, retry_after)
   stream:write_headers(headers, true, seconds)
 end
 
+-- A stream that cannot be told anything any more has ended all the same: the
+-- connection waits for it.
+local function end_stream(stream)
+  pcall(stream.shutdown, stream)
+  if stream.state ~= "closed" then pcall(stream.set_state, stream, "closed") end
+end
+
 -- Ends the connection, or with HTTP/2 the stream, with what was not sent yet. What
 -- lua-http has to wait for it does in a coroutine of its own.
 function drop(request)
@@ -215,7 +228,7 @@ function drop(request)
     socket:shutdown()
   end
   local cq = request.state.server.cq
-  if cq then cq:wrap(pcall, stream.shutdown, stream) end
+  if cq then cq:wrap(end_stream, stream) end
 end
 
 -- However the handler has ended.
