@@ -217,6 +217,26 @@ describe("malformed requests", function()
     function() return "\22\3\1\2\0\1" .. random_text() end,
   }
 
+  it("a header line that is none: 400", function()
+    web.serve({ ["/good"] = hello }, nil, function(site)
+      local out = web.raw(site, "GET /good HTTP/1.1\r\nno colon\r\nConnection: close\r\n\r\n")
+      assert.matches("^HTTP/1.1 400", out)
+      is_alive(site)
+    end)
+  end)
+
+  it("a negative length keeps no connection", function()
+    local site = web.serve({ ["/good"] = hello }, nil, function(site)
+      local socket = web.connect(site)
+      socket:xwrite("POST /good HTTP/1.1\r\nContent-Length: -5\r\n\r\n", "bn")
+      socket:shutdown "w"
+      socket:xread "*a"
+      socket:close()
+      web.wait_until(function() return site.server.n_connections == 0 end, "the connection")
+    end)
+    assert.equal(0, site.server.n_connections)
+  end)
+
   -- With plain lua-http each of these would hold the loop for ever.
   for _, text in ipairs {
     "POST /good HTTP/1.1\r\nContent-Length: x\r\n\r\n",

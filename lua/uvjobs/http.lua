@@ -194,12 +194,19 @@ local function can_answer(stream)
   return stream.uvjobs_answered ~= true
 end
 
+-- A request of HTTP/1 that nobody can make sense of: it is the client's fault.
+local function is_malformed(stream)
+  local connection = stream.connection
+  return has_no_sense(stream) or (not stream.rst_stream and
+    socket_type(connection.socket) == "socket" and connection:error "r" == ce.EILSEQ)
+end
+
 -- Sends a status, and nothing else. The request has to be read first.
 local function answer(stream, status, seconds, retry_after)
   if stream.state == "idle" and not stream:get_headers(seconds) then
     if stream.state == "idle" then return end
     status = "400"
-  elseif has_no_sense(stream) then
+  elseif is_malformed(stream) then
     status = "400"
   end
   if not can_answer(stream) then return end
