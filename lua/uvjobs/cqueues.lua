@@ -53,7 +53,10 @@ local running = cqueues.running
 
 function cqueues.running()
   local cq, is_thread = running()
-  if cq ~= nil and cq == outer then return controller, is_thread end
+  if cq ~= nil and cq == outer then
+    core.cq_touch() -- it is asked for to have something added
+    return controller, is_thread
+  end
   return cq, is_thread
 end
 
@@ -189,10 +192,10 @@ local function leave(job)
   step_all()
 end
 
--- What the loop calls; returns when to do so again.
+-- What the loop calls; returns when to do so again, and how many coroutines wait.
 local function look()
   step_all()
-  return controller:timeout()
+  return controller:timeout(), controller:count()
 end
 
 core.cqueues_step = step

@@ -194,6 +194,12 @@ int uj_cq_wake(lua_State *L)
   return 1;
 }
 
+int uj_cq_touch(lua_State *L)
+{
+  uj_state(L)->cq.dirty = true;
+  return 0;
+}
+
 int uj_cq_fail(lua_State *L)
 {
   struct uj_state *S = uj_state(L);
@@ -226,12 +232,13 @@ int uj_cq_look(struct uj_state *S, lua_State *L)
   S->cq.dirty = false;
   S->cq.due_ns = UJ_NEVER;
   push_function(S, L, CQ_STEP);
-  status = lua_pcall(L, 0, 1, 0);
+  status = lua_pcall(L, 0, 2, 0);
   if (status != LUA_OK)
     return status;
-  if (lua_type(L, -1) == LUA_TNUMBER)
+  S->cq.threads = (uint32_t)lua_tointeger(L, -1);
+  if (lua_type(L, -2) == LUA_TNUMBER)
     S->cq.due_ns = uj_clock_add(uj_driver_now(),
-                                (uint64_t)(lua_tonumber(L, -1) * NS_PER_S));
-  lua_pop(L, 1);
+                                (uint64_t)(lua_tonumber(L, -2) * NS_PER_S));
+  lua_pop(L, 2);
   return LUA_OK;
 }

@@ -49,6 +49,8 @@ int uj_cq_open(lua_State *L);
 /* For Lua: (job, ...) what it has polled is there. Returns whether the job
  * still waits, and so gets it. */
 int uj_cq_wake(lua_State *L);
+/* For Lua: () something may have been added to the controller. */
+int uj_cq_touch(lua_State *L);
 /* For Lua: (job, error) it could not be polled. */
 int uj_cq_fail(lua_State *L);
 

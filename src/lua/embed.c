@@ -35,7 +35,7 @@ static uint64_t next_due(struct uj_state *S, lua_State *L, int *fd)
   *fd = -1;
   if (drives_luv(S, L) && uj_luv_alive(S, L))
     due_ns = uj_clock_min(due_ns, uj_luv_due(S, L, fd));
-  if (S->cq.waits > 0)
+  if (S->cq.threads > 0)
     due_ns = uj_clock_min(due_ns, S->cq.due_ns);
   return S->cq.dirty ? 0 : due_ns;
 }

@@ -255,6 +255,7 @@ static void open_functions(lua_State *L)
       {"set_wake", uj_embed_set_wake},
       {"cq_open", uj_cq_open},
       {"cq_wake", uj_cq_wake},
+      {"cq_touch", uj_cq_touch},
       {"cq_fail", uj_cq_fail},
       {"has_jobs", uj_embed_has_jobs},
       {"fd_is_timed", uj_embed_fd_is_timed},

@@ -79,7 +79,7 @@ static void wait_for_io(struct uj_state *S, lua_State *L, uint64_t due_ns,
   int fd = -1;
   if (luv)
     due_ns = uj_clock_min(due_ns, uj_luv_due(S, L, &fd));
-  if (S->cq.waits > 0)
+  if (S->cq.threads > 0)
     due_ns = uj_clock_min(due_ns, S->cq.due_ns);
   uj_driver_watch(S->driver, UJ_GUEST_LUV, fd);
   uj_watch_sleep(&S->interrupt.watch);
@@ -115,7 +115,7 @@ static void poll_sometimes(struct uj_state *S)
 static void wait(struct uj_state *S, lua_State *L, bool luv)
 {
   uint64_t due_ns = uj_loop_due(&S->loop);
-  bool io = luv || S->working > 0 || S->cq.waits > 0;
+  bool io = luv || S->working > 0 || S->cq.threads > 0;
   if (due_ns == UJ_NEVER && !io) {
     give_up(S, L);
     return;

@@ -110,6 +110,7 @@ struct uj_cq {
   const void *magic; /* what cqueues yields first to poll; NULL: not there */
   int fd;            /* of its controller */
   uint32_t waits;    /* jobs that wait in it */
+  uint32_t threads;  /* its coroutines, when it was stepped last */
   bool dirty;        /* its controller has to be stepped */
   bool inside;       /* the loop runs in a step of cqueues */
   uint64_t due_ns;   /* when it has to be stepped, at the latest */
