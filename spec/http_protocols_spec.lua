@@ -119,6 +119,26 @@ describe("HTTP/2", function()
   end)
 end)
 
+describe("HTTP/2, when the response has begun", function()
+  after_each(web.check_clean)
+
+  it("an error resets the stream, and sends no second status", function()
+    local site = web.serve({ ["/"] = hello, ["/bad"] = function(stream)
+      local headers = new_headers()
+      headers:append(":status", "200")
+      assert(stream:write_headers(headers, false))
+      error "in the middle"
+    end }, nil, function(site)
+      local out, code, message = web.curl(site, "-i", "--http2-prior-knowledge", "/bad")
+      assert.is_nil(out:find("500", 1, true))
+      assert.not_equal(0, code)
+      assert.matches("INTERNAL_ERROR", message)
+      assert.equal("hello", (web.curl(site, "--http2-prior-knowledge", "/")))
+    end)
+    assert.equal(1, #site.reports)
+  end)
+end)
+
 describe("WebSocket", function()
   after_each(web.check_clean)
 

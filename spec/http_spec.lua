@@ -290,7 +290,12 @@ describe("misuse", function()
         message(http.setup, server, { scheduler = {} }))
       assert.matches("option 'limit' is for a new scheduler",
         message(http.setup, server, { scheduler = uvjobs.scheduler(), limit = 5 }))
-      assert.matches("limitt", message(http.setup, server, { limitt = 5 }))
+      assert.equal("bad argument #2 to 'setup' (unknown option 'limitt', did you mean 'limit'?)",
+        message(http.setup, server, { limitt = 5 }))
+      for _, seconds in ipairs { -1, math.huge, 0 / 0 } do
+        assert.matches("option 'retry_after': seconds >= 0 expected",
+          message(http.setup, server, { retry_after = seconds }))
+      end
       assert.is_nil(http.get_scheduler_from_server(server)) -- nothing was done
       http.setup(server)
       assert.equal("bad argument #1 to 'setup' (the server has been set up already)",

@@ -42,7 +42,7 @@ local new_headers = require "http.headers".new
 ---@field requests table<uvjobs.http.Request, true> that are being worked on
 ---@field cancel_on_disconnect boolean
 ---@field retry_after string
----@field sockets table<userdata, table> the connections: their sockets, and since when
+---@field sockets table<userdata, true> those of the connections
 ---@field changed table a condition: something for serve() to look at
 ---@field closing boolean no more requests are taken
 ---@field serving boolean serve() runs
@@ -56,6 +56,7 @@ local new_headers = require "http.headers".new
 ---@field atomic boolean it is not cancelled when the client goes away
 ---@field gone boolean the client has
 ---@field own_reset boolean we have reset the stream ourselves
+---@field answered boolean HTTP/2: the headers of a response were sent
 
 local WEAK <const> = { __mode = "k" }
 
@@ -115,11 +116,17 @@ local function connection_gone(connection)
   for _, request in ipairs(gone) do client_gone(request) end
 end
 
--- HTTP/2: a stream that the client has reset.
+-- HTTP/2: a stream that the client has reset, and whether a response has begun.
 local function watch_stream(request)
   local stream = request.stream
   local set_state, rst_stream = stream.set_state, stream.rst_stream
+  local write_headers = stream.write_headers
   if not rst_stream then return end
+  function stream:write_headers(headers, ...)
+    local status = headers:get ":status"
+    if status and not status:find "^1" then request.answered = true end
+    return write_headers(self, headers, ...)
+  end
   function stream:rst_stream(...)
     request.own_reset = true
     return rst_stream(self, ...)
@@ -136,7 +143,8 @@ end
 -- lua-http's server asks each connection for its next request, and gives up after
 -- a time without one, also when others are still being worked on: then nobody reads
 -- from the connection any more. Ours goes on asking; and so it sees when the client
--- has gone.
+-- has gone. For some malformed frames of HTTP/2 lua-http raises: the connection's
+-- coroutine would end, and nobody would close it.
 local function watch_connections(module)
   local methods = require(module).methods
   local original = methods.get_next_incoming_stream
@@ -190,8 +198,8 @@ local function can_answer(stream)
   if stream.state == "closed" or stream.state == "half closed (local)" then
     return false
   end
-  if stream.body_write_type ~= nil then return false end -- HTTP/1
-  return stream.uvjobs_answered ~= true
+  return stream.body_write_type == nil -- HTTP/1
+    and not requests[stream].answered
 end
 
 -- A request of HTTP/1 that nobody can make sense of: it is the client's fault.
@@ -220,6 +228,10 @@ end
 -- A stream that cannot be told anything any more has ended all the same: the
 -- connection waits for it.
 local function end_stream(stream)
+  if stream.rst_stream and (stream.state == "open" or stream.state == "half closed (remote)") then
+    -- shutdown() would say NO_ERROR, as if the response were whole.
+    pcall(stream.rst_stream, stream, "the handler did not finish", 0)
+  end
   pcall(stream.shutdown, stream)
   if stream.state ~= "closed" then pcall(stream.set_state, stream, "closed") end
 end
@@ -335,6 +347,13 @@ local function split_options(opts)
   return ours, rest
 end
 
+-- What is wrong with its options is the fault of who calls setup().
+local function new_scheduler(opts)
+  local ok, scheduler = pcall(uvjobs.scheduler, opts)
+  if ok then return scheduler end
+  error((scheduler:gsub("^.-bad argument #1 to 'scheduler'", "bad argument #2 to 'setup'")), 3)
+end
+
 local http = {}
 
 local close_server
@@ -353,23 +372,27 @@ function http.setup(server, opts)
     bad("setup", 1, "the server has been set up already")
   end
   local ours, rest = split_options(opts or {})
+  local retry_after = ours.retry_after or 1
   for name, value in pairs(ours) do
     if core.typename(value) ~= OPTIONS[name] then
       bad("setup", 2, ("option '%s': %s expected, got %s"):format(
         name, OPTIONS[name], core.typename(value)))
     end
   end
-  if ours.scheduler and next(rest) ~= nil then
+  if not (retry_after >= 0 and retry_after < math.huge) then
+    bad("setup", 2, ("option 'retry_after': seconds >= 0 expected, got %s"):format(
+      retry_after))
+  elseif ours.scheduler and next(rest) ~= nil then
     bad("setup", 2, ("option '%s' is for a new scheduler, and 'scheduler' is given")
       :format(tostring((next(rest)))))
   end
   local state = {
     server = server,
-    scheduler = ours.scheduler or uvjobs.scheduler(rest),
+    scheduler = ours.scheduler or new_scheduler(rest),
     owns_scheduler = ours.scheduler == nil,
     requests = {},
     cancel_on_disconnect = ours.cancel_on_disconnect ~= false,
-    retry_after = ("%d"):format(math.ceil(ours.retry_after or 1)),
+    retry_after = ("%.0f"):format(math.ceil(retry_after)),
     sockets = setmetatable({}, WEAK),
     changed = condition.new(),
     closing = false,

@@ -9,6 +9,7 @@
 #include "lua/suspend.h"
 
 #define NS_PER_S 1e9
+#define LONGEST 1e9 /* seconds; a longer wait never ends */
 
 /* The functions of cqueues.lua, in the table at UJ_HUB_CQ. */
 enum { CQ_ENTER = 1, CQ_POLL, CQ_LEAVE, CQ_STEP };
@@ -52,8 +53,7 @@ int uj_cq_enter(struct uj_state *S, lua_State *L, lua_CFunction go_on,
   return status;
 }
 
-/* ---- a job waits ----------------------------------------------------------
- */
+/* ---- a job waits -------------------------------------------------------- */
 
 bool uj_cq_is_poll(const struct uj_state *S, const struct uj_ljob *job, int n)
 {
@@ -104,8 +104,7 @@ void uj_cq_poll(struct uj_state *S, struct uj_ljob *job, int n)
     set_failure(S, L, job);
 }
 
-/* ---- and goes on ----------------------------------------------------------
- */
+/* ---- and goes on -------------------------------------------------------- */
 
 static int push_reason(struct uj_state *S, lua_State *L)
 {
@@ -212,8 +211,7 @@ int uj_cq_fail(lua_State *L)
   return 0;
 }
 
-/* ---- looking --------------------------------------------------------------
- */
+/* ---- looking ------------------------------------------------------------ */
 
 static bool is_due(struct uj_state *S)
 {
@@ -236,7 +234,7 @@ int uj_cq_look(struct uj_state *S, lua_State *L)
   if (status != LUA_OK)
     return status;
   S->cq.threads = (uint32_t)lua_tointeger(L, -1);
-  if (lua_type(L, -2) == LUA_TNUMBER)
+  if (lua_type(L, -2) == LUA_TNUMBER && lua_tonumber(L, -2) < LONGEST)
     S->cq.due_ns = uj_clock_add(uj_driver_now(),
                                 (uint64_t)(lua_tonumber(L, -2) * NS_PER_S));
   lua_pop(L, 2);

@@ -14,8 +14,7 @@
 
 #define NS_PER_S 1e9
 
-/* ---- what the host sees ---------------------------------------------------
- */
+/* ---- what the host sees ------------------------------------------------- */
 
 bool uj_embed_attached(const struct uj_state *S)
 {
@@ -138,8 +137,7 @@ int uj_embed_has_jobs(lua_State *L)
   return 1;
 }
 
-/* ---- a step ---------------------------------------------------------------
- */
+/* ---- a step ------------------------------------------------------------- */
 
 static void begin_step(struct uj_state *S, lua_State *L)
 {
@@ -241,8 +239,7 @@ int uj_embed_step(lua_State *L)
   return 1;
 }
 
-/* ---- start() --------------------------------------------------------------
- */
+/* ---- start() ------------------------------------------------------------ */
 
 /* The options of the loop hold for all that it runs. */
 static void set_loop_options(struct uj_state *S, lua_State *L,
