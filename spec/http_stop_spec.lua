@@ -20,12 +20,17 @@ local function slow_world()
   return world
 end
 
--- Serves in a job; calls fn(site, serving, client), where a request runs.
-local function with_request(options, fn)
+-- Serves in a job; calls fn(site, serving, client, world), where a request runs. The
+-- serving job is reported as `reported`, or not at all.
+local function with_request(options, fn, reported)
   uvjobs.run(function()
+    local message
     local world = slow_world()
     local site = web.new_server(world.routes, options)
-    local jobs <close> = uvjobs.scheduler { close_timeout = 0.1, exception_handler = print }
+    local jobs <close> = uvjobs.scheduler {
+      close_timeout = 0.1,
+      exception_handler = function(_, context) message = context.message end,
+    }
     local serving = jobs:spawn(http.serve, site.server)
     local client = web.connect(site)
     web.send(client, web.get "/")
@@ -33,6 +38,7 @@ local function with_request(options, fn)
     fn(site, serving, client, world)
     assert.is_true(serving.closed)
     assert.equal(0, #site.scheduler)
+    assert.equal(reported, message)
     client:close()
   end)
 end
@@ -228,7 +234,7 @@ describe("the job of http.serve", function()
       assert.equal("killed", serving.state)
       site.scheduler:close()
       assert.equal(1, #world.log)
-    end)
+    end, "Job closing timed out")
   end)
 
   it("that comes to its deadline stops in peace", function()
