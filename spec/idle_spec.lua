@@ -131,7 +131,7 @@ describe("an idle program", function()
   setup(function()
     uvjobs.run(function()
       uvjobs.exec "true"
-      local jobs <close> = uvjobs.scheduler()
+      local jobs <close> = uvjobs.scheduler { close_timeout = 60 }
       for _, handle in ipairs { waits["a file to change"](jobs), waits["a signal"](jobs) } do
         uvjobs.yield()
         handle:close()
@@ -173,7 +173,7 @@ describe("an idle program", function()
 
     it("sleeps with all kinds of open handles, with interrupt = " .. interrupt, function()
       uvjobs.run({ interrupt = interrupt }, function()
-        local jobs <close> = uvjobs.scheduler()
+        local jobs <close> = uvjobs.scheduler { close_timeout = 60 }
         local open = {}
         for _, begin in pairs(waits) do
           for _, handle in ipairs { begin(jobs) } do open[#open + 1] = handle end
@@ -188,7 +188,7 @@ describe("an idle program", function()
   for name, begin in pairs(waits) do
     it("sleeps while a job waits for " .. name, function()
       uvjobs.run({ interrupt = "none" }, function()
-        local jobs <close> = uvjobs.scheduler()
+        local jobs <close> = uvjobs.scheduler { close_timeout = 60 }
         local open = { begin(jobs) }
         settle()
         assert_few(count_during(function() uvjobs.sleep(WAIT / 4) end))
@@ -214,7 +214,7 @@ describe("an idle program", function()
     local _ <close> = uvjobs.attach(luv)
     local counts
     local job = uvjobs.start(function()
-      local jobs <close> = uvjobs.scheduler()
+      local jobs <close> = uvjobs.scheduler { close_timeout = 60 }
       local server = server_of(jobs)
       uvjobs.yield()
       counts = count_during(function() uvjobs.sleep(WAIT) end)
@@ -229,7 +229,7 @@ describe("an idle program", function()
     local fd, steps = uvjobs.fd(), 0
     local counts
     local job = uvjobs.start(function()
-      local jobs <close> = uvjobs.scheduler()
+      local jobs <close> = uvjobs.scheduler { close_timeout = 60 }
       local server = server_of(jobs)
       uvjobs.yield()
       steps = 0

@@ -26,7 +26,8 @@ struct model_job {
   enum uj_place place;
   enum uj_wake wake;
   bool started, cancel, protect, shielded;
-  bool yields; /* it is ready because it gave way */
+  bool yields;   /* it is ready because it gave way */
+  bool unwarned; /* kill_ns is for its own deadline, not yet raised */
   uint64_t deadline_ns, kill_ns;
   enum uj_wake told; /* by an overrun */
   uint64_t told_ns;
@@ -120,8 +121,21 @@ static inline void tell_end(int j, enum uj_job_state state)
   m.end[m.nends++] = (struct model_end){j, state};
 }
 
+/* Its own deadline is raised, maybe late: it has all of the close timeout. */
+static inline void model_warn(int j)
+{
+  struct model_job *job = &m.job[j];
+  uint64_t close_ns = sched_of(j)->close_ns;
+  if (job->unwarned && job->kill_ns <= m.now_ns + close_ns) {
+    job->unwarned = false;
+    job->kill_ns = uj_clock_add(m.now_ns, close_ns);
+  }
+}
+
 static inline void make_ready(int j, enum uj_wake wake)
 {
+  if (wake == UJ_WAKE_DEADLINE)
+    model_warn(j);
   m.job[j].place = UJ_AT_READY;
   m.job[j].wake = wake;
   list_push(&m.ready, j);
@@ -191,7 +205,9 @@ static inline enum uj_wake model_interrupted(int j)
 {
   const struct model_job *job = &m.job[j];
   if (job->kill_ns <= m.now_ns)
-    return UJ_WAKE_KILLED;
+    return job->unwarned && job->deadline_ns <= job->kill_ns
+               ? UJ_WAKE_DEADLINE
+               : UJ_WAKE_KILLED;
   if (job->cancel && !job->protect)
     return UJ_WAKE_CANCELLED;
   return job->deadline_ns <= m.now_ns ? UJ_WAKE_DEADLINE : UJ_WAKE_OK;
@@ -317,6 +333,8 @@ static inline void model_close(int j, uint64_t span_ns)
 {
   struct model_job *job = &m.job[j];
   uint64_t kill_ns = uj_clock_add(m.now_ns, span_ns);
+  if (job->started)
+    job->unwarned = false;
   if (job->started && kill_ns < job->kill_ns) {
     job->kill_ns = kill_ns;
     if (job->place == UJ_AT_WAIT && kill_ns < job->limit_ns)
@@ -440,6 +458,8 @@ static inline enum uj_wake model_overrun(int j)
 static inline void model_tell(int j, enum uj_wake wake)
 {
   struct model_job *job = &m.job[j];
+  if (wake == UJ_WAKE_DEADLINE)
+    model_warn(j);
   if (job->told != wake)
     job->told_ns = m.now_ns;
   job->told = wake;
@@ -467,6 +487,7 @@ static inline void model_run(int j)
     return;
   job->deadline_ns = uj_clock_add(m.now_ns, job->deadline_ns);
   job->kill_ns = uj_clock_add(job->deadline_ns, sched_of(j)->close_ns);
+  job->unwarned = job->kill_ns != UJ_NEVER;
 }
 
 #endif

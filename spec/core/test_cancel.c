@@ -30,6 +30,12 @@ static void protect(struct fake_job *job)
   job->job.protect = true;
 }
 
+/* Also the deadline, as protect() does. */
+static void shelter(struct fake_job *job)
+{
+  uj_job_limit(&job->job, UJ_NEVER, true);
+}
+
 static void unprotect(struct fake_job *job)
 {
   job->job.protect = false;
@@ -324,6 +330,50 @@ static void kill_comes_after_a_deadline(void)
   fake_advance(&f, 5 * MS);
   LOG(&f, "a b a:deadline b:deadline b=done");
   fake_settle(&f);
+  LOG(&f, "a! a=killed");
+  fake_term(&f);
+}
+
+/* The loop was held up for longer than the job has to clean up. */
+static void a_late_deadline_leaves_time(void)
+{
+  struct fake_job *a, *b;
+  uint64_t close_ns;
+  fake_init(&f);
+  close_ns = f.sched.close_ns;
+  a = JOB(&f, "a", SLEEP(UJ_NEVER), CALL(shelter), SLEEP(UJ_NEVER));
+  a->job.deadline_ns = MS;
+  fake_spawn(&f, a);
+  b = JOB(&f, "b", YIELD, SLEEP(UJ_NEVER), CALL(shelter), SLEEP(UJ_NEVER));
+  b->job.deadline_ns = MS;
+  fake_spawn(&f, b);
+  fake_turn(&f);
+  fake_advance(&f, 3 * close_ns);
+  LOG(&f, "a b b:ok a:deadline");
+  CHECK_EQ(a->job.kill_ns, f.now_ns + close_ns);
+  fake_turn(&f); /* b has refused to sleep */
+  LOG(&f, "b:deadline");
+  CHECK_EQ(b->job.kill_ns, f.now_ns + close_ns);
+  fake_advance(&f, close_ns - 1);
+  LOG(&f, "");
+  fake_advance(&f, 1);
+  LOG(&f, "a! a=killed b! b=killed");
+  fake_term(&f);
+}
+
+/* Who is closed has what the closer gives, and no more for being late. */
+static void a_late_deadline_leaves_no_time_to_the_closed(void)
+{
+  struct fake_job *a;
+  fake_init(&f);
+  a = JOB(&f, "a", CALL(protect), SLEEP(UJ_NEVER), SLEEP(UJ_NEVER));
+  a->job.deadline_ns = 5 * MS;
+  fake_spawn(&f, a);
+  fake_turn(&f);
+  uj_job_close(&a->job, 7 * MS);
+  fake_advance(&f, 60 * MS);
+  LOG(&f, "a a:deadline");
+  fake_turn(&f);
   LOG(&f, "a! a=killed");
   fake_term(&f);
 }
@@ -629,6 +679,10 @@ int main(void)
        kill_comes_after_a_limit},
       {"the forced end comes after the deadline that wins over a limit",
        kill_comes_after_both},
+      {"a deadline that is raised late leaves the close timeout #M8",
+       a_late_deadline_leaves_time},
+      {"but not to a job that is being closed #M8",
+       a_late_deadline_leaves_no_time_to_the_closed},
       {"the forced end comes before a limit that is later",
        kill_comes_before_later_limits},
       {"closing leaves a time limit of the same time, and its turn",

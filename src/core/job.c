@@ -31,6 +31,7 @@ void uj_job_init(struct uj_job *job, struct uj_sched *sched)
   job->cancel = false;
   job->protect = false;
   job->shielded = false;
+  job->unwarned = false;
 }
 
 #define TO(state) (1U << (state))
@@ -57,12 +58,26 @@ enum uj_wake uj_job_interrupted(const struct uj_job *job)
 {
   struct uj_loop *loop = job->sched->loop;
   if (job->kill_ns != UJ_NEVER && job->kill_ns <= uj_loop_now(loop))
-    return UJ_WAKE_KILLED;
+    return job->unwarned && job->deadline_ns <= job->kill_ns
+               ? UJ_WAKE_DEADLINE
+               : UJ_WAKE_KILLED;
   if (job->cancel && !job->protect)
     return UJ_WAKE_CANCELLED;
   if (job->deadline_ns != UJ_NEVER && job->deadline_ns <= uj_loop_now(loop))
     return UJ_WAKE_DEADLINE;
   return UJ_WAKE_OK;
+}
+
+/* It learns of its own deadline, maybe late: because the process was stopped,
+ * or another job held the loop. That does not count as time to clean up. */
+static void warn(struct uj_job *job)
+{
+  uint64_t close_ns = job->sched->close_ns;
+  uint64_t now_ns = uj_loop_now(job->sched->loop);
+  if (!job->unwarned || now_ns < job->kill_ns - close_ns)
+    return;
+  job->unwarned = false;
+  job->kill_ns = uj_clock_add(now_ns, close_ns);
 }
 
 /* What it is sure to close is remembered until it runs. */
@@ -72,6 +87,8 @@ static void make_ready(struct uj_job *job, enum uj_wake wake)
     job->target = NULL;
   else
     job->sched->loop->nleaving++;
+  if (wake == UJ_WAKE_DEADLINE)
+    warn(job);
   job->wake = (uint8_t)wake;
   uj_loop_add_ready(job->sched->loop, job);
 }
@@ -198,6 +215,8 @@ enum uj_wake uj_job_overrun(const struct uj_job *job)
 
 void uj_job_tell(struct uj_job *job, enum uj_wake wake)
 {
+  if (wake == UJ_WAKE_DEADLINE)
+    warn(job);
   if (was_told(job, wake))
     return;
   job->told = wake;
@@ -287,6 +306,7 @@ void uj_job_cancel(struct uj_job *job)
 /* Brings the forced end forward. */
 static void kill_at(struct uj_job *job, uint64_t kill_ns)
 {
+  job->unwarned = false;
   if (kill_ns >= job->kill_ns)
     return;
   job->kill_ns = kill_ns;

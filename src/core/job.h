@@ -120,6 +120,7 @@ struct uj_job {
   bool cancel : 1;   /* asked to end */
   bool protect : 1;  /* holds off cancellation */
   bool shielded : 1; /* runs outside the limit, in uj_sched::shields */
+  bool unwarned : 1; /* `kill_ns` is for its own deadline, not yet raised */
 };
 
 /* Sets up a job that belongs to `sched` but is not admitted. */

@@ -47,6 +47,7 @@ static void start(struct uj_loop *loop, struct uj_job *job)
     return;
   job->deadline_ns = uj_clock_add(uj_loop_now(loop), job->deadline_ns);
   job->kill_ns = uj_clock_add(job->deadline_ns, job->sched->close_ns);
+  job->unwarned = job->kill_ns != UJ_NEVER;
 }
 
 static void run_job(struct uj_loop *loop, struct uj_job *job)

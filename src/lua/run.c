@@ -130,6 +130,18 @@ static void wait(struct uj_state *S, lua_State *L, bool luv)
   }
 }
 
+/* What has come while nobody looked, the process being stopped maybe, has come
+ * before the deadlines that have passed by now. */
+static void look_again(struct uj_state *S, lua_State *L, bool luv)
+{
+  bool seen = uj_driver_seen(S->driver, UJ_GUEST_LUV);
+  if (S->is_virtual || uj_timers_due(&S->loop.timers) > uj_driver_now())
+    return;
+  if (luv && seen)
+    check_guest(S, L, uj_luv_run(S, L));
+  check_guest(S, L, uj_cq_look(S, L));
+}
+
 static void look(struct uj_state *S, lua_State *L)
 {
   bool luv = !S->luv_is_host && uj_luv_loaded(S, L), alive;
@@ -142,6 +154,7 @@ static void look(struct uj_state *S, lua_State *L)
     uj_driver_poll(S->driver);
   else
     wait(S, L, alive);
+  look_again(S, L, luv);
   uj_work_look(S);
   if (luv)
     uj_luv_update_time(S, L);
