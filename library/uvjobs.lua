@@ -43,6 +43,7 @@ local uvjobs = {}
 ---@field slow? number|false seconds >= 0: reports a job that blocks the loop; 0.1 in debug mode
 ---@field stats? boolean measures how long jobs run; default false
 ---@field interrupt? uvjobs.Interrupt how a busy job is reached; default "SIGURG"
+---@field shuffle? integer a seed: ready jobs run in a random order; default in order
 
 ---@alias uvjobs.Interrupt
 ---| "SIGURG"    # by a signal, this one or another
@@ -194,6 +195,7 @@ function uvjobs.exec(command, args, options) end
 ---@field slow? number|false see uvjobs.RunOptions; for all jobs, from now on
 ---@field stats? boolean the same
 ---@field interrupt? uvjobs.Interrupt the same
+---@field shuffle? integer the same
 
 --- A new job that runs in the steps of somebody else's loop. Does not suspend.
 ---@overload fun(fn: function, ...: any): uvjobs.Job
@@ -240,6 +242,7 @@ function uvjobs.code(value) end
 
 --- Debug mode: records where each job was spawned. Does not suspend.
 ---@param on boolean
+---@return boolean before
 function uvjobs.debug(on) end
 
 --- What the loop has done, and what it holds. Does not suspend.

@@ -105,6 +105,22 @@ describe("a signal", function()
     assert.equal(0, r.status)
   end)
 
+  it("is heard at once when the last handle of luv was just closed", function()
+    local r = helper.child(prelude .. [[
+      local uv = require "luv"
+      local ok, err = pcall(uvjobs.run, function()
+        local timer = uv.new_timer()
+        timer:start(3600000, 0, function() end)
+        uvjobs.sleep(0.01) -- luv's descriptor has been watched
+        timer:close()
+        raise_signal "INT"
+        uvjobs.sleep(3600)
+      end)
+      print(ok, err.signal)
+    ]])
+    assert.equal("false\tSIGINT\n", r.out)
+  end)
+
   it("wakes a run under the virtual clock that only waits for I/O", function()
     local r = helper.child(prelude .. [[
       local uv = require "luv"

@@ -1,6 +1,6 @@
 -- uvjobs.attach: luv's loop, which somebody else runs, drives our jobs.
 
-local NEEDED <const> = { "new_poll", "new_idle", "new_timer", "backend_fd" }
+local NEEDED <const> = { "new_poll", "new_idle", "new_timer", "loop_mode", "run" }
 
 local function check_uv(uv, typename)
   if type(uv) == "table" then
@@ -25,16 +25,35 @@ return function(uvjobs, core)
   Attachment.__index = Attachment
   Attachment.__name = "uvjobs.Attachment"
 
+  local function release(self)
+    for _, name in ipairs { "idle", "poll", "timer" } do
+      local handle = self[name]
+      if handle and not handle:is_closing() then handle:close() end
+    end
+    -- luv 1.44 crashes when the Lua state closes before its loop has let go of them.
+    if self.uv.loop_mode() == nil then self.uv.run "nowait" end
+  end
+
   function Attachment:close()
+    if getmetatable(self) ~= Attachment then
+      error(("bad self to 'close' (uvjobs.Attachment expected, got %s)"):format(
+        core.typename(self)), 2)
+    end
     if attached ~= self then return end
     attached = nil
     core.set_wake(nil)
-    for _, handle in ipairs { self.idle, self.poll, self.timer } do
-      if not handle:is_closing() then handle:close() end
-    end
+    release(self)
   end
 
   Attachment.__close = Attachment.close
+
+  -- A handle of luv's, or the error that it gave.
+  local function made(handle, message)
+    if type(handle) ~= "userdata" then
+      error(tostring(message or "luv gave no handle"), 0)
+    end
+    return handle
+  end
 
   -- The poll handle sees deadlines and what else our loop waits for; where it does
   -- not see deadlines there is a timer. The idle handle keeps luv's loop from
@@ -45,7 +64,7 @@ return function(uvjobs, core)
     if attached then
       error("uvjobs is attached to luv's loop already", 2)
     end
-    local self = setmetatable({}, Attachment)
+    local self = setmetatable({ uv = uv }, Attachment)
     local function drive()
       local more = uvjobs.step()
       if attached ~= self then return end
@@ -60,13 +79,19 @@ return function(uvjobs, core)
         end
       end
     end
-    self.idle = assert(uv.new_idle())
-    if not core.fd_is_timed() then self.timer = assert(uv.new_timer()) end
     function self.start() self.idle:start(drive) end
+    local ok, err = pcall(function()
+      self.idle = made(uv.new_idle())
+      if not core.fd_is_timed() then self.timer = made(uv.new_timer()) end
+      self.poll = made(uv.new_poll(uvjobs.fd()))
+      assert(self.poll:start("r", drive))
+    end)
+    if not ok then -- nothing has been done
+      release(self)
+      error(("cannot attach: %s"):format(err), 2)
+    end
     attached = self
     core.set_wake(self.start)
-    self.poll = assert(uv.new_poll(uvjobs.fd()))
-    self.poll:start("r", drive)
     if not core.has_jobs() then self.poll:unref() end
     return self
   end

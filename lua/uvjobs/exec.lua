@@ -5,6 +5,7 @@ local uvjobs = require "uvjobs"
 local core = require "uvjobs.core"
 local uv = require "uvjobs.uv"
 local handles = require "uvjobs.uv.handles"
+local wrong_table = require "uvjobs.options".wrong
 
 core.own_source()
 
@@ -15,12 +16,6 @@ local MAX_OUTPUT <const> = 16 * 1024 * 1024 -- bytes, of each stream
 local PATIENCE <const> = 0.7
 
 -- ---- arguments ---------------------------------------------------------------------
-
-local function got(value)
-  if type(value) == "number" then return tostring(value) end
-  if type(value) == "string" then return ("'%s'"):format(value) end
-  return core.typename(value)
-end
 
 local function is_string(value) return type(value) == "string" end
 local function is_boolean(value) return type(value) == "boolean" end
@@ -101,19 +96,8 @@ local EXCLUSIVE <const> = {
 }
 
 local function wrong_options(options)
-  if type(options) ~= "table" then
-    return "table expected, got " .. core.typename(options)
-  end
-  for name, value in pairs(options) do
-    local option = OPTIONS[name]
-    if not option then
-      return ("unknown option '%s', did you mean '%s'?"):format(
-        tostring(name), core.nearest(tostring(name), OPTIONS))
-    elseif not option[1](value) then
-      return ("option '%s': %s expected, got %s"):format(
-        name, option[2], got(value))
-    end
-  end
+  local wrong = wrong_table(options, OPTIONS)
+  if wrong then return wrong end
   for _, pair in ipairs(EXCLUSIVE) do
     if options[pair[1]] ~= nil and options[pair[2]] ~= nil then
       return ("options '%s' and '%s' exclude each other"):format(

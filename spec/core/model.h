@@ -205,9 +205,8 @@ static inline enum uj_wake model_interrupted(int j)
 {
   const struct model_job *job = &m.job[j];
   if (job->kill_ns <= m.now_ns)
-    return job->unwarned && job->deadline_ns <= job->kill_ns
-               ? UJ_WAKE_DEADLINE
-               : UJ_WAKE_KILLED;
+    return job->unwarned && job->deadline_ns <= job->kill_ns ? UJ_WAKE_DEADLINE
+                                                             : UJ_WAKE_KILLED;
   if (job->cancel && !job->protect)
     return UJ_WAKE_CANCELLED;
   return job->deadline_ns <= m.now_ns ? UJ_WAKE_DEADLINE : UJ_WAKE_OK;

@@ -58,9 +58,8 @@ enum uj_wake uj_job_interrupted(const struct uj_job *job)
 {
   struct uj_loop *loop = job->sched->loop;
   if (job->kill_ns != UJ_NEVER && job->kill_ns <= uj_loop_now(loop))
-    return job->unwarned && job->deadline_ns <= job->kill_ns
-               ? UJ_WAKE_DEADLINE
-               : UJ_WAKE_KILLED;
+    return job->unwarned && job->deadline_ns <= job->kill_ns ? UJ_WAKE_DEADLINE
+                                                             : UJ_WAKE_KILLED;
   if (job->cancel && !job->protect)
     return UJ_WAKE_CANCELLED;
   if (job->deadline_ns != UJ_NEVER && job->deadline_ns <= uj_loop_now(loop))
@@ -131,6 +130,8 @@ static void refuse(struct uj_job *job, enum uj_wake wake)
   unsigned doublings;
   if (job->leave == UJ_LEAVE_ALONE)
     job->target = NULL;
+  if (wake == UJ_WAKE_DEADLINE)
+    warn(job); /* a pause is no time to clean up */
   if (job->refusals < FREE_REFUSALS || wake == UJ_WAKE_KILLED) {
     job->refusals++;
     make_ready(job, wake);

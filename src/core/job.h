@@ -157,6 +157,14 @@ void uj_job_preempt(struct uj_job *job);
 enum uj_wake uj_job_overrun(const struct uj_job *job);
 /* The reason is raised in it. */
 void uj_job_tell(struct uj_job *job, enum uj_wake wake);
+/* A deadline is set anew: at the very time at which another one was raised it
+ * is to be raised all the same. */
+static inline void uj_job_renew(struct uj_job *job, uint64_t deadline_ns)
+{
+  if (job->told == UJ_WAKE_DEADLINE && deadline_ns < job->deadline_ns &&
+      deadline_ns <= job->told_ns)
+    job->told = UJ_WAKE_OK;
+}
 /* When to ask that again; UJ_NEVER when nothing is to come. */
 uint64_t uj_job_overrun_due(const struct uj_job *job);
 

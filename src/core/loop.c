@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "core/sched.h"
+#include "core/shuffle.h"
 
 void uj_loop_init(struct uj_loop *loop, const struct uj_host *host)
 {
@@ -18,6 +19,8 @@ void uj_loop_init(struct uj_loop *loop, const struct uj_host *host)
   loop->spawned = 0;
   loop->turns = 0;
   loop->preemptions = 0;
+  loop->seed = 0;
+  loop->shuffles = false;
   loop->busy_next = false;
   loop->asleep = false;
   uj_timers_init(&loop->timers, host->now(loop));
@@ -101,6 +104,8 @@ static struct uj_link *next_queue(struct uj_loop *loop)
   if (uj_link_empty(&loop->batch)) {
     uj_link_splice(&loop->busy, &loop->preempted);
     uj_link_splice(&loop->batch, &loop->ready);
+    if (loop->shuffles)
+      uj_shuffle(&loop->batch, &loop->seed);
   }
   return &loop->batch;
 }

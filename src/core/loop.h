@@ -55,6 +55,8 @@ struct uj_loop {
   uint64_t spawned;  /* jobs that were admitted */
   uint64_t turns;
   uint64_t preemptions;
+  uint64_t seed;  /* of the order in which a batch runs, if `shuffles` */
+  bool shuffles;  /* that order is random, for tests; otherwise first come */
   bool busy_next; /* the batch has run: it is the turn of a busy job */
   bool asleep;    /* nobody takes turns until host->wake() was called */
 };

@@ -345,10 +345,11 @@ static void wait_by_timer(struct uj_driver *driver, uint64_t due_ns)
   uv_timer_stop(&driver->timer);
 }
 
-/* Ends of tasks that a poll has seen would not end the wait any more. */
+/* Ends of tasks and signals that a poll has seen would not end the wait any
+ * more. */
 void uj_driver_wait(struct uj_driver *driver, uint64_t due_ns)
 {
-  if (!uj_link_empty(&driver->tasks.ended))
+  if (!uj_link_empty(&driver->tasks.ended) || driver->signal != 0)
     uj_driver_poll(driver);
   else if (driver->exact_fd >= 0)
     wait_exactly(driver, due_ns);

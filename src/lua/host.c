@@ -15,6 +15,7 @@
 #include "lua/pool.h"
 #include "lua/report.h"
 #include "lua/sched.h"
+#include "lua/testing.h"
 
 static uint64_t host_now(struct uj_loop *loop)
 {
@@ -294,10 +295,10 @@ static void note_time(struct uj_state *S, struct uj_ljob *job,
   lua_replace(S->hub, UJ_HUB_LONGEST);
 }
 
-static enum uj_job_state host_resume(struct uj_loop *loop, struct uj_job *core)
+/* Until it suspends or ends. */
+static enum uj_job_state go_on(struct uj_state *S, struct uj_ljob *job)
 {
-  struct uj_state *S = uj_state_of(loop);
-  struct uj_ljob *job = uj_ljob_of(core);
+  struct uj_job *core = &job->core;
   uint64_t begin_ns = S->stats.timed ? uj_driver_now() : 0;
   int status, nresults, nargs;
   if (job->thread.co == NULL && !start(S, job)) {
@@ -323,6 +324,16 @@ static enum uj_job_state host_resume(struct uj_loop *loop, struct uj_job *core)
   }
   lua_pop(job->thread.co, nresults);
   return foreign_yield(job);
+}
+
+static enum uj_job_state host_resume(struct uj_loop *loop, struct uj_job *core)
+{
+  struct uj_state *S = uj_state_of(loop);
+  struct uj_ljob *job = uj_ljob_of(core);
+  enum uj_job_state state = go_on(S, job);
+  if (S->fault.job == job && state == UJ_JOB_ACTIVE)
+    uj_testing_suspended(S, job);
+  return state;
 }
 
 /* (job, state): where it stood is known only before its stack is gone. */
@@ -356,6 +367,7 @@ static void host_ended(struct uj_loop *loop, struct uj_job *core)
   struct uj_state *S = uj_state_of(loop);
   struct uj_ljob *job = uj_ljob_of(core);
   bool failed = core->state == UJ_JOB_FAILED && job->askers == 0;
+  uj_testing_ended(S, job);
   if (core->nlocks > 0 && uj_lock_abandon(S, job) > 0)
     uj_report_locked(S, job);
   if (failed && uj_sched_fail(job))

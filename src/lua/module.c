@@ -24,6 +24,7 @@
 #include "lua/state.h"
 #include "lua/stats.h"
 #include "lua/suspend.h"
+#include "lua/testing.h"
 #include "lua/work.h"
 
 static int resumed(lua_State *L, int status, lua_KContext ctx)
@@ -174,10 +175,21 @@ static int l_typename(lua_State *L)
 static int l_debug(lua_State *L)
 {
   static const struct uj_callee callee = {"debug", 0};
+  struct uj_state *S = uj_state(L);
   if (!lua_isboolean(L, 1))
     return uj_arg_typeerror(L, &callee, 1, "boolean");
-  uj_state(L)->debug = lua_toboolean(L, 1);
-  return 0;
+  lua_pushboolean(L, S->debug);
+  S->debug = lua_toboolean(L, 1);
+  return 1;
+}
+
+/* For Lua: () where this was called from, in debug mode; or nil. */
+static int l_here(lua_State *L)
+{
+  if (!uj_state(L)->debug)
+    return 0;
+  luaL_traceback(L, L, NULL, 1);
+  return 1;
 }
 
 static bool debug_from_environment(void)
@@ -247,6 +259,7 @@ static void open_functions(lua_State *L)
       {"mutex", uj_lock_mutex},
       {"code", uj_error_code},
       {"debug", l_debug},
+      {"here", l_here},
       {"stats", uj_stats_stats},
       {"start", uj_embed_start},
       {"fd", uj_embed_fd},
@@ -279,6 +292,12 @@ static void open_functions(lua_State *L)
       {"set_context", uj_context_set},
       {"raise_failed", uj_sched_raise_failed},
       {"report_failed", uj_sched_report_nursery},
+      {"jobs", uj_testing_jobs},
+      {"source", uj_testing_source},
+      {"set_handler", uj_testing_set_handler},
+      {"is_virtual", uj_testing_is_virtual},
+      {"inject", uj_testing_inject},
+      {"injected", uj_testing_injected},
       {NULL, NULL}};
   luaL_setfuncs(L, functions, 1);
 }

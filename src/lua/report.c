@@ -51,9 +51,14 @@ static int write_report(lua_State *L)
 
 void uj_report(lua_State *L, int sched, int context)
 {
+  struct uj_state *S = uj_state_registered(L);
   sched = lua_absindex(L, sched);
   context = lua_absindex(L, context);
   if (lua_getiuservalue(L, sched, UJ_SCHED_UV_HANDLER) == LUA_TNIL) {
+    lua_pop(L, 1);
+    uj_state_push_hub(S, L, UJ_HUB_HANDLER);
+  }
+  if (lua_isnil(L, -1)) {
     lua_pop(L, 1);
     lua_pushcfunction(L, write_report);
   }

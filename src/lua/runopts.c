@@ -11,6 +11,8 @@ void uj_loop_options_init(struct uj_loop_options *options)
   options->slow_ns = UJ_NEVER;
   options->never_slow = false;
   options->timed = false;
+  options->shuffles = false;
+  options->seed = 0;
 }
 
 static void take_signals(lua_State *L, const struct uj_options *options,
@@ -74,6 +76,18 @@ static void take_interrupt(lua_State *L, const struct uj_options *options,
                     "the name of a signal like 'SIGURG', 'count' or 'none'");
 }
 
+static void take_shuffle(lua_State *L, const struct uj_options *options,
+                         void *into)
+{
+  struct uj_run_options *self = into;
+  int is_integer;
+  self->loop.seed = (uint64_t)lua_tointegerx(L, -1, &is_integer);
+  if (!is_integer || lua_type(L, -1) != LUA_TNUMBER)
+    uj_option_error(L, options, "integer");
+  self->loop.shuffles = true;
+  self->of_loop = options->name;
+}
+
 /* start() only */
 static void take_timeout(lua_State *L, const struct uj_options *options,
                          void *into)
@@ -94,13 +108,10 @@ void uj_runopts_read_run(lua_State *L, const struct uj_callee *callee,
                          struct uj_run_options *options)
 {
   static const struct uj_option known[] = {
-      {"signals", take_signals},
-      {"clock", take_clock},
-      {"timeslice", take_timeslice},
-      {"slow", take_slow},
-      {"stats", take_stats},
-      {"interrupt", take_interrupt},
-      {NULL, NULL},
+      {"signals", take_signals},     {"clock", take_clock},
+      {"timeslice", take_timeslice}, {"slow", take_slow},
+      {"stats", take_stats},         {"interrupt", take_interrupt},
+      {"shuffle", take_shuffle},     {NULL, NULL},
   };
   uj_options_read(L, callee, 1, known, options);
 }
@@ -109,13 +120,10 @@ void uj_runopts_read_start(lua_State *L, const struct uj_callee *callee,
                            struct uj_run_options *options)
 {
   static const struct uj_option known[] = {
-      {"name", take_name},
-      {"timeout", take_timeout},
-      {"timeslice", take_timeslice},
-      {"slow", take_slow},
-      {"stats", take_stats},
-      {"interrupt", take_interrupt},
-      {NULL, NULL},
+      {"name", take_name},           {"timeout", take_timeout},
+      {"timeslice", take_timeslice}, {"slow", take_slow},
+      {"stats", take_stats},         {"interrupt", take_interrupt},
+      {"shuffle", take_shuffle},     {NULL, NULL},
   };
   uj_options_read(L, callee, 1, known, options);
 }
@@ -127,4 +135,6 @@ void uj_runopts_apply(struct uj_state *S, const struct uj_loop_options *options)
   S->interrupt.slow_ns = options->slow_ns;
   S->interrupt.never_slow = options->never_slow;
   S->stats.timed = options->timed;
+  S->loop.shuffles = options->shuffles;
+  S->loop.seed = options->seed;
 }

@@ -80,6 +80,7 @@ static void enter(lua_State *L, struct uj_state *S, uint64_t limit_ns,
   scope->holds_off = holds_off;
   luaL_setmetatable(L, UJ_SCOPE_TYPE);
   lua_replace(L, 1);
+  uj_job_renew(&S->current->core, limit_ns);
   apply(&S->current->core, scope);
   if (S->nest != NULL)
     S->nest->scope = scope;

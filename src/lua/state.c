@@ -94,6 +94,8 @@ static void make_hub(lua_State *L, int idx, struct uj_state *S)
 {
   lua_State *hub = lua_newthread(L);
   luaL_checkstack(L, UJ_HUB_TOP, "uvjobs");
+  if (!lua_checkstack(hub, UJ_HUB_TOP + LUA_MINSTACK))
+    luaL_error(L, "not enough memory");
   lua_setiuservalue(L, idx, UJ_STATE_UV_HUB);
   lua_newtable(L);                                      /* UJ_HUB_JOBS */
   lua_newtable(L);                                      /* UJ_HUB_THREADS */
@@ -103,12 +105,8 @@ static void make_hub(lua_State *L, int idx, struct uj_state *S)
   lua_pushliteral(L, UJ_FOREIGN_YIELD); /* UJ_HUB_FOREIGN_YIELD */
   lua_pushliteral(L, "luv");            /* UJ_HUB_LUV_NAME */
   lua_pushliteral(L, "nowait");         /* UJ_HUB_NOWAIT */
-  lua_pushnil(L);                       /* UJ_HUB_LUV */
-  lua_pushnil(L);                       /* UJ_HUB_LONGEST */
-  lua_pushnil(L);                       /* UJ_HUB_NESTED */
-  lua_pushnil(L);                       /* UJ_HUB_WAKE */
-  lua_pushnil(L);                       /* UJ_HUB_CQ */
-  lua_pushnil(L);                       /* UJ_HUB_ERROR */
+  for (int i = UJ_HUB_LUV; i <= UJ_HUB_TOP; i++)
+    lua_pushnil(L);
   lua_xmove(L, hub, UJ_HUB_TOP);
   S->hub = hub;
 }
@@ -144,6 +142,7 @@ struct uj_state *uj_state_new(lua_State *L)
   memset(&S->interrupt, 0, sizeof(S->interrupt));
   memset(&S->stats, 0, sizeof(S->stats));
   uj_loop_options_init(&S->embed);
+  memset(&S->fault, 0, sizeof(S->fault));
   memset(&S->cq, 0, sizeof(S->cq));
   S->embedded = false;
   S->luv_is_host = false;

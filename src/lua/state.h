@@ -34,13 +34,16 @@ enum uj_hub {
   UJ_HUB_FOREIGN_YIELD, /* string: the same */
   UJ_HUB_LUV_NAME,      /* string: "luv" */
   UJ_HUB_NOWAIT,        /* string: "nowait" */
-  UJ_HUB_LUV,           /* table of the functions of luv that we call, or nil */
-  UJ_HUB_LONGEST,       /* the job of the longest stretch, or nil */
-  UJ_HUB_NESTED,        /* table: see coroutine.c */
-  UJ_HUB_WAKE,          /* what embed.c calls when a job is ready, or nil */
-  UJ_HUB_CQ,            /* table: see cq.c; or nil */
-  UJ_HUB_ERROR,         /* what run() is to raise, or nil */
-  UJ_HUB_TOP = UJ_HUB_ERROR
+  UJ_HUB_LUV, /* nil at first, from here on: table of the functions of luv that
+                 we call */
+  UJ_HUB_LONGEST, /* the job of the longest stretch, or nil */
+  UJ_HUB_NESTED,  /* table: see coroutine.c */
+  UJ_HUB_WAKE,    /* what embed.c calls when a job is ready, or nil */
+  UJ_HUB_CQ,      /* table: see cq.c; or nil */
+  UJ_HUB_ERROR,   /* what run() is to raise, or nil */
+  UJ_HUB_HANDLER, /* of schedulers that have none, or nil */
+  UJ_HUB_PLACE,   /* where testing.c has ended a job, or nil */
+  UJ_HUB_TOP = UJ_HUB_PLACE
 };
 
 #define UJ_FOREIGN_YIELD \
@@ -102,7 +105,9 @@ struct uj_loop_options {
   int signal;       /* for UJ_INTERRUPT_SIGNAL */
   uint64_t slow_ns; /* see struct uj_interrupt */
   bool never_slow;
-  bool timed; /* see struct uj_stats */
+  bool timed;    /* see struct uj_stats */
+  bool shuffles; /* see struct uj_loop */
+  uint64_t seed;
 };
 
 /* See cq.c. */
@@ -117,6 +122,13 @@ struct uj_cq {
   lua_Hook hook;     /* of the job that is told something by a hook of ours */
   int mask;
   int count;
+};
+
+/* See testing.h. */
+struct uj_fault {
+  struct uj_ljob *job; /* that it is for, or NULL */
+  uint32_t at;         /* which suspension */
+  bool kill;
 };
 
 struct uj_state {
@@ -155,6 +167,7 @@ struct uj_state {
   bool embedded;    /* somebody else's loop drives us, when run() does not */
   bool luv_is_host; /* luv's loop is not ours to drive */
   struct uj_cq cq;
+  struct uj_fault fault;
   bool is_virtual; /* which clock */
   bool debug;
   bool dead; /* the Lua state is closing: everything is released */

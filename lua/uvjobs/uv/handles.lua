@@ -15,6 +15,7 @@ local registry = debug.getregistry()
 
 --- What is known of a managed handle. Each part of uvjobs.uv has its own fields.
 ---@class uvjobs.uv.State
+---@field source? string where it was made, in debug mode
 ---@field queue? table what has come and was not taken: a Queue
 ---@field err? string the code of the error after which the queue was closed
 ---@field closed? table an Event, from when the handle is being closed
@@ -40,7 +41,7 @@ end
 function handles.manage(handle)
   local state = states[handle]
   if not state then
-    state = {}
+    state = { source = core.here() }
     states[handle] = state
   end
   return state

@@ -1,0 +1,55 @@
+-- uvjobs.attach when luv fails, and what it returns when it is misused.
+local luv = require "luv"
+local uvjobs = require "uvjobs"
+local helper = require "spec.helper"
+
+local message, attach = helper.message, uvjobs.attach
+
+-- What is made once is there from here on.
+attach(luv):close()
+
+local function handles()
+  for _ = 1, 3 do luv.run "nowait" end
+  local count = 0
+  luv.walk(function() count = count + 1 end)
+  return count
+end
+
+describe("uvjobs.attach", function()
+  after_each(helper.check_clean)
+
+  it("does nothing when luv fails, and can be called again", function()
+    local before = handles()
+    for name, broken in pairs {
+      new_poll = function() error "no memory" end,
+      new_idle = function() return nil, "EMFILE: too many open files" end,
+    } do
+      local broken_uv = setmetatable({ [name] = broken }, { __index = luv })
+      local _, err = pcall(attach, broken_uv)
+      assert.matches("cannot attach: .*%a", err)
+      assert.equal(before, handles())
+      assert.equal("ran", uvjobs.run(function() return "ran" end))
+    end
+    attach(luv):close()
+    assert.equal(before, handles())
+  end)
+
+  it("lets go of what it has made before the Lua state closes", function()
+    for _, code in ipairs {
+      "uvjobs.attach(luv):close()",
+      "pcall(uvjobs.attach, setmetatable({ new_poll = error }, { __index = luv }))",
+      "local _ <close> = uvjobs.attach(luv) uvjobs.start(uvjobs.sleep, 0.01) luv.run()",
+    } do
+      local child = helper.child("local luv, uvjobs = require 'luv', require 'uvjobs' " .. code)
+      assert.equal(0, child.status, code)
+    end
+  end)
+
+  it("returns something whose close checks what it is called on", function()
+    local attachment <close> = attach(luv)
+    assert.equal("bad self to 'close' (uvjobs.Attachment expected, got nil)",
+      message(attachment.close))
+    assert.equal("bad self to 'close' (uvjobs.Attachment expected, got table)",
+      message(attachment.close, {}))
+  end)
+end)
