@@ -34,6 +34,17 @@ describe("uvjobs.attach", function()
     assert.equal(before, handles())
   end)
 
+  it("works when step has driven luv before", function()
+    uvjobs.fd()
+    local timer = luv.new_timer()
+    timer:start(0, 0, function() timer:close() end)
+    repeat uvjobs.step() until timer:is_closing()
+    local attachment <close> = attach(luv)
+    local job = uvjobs.start(uvjobs.sleep, 0.001)
+    luv.run()
+    assert.equal("done", job.state)
+  end)
+
   it("lets go of what it has made before the Lua state closes", function()
     for _, code in ipairs {
       "uvjobs.attach(luv):close()",

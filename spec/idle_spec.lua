@@ -8,7 +8,7 @@ local uv = require "uvjobs.uv"
 local helper = require "spec.helper"
 
 local WAIT <const> = 0.2 -- seconds
-local FEW <const> = 60 -- a machine that stops the process now and then makes some
+local FEW <const> = 60
 
 local function handles()
   for _ = 1, 3 do luv.run "nowait" end
@@ -42,11 +42,25 @@ local function count_during(wait)
   }
 end
 
-local function assert_few(counts)
-  for name, count in pairs(counts) do
-    assert.is_true(count <= FEW, ("%d %s"):format(count, name))
-  end
+-- What a measurement shows that is more than a few, or nil.
+local function too_many(counts)
   assert.is_true(counts.turns >= 1 and counts.resumes >= 1)
+  for name, count in pairs(counts) do
+    if count > FEW then return ("%d %s"):format(count, name) end
+  end
+end
+
+-- A busy machine gives the processor away for reasons of its own: what polls would be
+-- found out each time.
+local ATTEMPTS <const> = 10
+
+local function assert_few(measure)
+  local problem
+  for _ = 1, ATTEMPTS do
+    problem = too_many(measure())
+    if not problem then return end
+  end
+  assert.is_nil(problem)
 end
 
 -- Waits until all has begun that is to begin.
@@ -166,9 +180,11 @@ describe("an idle program", function()
 
   for _, interrupt in ipairs { "none", "SIGURG", "count" } do
     it("sleeps all the time, with interrupt = " .. interrupt, function()
-      assert_few(uvjobs.run({ interrupt = interrupt }, function()
-        return count_during(function() uvjobs.sleep(WAIT) end)
-      end))
+      assert_few(function()
+        return uvjobs.run({ interrupt = interrupt }, function()
+          return count_during(function() uvjobs.sleep(WAIT) end)
+        end)
+      end)
     end)
 
     it("sleeps with all kinds of open handles, with interrupt = " .. interrupt, function()
@@ -179,7 +195,9 @@ describe("an idle program", function()
           for _, handle in ipairs { begin(jobs) } do open[#open + 1] = handle end
         end
         settle()
-        assert_few(count_during(function() uvjobs.sleep(WAIT) end))
+        assert_few(function()
+          return count_during(function() uvjobs.sleep(WAIT) end)
+        end)
         for _, handle in ipairs(open) do handle:close() end
       end)
     end)
@@ -191,7 +209,9 @@ describe("an idle program", function()
         local jobs <close> = uvjobs.scheduler { close_timeout = 60 }
         local open = { begin(jobs) }
         settle()
-        assert_few(count_during(function() uvjobs.sleep(WAIT / 4) end))
+        assert_few(function()
+          return count_during(function() uvjobs.sleep(WAIT / 4) end)
+        end)
         for _, handle in ipairs(open) do handle:close() end
       end)
     end)
@@ -202,40 +222,44 @@ describe("an idle program", function()
     timer:start(3600000, 0, print)
     server:bind("127.0.0.1", 0)
     server:listen(8, print)
-    assert_few(uvjobs.run({ interrupt = "none" }, function()
-      uvjobs.yield()
-      return count_during(function() uvjobs.sleep(WAIT) end)
-    end))
+    assert_few(function()
+      return uvjobs.run({ interrupt = "none" }, function()
+        uvjobs.yield()
+        return count_during(function() uvjobs.sleep(WAIT) end)
+      end)
+    end)
     timer:close()
     server:close()
   end)
 
-  it("sleeps in luv's loop", function()
+  local function count_in_luvs_loop()
     local _ <close> = uvjobs.attach(luv)
-    local counts
     local job = uvjobs.start(function()
       local jobs <close> = uvjobs.scheduler { close_timeout = 60 }
       local server = server_of(jobs)
       uvjobs.yield()
-      counts = count_during(function() uvjobs.sleep(WAIT) end)
+      local counts = count_during(function() uvjobs.sleep(WAIT) end)
       server:close()
+      return counts
     end)
     luv.run()
     assert.equal("done", job.state)
-    assert_few(counts)
-  end)
+    return job:wait()
+  end
 
-  it("sleeps in a loop of poll(2)", function()
+  it("sleeps in luv's loop", function() assert_few(count_in_luvs_loop) end)
+
+  local function count_in_a_loop_of_poll()
     local fd, steps = uvjobs.fd(), 0
-    local counts
     local job = uvjobs.start(function()
       local jobs <close> = uvjobs.scheduler { close_timeout = 60 }
       local server = server_of(jobs)
       uvjobs.yield()
       steps = 0
-      counts = count_during(function() uvjobs.sleep(WAIT) end)
+      local counts = count_during(function() uvjobs.sleep(WAIT) end)
       counts.steps = steps
       server:close()
+      return counts
     end)
     local controller = cqueues.new()
     controller:wrap(function()
@@ -248,6 +272,8 @@ describe("an idle program", function()
     assert(controller:loop())
     controller:close()
     assert.equal("done", job.state)
-    assert_few(counts)
-  end)
+    return job:wait()
+  end
+
+  it("sleeps in a loop of poll(2)", function() assert_few(count_in_a_loop_of_poll) end)
 end)

@@ -83,15 +83,16 @@ return function(uvjobs, core)
     local ok, err = pcall(function()
       self.idle = made(uv.new_idle())
       if not core.fd_is_timed() then self.timer = made(uv.new_timer()) end
+      core.set_wake(self.start) -- our loop does not watch luv's any more: so it can be watched
       self.poll = made(uv.new_poll(uvjobs.fd()))
       assert(self.poll:start("r", drive))
     end)
     if not ok then -- nothing has been done
+      core.set_wake(nil)
       release(self)
       error(("cannot attach: %s"):format(err), 2)
     end
     attached = self
-    core.set_wake(self.start)
     if not core.has_jobs() then self.poll:unref() end
     return self
   end

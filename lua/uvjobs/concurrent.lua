@@ -95,10 +95,10 @@ return function(uvjobs, core)
   end
 
   -- The first child that ends, however it does, decides.
-  local function compete(fn, i, outcome)
+  local function compete(fn, i, outcome, children)
     local _ <close> = setmetatable({}, { __close = function()
       outcome.first = outcome.first or i
-      outcome.ended:set()
+      core.wake_idle(children)
     end })
     local values = table.pack(fn())
     if not outcome.first then outcome.values = values end
@@ -107,17 +107,17 @@ return function(uvjobs, core)
   function uvjobs.race(fns)
     check_functions(fns, "race", 1)
     core.check_suspend("race", 2)
-    local jobs, outcome = {}, { ended = uvjobs.event() }
+    local jobs, outcome = {}, {}
     local children <close> = nursery(math.huge)
     for i = 1, #fns do
-      jobs[i] = children:spawn(compete, fns[i], i, outcome)
+      jobs[i] = children:spawn(compete, fns[i], i, outcome, children)
     end
-    core.wait_event_and_leave(outcome.ended, children)
+    core.wait_until_idle(children)
     core.close_quietly(children)
     local values = outcome.values
     if not values then
       children:wait_and_close()
-      jobs[outcome.first]:wait()
+      jobs[outcome.first or 1]:wait()
     end
     core.report_failed(children)
     return outcome.first, table.unpack(values, 1, values.n)

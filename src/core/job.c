@@ -32,6 +32,8 @@ void uj_job_init(struct uj_job *job, struct uj_sched *sched)
   job->protect = false;
   job->shielded = false;
   job->unwarned = false;
+  job->asks = false;
+  job->asked = false;
 }
 
 #define TO(state) (1U << (state))
@@ -88,6 +90,7 @@ static void make_ready(struct uj_job *job, enum uj_wake wake)
     job->sched->loop->nleaving++;
   if (wake == UJ_WAKE_DEADLINE)
     warn(job);
+  job->asks = false;
   job->wake = (uint8_t)wake;
   uj_loop_add_ready(job->sched->loop, job);
 }
@@ -342,6 +345,16 @@ void uj_job_close(struct uj_job *job, uint64_t span_ns)
   uj_job_cancel(job);
 }
 
+/* Whoever was woken before by something else does not get it any more. */
+static bool is_asked(const struct uj_job *job)
+{
+  struct uj_link *link = job->waiters.jobs.next;
+  for (; link != &job->waiters.jobs; link = link->next)
+    if (uj_container(link, struct uj_job, queue)->asks)
+      return true;
+  return false;
+}
+
 void uj_job_end(struct uj_job *job, enum uj_job_state state)
 {
   struct uj_sched *sched = job->sched;
@@ -349,6 +362,7 @@ void uj_job_end(struct uj_job *job, enum uj_job_state state)
   uj_job_move(job, state);
   uj_link_remove(&job->queue);
   uj_timers_remove(&job->sched->loop->timers, &job->timer);
+  job->asked = is_asked(job);
   uj_waitq_wake_all(&job->waiters);
   job->place = UJ_AT_NONE;
   uj_sched_left(sched, job, was);

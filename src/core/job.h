@@ -120,6 +120,8 @@ struct uj_job {
   bool cancel : 1;   /* asked to end */
   bool protect : 1;  /* holds off cancellation */
   bool shielded : 1; /* runs outside the limit, in uj_sched::shields */
+  bool asks : 1;     /* it waits in `waiters` of another, for its error, too */
+  bool asked : 1;    /* it has ended, and such a one gets its error */
   bool unwarned : 1; /* `kill_ns` is for its own deadline, not yet raised */
 };
 

@@ -101,10 +101,12 @@ static void on_alarm(uv_async_t *alarm)
   (void)alarm;
 }
 
-static void init_handles(struct uj_driver *driver)
+static int init_handles(struct uj_driver *driver)
 {
+  int error = uv_async_init(&driver->loop, &driver->alarm, on_alarm);
+  if (error != 0)
+    return error;
   uv_timer_init(&driver->loop, &driver->timer);
-  (void)uv_async_init(&driver->loop, &driver->alarm, on_alarm);
   driver->exact_ns = UINT64_MAX;
   for (int i = 0; i < SIGNALS; i++) {
     uv_signal_init(&driver->loop, &driver->signals[i]);
@@ -119,6 +121,24 @@ static void init_handles(struct uj_driver *driver)
     close(driver->exact_fd);
     driver->exact_fd = -1;
   }
+  return 0;
+}
+
+static void close_handle(uv_handle_t *handle, void *arg)
+{
+  (void)arg;
+  if (!uv_is_closing(handle))
+    uv_close(handle, NULL);
+}
+
+static void close_loop(uv_loop_t *loop)
+{
+  int error;
+  uv_walk(loop, close_handle, NULL);
+  uv_run(loop, UV_RUN_DEFAULT);
+  error = uv_loop_close(loop);
+  assert(error == 0);
+  (void)error;
 }
 
 int uj_driver_new(struct uj_driver **out)
@@ -133,27 +153,20 @@ int uj_driver_new(struct uj_driver **out)
     return error;
   }
   uj_tasks_init(&driver->tasks, &driver->loop);
-  init_handles(driver);
+  error = init_handles(driver);
+  if (error != 0) {
+    close_loop(&driver->loop);
+    free(driver);
+    return error;
+  }
   *out = driver;
   return 0;
 }
 
-static void close_handle(uv_handle_t *handle, void *arg)
-{
-  (void)arg;
-  if (!uv_is_closing(handle))
-    uv_close(handle, NULL);
-}
-
 void uj_driver_free(struct uj_driver *driver)
 {
-  int error;
   assert(driver->tasks.count == 0);
-  uv_walk(&driver->loop, close_handle, NULL);
-  uv_run(&driver->loop, UV_RUN_DEFAULT);
-  error = uv_loop_close(&driver->loop);
-  assert(error == 0);
-  (void)error;
+  close_loop(&driver->loop);
   if (driver->exact_fd >= 0)
     close(driver->exact_fd);
   free(driver);
@@ -337,10 +350,12 @@ static void wait_exactly(struct uj_driver *driver, uint64_t due_ns)
   uv_run(&driver->loop, UV_RUN_ONCE);
 }
 
+/* uv_run() lets timers expire before it waits, too: one that does not repeat
+ * would not end the wait then. */
 static void wait_by_timer(struct uj_driver *driver, uint64_t due_ns)
 {
   uv_update_time(&driver->loop);
-  uv_timer_start(&driver->timer, on_timer, ms_until(due_ns), 0);
+  uv_timer_start(&driver->timer, on_timer, ms_until(due_ns), 1);
   uv_run(&driver->loop, UV_RUN_ONCE);
   uv_timer_stop(&driver->timer);
 }

@@ -4,7 +4,6 @@
 
 #include "core/event.h"
 #include "lua/object.h"
-#include "lua/sched.h"
 #include "lua/suspend.h"
 
 struct levent {
@@ -86,19 +85,6 @@ static int event_wait(lua_State *L)
   }
   return uj_suspend(L, self, &event->waiters, uj_suspend_due(S, span_ns),
                     UJ_OP_EVENT, event_waited);
-}
-
-int uj_event_wait_and_leave(lua_State *L)
-{
-  struct uj_state *S = uj_state(L);
-  struct uj_event *event = check_self(L, "wait");
-  struct uj_ljob *self = uj_suspend_check(S, L, "wait");
-  if (event->is_set && !uj_suspend_needed(self))
-    return 0;
-  self->core.idle = uj_sched_at(L, 2);
-  self->core.leave = UJ_LEAVE_CLOSE;
-  return uj_suspend(L, self, &event->waiters, UJ_NEVER, UJ_OP_EVENT,
-                    event_waited);
 }
 
 static int event_tostring(lua_State *L)

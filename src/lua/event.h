@@ -9,10 +9,6 @@
 /* uvjobs.event() */
 int uj_event_event(lua_State *L);
 
-/* For concurrent.lua: (event, scheduler) waits for the event; the scheduler is
- * closed as soon as the wait is interrupted, before the caller runs. */
-int uj_event_wait_and_leave(lua_State *L);
-
 /* [-0, +1, m] Registers the metatable and pushes the table of the methods; the
  * state is on the top. */
 void uj_event_open(lua_State *L);

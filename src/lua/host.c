@@ -366,7 +366,8 @@ static void host_ended(struct uj_loop *loop, struct uj_job *core)
 {
   struct uj_state *S = uj_state_of(loop);
   struct uj_ljob *job = uj_ljob_of(core);
-  bool failed = core->state == UJ_JOB_FAILED && job->askers == 0;
+  bool failed =
+      core->state == UJ_JOB_FAILED && !core->asked && !job->is_awaited;
   uj_testing_ended(S, job);
   if (core->nlocks > 0 && uj_lock_abandon(S, job) > 0)
     uj_report_locked(S, job);

@@ -258,8 +258,6 @@ static int wait_ended(lua_State *L, int status, lua_KContext ctx)
   struct uj_ljob *job = uj_job_at(L, 1);
   (void)status;
   (void)ctx;
-  if (uj_suspend_self(S, L)->core.wake != UJ_WAKE_OK)
-    job->askers--;
   if (uj_suspend_result(S, L) == UJ_WAKE_OK)
     return uj_job_results(L, 1);
   uj_job_close(&job->core,
@@ -281,7 +279,7 @@ static int job_wait(lua_State *L)
   self = uj_suspend_check(S, L, callee.name);
   if (job == self)
     return luaL_error(L, "a job cannot wait for itself");
-  job->askers++;
+  self->core.asks = true;
   self->core.leave = UJ_LEAVE_CLOSE_LATE;
   return park_for(L, self, job, uj_suspend_due(S, span_ns), UJ_OP_WAIT,
                   wait_ended);
@@ -330,8 +328,6 @@ static int close_ended(lua_State *L, int status, lua_KContext ctx)
   (void)ctx;
   struct uj_state *S = uj_state(L);
   struct uj_ljob *job = uj_job_at(L, 1);
-  if (uj_suspend_self(S, L)->core.wake != UJ_WAKE_OK)
-    job->askers--;
   uj_suspend_result(S, L);
   return close_outcome(L, job);
 }
@@ -355,7 +351,7 @@ static int job_close(lua_State *L)
   uj_job_close(&job->core, uj_job_grace(&self->core, span_ns));
   if (answers_at_once(S, L, job))
     return 0; /* it never ran */
-  job->askers++;
+  self->core.asks = true;
   return park_for(L, self, job, UJ_NEVER, UJ_OP_CLOSE, close_ended);
 }
 

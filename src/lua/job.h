@@ -33,7 +33,7 @@ struct uj_ljob {
                        were pushed on its stack for the next resume */
   int nresults;     /* after the end: 1: VALUE is the result or the error;
                        more: VALUE is a table of them; 0: none */
-  uint32_t askers;  /* calls that wait to be told its error */
+  bool is_awaited;  /* by run(), which raises its error */
   bool has_context; /* its extra table has a field `context` */
   bool polls;       /* it waits in cqueues: see cq.c */
   bool poll_failed; /* VALUE is the error of that */

@@ -295,7 +295,7 @@ static void begin(struct uj_state *S, lua_State *L,
   int error;
   luaL_checkstack(L, 2 * LUA_MINSTACK, "uvjobs");
   job = uj_run_make_main(S, L, AT_SCHED, "run");
-  job->askers++;
+  job->is_awaited = true;
   job->core.sched->slice_ns = options->slice_ns;
   error = open_driver(S, options);
   if (error != 0) {

@@ -197,7 +197,7 @@ struct uj_ljob *uj_sched_new_job(struct uj_state *S, lua_State *L,
   job->has_failure = false;
   job->polls = false;
   job->poll_failed = false;
-  job->askers = 0;
+  job->is_awaited = false;
   lua_insert(L, at);
   for (int i = nargs; i > 0; i--)
     lua_setiuservalue(L, at, UJ_JOB_UV_ARGS + i - 1);
@@ -382,11 +382,8 @@ static int sched_try_spawn(lua_State *L)
 static int shield_ended(lua_State *L, int status, lua_KContext ctx)
 {
   struct uj_state *S = uj_state(L);
-  struct uj_ljob *job = uj_job_at(L, 1);
   (void)status;
   (void)ctx;
-  if (uj_suspend_self(S, L)->core.wake != UJ_WAKE_OK)
-    job->askers--;
   uj_suspend_result(S, L);
   return uj_job_results(L, 1);
 }
@@ -409,7 +406,7 @@ static int sched_shield(lua_State *L)
     uj_slots_drop(&S->jobs, S, job->slot);
     return raise_code(L, UJ_ECLOSED);
   }
-  job->askers++;
+  self->core.asks = true;
   self->core.target = &job->core;
   return uj_suspend(L, self, &job->core.waiters, UJ_NEVER, UJ_OP_SHIELD,
                     shield_ended);
@@ -637,6 +634,33 @@ static int sched_wait_and_close(lua_State *L)
 int uj_sched_wait_and_leave(lua_State *L)
 {
   return wait_and_close(L, true);
+}
+
+static int idle(lua_State *L, int status, lua_KContext ctx)
+{
+  (void)status;
+  (void)ctx;
+  uj_suspend_result(uj_state(L), L);
+  return 0;
+}
+
+int uj_sched_wake_idle(lua_State *L)
+{
+  uj_state(L);
+  uj_waitq_wake_all(&check_self(L, "wait")->core.idle);
+  return 0;
+}
+
+int uj_sched_wait_until_idle(lua_State *L)
+{
+  struct uj_state *S = uj_state(L);
+  struct uj_lsched *sched = check_self(L, "wait");
+  struct uj_ljob *self = uj_suspend_check(S, L, "wait");
+  if (sched->core.nlive == 0 && !uj_suspend_needed(self))
+    return 0;
+  lua_settop(L, 1);
+  lua_pushboolean(L, true); /* closed when the wait is interrupted */
+  return park_idle(L, self, sched, UJ_NEVER, idle);
 }
 
 /* ---- looking ----------------------------------------------------------- */

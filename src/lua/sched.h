@@ -60,6 +60,11 @@ int uj_sched_close_quietly(lua_State *L);
 /* For Lua: (scheduler, timeout) wait_and_close() for who is sure to close it:
  * it is closed as soon as the wait is interrupted, before the caller runs. */
 int uj_sched_wait_and_leave(lua_State *L);
+/* For concurrent.lua: (scheduler) the same, but it is not closed in the end,
+ * and the error of a nursery is not raised. */
+int uj_sched_wait_until_idle(lua_State *L);
+/* For concurrent.lua: (scheduler) ends the wait of all that wait so. */
+int uj_sched_wake_idle(lua_State *L);
 /* For init.lua: (scheduler) closes it without waiting. */
 int uj_sched_begin_close(lua_State *L);
 
