@@ -87,6 +87,7 @@ build = {
         "src/lua/stuck.c",
         "src/lua/suspend.c",
         "src/lua/testing.c",
+        "src/lua/unwind.c",
         "src/lua/work.c",
         "src/lua/worker.c",
       },

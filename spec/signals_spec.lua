@@ -121,6 +121,20 @@ describe("a signal", function()
     assert.equal("false\tSIGINT\n", r.out)
   end)
 
+  it("is named also when the main job had not begun", function()
+    local r = helper.child(prelude .. [[
+      uvjobs.scheduler():spawn(function() -- runs before the main job
+        raise_signal "TERM"
+        local stop = uvjobs.now() + 0.05
+        while uvjobs.now() < stop do end
+        uvjobs.sleep(0)
+      end)
+      local ok, err = pcall(uvjobs.run, function() uvjobs.sleep(60) end)
+      print(ok, uvjobs.code(err), err.signal)
+    ]])
+    assert.equal("false\tcancelled\tSIGTERM\n", r.out)
+  end)
+
   it("wakes a run under the virtual clock that only waits for I/O", function()
     local r = helper.child(prelude .. [[
       local uv = require "luv"

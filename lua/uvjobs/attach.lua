@@ -66,6 +66,7 @@ return function(uvjobs, core)
     end
     local self = setmetatable({ uv = uv }, Attachment)
     local function drive()
+      if core.loop_runs() then return end -- run() was called before, in a job of which we are
       local more = uvjobs.step()
       if attached ~= self then return end
       if more then self.start() else self.idle:stop() end

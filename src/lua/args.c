@@ -176,11 +176,14 @@ int uj_arg_nearest(lua_State *L)
 {
   const char *key = luaL_checkstring(L, 1);
   size_t least = SIZE_MAX;
+  luaL_checktype(L, 2, LUA_TTABLE);
   lua_settop(L, 2);
   lua_pushnil(L); /* the best, at 3 */
   lua_pushnil(L);
   while (lua_next(L, 2)) {
-    size_t far = distance(key, lua_tostring(L, -2));
+    size_t far = lua_type(L, -2) == LUA_TSTRING
+                     ? distance(key, lua_tostring(L, -2))
+                     : SIZE_MAX;
     lua_pop(L, 1);
     if (far < least) {
       least = far;

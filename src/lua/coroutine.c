@@ -246,6 +246,12 @@ static bool come_out(struct uj_state *S, lua_State *L, int status,
   return false;
 }
 
+/* It did run: Lua has not refused to resume it, because it is not suspended. */
+static bool has_failed(lua_State *co)
+{
+  return lua_status(co) != LUA_OK && lua_status(co) != LUA_YIELD;
+}
+
 /* Resumes the coroutine at AT_CO with what is above AT_TOP. Leaves its results
  * on the top and returns their number; or FAILED with an error; or PARKED. */
 static int go_in(struct uj_state *S, lua_State *L)
@@ -269,7 +275,7 @@ static int go_in(struct uj_state *S, lua_State *L)
   }
   if (status == LUA_OK || status == LUA_YIELD)
     return take_results(L, co, nresults);
-  if (part && S->killing)
+  if (part && S->killing && has_failed(co))
     close_killed(S, L, co);
   lua_xmove(co, L, 1);
   return FAILED;

@@ -178,7 +178,7 @@ void uj_cq_go_on(struct uj_state *S, struct uj_ljob *job)
 int uj_cq_wake(lua_State *L)
 {
   struct uj_state *S = uj_state(L);
-  struct uj_ljob *job = uj_job_at(L, 1);
+  struct uj_ljob *job = uj_job_self(L, "cq_wake");
   int n = lua_gettop(L) - 1;
   bool waits = job->polls && job->core.place == UJ_AT_WAIT;
   if (waits) {
@@ -202,7 +202,7 @@ int uj_cq_touch(lua_State *L)
 int uj_cq_fail(lua_State *L)
 {
   struct uj_state *S = uj_state(L);
-  struct uj_ljob *job = uj_job_at(L, 1);
+  struct uj_ljob *job = uj_job_self(L, "cq_fail");
   if (!job->polls || job->core.place != UJ_AT_WAIT)
     return 0;
   end_wait(S, job);

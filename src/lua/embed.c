@@ -235,6 +235,8 @@ int uj_embed_step(lua_State *L)
   end_step(S, L);
   if (status != LUA_OK)
     return lua_error(L);
+  if (!lua_isnil(S->hub, UJ_HUB_ERROR))
+    return uj_run_raise_error(S, L);
   lua_pushboolean(L, uj_loop_ready(&S->loop));
   return 1;
 }

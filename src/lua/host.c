@@ -112,7 +112,7 @@ static int body_end(lua_State *L, int status, lua_KContext ctx)
 
 /* (job, handler, fn, ...): calls fn(...) so that its to-be-closed variables may
  * suspend when it fails, and its traceback is whole. */
-static int body(lua_State *L)
+int uj_host_body(lua_State *L)
 {
   int nargs = lua_gettop(L) - BODY_FIRST;
   int status = lua_pcallk(L, nargs, LUA_MULTRET, BODY_HANDLER, 0, body_end);
@@ -148,7 +148,7 @@ static bool start(struct uj_state *S, struct uj_ljob *job)
     uj_pool_give(S, &job->thread);
     return false;
   }
-  lua_pushcfunction(co, body);
+  lua_pushcfunction(co, uj_host_body);
   uj_job_push(S, co, job);
   lua_pushcfunction(co, on_error);
   lua_getiuservalue(co, 2, UJ_JOB_UV_VALUE);

@@ -11,6 +11,7 @@
 #include "lua/report.h"
 #include "lua/run.h"
 #include "lua/suspend.h"
+#include "lua/unwind.h"
 
 /* A job is looked at for the first time after so long: then its limits are
  * known to the monitor to the nanosecond. */
@@ -94,7 +95,7 @@ static void on_signal(void *arg)
 
 /* ---- the stretch: since the job was resumed ------------------------------ */
 
-static uint64_t this_tick(struct uj_state *S)
+static uint64_t this_tick(const struct uj_state *S)
 {
   return atomic_load_explicit(&S->interrupt.watch.tick, memory_order_relaxed);
 }
@@ -133,6 +134,25 @@ static uint64_t slow_of(const struct uj_state *S)
   return slow_ns;
 }
 
+/* It is closing variables, and so is not told yet what it has to be told. */
+static bool is_held_off(const struct uj_state *S)
+{
+  return S->interrupt.held_tick == this_tick(S);
+}
+
+static uint64_t held_off_until(const struct uj_job *job)
+{
+  return uj_clock_min(job->kill_ns,
+                      uj_clock_add(job->deadline_ns, job->sched->close_ns));
+}
+
+/* When there is something to do to the job itself. */
+static uint64_t own_due(const struct uj_state *S)
+{
+  const struct uj_job *job = &S->current->core;
+  return is_held_off(S) ? held_off_until(job) : uj_job_overrun_due(job);
+}
+
 /* When time jumps next under the virtual clock. */
 static uint64_t jump_at(struct uj_state *S, uint64_t begin_ns)
 {
@@ -159,8 +179,10 @@ static void ask(struct uj_state *S, uint64_t soon_ns, uint64_t begin_ns)
   }
   due_ns = uj_clock_min(due_ns, uj_clock_add(begin_ns, slice_of(S)));
   due_ns = uj_clock_min(due_ns, uj_timers_due(&S->loop.timers));
+  if (is_held_off(S))
+    due_ns = soon_ns;
   due_ns = uj_clock_max(due_ns, soon_ns);
-  due_ns = uj_clock_min(due_ns, uj_job_overrun_due(&S->current->core));
+  due_ns = uj_clock_min(due_ns, own_due(S));
   uj_watch_ask(&self->watch, due_ns);
 }
 
@@ -170,7 +192,7 @@ static void ask(struct uj_state *S, uint64_t soon_ns, uint64_t begin_ns)
  * may name a time that is too early, a few times. */
 static void jump(struct uj_state *S)
 {
-  uint64_t due_ns, own_ns = uj_job_overrun_due(&S->current->core);
+  uint64_t due_ns, own_ns = own_due(S);
   do {
     due_ns = uj_clock_min(uj_timers_due(&S->loop.timers), own_ns);
     if (due_ns == UJ_NEVER)
@@ -252,6 +274,20 @@ static void raise_reason(struct uj_state *S, lua_State *L, enum uj_wake wake)
   uj_hookerror_raise(S, L, false);
 }
 
+/* What cleans up cannot defend itself from its first instruction on: so a
+ * to-be-closed variable is closed first. But a deadline is not held off for
+ * longer than a job has to clean up, and nothing holds off the forced end. */
+static bool hold_off(struct uj_state *S, lua_State *L, enum uj_wake wake)
+{
+  const struct uj_job *job = &S->current->core;
+  bool late =
+      wake == UJ_WAKE_DEADLINE && held_off_until(job) <= uj_loop_now(&S->loop);
+  bool held = wake != UJ_WAKE_OK && wake != UJ_WAKE_KILLED && !late &&
+              uj_unwind_closes(S, L);
+  S->interrupt.held_tick = held ? this_tick(S) : 0;
+  return held;
+}
+
 /* The job has run for `passed_ns`, in the measure of its slice. What expires,
  * and who hears the report, can give it a reason to end. Must be the last that
  * a hook does. */
@@ -265,6 +301,8 @@ static void attend(struct uj_state *S, lua_State *L, uint64_t now_ns,
   report_slow(S, L, now_ns, begin_ns);
   if (S->interrupt.exact || !S->is_virtual || S->signal != 0)
     wake = uj_job_overrun(&S->current->core);
+  if (hold_off(S, L, wake))
+    wake = UJ_WAKE_OK;
   if (wake != UJ_WAKE_OK)
     uj_job_tell(&S->current->core, wake);
   S->interrupt.exact = false;

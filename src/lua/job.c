@@ -142,7 +142,7 @@ static void push_wait(lua_State *L, const struct uj_ljob *job)
 
 int uj_job_fail(lua_State *L)
 {
-  struct uj_ljob *job = uj_job_at(L, 1);
+  struct uj_ljob *job = uj_job_self(L, "fail");
   bool can_fail = !uj_job_ended(&job->core) && !job->has_failure;
   lua_settop(L, 3);
   if (can_fail) {

@@ -67,27 +67,55 @@ static int call(struct uj_state *S, lua_State *L, int function, int arg)
   return lua_pcall(L, 1, 1, 0);
 }
 
+/* [-1, +0, -] What comes out of luv's functions that only tell something is the
+ * error of a hook: that of the interpreter for SIGINT. It must not be lost. */
+static void keep_error(struct uj_state *S, lua_State *L)
+{
+  if (!lua_isnil(S->hub, UJ_HUB_ERROR)) {
+    lua_pop(L, 1);
+    return;
+  }
+  lua_xmove(L, S->hub, 1);
+  lua_replace(S->hub, UJ_HUB_ERROR);
+}
+
+/* [-0, +(0|1), -] Returns whether there is a result. */
+static bool ask(struct uj_state *S, lua_State *L, int function)
+{
+  if (call(S, L, function, 0) == LUA_OK)
+    return true;
+  keep_error(S, L);
+  return false;
+}
+
 static lua_Integer call_integer(struct uj_state *S, lua_State *L, int function)
 {
-  int is_integer;
-  lua_Integer result;
-  call(S, L, function, 0);
-  result = lua_tointegerx(L, -1, &is_integer);
-  lua_pop(L, 1);
+  int is_integer = 0;
+  lua_Integer result = -1;
+  if (ask(S, L, function)) {
+    result = lua_tointegerx(L, -1, &is_integer);
+    lua_pop(L, 1);
+  }
   return is_integer ? result : -1;
 }
 
 bool uj_luv_alive(struct uj_state *S, lua_State *L)
 {
-  bool alive = call(S, L, LUV_ALIVE, 0) == LUA_OK && lua_toboolean(L, -1);
-  lua_pop(L, 1);
+  bool alive = false;
+  if (ask(S, L, LUV_ALIVE)) {
+    alive = lua_toboolean(L, -1);
+    lua_pop(L, 1);
+  }
   return alive;
 }
 
 bool uj_luv_running(struct uj_state *S, lua_State *L)
 {
-  bool running = call(S, L, LUV_MODE, 0) == LUA_OK && !lua_isnil(L, -1);
-  lua_pop(L, 1);
+  bool running = false;
+  if (ask(S, L, LUV_MODE)) {
+    running = !lua_isnil(L, -1);
+    lua_pop(L, 1);
+  }
   return running;
 }
 
@@ -101,8 +129,8 @@ int uj_luv_run(struct uj_state *S, lua_State *L)
 
 void uj_luv_update_time(struct uj_state *S, lua_State *L)
 {
-  call(S, L, LUV_UPDATE, 0);
-  lua_pop(L, 1);
+  if (ask(S, L, LUV_UPDATE))
+    lua_pop(L, 1);
 }
 
 uint64_t uj_luv_due(struct uj_state *S, lua_State *L, int *fd)

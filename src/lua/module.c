@@ -183,6 +183,13 @@ static int l_debug(lua_State *L)
   return 1;
 }
 
+/* For Lua: () whether the loop runs, so that nobody else can drive it. */
+static int l_loop_runs(lua_State *L)
+{
+  lua_pushboolean(L, uj_state(L)->L != NULL);
+  return 1;
+}
+
 /* For Lua: () where this was called from, in debug mode; or nil. */
 static int l_here(lua_State *L)
 {
@@ -260,6 +267,7 @@ static void open_functions(lua_State *L)
       {"code", uj_error_code},
       {"debug", l_debug},
       {"here", l_here},
+      {"loop_runs", l_loop_runs},
       {"stats", uj_stats_stats},
       {"start", uj_embed_start},
       {"fd", uj_embed_fd},

@@ -158,6 +158,8 @@ static void look(struct uj_state *S, lua_State *L)
   uj_work_look(S);
   if (luv)
     uj_luv_update_time(S, L);
+  if (!lua_isnil(S->hub, UJ_HUB_ERROR))
+    cancel_main(S);
   take_signal(S);
 }
 
@@ -340,11 +342,24 @@ static void end(struct uj_state *S, lua_State *L)
   uj_embed_settle(S, L);
 }
 
-static int raise_error(struct uj_state *S, lua_State *L)
+int uj_run_raise_error(struct uj_state *S, lua_State *L)
 {
   uj_state_push_hub(S, L, UJ_HUB_ERROR);
   lua_pushnil(S->hub);
   lua_replace(S->hub, UJ_HUB_ERROR);
+  return lua_error(L);
+}
+
+/* A main job that a signal has cancelled before it began had nobody to make its
+ * error. */
+static int results(struct uj_state *S, lua_State *L)
+{
+  const struct uj_ljob *job = uj_job_at(L, AT_JOB);
+  if (job->core.state != UJ_JOB_CANCELLED || job->core.started ||
+      S->signal == 0)
+    return uj_job_results(L, AT_JOB);
+  uj_job_push_error(L, AT_JOB);
+  uj_error_set_signal(L, -1, S->signal);
   return lua_error(L);
 }
 
@@ -373,6 +388,6 @@ int uj_run_run(lua_State *L)
   uj_sched_report_failed(S);
   end(S, L);
   if (!lua_isnil(S->hub, UJ_HUB_ERROR))
-    return raise_error(S, L);
-  return uj_job_results(L, AT_JOB);
+    return uj_run_raise_error(S, L);
+  return results(S, L);
 }

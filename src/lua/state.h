@@ -85,6 +85,7 @@ struct uj_interrupt {
   uint64_t slow_ns;   /* to report a job after; or UJ_NEVER */
   bool never_slow;    /* not in debug mode either */
   uint64_t slow_tick; /* the stretch that was reported */
+  uint64_t held_tick; /* that in which what is to be raised is held off */
   uint64_t stubborn_ns;   /* since when it is so in this stretch: */
   uint64_t stubborn_tick; /* that could not be preempted when it had to be */
   uint64_t jump_tick;     /* that jump_ns is for */

@@ -28,7 +28,7 @@ int uj_testing_jobs(lua_State *L)
 
 int uj_testing_source(lua_State *L)
 {
-  (void)uj_job_at(L, 1);
+  (void)uj_job_self(L, "source");
   uj_job_get_extra(L, 1, "source");
   return 1;
 }
@@ -43,6 +43,8 @@ int uj_testing_set_handler(lua_State *L)
 {
   struct uj_state *S = uj_state(L);
   lua_settop(L, 1);
+  if (!lua_isnil(L, 1))
+    luaL_checktype(L, 1, LUA_TFUNCTION);
   uj_state_push_hub(S, L, UJ_HUB_HANDLER);
   lua_pushvalue(L, 1);
   lua_xmove(L, S->hub, 1);
@@ -55,7 +57,7 @@ int uj_testing_set_handler(lua_State *L)
 int uj_testing_inject(lua_State *L)
 {
   struct uj_state *S = uj_state(L);
-  struct uj_ljob *job = uj_job_at(L, 1);
+  struct uj_ljob *job = uj_job_self(L, "inject");
   lua_Integer at = luaL_checkinteger(L, 2);
   lua_pushnil(S->hub);
   lua_replace(S->hub, UJ_HUB_PLACE);
