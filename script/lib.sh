@@ -132,14 +132,16 @@ uj_quietly() {
   return "$status"
 }
 
-# Configures (when needed) and builds the preset $1.
+# Configures (when needed) and builds the preset $1, or of it the targets that
+# are named after it.
 uj_build() {
   local dir=$root/build/$1
   if [ ! -e "$dir/build.ninja" ] ||
     [ "$root/CMakePresets.json" -nt "$dir/build.ninja" ]; then
     uj_quietly cmake -S "$root" --preset "$1" || return
   fi
-  uj_quietly cmake --build "$dir"
+  shift
+  uj_quietly cmake --build "$dir" ${1:+--target "$@"}
 }
 
 # Sets the array tree_env to what `env` needs so that Lua finds the modules of

@@ -5,19 +5,40 @@
 
 #include "check.h"
 
+#include "core/event.h"
 #include "core/loop.h"
-#include "model.h"
+#include "core/mutex.h"
+#include "core/semaphore.h"
+#include "model_things.h"
 
 /* What the core has for the job of this index in the model. */
 struct rjob {
   struct uj_job core;
   int index;
+  uint64_t value;      /* that it puts, or got */
+  struct rjob *zombie; /* the next one in `zombies` */
+};
+
+/* What is stored is the caller's affair. */
+struct rqueue {
+  struct uj_queue core;
+  int count;
+  uint64_t value[VALUES];
 };
 
 static struct uj_loop loop;
 static struct uj_sched sched[SCHEDS];
 static struct uj_waitq queue[QUEUES];
 static struct rjob *job[JOBS];
+static struct uj_semaphore semaphore[THINGS];
+static struct uj_mutex mutex[THINGS];
+static struct uj_event event[THINGS];
+static struct rqueue values[THINGS];
+static uint64_t wakes; /* of who takes the turns */
+
+/* Jobs that ended while another might have to close them: that borrows the
+ * pointer, and in Lua it keeps the job alive. */
+static struct rjob *zombies;
 
 /* A new job in both; NOBODY when there are too many. */
 static inline int compare_new(int s)
@@ -28,17 +49,43 @@ static inline int compare_new(int s)
   job[j] = malloc(sizeof *job[j]);
   if (job[j] == NULL)
     abort();
+  memset(job[j], 0xdb, sizeof *job[j]);
   job[j]->index = j;
+  job[j]->value = 0;
   uj_job_init(&job[j]->core, &sched[s]);
   return j;
+}
+
+/* Without ASan, too, what is used after this shall be seen. */
+static inline void compare_free(struct rjob *old)
+{
+  memset(old, 0xdb, sizeof *old);
+  free(old);
 }
 
 /* A job that was not admitted. */
 static inline void compare_discard(int j)
 {
   m.job[j].used = false;
-  free(job[j]);
+  compare_free(job[j]);
   job[j] = NULL;
+}
+
+static inline bool is_borrowed(const struct uj_job *core)
+{
+  for (int j = 0; j < JOBS; j++)
+    if (job[j] != NULL && job[j]->core.leave != UJ_LEAVE_ALONE &&
+        job[j]->core.op == UJ_OP_WAIT && job[j]->core.target == core)
+      return true;
+  return false;
+}
+
+static inline void compare_abandon(struct uj_job *core)
+{
+  struct uj_mutex *held;
+  while ((held = uj_mutex_held(&loop, core)) != NULL)
+    uj_mutex_unlock(held);
+  CHECK_EQ(core->nlocks, 0);
 }
 
 /* The job ended, as the next one that the model foretold. */
@@ -49,10 +96,30 @@ static inline void compare_end(struct uj_job *core)
   CHECK_EQ(ended->index, m.end[0].job);
   CHECK_EQ(core->state, m.end[0].state);
   CHECK_EQ(core->cancel, m.job[ended->index].cancel);
+  CHECK_EQ(core->place, UJ_AT_NONE);
+  CHECK(uj_link_empty(&core->queue));
+  CHECK(uj_link_empty(&core->member));
+  CHECK(uj_waitq_empty(&core->waiters));
+  CHECK(!uj_timer_armed(&core->timer));
   m.nends--;
   memmove(m.end, m.end + 1, (size_t)m.nends * sizeof m.end[0]);
+  compare_abandon(core);
   job[ended->index] = NULL;
-  free(ended);
+  if (is_borrowed(core)) {
+    ended->zombie = zombies;
+    zombies = ended;
+  } else {
+    compare_free(ended);
+  }
+}
+
+static inline void compare_bury(void)
+{
+  while (zombies != NULL) {
+    struct rjob *next = zombies->zombie;
+    compare_free(zombies);
+    zombies = next;
+  }
 }
 
 static inline int index_of(struct uj_link *link, size_t offset)
@@ -108,6 +175,10 @@ static inline void compare_job(int j)
   CHECK_EQ(core->cancel, model->cancel);
   CHECK_EQ(core->deadline_ns, model->deadline_ns);
   CHECK_EQ(core->kill_ns, model->kill_ns);
+  CHECK_EQ(core->leave, model->leave);
+  CHECK_EQ(core->preemptions, model->preemptions);
+  CHECK_EQ(core->nlocks, count_locks(j));
+  CHECK_EQ(job[j]->value, model->value);
   if (model->place == UJ_AT_READY)
     CHECK_EQ(core->wake, model->wake);
   CHECK_EQ(uj_timer_armed(&core->timer),
@@ -125,7 +196,61 @@ static inline uint64_t count_ready(void)
                     m.busy.count);
 }
 
-/* Ends the test at the first difference. */
+static inline void compare_queue(int i)
+{
+  const struct rqueue *queue_of = &values[i];
+  const struct model_queue *model = &m.values[i];
+  CHECK_EQ(queue_of->core.count, model->count);
+  CHECK_EQ(queue_of->core.closed, model->closed);
+  CHECK_EQ(queue_of->count, model->count);
+  for (int k = 0; k < model->count && k < queue_of->count; k++)
+    CHECK_EQ(queue_of->value[k], model->value[k]);
+  compare_list(&model->getters, &values[i].core.getters.jobs, QUEUE);
+  compare_list(&model->putters, &values[i].core.putters.jobs, QUEUE);
+}
+
+static inline void compare_mutex(int i)
+{
+  int owner = m.mutex[i].owner;
+  CHECK(mutex[i].owner == (owner == NOBODY ? NULL : &job[owner]->core));
+  CHECK_EQ(mutex[i].turn, m.mutex[i].turn);
+  compare_list(&m.mutex[i].waiters, &mutex[i].waiters.jobs, QUEUE);
+}
+
+static inline void compare_things(void)
+{
+  const struct uj_link *link = loop.locked.next;
+  for (int i = 0; i < THINGS; i++) {
+    CHECK_EQ(semaphore[i].count, m.semaphore[i].count);
+    compare_list(&m.semaphore[i].waiters, &semaphore[i].waiters.jobs, QUEUE);
+    CHECK_EQ(event[i].is_set, m.event[i].is_set);
+    compare_list(&m.event[i].waiters, &event[i].waiters.jobs, QUEUE);
+    compare_mutex(i);
+    compare_queue(i);
+  }
+  for (int i = 0; i < m.locked.count; i++, link = link->next)
+    CHECK(link == &mutex[m.locked.job[i]].locked);
+  CHECK(link == &loop.locked);
+  model_check_things();
+}
+
+static inline void compare_loop(void)
+{
+  compare_list(&m.ready, &loop.ready, QUEUE);
+  compare_list(&m.batch, &loop.batch, QUEUE);
+  compare_list(&m.preempted, &loop.preempted, QUEUE);
+  compare_list(&m.busy, &loop.busy, QUEUE);
+  CHECK_EQ(uj_loop_count_ready(&loop), count_ready());
+  CHECK_EQ(uj_loop_ready(&loop), count_ready() > 0);
+  CHECK_EQ(loop.nleaving, count_leaving(&m.ready) + count_leaving(&m.batch));
+  CHECK_EQ(loop.asleep, m.asleep);
+  CHECK_EQ(wakes, m.wakes);
+  CHECK_EQ(loop.spawned, m.spawned);
+  CHECK_EQ(loop.turns, m.turns);
+  CHECK_EQ(loop.preemptions, m.preemptions);
+}
+
+/* Ends the process at the first difference. */
 static inline void compare(void)
 {
   uj_loop_check(&loop);
@@ -136,14 +261,12 @@ static inline void compare(void)
     compare_job(j);
   for (int q = 0; q < QUEUES; q++)
     compare_list(&m.queue[q], &queue[q].jobs, QUEUE);
-  compare_list(&m.ready, &loop.ready, QUEUE);
-  compare_list(&m.batch, &loop.batch, QUEUE);
-  compare_list(&m.preempted, &loop.preempted, QUEUE);
-  compare_list(&m.busy, &loop.busy, QUEUE);
-  CHECK_EQ(uj_loop_count_ready(&loop), count_ready());
-  CHECK_EQ(uj_loop_ready(&loop), count_ready() > 0);
-  if (check_failures != 0)
-    exit(1);
+  compare_loop();
+  compare_things();
+  if (check_failures != 0) {
+    fflush(stdout);
+    abort();
+  }
 }
 
 #endif

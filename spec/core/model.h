@@ -1,6 +1,7 @@
 /* What the core does, once more, with arrays and searches instead of links and
- * counters: so simple that it can be read against the promises. test_random
- * compares the two. A job is an index; a list is an array of such. */
+ * counters: so simple that it can be read against the promises. compare.h
+ * compares the two. A job is an index; a list is an array of such. What jobs
+ * wait for besides each other is in model_things.h. */
 #ifndef SPEC_CORE_MODEL_H
 #define SPEC_CORE_MODEL_H
 
@@ -12,6 +13,8 @@
 #define JOBS 40
 #define SCHEDS 3
 #define QUEUES 4
+#define THINGS 2 /* of each kind */
+#define VALUES 4 /* the largest capacity of a queue of values */
 #define NOBODY (-1)
 
 struct list {
@@ -27,6 +30,10 @@ struct model_job {
   enum uj_wake wake;
   bool started, cancel, protect, shielded;
   bool yields;   /* it is ready because it gave way */
+  bool owns;     /* UJ_WAKE_OK hands it what it waits for */
+  bool paused;   /* its operation was refused once too often */
+  int refusals;  /* in a row */
+  int stubborn;  /* so many refusals does it ignore */
   bool unwarned; /* kill_ns is for its own deadline, not yet raised */
   uint64_t deadline_ns, kill_ns;
   enum uj_wake told; /* by an overrun */
@@ -37,12 +44,40 @@ struct model_job {
   struct list *in; /* where it waits; or NULL */
   int child;       /* its spawn is blocked; or NOBODY */
   struct list waiters;
+  enum uj_leave leave;
+  int leave_job, leave_sched; /* what it closes then, or NOBODY */
+  uint64_t value;             /* that it puts, or got */
+  uint64_t preemptions;
 };
 
 struct model_sched {
   uint64_t limit, pending_limit, close_ns;
   bool closed;
   struct list jobs, shields, pending, blocked, idle, alone;
+};
+
+struct model_semaphore {
+  uint64_t count, total;
+  struct list waiters;
+};
+
+struct model_mutex {
+  int owner; /* or NOBODY */
+  uint64_t turn;
+  struct list waiters;
+};
+
+struct model_event {
+  bool is_set;
+  struct list waiters;
+};
+
+struct model_queue {
+  uint64_t capacity;
+  bool closed;
+  int count;
+  uint64_t value[VALUES];
+  struct list getters, putters;
 };
 
 struct model_end {
@@ -55,11 +90,21 @@ static struct {
   uint64_t arms;
   struct model_job job[JOBS];
   struct model_sched sched[SCHEDS];
+  struct list order; /* of the schedulers */
   struct list queue[QUEUES];
+  struct model_semaphore semaphore[THINGS];
+  struct model_mutex mutex[THINGS];
+  struct model_event event[THINGS];
+  struct model_queue values[THINGS];
+  struct list locked; /* mutexes, in the order of locking */
+  uint64_t last_value;
   struct list ready, batch, preempted, busy;
-  bool busy_next;             /* the batch has run */
-  bool from_busy;             /* in this turn */
-  bool cut_short;             /* this turn: a job was preempted */
+  bool busy_next; /* the batch has run */
+  bool from_busy; /* in this turn */
+  bool cut_short; /* this turn: a job was preempted */
+  bool asleep;    /* who takes the turns wants to be woken */
+  uint64_t wakes; /* how often that was done */
+  uint64_t spawned, preemptions, turns;
   struct model_end end[JOBS]; /* that the core has not told yet */
   int nends;
 } m;
@@ -109,14 +154,20 @@ static inline int model_new(int sched)
                                     .deadline_ns = UJ_NEVER,
                                     .kill_ns = UJ_NEVER,
                                     .limit_ns = UJ_NEVER,
-                                    .child = NOBODY};
+                                    .child = NOBODY,
+                                    .leave_job = NOBODY,
+                                    .leave_sched = NOBODY};
       return j;
     }
   return NOBODY;
 }
 
+/* A job that has ended is not closed any more. */
 static inline void tell_end(int j, enum uj_job_state state)
 {
+  for (int k = 0; k < JOBS; k++)
+    if (m.job[k].leave_job == j)
+      m.job[k].leave_job = NOBODY;
   m.job[j].used = false;
   m.end[m.nends++] = (struct model_end){j, state};
 }
@@ -138,7 +189,10 @@ static inline void make_ready(int j, enum uj_wake wake)
     model_warn(j);
   m.job[j].place = UJ_AT_READY;
   m.job[j].wake = wake;
+  m.job[j].paused = false;
   list_push(&m.ready, j);
+  m.wakes += m.asleep;
+  m.asleep = false;
 }
 
 static inline void activate(int j)
@@ -161,6 +215,7 @@ static inline int model_spawn(int j)
   } else {
     return UJ_EFULL;
   }
+  m.spawned++;
   list_push(&sched->jobs, j);
   return UJ_OK;
 }
@@ -170,6 +225,7 @@ static inline int model_shield(int j)
   if (sched_of(j)->closed)
     return UJ_ECLOSED;
   m.job[j].shielded = true;
+  m.spawned++;
   activate(j);
   list_push(&sched_of(j)->shields, j);
   return UJ_OK;
@@ -219,16 +275,52 @@ static inline void set_limit(int j, uint64_t limit_ns, enum uj_wake limit)
   m.job[j].armed = ++m.arms;
 }
 
-static inline void model_park(int j, struct list *in, uint64_t due_ns)
+#define MODEL_REFUSALS 100
+#define MODEL_LAST_PAUSE 14
+
+/* After so many refusals in a row each takes twice as long as the one before,
+ * from a microsecond to 16 milliseconds. Being killed comes in between; but the
+ * pause does not count for a job that is to hear of its own deadline. */
+static inline void model_refuse(int j, enum uj_wake wake)
+{
+  struct model_job *job = &m.job[j];
+  int pauses = job->refusals - MODEL_REFUSALS;
+  if (wake == UJ_WAKE_DEADLINE)
+    model_warn(j);
+  if (pauses < MODEL_LAST_PAUSE)
+    job->refusals++;
+  if (pauses < 0 || wake == UJ_WAKE_KILLED) {
+    make_ready(j, wake);
+    return;
+  }
+  job->place = UJ_AT_WAIT;
+  job->paused = true;
+  set_limit(j, uj_clock_add(m.now_ns, UINT64_C(1000) << pauses), wake);
+  if (job->kill_ns < job->limit_ns)
+    set_limit(j, job->kill_ns, UJ_WAKE_KILLED);
+}
+
+/* Whether the operation does not begin. */
+static inline bool model_refused(int j)
 {
   struct model_job *job = &m.job[j];
   enum uj_wake wake = model_interrupted(j);
   job->child = NOBODY;
   job->yields = false;
-  if (wake != UJ_WAKE_OK) {
-    make_ready(j, wake);
+  job->owns = false;
+  job->in = NULL;
+  if (wake != UJ_WAKE_OK)
+    model_refuse(j, wake);
+  else
+    job->refusals = 0;
+  return wake != UJ_WAKE_OK;
+}
+
+static inline void model_park(int j, struct list *in, uint64_t due_ns)
+{
+  struct model_job *job = &m.job[j];
+  if (model_refused(j))
     return;
-  }
   job->place = UJ_AT_WAIT;
   job->in = in;
   if (in != NULL)
@@ -240,11 +332,19 @@ static inline void model_park(int j, struct list *in, uint64_t due_ns)
     set_limit(j, job->kill_ns, UJ_WAKE_KILLED);
 }
 
+/* For something that UJ_WAKE_OK hands it. */
+static inline void model_park_to_own(int j, struct list *in, uint64_t due_ns)
+{
+  model_park(j, in, due_ns);
+  m.job[j].owns = m.job[j].in != NULL;
+}
+
 static inline void model_yield(int j)
 {
-  m.job[j].child = NOBODY;
+  bool refused = model_refused(j);
   m.job[j].yields = true;
-  make_ready(j, model_interrupted(j));
+  if (!refused)
+    make_ready(j, UJ_WAKE_OK);
 }
 
 static inline void model_block(int spawner, int child)
@@ -252,10 +352,12 @@ static inline void model_block(int spawner, int child)
   model_park(spawner, &m.job[child].waiters, UJ_NEVER);
   m.job[spawner].child = child;
   m.job[child].place = UJ_AT_BLOCKED;
-  if (m.job[spawner].place == UJ_AT_WAIT)
+  if (m.job[spawner].in != NULL) {
     list_push(&sched_of(child)->blocked, child);
-  else
+  } else {
+    m.job[spawner].child = NOBODY;
     model_drop(child);
+  }
 }
 
 /* Lets the next ones in, each as soon as there is room. */
@@ -288,6 +390,29 @@ static inline void model_wait_alone(int j)
   wake_left(sched);
 }
 
+/* Hands it to the first that waits. */
+static inline void model_unlock(int i)
+{
+  struct model_mutex *mutex = &m.mutex[i];
+  list_remove(&m.locked, i);
+  mutex->owner = NOBODY;
+  if (mutex->waiters.count == 0)
+    return;
+  mutex->owner = mutex->waiters.job[0];
+  mutex->turn++;
+  model_wake(mutex->owner, UJ_WAKE_OK);
+  list_push(&m.locked, i);
+}
+
+/* What a job that ended has locked passes on. */
+static inline void model_abandon(int j)
+{
+  const struct list locked = m.locked;
+  for (int i = 0; i < locked.count; i++)
+    if (m.mutex[locked.job[i]].owner == j)
+      model_unlock(locked.job[i]);
+}
+
 static inline void model_end(int j, enum uj_job_state state)
 {
   struct model_sched *sched = sched_of(j);
@@ -300,6 +425,7 @@ static inline void model_end(int j, enum uj_job_state state)
   admit(sched);
   wake_left(sched);
   tell_end(j, state);
+  model_abandon(j);
 }
 
 /* Whether a ready job took nothing that it would lose. */
@@ -361,10 +487,10 @@ static inline uint64_t model_grace(int closer, uint64_t span_ns)
   return left_ns - left_ns / 4;
 }
 
-static inline void model_sched_close(int s, int self)
+static inline void model_sched_close_within(int s, int self, uint64_t most_ns)
 {
   struct model_sched *sched = &m.sched[s];
-  uint64_t span_ns = model_grace(self, sched->close_ns);
+  uint64_t span_ns = model_grace(self, uj_clock_min(sched->close_ns, most_ns));
   sched->closed = true;
   while (sched->blocked.count > 0) /* each has one that waits: its spawner */
     model_wake(m.job[sched->blocked.job[0]].waiters.job[0], UJ_WAKE_CLOSED);
@@ -372,6 +498,52 @@ static inline void model_sched_close(int s, int self)
     model_cancel(sched->pending.job[0]);
   model_close_list(&sched->jobs, self, span_ns);
   model_close_list(&sched->shields, self, span_ns);
+}
+
+static inline void model_sched_close(int s, int self)
+{
+  model_sched_close_within(s, self, UJ_NEVER);
+}
+
+static inline void model_loop_close(uint64_t span_ns, bool open_only)
+{
+  for (int i = 0; i < m.order.count; i++)
+    if (!open_only || !m.sched[m.order.job[i]].closed)
+      model_sched_close_within(m.order.job[i], NOBODY, span_ns);
+}
+
+/* What a job that left its wait too early closes, before it runs. */
+static inline void model_leave(int j)
+{
+  struct model_job *job = &m.job[j];
+  int target = job->leave_job, s = job->leave_sched;
+  bool closes = job->leave == UJ_LEAVE_CLOSE ? job->wake != UJ_WAKE_OK
+                                             : job->wake == UJ_WAKE_TIMEOUT;
+  job->leave = UJ_LEAVE_ALONE;
+  job->leave_job = job->leave_sched = NOBODY;
+  if (closes && target != NOBODY)
+    model_close(target, model_grace(j, sched_of(target)->close_ns));
+  else if (closes && s != NOBODY)
+    model_sched_close(s, j);
+}
+
+static inline uint64_t count_leaving(const struct list *list)
+{
+  uint64_t count = 0;
+  for (int i = 0; i < list->count; i++)
+    count += m.job[list->job[i]].leave != UJ_LEAVE_ALONE;
+  return count;
+}
+
+/* In order, also those that become ready by it. */
+static inline void model_leave_all(struct list *list)
+{
+  while (count_leaving(list) > 0) {
+    int i = 0;
+    while (m.job[list->job[i]].leave == UJ_LEAVE_ALONE)
+      i++;
+    model_leave(list->job[i]);
+  }
 }
 
 /* The waiting job whose limit comes first, or NOBODY. */
@@ -401,11 +573,21 @@ static inline bool model_expire(void)
   return any;
 }
 
+/* The same while a job runs. */
+static inline bool model_loop_overrun(void)
+{
+  bool any = model_expire();
+  model_leave_all(&m.batch);
+  model_leave_all(&m.ready);
+  return any;
+}
+
 /* A new batch is made when the old one has run, and then it is the turn of one
  * of the jobs that were preempted before that. */
 static inline void model_turn(void)
 {
   (void)model_expire();
+  m.turns++;
   m.cut_short = false;
   m.from_busy = m.busy_next && m.busy.count > 0;
   if (m.from_busy || m.batch.count > 0)
@@ -436,8 +618,18 @@ static inline void model_preempt(int j)
   job->yields = false;
   job->place = UJ_AT_READY;
   job->wake = UJ_WAKE_OK;
+  job->owns = false;
+  job->preemptions++;
+  m.preemptions++;
   list_push(&m.preempted, j);
   m.cut_short = true;
+}
+
+/* A deadline that had not passed when the job was told is another one. */
+static inline bool model_told(const struct model_job *job, enum uj_wake wake)
+{
+  return job->told == wake &&
+         (wake != UJ_WAKE_DEADLINE || job->deadline_ns <= job->told_ns);
 }
 
 /* Each reason once; a deadline that is ignored for the close timeout kills. */
@@ -448,7 +640,7 @@ static inline enum uj_wake model_overrun(int j)
   uint64_t force_ns = uj_clock_add(job->told_ns, sched_of(j)->close_ns);
   if (wake == UJ_WAKE_KILLED || wake == UJ_WAKE_OK)
     return wake;
-  if (wake == job->told)
+  if (model_told(job, wake))
     return wake == UJ_WAKE_DEADLINE && force_ns <= m.now_ns ? UJ_WAKE_KILLED
                                                             : UJ_WAKE_OK;
   return wake;
@@ -459,7 +651,7 @@ static inline void model_tell(int j, enum uj_wake wake)
   struct model_job *job = &m.job[j];
   if (wake == UJ_WAKE_DEADLINE)
     model_warn(j);
-  if (job->told != wake)
+  if (!model_told(job, wake))
     job->told_ns = m.now_ns;
   job->told = wake;
 }
@@ -467,8 +659,6 @@ static inline void model_tell(int j, enum uj_wake wake)
 static inline void model_limit(int j, uint64_t deadline_ns, bool protect)
 {
   struct model_job *job = &m.job[j];
-  if (job->deadline_ns != deadline_ns && job->told == UJ_WAKE_DEADLINE)
-    job->told = UJ_WAKE_OK;
   job->deadline_ns = deadline_ns;
   job->protect = protect;
 }
@@ -479,6 +669,8 @@ static inline void model_run(int j)
   struct model_job *job = &m.job[j];
   list_remove(m.from_busy ? &m.busy : &m.batch, j);
   job->place = UJ_AT_NONE;
+  job->leave = UJ_LEAVE_ALONE;
+  job->leave_job = job->leave_sched = NOBODY;
   if (job->started)
     return;
   job->started = true;

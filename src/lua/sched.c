@@ -644,10 +644,16 @@ static int idle(lua_State *L, int status, lua_KContext ctx)
   return 0;
 }
 
+/* One that waits for it to be closed goes on waiting. */
 int uj_sched_wake_idle(lua_State *L)
 {
-  uj_state(L);
-  uj_waitq_wake_all(&check_self(L, "wait")->core.idle);
+  struct uj_link *list = &check_self(L, "wait")->core.idle.jobs;
+  for (struct uj_link *link = list->next, *next; link != list; link = next) {
+    struct uj_job *job = uj_container(link, struct uj_job, queue);
+    next = link->next;
+    if (job->leave == UJ_LEAVE_CLOSE)
+      uj_job_wake(job, UJ_WAKE_OK);
+  }
   return 0;
 }
 

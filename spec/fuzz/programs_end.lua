@@ -1,0 +1,146 @@
+-- What must hold of a program when it is over.
+
+local World = require "spec.fuzz.programs_world"
+local uvjobs = require "uvjobs"
+
+local function by_seq(list)
+  local sorted = table.move(list, 1, #list, 1, {})
+  table.sort(sorted, function(a, b) return a.seq < b.seq end)
+  return sorted
+end
+
+-- The n-th call to get that succeeded has the item of the n-th put: nobody was
+-- overtaken, nothing is lost, nothing came twice. What was not got is left.
+local function check_queue(self, known)
+  local puts, gets = by_seq(known.puts), by_seq(known.gets)
+  for i, get in ipairs(gets) do
+    local put = puts[i]
+    self:check(put and put.item == get.item, "queue %d: item %d came, and not %s", known.id,
+      get.item.number, put and put.item.number)
+  end
+  for i = #gets + 1, #puts do
+    local item = known.thing:try_get()
+    self:check(item == puts[i].item, "queue %d: item %d is lost", known.id,
+      puts[i].item.number)
+  end
+  self:check(#known.thing == 0, "queue %d: an item that was not put", known.id)
+end
+
+-- Who came first was served first, or in the same turn.
+local function check_line(self, known, name)
+  for line, calls in pairs(known.calls) do
+    local latest = 0
+    for _, call in ipairs(by_seq(calls)) do
+      self:check(latest <= call.turn + 1 or self.sliced, "%s %s: %s out of order", name,
+        known.name or known.id, line)
+      latest = math.max(latest, call.turn)
+    end
+  end
+end
+
+local function check_things(self)
+  for _, name in ipairs { "queues", "semaphores", "mutexes", "schedulers" } do
+    for _, known in ipairs(self[name]) do check_line(self, known, name) end
+  end
+  for _, known in ipairs(self.queues) do check_queue(self, known) end
+  for _, known in ipairs(self.semaphores) do
+    self:check(known.thing.count == known.total and known.held == 0, "semaphore %d: %d permits",
+      known.id, known.thing.count)
+  end
+  for _, known in ipairs(self.mutexes) do
+    self:check(tostring(known.thing) == "uvjobs.Mutex: free", "mutex %d: locked", known.id)
+  end
+end
+
+-- An error is told once: to who waits for the job when it ends, by its nursery, or
+-- to the exception handler.
+local function check_told(self, record)
+  local times = record.reports + record.raised
+  if record.error == nil then -- one nil is like the other
+    return self:check(record.reports <= 1, "J%d: reported %d times", record.id, times)
+  end
+  if record.delivered > 0 then
+    return self:check(times == 0, "J%d: its error was delivered, and told %d times", record.id,
+      times)
+  end
+  -- Who is killed while the error goes through it raises another one.
+  local killed = record.parent and record.parent.killing or
+    record.entry and record.entry.was_killed
+  if (record.maybe or killed) and times == 0 then return end
+  if times == 0 and record.left then
+    return self:check(false, "J%d: its error was lost with a waiter that left", record.id)
+  end
+  self:check(times == 1, "J%d: its error was told %d times", record.id, times)
+end
+
+local function check_record(self, record)
+  local job = record.job
+  if not job then
+    return self:check(not record.started, "J%d ran, and is unknown", record.id)
+  end
+  local state, id = job.state, record.id
+  self:check(job.closed and record.ended_seq, "J%d has not ended", id)
+  self:check(state == record.state, "J%d was %s and is %s", id, record.state, state)
+  if record.kind == "main" or record.entry and record.entry.options.timeslice then
+    return -- what is noted in a busy job may be interrupted, too
+  end
+  self:check(record.op == nil, "J%d still waits", id)
+  self:check((record.started or false) == (record.is_over or false), "J%d has no end", id)
+  self:check((state == "done") == (record.returned == true), "J%d: done, or not?", id)
+  self:check(record.started or state == "cancelled", "J%d never ran", id)
+  self:check(record.mutex_reports == (record.leaks and 1 or 0), "J%d: %d reports of a mutex",
+    id, record.mutex_reports)
+  local reports = record.reports
+  if state == "failed" then
+    check_told(self, record)
+  elseif state == "killed" then
+    self:check(reports == 1 and record.killing, "J%d: killed, %d reports", id, reports)
+  else
+    self:check(reports == 0, "J%d: %s, and reported", id, state)
+  end
+  if state == "cancelled" and record.started then
+    self:check(uvjobs.code(record.error) == "cancelled" and record.error.job == job,
+      "J%d: not its own error", id)
+  end
+end
+
+-- It answers, also now, and every time the same.
+local function check_results(self, record)
+  if record.kind == "child" or not record.job or record.kind == "main" then return end
+  if record.entry.options.timeslice then return end
+  local ok, first, token = pcall(record.job.wait, record.job)
+  local state = record.state
+  if state == "done" then
+    self:check(ok and first == record.id and token == record.token, "J%d: other results",
+      record.id)
+  elseif state == "failed" then
+    self:check(not ok and rawequal(first, record.error), "J%d: another error", record.id)
+  else
+    self:check(not ok and uvjobs.code(first) == state and first.job == record.job,
+      "J%d: not its state", record.id)
+  end
+end
+
+--- All is over. `ok` and `err` are what run() returned.
+function World:check_end(ok, err)
+  local stats = uvjobs.stats()
+  self:check(stats.live == 0 and stats.ready == 0 and stats.timers == 0, "jobs live: %d",
+    stats.live)
+  self.stuck = not ok and tostring(err):find "^run is stuck"
+  self:check(ok or self.stuck, "run raised %s", err)
+  self:check(not self.stuck or not self.finite, "run is stuck, but J%s waits for a time",
+    self.finite)
+  for _, record in ipairs(self.records) do
+    if record.job then self:look(record) end
+    check_record(self, record)
+    check_results(self, record)
+  end
+  for _, entry in ipairs(self.schedulers) do
+    local running = entry.options.timeslice and 0 or entry.running -- they may miscount
+    self:check(entry.s.closed and #entry.s == 0 and running == 0 and entry.shields == 0,
+      "%s: open, or jobs live", entry.name)
+  end
+  check_things(self)
+end
+
+return World

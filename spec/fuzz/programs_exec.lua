@@ -1,0 +1,462 @@
+-- What the statements of a program do. Each waits by World:call, which checks it.
+
+local World = require "spec.fuzz.programs_world"
+local coroutines = require "uvjobs.coroutine"
+local uvjobs = require "uvjobs"
+
+local exec = {} -- by the kind of a statement
+local leaf = {}
+
+local function closer(fn) return setmetatable({}, { __close = function(_, err) fn(err) end }) end
+
+--- Runs a block of statements.
+function World:exec(env, list)
+  for _, statement in ipairs(list) do
+    self.budget = self.budget - 1
+    if self.budget <= 0 then return end
+    exec[statement.kind](self, env, statement)
+  end
+end
+
+-- ---- jobs ----------------------------------------------------------------------
+
+function World:starts(record)
+  self:know(record, uvjobs.current())
+  self:check(not record.started, "J%d was started twice", record.id)
+  self:event(record, "starts")
+  record.started = true
+  self:check(not record.spawned_turn or self.turn > record.spawned_turn, "it started at once")
+  local entry = record.entry
+  if record.timeout then table.insert(record.scopes, { due = self.now + record.timeout }) end
+  if record.kind ~= "job" then return end
+  entry.running = entry.running + 1
+  if self.turn > entry.turn_id then
+    entry.last_id, entry.turn_id = math.max(entry.last_id, entry.this_id or 0), self.turn
+  end
+  entry.this_id = math.max(entry.this_id or 0, record.job.id)
+  self:check(record.job.id > entry.last_id or self.sliced, "J%d was overtaken", record.id)
+end
+
+function World:ends(record, err)
+  record.error, record.is_over, record.ended_now = err, true, uvjobs.now()
+  record.over_seq = self.seq
+  if record.kind == "job" then record.entry.running = record.entry.running - 1 end
+  if record.kind == "shield" then record.entry.shields = record.entry.shields - 1 end
+  if uvjobs.code(err) == "killed" and err.job == record.job then record.killing = true end
+  self:event(record, "ends " .. (record.returned and "-" or self:name_of(err)))
+  self:check(#record.stack == 0, "a <close> variable of J%d did not run", record.id)
+  self:check(type(err) ~= "string" or err:find "^failed" or err:find "^run is stuck",
+    "an error of Lua: %s", err)
+end
+
+--- The function of every job.
+local function body(world, record, list)
+  world:starts(record)
+  local _ <close> = closer(function(err) world:ends(record, err) end)
+  if record.context ~= nil then
+    world:check(uvjobs.context.key == record.context, "another context")
+  end
+  world:exec({ record = record, stack = record.stack, scopes = record.scopes }, list)
+  record.returned = true
+  return record.id, record.token
+end
+
+World.body = body
+
+function World:job_of(env, statement)
+  if #self.jobs == 0 then return nil end
+  local other = self.jobs[statement.job % #self.jobs + 1]
+  return other ~= env.record and other or nil
+end
+
+function World:spawned(record, job)
+  self:know(record, job)
+  table.insert(self.jobs, record)
+end
+
+local function new_job(self, env, entry, statement)
+  local record = self:record("job", entry, env.record.context)
+  record.timeout, record.spawned_turn = statement.timeout, self.turn
+  return record
+end
+
+function exec.spawn(self, env, s)
+  local entry = self.by_name[s.on]
+  if not entry then return end
+  for _ = 1, s.times do
+    local record = new_job(self, env, entry, s)
+    local opts = { timeout = s.timeout }
+    local closed = entry.s.closed
+    local job = self:call(env, {
+      what = "spawn J" .. record.id .. " on ", thing = entry, line = "spawn", closes = true,
+      waits = "spawn",
+    }, entry.s.spawn, entry.s, opts, body, self, record, s.body)
+    self:check(not closed, "spawned on a closed scheduler")
+    self:spawned(record, job)
+  end
+end
+
+function exec.try_spawn(self, env, s)
+  local entry = self.by_name[s.on]
+  if not entry then return end
+  for _ = 1, s.times do
+    local record = new_job(self, env, entry, s)
+    self:event(env.record, "try_spawn J" .. record.id .. " on " .. entry.name)
+    local room = entry.s.active_count < entry.s.limit or
+      entry.s.pending_count < entry.s.pending_limit
+    local expected = entry.s.closed and "closed" or not room and "full" or nil
+    local job, why = entry.s:try_spawn({ timeout = s.timeout }, body, self, record, s.body)
+    self:check(why == expected, "try_spawn: %s", why)
+    if job then self:spawned(record, job) end
+  end
+end
+
+function exec.sliced(self, env, s)
+  local entry = self.by_name.sliced
+  local record = self:record("job", entry, env.record.context)
+  local job = entry.s:try_spawn(body, self, record, { { kind = "busy", n = s.n },
+    { kind = "pcall", body = s.body }, { kind = "busy", n = s.n } })
+  if job then self:spawned(record, job) end
+end
+
+-- A job of the root scheduler that others do not know.
+function World:helper(env, list)
+  local record = self:record("job", self.by_name.root, env.record.context)
+  local job = record.entry.s:try_spawn(body, self, record, list)
+  if job then self:know(record, job) end
+end
+
+function exec.busy(_, _, s)
+  local sum = 0
+  for i = 1, s.n do sum = sum + i end
+  if sum ~= s.n * (s.n + 1) // 2 then error("a preempted job lost its variables") end
+end
+
+-- The end of target's error, if this call has asked for it.
+local function asks(self, env, spec, fn, ...)
+  local target, lived = spec.target, not spec.target.job.closed
+  local got = table.pack(pcall(self.call, self, env, spec, fn, ...))
+  local err = got[2]
+  if target.job.state == "failed" and not got[1] and rawequal(err, target.error) then
+    if lived then target.delivered = target.delivered + 1 end
+  elseif uvjobs.code(err) == "timeout" and err.job == target.job then
+    target.maybe = true
+  elseif not got[1] and uvjobs.code(err) and err.job == target.job then
+    self:check(target.job.state == uvjobs.code(err), "J%d: %s", target.id, err)
+  end
+  if not got[1] then
+    self:leaves(target)
+    error(err, 0)
+  end
+  return table.unpack(got, 2, got.n)
+end
+
+-- A call that waited for the job has raised something: in the turn in which it ended?
+function World:leaves(target)
+  if target.is_over and self.now == target.ended_now then target.left = true end
+end
+
+function exec.wait(self, env, s)
+  local target = self:job_of(env, s)
+  if not target then return end
+  local spec = { what = "wait", target = target, waits = "target", passes_errors = true }
+  spec.limit, spec.acts = s.t and s.t + target.entry.options.close_timeout, s.t
+  local id, token = asks(self, env, spec, target.job.wait, target.job, s.t)
+  self:check(id == target.id and token == target.token, "wait: other results")
+  self:check(target.job.state == "done", "wait: it is not done")
+end
+
+function exec.join(self, env, s)
+  local target = self:job_of(env, s)
+  if not target then return end
+  local ended = self:call(env, { what = "join", target = target, waits = "target", limit = s.t },
+    target.job.join, target.job, s.t)
+  self:check(not ended or target.job.closed, "join: it lives")
+end
+
+function exec.close(self, env, s)
+  local target = self:job_of(env, s)
+  if not target then return end
+  asks(self, env, {
+    what = "close", target = target, waits = "target", passes_errors = true,
+    limit = s.t or target.entry.options.close_timeout,
+  }, target.job.close, target.job, s.t)
+  self:check(env.record.killing or target.job.closed, "close: it lives")
+end
+
+function exec.cancel(self, env, s)
+  if #self.jobs == 0 then return end
+  local target = self.jobs[s.job % #self.jobs + 1]
+  self:event(env.record, "cancel J" .. target.id)
+  local lives = target.job.active or target.job.pending
+  target.job:cancel()
+  self:check(not lives or target.job.state == (target.started and "closing" or "cancelled"),
+    "cancel did nothing")
+end
+
+-- ---- schedulers -----------------------------------------------------------------
+
+-- The scheduler is closed: nothing of it may run any more.
+function World:over(env, entry)
+  if env.record.killing then return end
+  self:event(env.record, entry.name .. " is closed")
+  self:check(entry.s.closed and #entry.s == 0 and entry.running == 0 and entry.shields == 0,
+    "%s: closed, but jobs live", entry.name)
+  entry.over = true
+end
+
+-- Nobody was told yet that the job has failed with this error.
+local function failed_with(record, err)
+  return record.is_over and not record.returned and rawequal(record.error, err) and
+    record.delivered + record.reports == 0 and record.job.state == "failed"
+end
+
+-- A nursery raised its error: the first one, since several may have the same.
+function World:nursery_raised(entry, err)
+  if entry.options.on_error ~= "cancel" then return end
+  local first
+  for _, record in ipairs(self.records) do
+    if record.entry == entry and record.raised == 0 and failed_with(record, err) and
+      (not first or record.over_seq < first.over_seq) then
+      first = record
+    end
+  end
+  if first then first.raised = 1 end
+end
+
+local function nursery(self, entry, fn, ...)
+  local ok, err = pcall(fn, ...)
+  if not ok then
+    self:nursery_raised(entry, err)
+    error(err, 0)
+  end
+end
+
+function exec.close_scheduler(self, env, s)
+  local entry = self.by_name[s.on]
+  if not entry then return end
+  local own = env.record.entry == entry
+  local ok, err = pcall(self.call, self, env, {
+    what = "close ", thing = entry, waits = not own and "idle" or nil, own = own,
+    limit = entry.options.close_timeout,
+  }, entry.s.close, entry.s)
+  if not ok then error(err, 0) end
+  self:check(not own or env.record.killing, "it closed its own scheduler, and goes on")
+  self:over(env, entry)
+end
+
+function exec.wait_and_close(self, env, s)
+  local entry = self.by_name[s.on]
+  if not entry or env.record.entry == entry then return end
+  nursery(self, entry, self.call, self, env, {
+    what = "wait_and_close ", thing = entry, waits = "idle", passes_errors = true,
+    acts = s.t or entry.options.wait_timeout,
+    limit = (s.t or entry.options.wait_timeout) + entry.options.close_timeout,
+  }, entry.s.wait_and_close, entry.s, s.t)
+  self:over(env, entry)
+end
+
+function exec.scope(self, env, s)
+  local entry, op
+  local ok, err = pcall(function()
+    local _ <close> = closer(function(err)
+      if uvjobs.code(err) == "killed" and err.job == env.record.job then
+        env.record.killing, entry.was_killed = true, true
+      end
+      if op then self:finish(op, true) end
+      if op then self:over(env, entry) end
+    end)
+    entry = self:add_scheduler(s.name, s.options)
+    local scheduler <close> = entry.s
+    local _ <close> = closer(function(err)
+      op = self:begin(env, {
+        what = (err == nil and "leave " or "leave by error "), thing = entry, waits = "idle",
+        acts = err == nil and s.options.wait_timeout or nil,
+        limit = (err == nil and s.options.wait_timeout or 0) + s.options.close_timeout,
+        grace = s.options.close_timeout, passes_errors = true,
+      })
+      op.refused = false -- leaving a block is not refused
+    end)
+    self:exec(env, s.body)
+    return scheduler
+  end)
+  if ok then return end
+  self:nursery_raised(entry, err)
+  error(err, 0)
+end
+
+function exec.shield(self, env, s)
+  local entry = self.by_name[s.on]
+  if not entry then return end
+  local record = self:record("shield", entry, env.record.context)
+  local closed = entry.s.closed
+  local ok, id, token = pcall(self.call, self, env, {
+    what = "shield J" .. record.id .. " on ", thing = entry, closes = true, always = true,
+    passes_errors = true, shielded = record,
+  }, entry.s.shield, entry.s, function()
+    entry.shields = entry.shields + 1
+    return body(self, record, s.body)
+  end)
+  self:check(ok or not closed or not record.job, "a shield on a closed scheduler ran")
+  if ok then
+    return self:check(id == record.id and token == record.token, "shield: other results")
+  end
+  if record.is_over and not record.returned and rawequal(id, record.error) then
+    record.delivered = record.delivered + 1
+  end
+  self:leaves(record)
+  error(id, 0)
+end
+
+-- ---- scopes ---------------------------------------------------------------------
+
+-- Opens a scope of the job until the value is closed.
+local function open(env, scope)
+  table.insert(env.scopes, scope)
+  return closer(function() table.remove(env.scopes) end)
+end
+
+function exec.timeout(self, env, s)
+  self:event(env.record, ("timeout %g {"):format(s.t))
+  local due = self.now + s.t
+  uvjobs.timeout(s.t, function()
+    local _ <close> = open(env, { due = env.record.killing and math.huge or due })
+    self:exec(env, s.body)
+  end)
+end
+
+function exec.protect(self, env, s)
+  self:event(env.record, "protect {")
+  uvjobs.protect(function()
+    local _ <close> = open(env, { protect = true })
+    self:exec(env, s.body)
+  end)
+end
+
+function exec.pcall(self, env, s)
+  local ok, err = pcall(self.exec, self, env, s.body)
+  if not ok then self:event(env.record, "caught " .. self:name_of(err)) end
+end
+
+function exec.loop(self, env, s)
+  for _ = 1, s.n do exec.pcall(self, env, s) end
+end
+
+function exec.closing(self, env, s)
+  local mark = {}
+  table.insert(env.stack, mark)
+  local _ <close> = closer(function(err)
+    if uvjobs.code(err) == "killed" and err.job == env.record.job then
+      env.record.killing = true
+    end
+    self:event(env.record, "closes")
+    self:check(table.remove(env.stack) == mark, "<close> variables in the wrong order")
+    if s.mode == "protect" then return exec.protect(self, env, { body = s.handler }) end
+    self:exec(env, s.handler)
+    if s.mode == "raise" then exec.fail(self, env, { what = "table" }) end
+  end)
+  self:exec(env, s.body)
+end
+
+function exec.fail(self, env, s)
+  self.failures = (self.failures or 0) + 1
+  local name = "failed " .. self.failures
+  self:event(env.record, "raises " .. name)
+  if s.what == "nil" then error(nil) end
+  error(s.what == "table" and { name = name } or name, 0)
+end
+
+-- ---- children -------------------------------------------------------------------
+
+local function child(self, env, list, body_list)
+  local record = self:record("child", nil, env.record.context)
+  record.parent = env.record
+  list[#list + 1] = record
+  return function() return body(self, record, body_list) end
+end
+
+-- Calls fn(...), whose children are the records of the list: none is left.
+local function family(self, env, spec, list, fn, ...)
+  spec.grace, spec.passes_errors = env.record.job.scheduler.close_timeout, true
+  local got = table.pack(pcall(self.call, self, env, spec, fn, ...))
+  local first
+  for _, record in ipairs(list) do
+    self:check(env.record.killing or not record.job or record.job.closed,
+      "%s: J%d is left", spec.what, record.id)
+    if not got[1] and failed_with(record, got[2]) and
+      (not first or record.over_seq < first.over_seq) then
+      first = record
+    end
+  end
+  if first then first.delivered = first.delivered + 1 end
+  if not got[1] then error(got[2], 0) end
+  return table.unpack(got, 2, got.n)
+end
+
+function exec.all(self, env, s)
+  local list, fns = {}, {}
+  for i, block in ipairs(s.bodies) do fns[i] = child(self, env, list, block) end
+  local results, packed = family(self, env, { what = "all" }, list, uvjobs.all, fns)
+  for i, record in ipairs(list) do
+    self:check(results[i] == record.id and packed[i][2] == record.token, "all: other results")
+  end
+end
+
+function exec.race(self, env, s)
+  local list, fns = {}, {}
+  for i, block in ipairs(s.bodies) do fns[i] = child(self, env, list, block) end
+  local i, id, token = family(self, env, { what = "race", always = true }, list, uvjobs.race, fns)
+  self:check(list[i].id == id and list[i].token == token, "race: other results")
+  for _, record in ipairs(list) do record.maybe = true end
+end
+
+function exec.map(self, env, s)
+  local list, items, running = {}, {}, 0
+  for i = 1, s.n do items[i] = i end
+  local results = family(self, env, { what = "map" }, list, uvjobs.map, items, function(item, i)
+    local record = self:record("child", nil, env.record.context)
+    record.parent = env.record
+    list[#list + 1] = record
+    running = running + 1
+    self:check(running <= s.limit, "map: %d run", running)
+    self:check(item == i and item == #list or self.program.shuffle, "map: the wrong item")
+    local _ <close> = closer(function() running = running - 1 end)
+    body(self, record, s.body)
+    return -item
+  end, { limit = s.limit })
+  for i = 1, s.n do self:check(results[i] == -i, "map: other results") end
+end
+
+function exec.coroutine(self, env, s)
+  local inner = { record = env.record, stack = {}, scopes = table.move(env.scopes, 1,
+    #env.scopes, 1, {}) }
+  -- What close() runs cannot suspend: so errors are caught inside.
+  local co = coroutines.create(function()
+    for i, statement in ipairs(s.body) do
+      local ok, err = pcall(self.exec, self, inner, { statement })
+      if not ok then return false, err end
+      coroutines.yield(i)
+    end
+  end)
+  local _ <close> = closer(function()
+    local ok, err = coroutines.close(co)
+    self:check(#inner.stack == 0, "a <close> variable of a coroutine did not run")
+    if not ok then error(err, 0) end
+  end)
+  for i = 1, s.n do
+    if coroutines.status(co) == "dead" then break end
+    local _, got, err = coroutines.resume(co)
+    if got == false then error(err, 0) end
+    self:check(got == nil or got == i, "a coroutine yielded something else")
+    self:exec(env, s.between)
+  end
+end
+
+-- ---- the things, in a file of their own ------------------------------------------
+
+setmetatable(exec, { __index = leaf })
+World.closer = closer
+
+require "spec.fuzz.programs_things" (World, leaf)
+
+return World

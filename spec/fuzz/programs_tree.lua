@@ -1,0 +1,302 @@
+-- A seed makes a program: a tree of statements. Only numbers and names are in
+-- it, so it can be printed, run again, and made smaller.
+
+local tree = {}
+
+--- Numbers of our own (splitmix64): the same everywhere. random(n) is 1 .. n.
+function tree.random(seed)
+  local state = seed
+  return function(n)
+    state = state + 0x9e3779b97f4a7c15
+    local x = state
+    x = (x ~ (x >> 30)) * 0xbf58476d1ce4e5b9
+    x = (x ~ (x >> 27)) * 0x94d049bb133111eb
+    return ((x ~ (x >> 31)) >> 1) % n + 1
+  end
+end
+
+local Maker = {}
+Maker.__index = Maker
+
+function Maker:pick(list) return list[self.random(#list)] end
+
+function Maker:chance(n) return self.random(n) == 1 end
+
+--- Seconds: few values, so that many things happen at the same time.
+function Maker:span() return (self.random(7) - 1) / 4 end
+
+--- A time limit; none at all is rare, because that may wait for ever.
+function Maker:limit() return not self:chance(8) and self:span() or nil end
+
+--- The number of a job: which one that is, is known when it runs.
+function Maker:job() return self.random(64) end
+
+-- ---- statements --------------------------------------------------------------
+
+local make = {}
+
+local function simple(...)
+  for _, kind in ipairs { ... } do make[kind] = function() return {} end end
+end
+
+simple("yield", "collect", "context")
+
+local function with_limit(list, ...)
+  for _, kind in ipairs { ... } do
+    make[kind] = function(self) return { on = self:pick(self[list]), t = self:limit() } end
+  end
+end
+
+with_limit("queues", "put", "get", "try_put", "try_get")
+with_limit("events", "event_wait", "event_set", "event_clear")
+
+function make.sleep(self) return { t = self:span() } end
+function make.busy(self) return { n = self.random(40) * 100 } end
+function make.fail(self) return { what = self:pick { "string", "table", "table", "nil" } } end
+function make.items(self) return { on = self:pick(self.queues), n = self.random(4) } end
+
+function make.close_queue(self)
+  return self:chance(3) and { on = self:pick(self.queues) } or nil
+end
+
+function make.wait(self) return { job = self:job(), t = self:chance(2) and self:span() or nil } end
+function make.join(self) return { job = self:job(), t = self:limit() } end
+function make.close(self) return { job = self:job(), t = self:chance(3) and self:span() or nil } end
+function make.cancel(self) return { job = self:job() } end
+
+function make.spawn(self, depth)
+  return {
+    on = self:pick(self.scheds),
+    times = self:chance(2) and self.random(5) or 1,
+    timeout = self:chance(4) and self:span() or nil,
+    body = self:block(depth + 1),
+  }
+end
+
+make.try_spawn = make.spawn
+
+function make.sliced(self, depth)
+  if not self.slices then return nil end
+  local was = self.weights
+  self.weights = self.sliced_weights
+  local made = { n = self.random(40) * 100, body = self:block(depth + 1) }
+  self.weights = was
+  return made
+end
+
+function Maker:sched_options()
+  return {
+    limit = self:pick { 1, 1, 2, 3, math.huge },
+    pending_limit = self:pick { 0, 1, 2, math.huge },
+    -- not 0: then what a killed job closes may be interrupted at once
+    close_timeout = self.random(6) / 4,
+    wait_timeout = self:span() * 4,
+    on_error = self:chance(4) and "cancel" or nil,
+  }
+end
+
+function make.scope(self, depth)
+  local made = { name = ("s%d"):format(#self.scheds + 1), options = self:sched_options() }
+  table.insert(self.scheds, made.name)
+  table.insert(self.scheds, made.name) -- what is in the block likes to use it
+  made.body = self:block(depth + 1)
+  table.remove(self.scheds)
+  return made
+end
+
+function make.timeout(self, depth) return { t = self:span(), body = self:block(depth + 1) } end
+function make.protect(self, depth) return { body = self:block(depth + 1) } end
+function make.pcall(self, depth) return { body = self:block(depth + 1) } end
+function make.loop(self, depth) return { n = 1 + self.random(4), body = self:block(depth + 1) } end
+
+function make.closing(self, depth)
+  return {
+    mode = self:pick { "plain", "protect", "protect", "raise" },
+    handler = self:block(depth + 2),
+    body = self:block(depth + 1),
+  }
+end
+
+function make.semaphore(self, depth)
+  return {
+    on = self:pick(self.semaphores), mode = self:pick { "acquire", "with", "permit", "try" },
+    t = self:limit(), body = self:block(depth + 1),
+  }
+end
+
+function make.mutex(self, depth)
+  return {
+    on = self:pick(self.mutexes), mode = self:pick { "lock", "with", "permit", "try", "leak" },
+    t = self:limit(), body = self:block(depth + 1),
+  }
+end
+
+function make.close_scheduler(self) return { on = self:pick(self.scheds) } end
+
+function make.wait_and_close(self)
+  return { on = self:pick(self.scheds), t = self:chance(2) and self:span() or nil }
+end
+
+function make.shield(self, depth)
+  return { on = self:pick(self.scheds), body = self:block(depth + 1) }
+end
+
+local function children(self, depth)
+  local bodies = {}
+  for i = 1, self.random(3) do bodies[i] = self:block(depth + 1) end
+  return { bodies = bodies }
+end
+
+make.all, make.race = children, children
+
+function make.map(self, depth)
+  return { n = self.random(5), limit = self.random(3), body = self:block(depth + 1) }
+end
+
+function make.await(self)
+  return {
+    mode = self:pick { "now", "later", "later", "never" }, after = self:span(),
+    t = self:span(), abandon = self:chance(2) or nil,
+  }
+end
+
+function make.coroutine(self, depth)
+  return { n = self.random(3), body = self:block(depth + 1), between = self:block(depth + 2) }
+end
+
+-- ---- blocks ------------------------------------------------------------------
+
+local function list_of(weights)
+  local list = {}
+  for kind, weight in pairs(weights) do
+    for _ = 1, weight do list[#list + 1] = kind end
+  end
+  table.sort(list)
+  return list
+end
+
+local LEAVES <const> = 4 -- deeper than this there are no blocks
+
+local leaf = {
+  sleep = 9, yield = 4, fail = 3, put = 5, get = 5, try_put = 2, try_get = 2, items = 1,
+  close_queue = 1, event_wait = 3, event_set = 3, event_clear = 1, wait = 5, join = 3,
+  close = 3, cancel = 4, close_scheduler = 1, wait_and_close = 1, await = 3, context = 2,
+}
+
+local block = {
+  spawn = 14, try_spawn = 4, scope = 4, timeout = 4, protect = 3, pcall = 6, loop = 3,
+  closing = 6, semaphore = 6, mutex = 6, shield = 3, all = 2, race = 2, map = 2,
+  coroutine = 2, sliced = 4,
+}
+
+local sliced = {
+  busy = 12, sleep = 4, yield = 4, fail = 1, wait = 1, join = 2, close = 1, cancel = 2,
+  timeout = 3, pcall = 4, closing = 3, protect = 2, event_set = 1,
+}
+
+-- Most programs like something: so that several jobs are at the same thing.
+local themes = {
+  {}, { "put", "get", "spawn", "spawn", "items" }, { "semaphore", "spawn", "cancel" },
+  { "mutex", "spawn", "cancel" }, { "event_wait", "event_set", "spawn" },
+  { "spawn", "shield", "close_scheduler", "wait_and_close" }, { "wait", "close", "spawn" },
+}
+
+local function with_theme(list, theme, leaf_only)
+  local made = table.move(list, 1, #list, 1, {})
+  for _, kind in ipairs(theme) do
+    for _ = 1, (leaf_only and not leaf[kind]) and 0 or 15 do made[#made + 1] = kind end
+  end
+  return made
+end
+
+local sliced_leaf = { busy = 4, sleep = 2, yield = 2, cancel = 1, join = 1 }
+
+local leaves = list_of(leaf)
+local sliced_leaves = list_of(sliced_leaf)
+local all = list_of((function()
+  local both = {}
+  for _, from in ipairs { leaf, block } do
+    for kind, weight in pairs(from) do both[kind] = weight end
+  end
+  return both
+end)())
+
+function Maker:statement(depth)
+  local deep = self.weights == self.sliced_weights and sliced_leaves or self.leaves
+  local kind = self:pick(depth >= LEAVES and deep or self.weights)
+  self.left = self.left - 1
+  local made = make[kind](self, depth)
+  if made == nil then return { kind = "yield" } end
+  made.kind = kind
+  return made
+end
+
+function Maker:block(depth)
+  local made = {}
+  if depth > LEAVES + 1 then return made end
+  for i = 1, self.random(4) do
+    if self.left <= 0 then break end
+    made[i] = self:statement(depth)
+  end
+  return made
+end
+
+-- What fails in the root does not end it: then little would happen.
+function Maker:root()
+  local made = {}
+  while self.left > 0 do
+    local statement = self:statement(0)
+    made[#made + 1] = statement.kind == "spawn" and statement
+      or { kind = "pcall", body = { statement } }
+  end
+  return made
+end
+
+local function things(self, n, fn)
+  local list = {}
+  for i = 1, n do list[i] = fn(self) end
+  return list
+end
+
+local function numbers(n)
+  local list = {}
+  for i = 1, n do list[i] = i end
+  return list
+end
+
+--- The program of a seed.
+function tree.program(seed)
+  local self = setmetatable({ random = tree.random(seed) }, Maker)
+  local theme = self:pick(themes)
+  self.weights, self.leaves = with_theme(all, theme), with_theme(leaves, theme, true)
+  self.sliced_weights = list_of(sliced)
+  self.left = 10 + self.random(90)
+  self.slices = self:chance(10)
+  self.scheds = { "s1", "s2" }
+  local program = {
+    seed = seed, shuffle = self.random(1 << 40), slices = self.slices,
+    schedulers = things(self, 2, self.sched_options),
+    queues = things(self, 2, function() return self:pick { 0, 1, 2, math.huge } end),
+    semaphores = things(self, 2, function() return self:pick { 1, 1, 2, 3 } end),
+    mutexes = 2, events = 2, patient = self:chance(4),
+  }
+  for _, name in ipairs { "queues", "semaphores", "mutexes", "events" } do
+    self[name] = numbers(self.random(2))
+  end
+  if self:chance(20) then table.insert(self.weights, "collect") end
+  program.body = self:root()
+  return program
+end
+
+--- Calls fn(block) for each block of statements in a block, itself first.
+function tree.each_block(list, fn)
+  fn(list)
+  for _, statement in ipairs(list) do
+    if statement.body then tree.each_block(statement.body, fn) end
+    if statement.handler then tree.each_block(statement.handler, fn) end
+    if statement.between then tree.each_block(statement.between, fn) end
+    for _, body in ipairs(statement.bodies or {}) do tree.each_block(body, fn) end
+  end
+end
+
+return tree

@@ -1,0 +1,424 @@
+-- What is known of a program that runs: its jobs, its things, the calls that
+-- wait, and what must hold of them at each moment. What must hold when all is
+-- over is in programs_end.lua.
+
+local uvjobs = require "uvjobs"
+
+local World = {}
+World.__index = World
+
+local EPSILON <const> = 1e-7
+local REFUSALS <const> = 90 -- of so many in a row each may take time
+
+function World.new(program)
+  local self = setmetatable({
+    program = program, sliced = program.slices,
+    trace = {}, records = {}, by_job = {}, live = {}, jobs = {},
+    schedulers = {}, by_name = {}, -- their entries
+    queues = {}, semaphores = {}, mutexes = {}, events = {},
+    seq = 0, budget = 400, now = 0, turn = 0, items = 0, turns = uvjobs.stats().turns,
+  }, World)
+  return self
+end
+
+--- Notes the first thing that is wrong. It is not raised: a job would catch it.
+function World:check(ok, message, ...)
+  if ok or self.broken then return end
+  self.broken = message:format(...)
+  self.place = debug.traceback("", 2)
+  self.trace[#self.trace + 1] = "!!! " .. self.broken
+end
+
+function World:add(list, thing, known)
+  known.thing, known.id, known.calls = thing, #self[list] + 1, {}
+  self[list][known.id] = known
+end
+
+function World:build()
+  local program = self.program
+  for _, capacity in ipairs(program.queues) do
+    self:add("queues", uvjobs.queue(capacity), { puts = {}, gets = {}, capacity = capacity })
+  end
+  for _, n in ipairs(program.semaphores) do
+    self:add("semaphores", uvjobs.semaphore(n), { total = n, held = 0 })
+  end
+  for _ = 1, program.mutexes do self:add("mutexes", uvjobs.mutex(), {}) end
+  for _ = 1, program.events do self:add("events", uvjobs.event(), {}) end
+  for i, options in ipairs(program.schedulers) do self:add_scheduler("s" .. i, options) end
+  self:add_scheduler("root", { close_timeout = 1, wait_timeout = 60 })
+  if self.sliced then
+    self:add_scheduler("sliced", { timeslice = 2e-5, close_timeout = 0.25 })
+  end
+end
+
+function World:add_scheduler(name, options)
+  local entry = { name = name, options = options, running = 0, shields = 0, calls = {} }
+  local opts = { exception_handler = function(_, context) self:report(context) end }
+  for key, value in pairs(options) do opts[key] = value end
+  entry.s = uvjobs.scheduler(opts)
+  entry.last_turn, entry.last_id, entry.turn_id = 0, 0, 0
+  self.schedulers[#self.schedulers + 1] = entry
+  self.by_name[name] = entry
+  return entry
+end
+
+function World:report(context)
+  local record = self.by_job[context.job]
+  self:check(uvjobs.current() == nil, "reported inside a job")
+  self:check(record, "a report about an unknown job")
+  if not record then return end
+  self:event(record, "report: " .. context.message)
+  if context.message == "Job ended holding a mutex" then
+    record.mutex_reports = record.mutex_reports + 1
+    return
+  end
+  record.reports = record.reports + 1
+  if context.message == "Job processing failed" then
+    self:check(rawequal(context.exception, record.error), "another error was reported")
+  end
+end
+
+-- ---- records of jobs -----------------------------------------------------------
+
+--- Of a "job", a "shield", a "child" of all, race or map, or "main".
+function World:record(kind, entry, context)
+  local record = {
+    id = #self.records + 1, kind = kind, entry = entry, stack = {}, scopes = {}, token = {},
+    reports = 0, mutex_reports = 0, delivered = 0, raised = 0, refusals = 0, left = false,
+    context = context,
+  }
+  self.records[record.id] = record
+  return record
+end
+
+--- The job of a record is known: by spawn, or because it runs.
+function World:know(record, job)
+  if record.job then
+    self:check(record.job == job, "a job ran twice, or another one")
+    return
+  end
+  record.job, self.by_job[job] = job, record
+  table.insert(self.live, record)
+end
+
+local order = {
+  pending = 1, active = 2, closing = 3, done = 4, failed = 4, cancelled = 4, killed = 4,
+}
+
+function World:look(record)
+  local job = record.job
+  local state = job.state
+  if state == record.state then return end
+  local was = order[record.state] or 0
+  self:check(order[state] > was, "J%d went from %s to %s", record.id, record.state, state)
+  record.state = state
+  if state == "closing" then
+    record.closing_at = self.now
+    if record.kind == "main" then self:look_at_stuck() end
+  end
+  if order[state] < 4 then return end
+  record.ended_seq = self.seq
+  self:check(job.closed and not job.active and not job.pending, "it ended, or not?")
+end
+
+-- The main job is cancelled: run is stuck. So nobody waits for a time.
+function World:look_at_stuck()
+  for _, record in ipairs(self.live) do
+    local op = record.op
+    if op and (op.due < math.huge or op.deadline < math.huge) then self.finite = record.id end
+  end
+end
+
+function World:look_at_scheduler(entry)
+  local s, name = entry.s, entry.name
+  local pending, active, active_id, pending_id = 0, 0, 0, math.huge
+  for job in s:jobs() do
+    if job.pending then
+      pending = pending + 1
+      if job.id < pending_id then pending_id = job.id end
+    else
+      active = active + 1
+      if job.id > active_id then active_id = job.id end
+    end
+  end
+  self:check(pending == s.pending_count and pending <= s.pending_limit,
+    "%s: %d pending", name, pending)
+  self:check(active == s.active_count and active <= s.limit, "%s: %d active", name, active)
+  self:check(entry.running <= s.limit, "%s: %d run", name, entry.running)
+  self:check(#s == pending + active, "%s: length", name)
+  self:check(not s.closed or pending == 0, "%s: pending jobs, and closed", name)
+  self:check(pending == 0 or active == s.limit, "%s: a free slot, and pending jobs", name)
+  self:check(active_id < pending_id, "%s: a pending job was overtaken", name)
+  self:check(not entry.was_closed or s.closed, "%s: open again", name)
+  entry.was_closed = s.closed
+end
+
+--- Looks at everything. It is called at each event.
+function World:poll()
+  local now, turn = uvjobs.now(), uvjobs.stats().turns - self.turns
+  self:check(now >= self.now, "the clock went back")
+  if now > self.now and not self.sliced then self:quiet(now) end
+  self.now, self.turn = now, turn
+  local n = 0
+  for i = 1, #self.live do
+    local record = self.live[i]
+    self.live[i] = nil
+    self:look(record)
+    if not record.ended_seq then
+      n = n + 1
+      self.live[n] = record
+    end
+  end
+  for _, entry in ipairs(self.schedulers) do
+    if not entry.over then self:look_at_scheduler(entry) end
+  end
+  for _, known in ipairs(self.queues) do
+    self:check(#known.thing <= known.capacity, "queue %d: too many items", known.id)
+  end
+end
+
+function World:event(record, text)
+  self.seq = self.seq + 1
+  if record.entry and record.entry.options.timeslice then
+    self.now = math.max(self.now, uvjobs.now()) -- it may be preempted: it must not look
+  else
+    self:poll()
+  end
+  self.trace[#self.trace + 1] = ("%5d %8g J%d %s"):format(self.turn, self.now, record.id, text)
+  if record.entry and record.entry.over then
+    self:check(record.entry.s.closed and record.left_behind,
+      "J%d runs, and its scheduler was closed", record.id)
+  end
+end
+
+-- ---- scopes --------------------------------------------------------------------
+
+--- Is cancellation held off?
+function World.protected(env)
+  for _, scope in ipairs(env.scopes) do
+    if scope.protect then return true end
+  end
+  return false
+end
+
+--- The deadline that counts.
+function World.deadline(env)
+  local due = math.huge
+  for _, scope in ipairs(env.scopes) do
+    due = scope.protect and math.huge or math.min(due, scope.due)
+  end
+  return due
+end
+
+-- ---- calls that wait -------------------------------------------------------------
+
+--- A call begins. `spec`: `what`; `thing` with `line`, for what is served in order;
+--- `limit`, seconds; `grace`, how long it may go on when it is interrupted.
+function World:begin(env, spec)
+  local record = env.record
+  local text = spec.what .. (spec.thing and (spec.thing.name or spec.thing.id) or "")
+  if spec.target then text = text .. " J" .. spec.target.id end
+  self:event(record, text .. (spec.limit and (" %g"):format(spec.limit) or ""))
+  local op = {
+    spec = spec, env = env, seq = self.seq, began = self.now, turn = self.turn,
+    due = spec.limit and self.now + spec.limit or math.huge,
+    acts = spec.acts and self.now + spec.acts or math.huge,
+    deadline = World.deadline(env), protected = World.protected(env),
+    cancelled = record.job.state == "closing",
+    killing = record.killing, grace = spec.grace or 0,
+    target_lived = spec.target and not spec.target.job.closed,
+  }
+  op.refused = (op.cancelled and not op.protected) or op.deadline <= op.began
+  op.slow = record.refusals >= REFUSALS
+  record.refusals = op.refused and record.refusals + 1 or 0
+  op.before, record.op = record.op, op
+  return op
+end
+
+--- It has succeeded: its turn in the line is compared with the others'.
+function World:served(op)
+  local thing, line = op.spec.thing, op.spec.line
+  if not line then return end
+  local calls = thing.calls[line] or {}
+  thing.calls[line] = calls
+  calls[#calls + 1] = { seq = op.seq, turn = self.turn }
+  calls.last = math.max(calls.last or 0, op.seq)
+end
+
+function World:raised(op, err)
+  local spec, record, code = op.spec, op.env.record, uvjobs.code(err)
+  local job = code and err.job
+  if code == "killed" and job == record.job then
+    record.killing = true
+  elseif code == "cancelled" and job == record.job then
+    self:check(record.job.state == "closing", "cancelled, but nobody asked for it")
+    self:check(not op.protected or spec.own, "%s: cancelled in protect", spec.what)
+    local at = math.max(op.began, record.closing_at or self.now)
+    self:check(op.slow or self.now <= at + op.grace + EPSILON or self.sliced or spec.own,
+      "%s: cancelled late", spec.what)
+  elseif code == "timeout" and job == nil and not spec.passes_errors then
+    self:check(self.now >= op.deadline - EPSILON, "%s: timeout, but no deadline", spec.what)
+    local at = math.max(op.began, op.deadline)
+    self:check(op.slow or self.now <= at + op.grace + EPSILON or self.sliced,
+      "%s: timeout came late", spec.what)
+  elseif not spec.passes_errors and not (code == "closed" and spec.closes) then
+    self:check(false, "%s: raised %s", spec.what, err)
+  end
+end
+
+--- A call has returned `ok`, and what it returned or raised.
+function World:finish(op, ok, ...)
+  if op.finished then return end
+  op.finished = true
+  local spec, record = op.spec, op.env.record
+  record.op = op.before
+  local value, why = ...
+  local timed_out = ok and value == nil and why == "timeout" or spec.what == "join" and ok
+    and value == false
+  self.finishing = op
+  self:event(record, ("%s -> %s"):format(spec.what, ok and (timed_out and "timeout" or "ok")
+    or self:name_of(value)))
+  self.finishing = nil
+  if op.killing then
+    self:check(not ok or not spec.always, "%s: suspended while it is killed", spec.what)
+    if not ok then return end
+    return (not timed_out and why ~= "closed") and self:served(op) or nil
+  end
+  if not ok then return self:raised(op, value) end
+  self:check(not op.refused, "%s: returned, but cancelled or past its deadline", spec.what)
+  self:check(self.now <= op.due + EPSILON or self.sliced, "%s: returned late", spec.what)
+  self:check(not spec.always or self.turn > op.turn or self.sliced, "%s: did not give way",
+    spec.what)
+  if timed_out then
+    self:check(self.now >= op.due - EPSILON, "%s: gave up early", spec.what)
+    self:check(record.job.state ~= "closing" or op.protected, "%s: timeout, not cancelled",
+      spec.what)
+  elseif why ~= "closed" then
+    self:served(op)
+  end
+end
+
+-- The call was left without returning: its job is killed.
+local function leave(op, err)
+  local world = op.world
+  if op.finished then return end
+  op.finished = true
+  local record = op.env.record
+  record.op = op.before
+  if uvjobs.code(err) == "killed" then
+    record.killing = true
+  else -- a busy job is cancelled between two instructions
+    world:check(record.entry.options.timeslice, "%s: left by something else", op.spec.what)
+  end
+  if op.spec.acts and op.spec.thing then op.spec.thing.was_killed = true end
+  local target = op.spec.target or op.spec.shielded
+  if target then world:leaves(target) end
+  world:event(record, op.spec.what .. " -> killed")
+end
+
+local guard_meta = { __close = leave }
+
+--- Calls fn(...), which may wait.
+function World:call(env, spec, fn, ...)
+  local op <close> = setmetatable(self:begin(env, spec), guard_meta)
+  op.world = self
+  return self:returned(op, pcall(fn, ...))
+end
+
+function World:returned(op, ok, ...)
+  self:finish(op, ok, ...)
+  if not ok then error((...), 0) end
+  return ...
+end
+
+--- An error, as the trace names it: the same every time.
+function World:name_of(err)
+  local code = uvjobs.code(err)
+  if not code then return type(err) == "table" and err.name or tostring(err) end
+  local record = err.job and self.by_job[err.job]
+  return code .. (record and " J" .. record.id or "")
+end
+
+-- ---- when time passes nothing is ready -------------------------------------------
+
+local why = {} -- by what a call is: why it cannot wait any more, or nil
+
+function why.get(op)
+  local q = op.spec.thing.thing
+  return #q > 0 and "there are items" or q.closed and "it is closed"
+end
+
+function why.put(op)
+  local q = op.spec.thing.thing
+  return q.closed and "it is closed" or #q < q.capacity and "there is room"
+end
+
+function why.acquire(op) return op.spec.thing.thing.count > 0 and "there are permits" end
+
+function why.lock(op)
+  local owner = op.spec.thing.owner
+  return (not owner or owner.ended_seq) and "it is free"
+end
+
+function why.event(op)
+  return (op.set or op.spec.thing.thing:is_set()) and "it was set"
+end
+
+function why.target(op) return op.spec.target.job.closed and "the job has ended" end
+
+function why.spawn(op)
+  local s = op.spec.thing.s
+  return s.closed and "it is closed"
+    or (s.active_count < s.limit or s.pending_count < s.pending_limit) and "there is room"
+end
+
+function why.idle(op)
+  local entry = op.spec.thing
+  return #entry.s == 0 and entry.shields == 0 and "no job is left"
+end
+
+-- A call that closes others when a time has come: that may have been done now,
+-- before anything else was seen.
+local function acts_at(op, now)
+  return op.acts <= now + EPSILON or op.grace > 0 and
+    (op.deadline <= now + EPSILON or op.env.record.job.state == "closing")
+end
+
+function World:quiet_call(record, op, now, acts)
+  local spec = op.spec
+  local function check(ok, text)
+    self:check(ok, "J%d forgotten in %s: %s", record.id, spec.what, text)
+  end
+  if op.killing or record.killing then return check(false, "it is killed") end
+  check(op.due >= now - EPSILON, "its time has passed")
+  if not op.slow then
+    check(not op.refused or op.grace > 0, "it is cancelled, or late")
+    check(op.deadline + op.grace >= now - EPSILON, "its deadline has passed")
+    check(op.protected or not record.closing_at or
+      math.max(op.began, record.closing_at) + op.grace >= now - EPSILON, "it is cancelled")
+    local text = spec.waits and not acts and why[spec.waits](op)
+    check(not text, text)
+  end
+  local calls = spec.line and spec.thing.calls[spec.line]
+  check(not calls or calls.last < op.seq or op.slow, "it was overtaken")
+end
+
+--- The clock goes on, so nothing was ready: who waits does so because it must.
+function World:quiet(now)
+  local acts = false
+  for _, record in ipairs(self.live) do
+    acts = acts or record.op and acts_at(record.op, now)
+  end
+  acts = acts or self.finishing and acts_at(self.finishing, now)
+  for _, record in ipairs(self.live) do
+    local job = record.job
+    self:check(record.started or not job.active, "J%d did not start", record.id)
+    local op = record.op
+    if op and not job.closed then self:quiet_call(record, op, now, acts) end
+  end
+  for _, known in ipairs(self.semaphores) do
+    self:check(known.thing.count + known.held == known.total, "permits of %d", known.id)
+  end
+end
+
+return World

@@ -1,0 +1,374 @@
+/* Closing (src/core/sched.c; job.c: kill_at(), uj_job_grace(), uj_job_leave();
+ * loop.c: uj_loop_overrun(); sched_close() and wait_and_close() of
+ * src/lua/sched.c).
+ *
+ * Job 0, the main job, closes P or waits for it, or closes C. Job 1 is of P and
+ * is the parent of C: when it is cancelled it closes C, as the end of a block
+ * does. Jobs 2 and 3 are of C; each may close C from inside. They end when they
+ * are told, or after a clean-up that takes a tick (-DGOOD). Else they swallow
+ * what they are told, and compute without end. Closes are at work side by side.
+ * With -DSHIELDS job 3 is a shielded function.
+ *
+ *   ends     every close ends, so run() does
+ *   M8       a job whose time is over has ended two turns later
+ *   M9       when close() has returned, the scheduler has no job, and none runs
+ *   kills    (-DTICK_IDLE) a parent is not killed with its children, and with
+ *            -DGOOD nobody is
+ *   leave    a close that somebody is sure to make is made while another job
+ *            holds the loop: uj_loop_overrun() */
+
+#define NJOBS 4
+#define NSCHEDS 3
+#define NMORE 0
+#define MAIN 0
+#define P 1
+#define C 2
+#ifndef SLOTS
+#define SLOTS 2
+#endif
+#define LIMIT(s) (s == C -> SLOTS : 254)
+#define PENDING(s) 254
+#define CLOSE(s) 4
+
+#include "core.pml"
+
+/* Where a job is in its program. */
+#define FREE 0
+#define CLOSED 1  /* it has called uj_sched_close(), and waits next */
+#define WAITS 2   /* ... until the scheduler is idle */
+#define WAITS_1 3 /* in wait_and_close(), before it closes */
+#define INSIDE 4  /* as CLOSED, from inside */
+#define ALONE 5
+#define LAST 6    /* it has cancelled itself, and ends */
+
+byte pc[NJOBS];
+byte which[NJOBS];  /* the scheduler that it closes */
+byte budget[NJOBS]; /* calls that it makes of its own will */
+bool busy[NJOBS];   /* it computes without end */
+bool cleaned[NJOBS];
+byte late[NJOBS];   /* turns that it has outlived its time */
+bool returned[NSCHEDS];
+#ifndef GRACE_ONLY
+byte cancels = 1;
+#else
+byte cancels = 0;
+#endif
+hidden byte o_i, o_t, o_w;
+
+inline end_as(st)
+{
+  todo = T_END;
+  to = cur;
+  with = st
+}
+
+inline sleeps(d)
+{
+  todo = T_PARK;
+  list = NOQ;
+  due = d;
+  op = OP_OTHER
+}
+
+/* scheduler:close() from another scheduler: close_at_once() */
+inline closes(s)
+{
+  pc[cur] = CLOSED;
+  which[cur] = s;
+  todo = T_CLOSE_ALL;
+  with = s;
+  last = s;
+  by = cur
+}
+
+/* scheduler:wait_and_close(), with a limit of one tick: park_idle() */
+inline wait_and_close(s, how)
+{
+  if
+  :: sched[s].nlive == 0 && interrupted(cur) == W_OK -> closes(s)
+  :: else ->
+     pc[cur] = WAITS_1;
+     which[cur] = s;
+     job[cur].leave = how;
+     job[cur].target = s;
+     todo = T_PARK;
+     list = Q_IDLE(s);
+     due = 1;
+     op = OP_IDLE
+  fi
+}
+
+inline close_inside()
+{
+  pc[cur] = INSIDE;
+  which[cur] = C;
+  todo = T_CLOSE_ALL;
+  with = C;
+  last = C;
+  by = cur
+}
+
+/* Somebody is sure to close C if it is not idle in time. */
+#define waits_for_c(j)                                                         \
+  (job[j].place == AT_WAIT && job[j].leave != LEAVE_ALONE &&                   \
+   job[j].target == C && job[j].due != NEVER)
+
+inline main_acts()
+{
+  if
+  :: end_as(DONE)
+  :: budget[0] > 0 -> budget[0]--; closes(P)
+  :: budget[0] > 0 -> budget[0]--; sleeps(1)
+#ifndef GRACE_ONLY
+  :: budget[0] > 0 -> budget[0]--; closes(C)
+  :: budget[0] > 0 -> budget[0]--; wait_and_close(P, LEAVE_CLOSE_LATE)
+  :: budget[0] > 0 -> budget[0]--; wait_and_close(C, LEAVE_CLOSE_LATE)
+#endif
+  fi
+}
+
+inline parent_acts()
+{
+  if
+  :: end_as(DONE)
+  :: budget[1] > 0 -> budget[1]--; sleeps(NEVER)
+#ifndef GRACE_ONLY
+  :: budget[1] > 0 -> budget[1]--; closes(C)
+#endif
+  :: budget[1] > 0 -> budget[1]--; wait_and_close(C, LEAVE_CLOSE)
+  fi
+}
+
+inline child_acts()
+{
+  if
+  :: end_as(DONE)
+  :: budget[cur] > 0 -> budget[cur]--; sleeps(1)
+  :: budget[cur] > 0 -> budget[cur]--; sleeps(NEVER)
+  :: budget[cur] > 0 ->
+     budget[cur]--;
+     if
+     :: job[cur].protect = true
+     :: true
+     fi;
+     close_inside()
+#if !defined(GOOD) && !defined(TICK_IDLE)
+  :: job[cur].kill != NEVER || waits_for_c(0) || waits_for_c(1) ->
+     busy[cur] = true
+#endif
+  fi
+}
+
+inline act()
+{
+  if
+  :: cur == 0 -> main_acts()
+  :: cur == 1 -> parent_acts()
+  :: cur > 1 -> child_acts()
+  fi
+}
+
+/* It was told to end. */
+inline told_to_end()
+{
+  if
+  :: cur == 0 -> end_as(CANCELLED)
+  :: cur == 1 && !cleaned[1] ->
+     cleaned[1] = true;
+     job[1].protect = true;
+     closes(C)
+  :: cur == 1 && cleaned[1] -> end_as(CANCELLED)
+  :: cur > 1 -> end_as(CANCELLED)
+#ifdef GOOD
+  :: cur > 1 && !cleaned[cur] ->
+     cleaned[cur] = true;
+     job[cur].protect = true;
+     if
+     :: sleeps(1)
+     :: close_inside()
+     fi
+#else
+  :: cur > 1 && job[cur].kill != NEVER ->
+     if
+     :: tired = true
+     :: job[cur].protect = true
+     :: true
+     fi;
+     sleeps(NEVER)
+#ifndef TICK_IDLE
+  :: cur > 1 && job[cur].kill != NEVER -> busy[cur] = true
+#endif
+#endif
+  fi
+}
+
+/* The job runs again: what the continuations of src/lua/sched.c do, wait_idle(),
+ * raise_own_cancel() and so on. */
+inline resumed()
+{
+  d_step {
+    o_w = job[cur].wake;
+    job[cur].wake = W_OK;
+    job[cur].op = OP_NONE;
+    job[cur].protect = false;
+    if
+    :: pc[cur] == WAITS && o_w == W_OK ->
+       assert(sched[which[cur]].nlive == 0); /* M9 */
+       returned[which[cur]] = true;
+       pc[cur] = FREE
+    :: pc[cur] == ALONE && o_w == W_OK ->
+       pc[cur] = LAST;
+       todo = T_CANCEL;
+       to = cur
+    :: pc[cur] == WAITS_1 && (o_w == W_OK || o_w == W_TIMEOUT) ->
+       closes(which[cur])
+    :: else -> pc[cur] = FREE
+    fi;
+    if
+    :: o_w == W_CANCELLED || o_w == W_DEADLINE ->
+       job[cur].told = true;
+       pc[cur] = LAST /* for now: see below */
+    :: else
+    fi
+  };
+  if
+  :: todo != T_NOTHING
+  :: todo == T_NOTHING && pc[cur] == LAST -> pc[cur] = FREE; told_to_end()
+  :: todo == T_NOTHING && pc[cur] != LAST -> act()
+  fi
+}
+
+/* uj_loop_overrun() and uj_job_overrun(), in the hook of a job that computes.
+ * That it is called in time is for sleep.pml. */
+#define leaves(j) (job[j].place == AT_READY && job[j].leave != LEAVE_ALONE)
+inline compute()
+{
+  if
+  :: any(due_now) -> pick_due()
+#ifndef BUG_LEAVE
+  :: !any(due_now) && nleaving > 0 -> /* leave_waits(), uj_job_leave() */
+     d_step {
+       if
+       :: leaves(0) -> o_i = 0
+       :: else -> o_i = 1
+       fi;
+       o_w = job[o_i].leave;
+       left(o_i);
+       if
+       :: (o_w == LEAVE_CLOSE && job[o_i].wake != W_OK) ||
+          (o_w == LEAVE_CLOSE_LATE && job[o_i].wake == W_TIMEOUT) ->
+          todo = T_CLOSE_ALL;
+          with = job[o_i].target;
+          last = with;
+          by = o_i
+       :: else
+       fi
+     }
+#endif
+  :: !any(due_now) && nleaving == 0 && interrupted(cur) == W_KILLED ->
+     end_as(KILLED)
+  :: !any(due_now) && nleaving == 0 && interrupted(cur) == W_CANCELLED &&
+     !job[cur].told ->
+     job[cur].told = true; /* uj_job_tell(); raised once */
+     if
+     :: busy[cur] = false; end_as(CANCELLED)
+     :: true /* it catches that and goes on */
+     fi
+  fi
+}
+
+inline go_on()
+{
+  assert(!returned[job[cur].sched]); /* M9 */
+  if
+  :: busy[cur] -> compute()
+  :: !busy[cur] && pc[cur] == CLOSED ->
+     if
+     :: sched[which[cur]].nlive == 0 && interrupted(cur) == W_OK ->
+        returned[which[cur]] = true;
+        pc[cur] = FREE
+     :: else ->
+        pc[cur] = WAITS;
+        todo = T_PARK;
+        list = Q_IDLE(which[cur]);
+        due = NEVER;
+        op = OP_IDLE
+     fi
+  :: !busy[cur] && pc[cur] == INSIDE -> pc[cur] = ALONE; todo = T_ALONE; with = C
+  :: !busy[cur] && pc[cur] == LAST -> end_as(CANCELLED)
+  :: !busy[cur] && pc[cur] != CLOSED && pc[cur] != INSIDE && pc[cur] != LAST ->
+     resumed()
+  fi
+}
+
+inline called()
+{
+  if
+  :: todo == T_END ->
+#ifdef TICK_IDLE
+     assert(with != KILLED || to > 1);
+#ifdef GOOD
+     assert(with != KILLED);
+#endif
+#endif
+     pc[to] = FREE;
+     which[to] = 0;
+     busy[to] = false;
+     budget[to] = 0;
+     cleaned[to] = false;
+     late[to] = 0
+  :: else
+  fi
+}
+
+inline begin()
+{
+  o_i = 0;
+  do
+  :: o_i < NJOBS ->
+     o_t = (o_i > 1 -> C : o_i);
+     job[o_i].used = true;
+     job[o_i].sched = o_t;
+#ifdef SHIELDS
+     if
+     :: o_i == 3 -> sched_shield(o_t, o_i)
+     :: else -> sched_spawn(o_t, o_i)
+     fi;
+#else
+     sched_spawn(o_t, o_i);
+#endif
+     budget[o_i] = 1;
+     o_i++
+  :: else -> break
+  od
+}
+
+inline outside()
+{
+  if
+  :: true
+  :: cancels > 0 && lives(1) && job[1].started ->
+     cancels--; todo = T_CANCEL; to = 1
+  :: cancels > 0 && lives(2) -> cancels--; todo = T_CANCEL; to = 2
+  :: cancels > 0 && !sched[C].closed ->
+     cancels--; todo = T_CLOSE_ALL; with = C; last = C; by = NONE
+  fi
+}
+
+/* M8 */
+inline turn_done()
+{
+  o_i = 0;
+  do
+  :: o_i < NJOBS ->
+     if
+     :: !ended(o_i) && job[o_i].kill == 0 -> late[o_i]++
+     :: else -> late[o_i] = 0
+     fi;
+     assert(late[o_i] <= 2);
+     o_i++
+  :: else -> break
+  od
+}
+
+#include "loop.pml"

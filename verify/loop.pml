@@ -1,0 +1,307 @@
+/* src/core/loop.c in Promela: a turn, the clock, and who calls uj_loop_turn()
+ * (drive_main() and drive_rest() of src/lua/run.c).
+ *
+ * SPIN copies an inline to each place that uses it. So all calls of the core
+ * are made in one place, call(), and the models say by `todo` and its arguments
+ * which one. They define before:
+ *
+ *   begin()     admits the first jobs
+ *   go_on()     what the job `cur` does next. Sets `todo`, maybe to T_NOTHING
+ *   called()    what follows from a call of the core, in the same step
+ *   outside()   what comes between two turns: callbacks, signals. Sets `todo`
+ *   turn_done() what must hold after a turn
+ *
+ * TICK_IDLE lets time pass only while nothing is ready: the virtual clock. Else
+ * it may pass between any two steps. */
+
+#define loop_ready                                                             \
+  (len(q[Q_READY]) > 0 || len(q[Q_BATCH]) > 0 || len(q[Q_BUSY]) > 0 ||         \
+   len(q[Q_PREEMPTED]) > 0)
+
+#ifdef NURSERY
+#define idle (cur == NONE && !failed)
+#else
+#define idle (cur == NONE)
+#endif
+
+/* Where the loop is. */
+#define AT_WAITING 0
+#define AT_EXPIRING 1
+#define AT_RUNNING 2
+
+bool finished;  /* run() has returned */
+bool asleep;    /* the loop waits */
+bool closing;   /* the main job has ended, and all schedulers are closed */
+bool gave_up;   /* run() was stuck, and closed all */
+bool preempted; /* a job was, in this turn */
+byte at;
+byte queue;     /* what this turn runs */
+byte todo;
+byte to, with, list, due, op, last, by;
+bool overran;   /* uj_loop_overrun() is being called */
+
+inline tick()
+{
+  t_i = 0;
+  do
+  :: t_i < NJOBS ->
+     if
+     :: job[t_i].started && timed(job[t_i].kill) -> job[t_i].kill--
+     :: else
+     fi;
+     if
+     :: job[t_i].started && timed(job[t_i].deadline) -> job[t_i].deadline--
+     :: else
+     fi;
+     if
+     :: timed(job[t_i].due) -> job[t_i].due--
+     :: else
+     fi;
+     t_i++
+  :: else -> break
+  od;
+  t_i = 0
+}
+
+/* Any of the timers that have passed. */
+inline pick_due()
+{
+  if
+  :: due_now(0) -> to = 0
+  :: due_now(1) -> to = 1
+  :: due_now(2) -> to = 2
+#if NJOBS > 3
+  :: due_now(3) -> to = 3
+#endif
+#if NJOBS > 4
+  :: due_now(4) -> to = 4
+#endif
+#if NJOBS > 5
+  :: due_now(5) -> to = 5
+#endif
+  fi;
+  todo = T_WAKE;
+  with = job[to].limit
+}
+
+/* start(): the job's own deadline counts from here. */
+inline start(j)
+{
+  job[j].started = true;
+  if
+  :: job[j].deadline != NEVER ->
+     job[j].kill = job[j].deadline + CLOSE(job[j].sched);
+     job[j].unwarned = true
+  :: else
+  fi
+}
+
+inline splice(into, from)
+{
+  do
+  :: len(q[from]) > 0 ->
+     first_in(from, n_i);
+     link_remove(n_i);
+     link_append(into, n_i)
+  :: else -> break
+  od
+}
+
+inline next_queue()
+{
+  if
+  :: busy_next && len(q[Q_BUSY]) > 0 -> queue = Q_BUSY
+  :: else ->
+     if
+     :: len(q[Q_BATCH]) == 0 ->
+        splice(Q_BUSY, Q_PREEMPTED);
+        splice(Q_BATCH, Q_READY)
+     :: else
+     fi;
+     queue = Q_BATCH
+  fi;
+  n_i = 0
+}
+
+/* run_first() and run_job(), up to host->resume(). */
+inline run_first()
+{
+  first_in(queue, cur);
+  link_remove(cur);
+  job[cur].place = AT_NONE;
+  left(cur);
+  assert(!ended(cur));
+  if
+  :: job[cur].wake == W_KILLED -> /* host->kill() */
+     todo = T_END;
+     to = cur;
+     with = KILLED
+  :: else ->
+     if
+     :: !job[cur].started ->
+        assert(!sched[job[cur].sched].closed); /* M9 */
+        start(cur)
+     :: else
+     fi
+  fi
+}
+
+inline end_turn()
+{
+  busy_next = (queue == Q_BATCH && len(q[queue]) == 0);
+#ifdef BUG_BUSY
+  busy_next = false;
+#endif
+  preempted = false;
+  queue = 0;
+  at = AT_WAITING;
+  turn_done();
+  if
+  :: ended(0) && !closing ->
+     closing = true;
+     todo = T_CLOSE_ALL;
+     with = 0;
+     last = NSCHEDS - 1;
+     by = NONE
+  :: else
+  fi
+}
+
+/* Everything that is asked of the core. */
+inline call()
+{
+  if
+  :: todo == T_NOTHING
+  :: todo == T_WAKE -> d_step { job_wake(to, with); n_i = 0 }
+  :: todo == T_PARK -> d_step { park(cur, list, due, op); n_i = 0 }
+  :: todo == T_YIELD -> d_step { yield(cur); n_i = 0 }
+  :: todo == T_PREEMPT -> d_step { preempt(cur); preempted = true }
+  :: todo == T_CANCEL || todo == T_CLOSE ->
+     d_step {
+       if
+       :: todo == T_CLOSE && !ended(to) && job[to].started -> kill_at(to, due)
+       :: else
+       fi;
+       job_cancel(to);
+       n_i = 0
+     }
+  :: todo == T_SPAWN ->
+     d_step {
+       job[to].used = true;
+       job[to].sched = with;
+       if
+       :: has_room(with) -> sched_spawn(with, to)
+       :: else -> sched_block(with, to, cur)
+       fi;
+       n_i = 0
+     }
+  :: todo == T_CLOSE_ALL ->
+     d_step {
+       do
+       :: with <= last -> sched_close_within(with, by, NEVER); with++
+       :: else -> break
+       od;
+       n_i = 0
+     }
+  :: todo == T_ALONE -> d_step { sched_wait_alone(with, cur); n_i = 0 }
+  :: todo == T_END -> d_step { job_end(to, with); n_i = 0 }
+#ifdef MORE
+  :: todo == T_MORE -> d_step { more(); n_i = 0 }
+#endif
+  fi
+}
+
+active proctype loop_thread()
+{
+  d_step {
+    n_i = 0;
+    do
+    :: n_i < NJOBS ->
+       job[n_i].queue = NOQ;
+       job[n_i].due = NEVER;
+       job[n_i].deadline = NEVER;
+       job[n_i].kill = NEVER;
+       job[n_i].target = NONE;
+       n_i++
+    :: else -> break
+    od;
+    begin();
+    n_i = 0
+  };
+  do
+  :: atomic {
+       if
+#ifdef NURSERY
+       :: failed -> close_failed()
+       :: !failed && cur != NONE -> go_on()
+#else
+       :: cur != NONE -> go_on()
+#endif
+       :: idle && at == AT_WAITING && !asleep && any(lives) &&
+          (loop_ready || any(armed)) ->
+          outside();
+          at = AT_EXPIRING;
+          asleep = !loop_ready
+       :: asleep && (any(due_now) || loop_ready) -> asleep = false
+       :: idle && at == AT_WAITING && any(lives) && !loop_ready && !any(armed) ->
+          /* give_up(): it is stuck. After a close that is a lost wake-up */
+          assert(!closing && !gave_up);
+          gave_up = true;
+          todo = T_CLOSE_ALL;
+          with = 0;
+          last = NSCHEDS - 1;
+          by = NONE
+       :: idle && at == AT_WAITING && !any(lives) -> break
+       :: idle && at == AT_EXPIRING && !asleep ->
+          if
+          :: any(due_now) -> pick_due()
+          :: else -> d_step { next_queue(); at = AT_RUNNING }
+          fi
+       :: idle && at == AT_RUNNING ->
+          if
+          :: len(q[queue]) > 0 && !preempted -> d_step { run_first() }
+          :: else -> d_step { end_turn() }
+          fi
+       fi;
+       call();
+       d_step {
+         called();
+         if
+         :: cur != NONE && (job[cur].place != AT_NONE || ended(cur)) ->
+            cur = NONE;
+            if /* a busy job has a turn to itself */
+            :: queue == Q_BUSY -> preempted = true
+            :: else
+            fi
+         :: else
+         fi;
+         check();
+         todo = T_NOTHING;
+         to = 0;
+         with = 0;
+         list = 0;
+         due = 0;
+         op = 0;
+         last = 0;
+         by = 0
+       }
+     }
+  od;
+  finished = true
+}
+
+active proctype clock()
+{
+  do
+  :: finished -> break
+  :: atomic {
+#ifdef TICK_IDLE
+       asleep && !any(due_now) && any(counts) -> d_step { tick() }
+#else
+       any(counts) -> d_step { tick() }
+#endif
+     }
+  od
+}
+
+ltl ends { <> finished }

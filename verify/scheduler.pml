@@ -1,0 +1,276 @@
+/* The limits and the life of jobs (src/core/sched.c, job.c).
+ *
+ * Jobs 0 .. SPAWNERS-1 are of the scheduler MAIN, which has no limit; 0 is the
+ * main job. They spawn the other jobs, CHILDREN of them, on the scheduler S,
+ * are held back when it is full, cancel children and close S. Each child does
+ * all that it likes: it ends, sleeps, sleeps for ever, yields, is preempted,
+ * hides in protect(), swallows its cancellation until it is killed. Somebody
+ * outside cancels and closes between the turns. When the main job has ended, or
+ * nothing can go on, all is closed.
+ *
+ *   M1, M3  jobs start in the order of spawning
+ *   M2      the limits hold at every moment: check() of core.pml
+ *   M4      each job ends in one of the four states, once: move()
+ *   M5      a cancelled job is not left waiting: check()
+ *   M9      nothing of a closed scheduler starts, and nothing of it runs after
+ *           close() has returned
+ *   ends    all jobs end, and so does run(): no wake-up is lost */
+
+#ifndef SPAWNERS
+#define SPAWNERS 1
+#endif
+#ifndef CHILDREN
+#define CHILDREN 3
+#endif
+#ifndef SLOTS
+#define SLOTS 1
+#endif
+#ifndef PLACES
+#define PLACES 1
+#endif
+#ifndef BUDGET
+#define BUDGET 1 /* how often a job suspends of its own will */
+#endif
+#ifndef CANCELS
+#define CANCELS 1 /* how often somebody cancels a job */
+#endif
+
+#define NJOBS (SPAWNERS + CHILDREN)
+#define NSCHEDS 2
+#define NMORE 0
+#define MAIN 0
+#define S 1
+#define LIMIT(s) (s == MAIN -> 254 : SLOTS)
+#define PENDING(s) (s == MAIN -> 254 : PLACES)
+#define CLOSE(s) 2
+
+#include "core.pml"
+
+byte next_child = SPAWNERS;
+byte budget[NJOBS];
+byte cancels = CANCELS;
+bool closes = true; /* somebody may still close S */
+bool waits;         /* `cur` waits for the close that it has called */
+bool returned;      /* a close() of S has returned */
+bool failed;        /* a nursery is to be closed, before anybody else runs */
+hidden byte o_i;
+
+#define spawned(j) (job[j].used && job[j].state != NEW && !ended(j))
+
+/* Jobs start in the order of spawning (M1, M3). */
+inline check_order(j)
+{
+  o_i = SPAWNERS;
+  do
+  :: o_i < j -> assert(job[o_i].started || ended(o_i)); o_i++
+  :: else -> break
+  od
+}
+
+#if CHILDREN > 2
+#define third(j) spawned(j)
+#else
+#define third(j) false
+#endif
+#if SPAWNERS > 1
+#define second(j) spawned(j)
+#else
+#define second(j) false
+#endif
+#define can_cancel                                                             \
+  (cancels > 0 && (spawned(SPAWNERS) || spawned(SPAWNERS + 1) ||               \
+                   third(SPAWNERS + 2) || second(SPAWNERS - 1)))
+
+/* job:cancel() of one of the others */
+inline cancel_any()
+{
+  cancels--;
+  todo = T_CANCEL;
+  if
+  :: spawned(SPAWNERS) -> to = SPAWNERS
+  :: spawned(SPAWNERS + 1) -> to = SPAWNERS + 1
+  :: third(SPAWNERS + 2) -> to = SPAWNERS + 2
+  :: second(SPAWNERS - 1) -> to = SPAWNERS - 1
+  fi
+}
+
+inline end_as(st)
+{
+  todo = T_END;
+  to = cur;
+  with = st
+}
+
+/* What suspends it, of its own will or in spite of its cancellation. */
+inline suspend(j)
+{
+  if
+  :: job[j].protect = true
+  :: true
+  fi;
+  if
+  :: job[j].kill != NEVER && job[j].told -> tired = true
+  :: true
+  fi;
+  if
+  :: todo = T_PARK; list = NOQ; due = 1; op = OP_OTHER
+  :: todo = T_PARK; list = NOQ; due = NEVER; op = OP_OTHER
+  :: !job[j].protect -> todo = T_YIELD
+#ifdef PREEMPT
+  :: !tired && interrupted(j) != W_KILLED -> todo = T_PREEMPT
+  /* The hook looks whether the job is to be killed before it preempts it. */
+  :: interrupted(j) == W_KILLED -> end_as(KILLED)
+#endif
+  fi
+}
+
+inline child(j)
+{
+  if
+  :: end_as(DONE)
+#ifdef NURSERY
+  :: end_as(FAILED)
+#endif
+  :: job[j].kill != NEVER && job[j].cancel -> suspend(j) /* swallows it */
+  :: budget[j] > 0 -> budget[j]--; suspend(j)
+  fi
+}
+
+/* sched_close() of src/lua/sched.c, from a job of another scheduler */
+inline wait_closed(j)
+{
+  waits = false;
+  if
+  :: sched[S].nlive == 0 && interrupted(j) == W_OK -> returned = true
+  :: else -> todo = T_PARK; list = Q_IDLE(S); due = NEVER; op = OP_IDLE
+  fi
+}
+
+/* sched_spawn() of src/lua/sched.c */
+inline spawn(j)
+{
+  if
+  :: sched[S].closed -> end_as(FAILED)
+  :: else ->
+     if
+     :: interrupted(j) != W_OK ->
+        todo = T_PARK; list = NOQ; due = NEVER; op = OP_SPAWN
+     :: else -> todo = T_SPAWN; to = next_child; with = S; next_child++
+     fi
+  fi
+}
+
+inline spawner(j)
+{
+  if
+  :: waits -> wait_closed(j)
+  :: else ->
+     if
+     :: next_child < NJOBS -> spawn(j)
+     :: end_as(DONE)
+     :: closes ->
+        closes = false;
+        waits = true;
+        todo = T_CLOSE_ALL; with = S; last = S; by = j
+     :: can_cancel -> cancel_any()
+     :: budget[j] > 0 && next_child > SPAWNERS ->
+        budget[j]--;
+        todo = T_PARK; /* job:join() of the last child, or a sleep */
+        due = NEVER;
+        if
+        :: !ended(next_child - 1) && job[next_child - 1].state != NEW ->
+           list = Q_WAITERS(next_child - 1);
+           op = OP_WAIT
+        :: list = NOQ; op = OP_OTHER
+        fi
+     fi
+  fi
+}
+
+inline go_on()
+{
+  d_step {
+    assert(job[cur].sched != S || !returned); /* M9 */
+    if
+    :: cur >= SPAWNERS -> check_order(cur)
+    :: else
+    fi;
+    job[cur].protect = false; /* the scope of the call is left */
+    if
+    :: job[cur].op == OP_IDLE && job[cur].wake == W_OK ->
+       assert(sched[S].nlive == 0);
+       returned = true
+    :: else
+    fi;
+    job[cur].op = OP_NONE
+  };
+  if
+  :: job[cur].wake == W_CANCELLED ->
+     job[cur].told = true;
+     job[cur].wake = W_OK;
+     if
+     :: end_as(CANCELLED)
+     :: job[cur].kill != NEVER && cur >= SPAWNERS -> suspend(cur)
+     :: budget[cur] > 0 && cur >= SPAWNERS -> budget[cur]--; suspend(cur)
+     fi
+  :: job[cur].wake == W_CLOSED -> end_as(FAILED)
+  :: else ->
+     job[cur].wake = W_OK;
+     if
+     :: cur < SPAWNERS -> spawner(cur)
+     :: else -> child(cur)
+     fi
+  fi
+}
+
+/* uj_sched_fail(): the first job of a nursery that fails closes it, in
+ * host->ended(). */
+inline called()
+{
+  if
+  :: todo == T_END ->
+     budget[to] = 0;
+     failed = (job[to].state == FAILED && job[to].sched == S &&
+               !sched[S].closed)
+  :: else
+  fi
+}
+
+inline close_failed()
+{
+  failed = false;
+  todo = T_CLOSE_ALL; with = S; last = S; by = NONE
+}
+
+inline begin()
+{
+  n_i = 0;
+  do
+  :: n_i < SPAWNERS ->
+     job[n_i].used = true;
+     job[n_i].sched = MAIN;
+     sched_spawn(MAIN, n_i);
+     n_i++
+  :: else -> break
+  od;
+  o_i = 0;
+  do
+  :: o_i < NJOBS -> budget[o_i] = BUDGET; o_i++
+  :: else -> break
+  od
+}
+
+inline outside()
+{
+  if
+  :: true
+  :: can_cancel -> cancel_any()
+  :: closes && !sched[S].closed ->
+     closes = false;
+     todo = T_CLOSE_ALL; with = S; last = S; by = NONE
+  fi
+}
+
+inline turn_done() { skip }
+
+#include "loop.pml"

@@ -1,0 +1,306 @@
+/* The places where two threads meet: who goes to sleep must not miss what would
+ * have woken it. Statements here are single loads and stores, and calls that
+ * are atomic of themselves; the atomics of both sides are sequentially
+ * consistent in the code, so interleaving is all there is.
+ *
+ *   MONITOR  src/loop/monitor.c: park(), look(), uj_watch_sleep(),
+ *            uj_watch_awake(), uj_watch_step(), uj_watch_ask(), on_signal().
+ *     hears  a job that runs on and on is interrupted
+ *     awake  the monitor does not sleep for good while a loop is awake
+ *   POOL     src/loop/task.c, driver.c, look() and wait_for_io() of
+ *            src/lua/run.c: a function in the thread pool ends, a signal comes
+ *     wakes  the end of the task reaches its job
+ *     heard  the signal reaches the main job
+ *   EMBED    uj_embed_settle() of src/lua/embed.c, uj_loop_add_ready(): what
+ *            makes a job ready between two steps of a host's loop sets the alarm
+ *     steps  such a job runs */
+
+#ifdef MONITOR
+
+#ifndef LOOPS
+#define LOOPS 1
+#endif
+#define STRETCHES 2 /* jobs that each loop runs; the last one never ends */
+
+bool sleeps[LOOPS];     /* uj_watch::asleep */
+byte ticks[LOOPS];      /* uj_watch::tick */
+byte since[LOOPS];      /* uj_watch::since_tick */
+bool sent[LOOPS];       /* uj_watch::sent */
+bool raised[LOOPS];     /* the signal is pending in the thread */
+bool heard[LOOPS];      /* its last job was interrupted */
+bool parked;
+bool lock;              /* monitor.lock is held */
+bool signalled;         /* monitor.changed */
+bool waits;             /* the monitor is in uv_cond_wait() */
+byte wants;             /* loops that want the lock */
+
+/* A loop. The monitor's timed wait is long: who wants the lock gets it then. */
+inline take_lock()
+{
+  wants++;
+  atomic { !lock -> lock = true; wants-- }
+}
+inline give_lock() { lock = false }
+
+/* A loop: it waits, it wakes up, it runs a job. */
+proctype loop_thread(byte i)
+{
+  byte n;
+  do
+  :: n < STRETCHES ->
+     if
+     :: /* wait_for_io() */
+        sleeps[i] = true;
+        skip; /* uj_driver_wait() */
+        /* uj_watch_awake() */
+#ifdef BUG_ORDER /* it looks at `parked` before it says that it is awake */
+        if
+        :: parked -> sleeps[i] = false; take_lock(); signalled = waits; give_lock()
+        :: !parked -> sleeps[i] = false
+        fi
+#else
+        sleeps[i] = false;
+        if
+        :: parked -> take_lock(); signalled = waits; give_lock()
+        :: !parked
+        fi
+#endif
+     :: true
+     fi;
+     n++;
+     ticks[i]++; /* uj_watch_step(): into a job */
+     if
+     :: n == STRETCHES -> /* it runs for ever; the handler runs in it */
+        do
+        :: atomic {
+             raised[i] ->
+             raised[i] = false;
+             if
+             :: sent[i] -> sent[i] = false; heard[i] = true; break
+             :: else
+             fi
+           }
+        od
+     :: n < STRETCHES ->
+        if
+        :: atomic { raised[i] -> raised[i] = false; sent[i] = false }
+        :: true
+        fi
+     fi;
+     ticks[i]++ /* out of it */
+  :: n == STRETCHES -> break
+  od;
+  sleeps[i] = true
+}
+
+/* watch_loops(): look() again and again. A timed wait may end at any moment;
+ * an untimed one, in park(), by a signal only. */
+proctype monitor()
+{
+  byte i, tick;
+  bool any;
+  atomic { !lock -> lock = true };
+end:
+  do
+  :: i = 0;
+     any = false;
+     do
+     :: i < LOOPS ->
+        if
+        :: !sleeps[i] -> /* look_at() */
+           any = true;
+           tick = ticks[i];
+           if
+           :: tick != since[i] -> since[i] = tick
+           :: tick == since[i] && tick % 2 == 1 -> /* send_signal() */
+              sent[i] = true;
+              raised[i] = true
+           :: else
+           fi
+        :: sleeps[i]
+        fi;
+        i++
+     :: i == LOOPS -> break
+     od;
+     i = 0;
+     tick = 0;
+     if
+     :: any -> /* uv_cond_timedwait() */
+        give_lock();
+        atomic { !lock && wants == 0 -> lock = true }
+     :: !any -> /* park() */
+        parked = true;
+        any = false;
+        do
+        :: i < LOOPS -> any = any || !sleeps[i]; i++
+        :: i == LOOPS -> break
+        od;
+        if
+#ifdef BUG_PARK /* it does not look again when `parked` is set */
+        :: true ->
+#else
+        :: any
+        :: !any ->
+#endif
+           atomic { waits = true; signalled = false; give_lock() };
+end_park:  atomic { signalled -> signalled = false; waits = false };
+           atomic { !lock -> lock = true }
+        fi;
+        parked = false
+     fi
+  od
+}
+
+init
+{
+  atomic {
+    run monitor();
+    run loop_thread(0);
+#if LOOPS > 1
+    run loop_thread(1)
+#else
+    skip
+#endif
+  }
+}
+
+ltl hears { <> heard[0] }
+#endif
+
+#ifdef POOL
+
+bool working = true; /* the task runs in the thread */
+bool async;          /* uv_async: what has come for uv_run() to see */
+bool signal_in;      /* a signal is in libuv's pipe */
+bool noted;          /* driver->signal */
+bool ended;          /* the task is in uj_tasks::ended */
+bool woken;          /* its job is ready or has run */
+bool cancelled;      /* the main job was told of the signal */
+bool watches = true; /* luv's descriptor is watched: it is no more, once */
+
+/* uv_run(): calls on_done() and on_signal() for what has come. */
+inline uv_run_nowait()
+{
+  d_step {
+    if
+    :: async -> async = false; ended = true
+    :: else
+    fi;
+    if
+    :: signal_in -> signal_in = false; noted = true
+    :: else
+    fi
+  }
+}
+
+active proctype loop_thread()
+{
+  do
+  :: woken && cancelled -> break
+  :: !(woken && cancelled) ->
+     /* uj_loop_turn(): jobs run for some time */
+     if
+     :: true -> uv_run_nowait() /* jobs are ready: look() polls only */
+     :: true -> /* wait_for_io() */
+        if
+        :: watches -> watches = false; uv_run_nowait() /* close_watch() */
+        :: true
+        fi;
+        /* uj_driver_wait() */
+        if
+#ifndef BUG_ENDED /* what the poll above has seen does not end the wait */
+        :: ended -> uv_run_nowait()
+#endif
+#ifndef BUG_SIGNAL /* the same for a signal */
+        :: noted -> uv_run_nowait()
+#endif
+        :: else -> (async || signal_in); uv_run_nowait()
+        fi
+     fi;
+     /* uj_work_look(), take_signal() */
+     if
+     :: ended -> ended = false; woken = true
+     :: else
+     fi;
+     if
+     :: noted -> noted = false; cancelled = true
+     :: else
+     fi
+  od
+}
+
+active proctype pool_thread()
+{
+  working = false; /* task->run() */
+  async = true     /* uv_async_send() */
+}
+
+active proctype sender()
+{
+  signal_in = true /* handle_signal(): libuv writes into its pipe */
+}
+
+ltl wakes { <> (woken && cancelled) }
+#endif
+
+#ifdef EMBED
+
+#define JOBS 3 /* that become ready, one after the other, at any time */
+
+byte nready;   /* jobs that are ready */
+byte nran;
+byte nmade;    /* jobs that somebody has made ready */
+bool asleep;   /* uj_loop::asleep */
+bool alarm;    /* the alarm has gone off: the descriptor is readable */
+byte n;
+
+/* uj_loop_add_ready() */
+inline add_ready()
+{
+  d_step {
+    nmade++;
+    nready++;
+    if
+    :: asleep -> asleep = false; alarm = true /* host->wake() */
+    :: else
+    fi
+  }
+}
+
+/* uj_embed_settle() */
+inline settle()
+{
+  d_step {
+    alarm = (nready > 0); /* uj_driver_alarm(uj_loop_due()) */
+#ifdef BUG_SETTLE /* asleep is set only by a step that has run something */
+    asleep = (nready == 0 && nran > 0)
+#else
+    asleep = (nready == 0)
+#endif
+  }
+}
+
+/* The host's loop: callbacks of its own, and step() when the descriptor is
+ * readable. All of it is one thread, so a callback is one step here. */
+active proctype host()
+{
+  settle(); /* embed() */
+end:
+  do
+  :: nmade < JOBS -> add_ready() /* in a callback, or in none */
+  :: alarm ->
+     /* uj_embed_step() */
+     asleep = false;
+     n = nready; /* one turn: not those that become ready in it */
+     do
+     :: n > 0 -> n--; nready--; nran++
+     :: n > 0 && nmade < JOBS -> n--; nready--; nran++; add_ready()
+     :: n == 0 -> break
+     od;
+     settle()
+  :: nmade == JOBS && !alarm -> assert(nready == 0); break
+  od
+}
+
+ltl steps { <> (nran == JOBS) }
+#endif
