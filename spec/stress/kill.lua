@@ -18,17 +18,18 @@ io.stdout:setvbuf("line")
 print(("kill: seed %d, %d times"):format(seed, times))
 
 -- It says "+name" when something is to be cleaned up, and at the end "-name" for what was not.
--- An interruption may come before enter(): "-name" alone is right. It may come in a handler
--- written in Lua, too, so the handlers of <close> variables are C functions here.
+-- An interruption may come before enter(): "-name" alone is right.
 local PROGRAM <const> = [[
   math.randomseed(SEED)
   local random, last = math.random, 0
-  local open = setmetatable({}, { __call = rawset }) -- true for what is
+  local open = {} -- true for what is
   local function entry()
     last = last + 1
     local name = last
-    local variable = setmetatable({ name = name }, { __close = open })
-    open[variable] = true -- until rawset(open, variable, err) is called
+    local variable = setmetatable({ name = name }, {
+      __close = function(self, err) open[self] = err end,
+    })
+    open[variable] = true -- until it is closed
     return variable, name
   end
   local function enter(name) io.write("+", name, "\n") end

@@ -1,5 +1,6 @@
 #include "lua/sched.h"
 
+#include <assert.h>
 #include <lauxlib.h>
 #include <math.h>
 #include <string.h>
@@ -15,7 +16,10 @@ static const char sched_tag[] = UJ_SCHED_TYPE;
 
 static struct uj_lsched *to_sched(lua_State *L, int idx)
 {
-  return uj_object_to(L, idx, sizeof(struct uj_lsched), sched_tag);
+  struct uj_lsched *sched =
+      uj_object_to(L, idx, sizeof(struct uj_lsched), sched_tag);
+  assert(sched != NULL);
+  return sched;
 }
 
 struct uj_sched *uj_sched_at(lua_State *L, int idx)
@@ -729,7 +733,7 @@ static int sched_has(lua_State *L)
   const struct uj_lsched *sched = check_self(L, callee.name);
   const struct uj_ljob *job = uj_job_to(L, 2);
   if (job == NULL)
-    uj_arg_typeerror(L, &callee, 2, UJ_JOB_TYPE);
+    return uj_arg_typeerror(L, &callee, 2, UJ_JOB_TYPE);
   lua_pushboolean(L, job->core.sched == &sched->core && !job->core.shielded &&
                          !uj_job_ended(&job->core));
   return 1;
