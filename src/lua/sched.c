@@ -14,10 +14,15 @@
 
 static const char sched_tag[] = UJ_SCHED_TYPE;
 
+/* NULL for another value. */
+static struct uj_lsched *if_sched(lua_State *L, int idx)
+{
+  return uj_object_to(L, idx, sizeof(struct uj_lsched), sched_tag);
+}
+
 static struct uj_lsched *to_sched(lua_State *L, int idx)
 {
-  struct uj_lsched *sched =
-      uj_object_to(L, idx, sizeof(struct uj_lsched), sched_tag);
+  struct uj_lsched *sched = if_sched(L, idx);
   assert(sched != NULL);
   return sched;
 }
@@ -50,7 +55,7 @@ struct uj_lsched *uj_sched_new(struct uj_state *S, lua_State *L)
  * collected last, lets go of the jobs. */
 static int sched_gc(lua_State *L)
 {
-  struct uj_lsched *sched = to_sched(L, 1);
+  struct uj_lsched *sched = if_sched(L, 1);
   if (sched == NULL || sched->core.nlive > 0)
     return 0;
   uj_waitq_close(&sched->core.idle);
