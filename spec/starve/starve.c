@@ -242,12 +242,9 @@ static const char *text_of(lua_State *L)
 /* Lua calls a stack that cannot grow an overflow, whatever the reason. */
 static bool is_shortage(const char *text)
 {
-  static const char *const words[] = {"not enough memory",
-                                      "stack overflow",
-                                      "ENOMEM",
-                                      "EMFILE",
-                                      "EAGAIN",
-                                      NULL};
+  static const char *const words[] = {"not enough memory", "stack overflow",
+                                      "too many open files",
+                                      "resource temporarily unavailable", NULL};
   bool any = false;
   for (int i = 0; text != NULL && words[i] != NULL; i++)
     any = any || strstr(text, words[i]) != NULL;
