@@ -98,7 +98,7 @@ end
 -- ---- what is left over -------------------------------------------------------------
 
 local function job_text(job)
-  local text = ("%s\n%s"):format(tostring(job), job:traceback())
+  local text = job:traceback() -- begins with what it is
   local source = core.source(job)
   return source and ("%s\nspawned at, %s"):format(text, source) or text
 end
@@ -328,6 +328,12 @@ local function find_problem(by, job, before, contexts)
   end
 end
 
+-- What went wrong, as `err`, came of ending the job at this place.
+local function explain(err, n, by, place)
+  local note = ("when suspended for the %d. time, to %s it:\n%s"):format(n, by, place)
+  error(add_to_error(err, note), 0)
+end
+
 -- Returns whether the job has suspended so often.
 local function try(options, n, fn)
   local by = options.by or "cancel"
@@ -341,19 +347,15 @@ local function try(options, n, fn)
   core.inject(job, n, by == "kill")
   job:join()
   local place = core.injected()
-  if not place then
-    job:wait() -- raises its error
-    return false
+  if not place then job:wait() end -- raises its error
+  local problem = place and find_problem(by, job, before, contexts)
+  if problem then explain(problem, n, by, place) end
+  if options.check then
+    local ok, err = pcall(options.check, table.unpack(args, 1, args.n))
+    if not ok and place then explain(err, n, by, place) end
+    if not ok then error(err, 0) end
   end
-  local problem = find_problem(by, job, before, contexts)
-  local ok = true
-  if not problem and options.check then
-    ok, problem = pcall(options.check, table.unpack(args, 1, args.n))
-  end
-  if ok and not problem then return true end
-  local note = ("when suspended for the %d. time, to %s it:\n%s"):format(n, by, place)
-  if ok then problem = problem .. "\n" .. note else problem = add_to_error(problem, note) end
-  error(problem, 0)
+  return place ~= nil
 end
 
 local function try_all(options, fn)
