@@ -2,18 +2,13 @@
 local luv = require "luv"
 local uvjobs = require "uvjobs"
 local helper = require "spec.helper"
+local open_counts = require "spec.open_counts"
+local handles = open_counts.handles
 
 local message, attach = helper.message, uvjobs.attach
 
 -- What is made once is there from here on.
 attach(luv):close()
-
-local function handles()
-  for _ = 1, 3 do luv.run "nowait" end
-  local count = 0
-  luv.walk(function() count = count + 1 end)
-  return count
-end
 
 describe("uvjobs.attach", function()
   after_each(helper.check_clean)

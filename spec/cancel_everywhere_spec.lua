@@ -180,9 +180,9 @@ local luv_cases = {
     assert(server:bind("127.0.0.1", 0))
     assert(server:listen(8))
     jobs:spawn(function()
-      for client in server:connections() do
-        local client <close> = client
-        client:write(client:read_some() or "")
+      for connection in server:connections() do
+        local _ <close> = connection
+        connection:write(connection:read_some() or "")
       end
     end)
     local client <close> = uv.new_tcp()

@@ -5,6 +5,8 @@ local luv = require "luv"
 local uvjobs = require "uvjobs"
 local uv = require "uvjobs.uv"
 local helper = require "spec.helper"
+local open_counts = require "spec.open_counts"
+local descriptors, handles = open_counts.descriptors, open_counts.handles
 
 local message, raises, closing = helper.message, helper.raises, helper.closing
 local start, step = uvjobs.start, uvjobs.step
@@ -33,20 +35,6 @@ end
 
 local function settle()
   while step() do end
-end
-
-local function descriptors()
-  collectgarbage()
-  local count = 0
-  for fd = 0, 255 do count = count + (luv.fs_fstat(fd) and 1 or 0) end
-  return count
-end
-
-local function handles()
-  for _ = 1, 3 do luv.run "nowait" end
-  local count = 0
-  luv.walk(function() count = count + 1 end)
-  return count
 end
 
 describe("jobs in the loop of another program", function()

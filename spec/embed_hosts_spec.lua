@@ -4,23 +4,11 @@ local luv = require "luv"
 local uvjobs = require "uvjobs"
 local uv = require "uvjobs.uv"
 local helper = require "spec.helper"
+local open_counts = require "spec.open_counts"
+local descriptors, handles = open_counts.descriptors, open_counts.handles
 
 local message, raises = helper.message, helper.raises
 local start, attach = uvjobs.start, uvjobs.attach
-
-local function descriptors()
-  collectgarbage()
-  local count = 0
-  for fd = 0, 255 do count = count + (luv.fs_fstat(fd) and 1 or 0) end
-  return count
-end
-
-local function handles()
-  for _ = 1, 3 do luv.run "nowait" end
-  local count = 0
-  luv.walk(function() count = count + 1 end)
-  return count
-end
 
 -- How each kind of callback of luv calls `wake`, and what it makes is closed.
 local callbacks = {

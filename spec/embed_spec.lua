@@ -4,6 +4,8 @@ local cqueues = require "cqueues"
 local luv = require "luv"
 local uvjobs = require "uvjobs"
 local helper = require "spec.helper"
+local open_counts = require "spec.open_counts"
+local descriptors, handles = open_counts.descriptors, open_counts.handles
 
 local message, raises = helper.message, helper.raises
 local start, step, next_timeout = uvjobs.start, uvjobs.step, uvjobs.next_timeout
@@ -34,20 +36,6 @@ end
 -- Steps until nothing is ready.
 local function settle()
   while step() do end
-end
-
-local function descriptors()
-  collectgarbage()
-  local count = 0
-  for fd = 0, 255 do count = count + (luv.fs_fstat(fd) and 1 or 0) end
-  return count
-end
-
-local function handles()
-  for _ = 1, 3 do luv.run "nowait" end
-  local count = 0
-  luv.walk(function() count = count + 1 end)
-  return count
 end
 
 describe("a program with a loop of its own", function()

@@ -3,26 +3,14 @@
 local luv = require "luv"
 local uvjobs = require "uvjobs"
 local helper = require "spec.helper"
+local open_counts = require "spec.open_counts"
+local descriptors, handles = open_counts.descriptors, open_counts.handles
 
 local exec, raises = uvjobs.exec, helper.raises
 
 -- It prints its number, and then does nothing for a long time.
 local SLEEPER <const> = "echo $$; exec sleep 60"
 local STUBBORN <const> = "trap '' TERM; echo $$; while :; do sleep 0.05; done"
-
-local function descriptors()
-  collectgarbage()
-  local count = 0
-  for fd = 0, 255 do count = count + (luv.fs_fstat(fd) and 1 or 0) end
-  return count
-end
-
-local function handles()
-  for _ = 1, 3 do luv.run "nowait" end
-  local count = 0
-  luv.walk(function() count = count + 1 end)
-  return count
-end
 
 -- Whether the system knows the process: also one that has ended, if it is ours and
 -- nobody has asked for its status.

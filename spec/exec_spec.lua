@@ -3,25 +3,13 @@
 local luv = require "luv"
 local uvjobs = require "uvjobs"
 local helper = require "spec.helper"
+local open_counts = require "spec.open_counts"
+local descriptors, handles = open_counts.descriptors, open_counts.handles
 
 local exec, message = uvjobs.exec, helper.message
 
 local function sh(script, options)
   return exec("sh", { "-c", script }, options)
-end
-
-local function descriptors()
-  collectgarbage()
-  local count = 0
-  for fd = 0, 255 do count = count + (luv.fs_fstat(fd) and 1 or 0) end
-  return count
-end
-
-local function handles()
-  for _ = 1, 3 do luv.run "nowait" end
-  local count = 0
-  luv.walk(function() count = count + 1 end)
-  return count
 end
 
 -- An `it` in a job, with what it leaves behind looked at.

@@ -6,23 +6,11 @@ local luv = require "luv"
 local uvjobs = require "uvjobs"
 local uv = require "uvjobs.uv"
 local helper = require "spec.helper"
+local open_counts = require "spec.open_counts"
+local descriptors, handles = open_counts.descriptors, open_counts.handles
 
 local WAIT <const> = 0.2 -- seconds
 local FEW <const> = 60
-
-local function handles()
-  for _ = 1, 3 do luv.run "nowait" end
-  local count = 0
-  luv.walk(function() count = count + 1 end)
-  return count
-end
-
-local function descriptors()
-  collectgarbage()
-  local count = 0
-  for fd = 0, 255 do count = count + (luv.fs_fstat(fd) and 1 or 0) end
-  return count
-end
 
 -- Calls `wait`, and returns by how much each count has grown meanwhile.
 local function count_during(wait)

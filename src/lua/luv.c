@@ -67,24 +67,14 @@ static int call(struct uj_state *S, lua_State *L, int function, int arg)
   return lua_pcall(L, 1, 1, 0);
 }
 
-/* [-1, +0, -] What comes out of luv's functions that only tell something is the
- * error of a hook: that of the interpreter for SIGINT. It must not be lost. */
-static void keep_error(struct uj_state *S, lua_State *L)
-{
-  if (!lua_isnil(S->hub, UJ_HUB_ERROR)) {
-    lua_pop(L, 1);
-    return;
-  }
-  lua_xmove(L, S->hub, 1);
-  lua_replace(S->hub, UJ_HUB_ERROR);
-}
-
-/* [-0, +(0|1), -] Returns whether there is a result. */
+/* [-0, +(0|1), -] Returns whether there is a result. What comes out of luv's
+ * functions that only tell something is the error of a hook: that of the
+ * interpreter for SIGINT. It must not be lost. */
 static bool ask(struct uj_state *S, lua_State *L, int function)
 {
   if (call(S, L, function, 0) == LUA_OK)
     return true;
-  keep_error(S, L);
+  uj_state_keep_error(S, L);
   return false;
 }
 

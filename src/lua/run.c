@@ -32,17 +32,6 @@
 /* What run() has on its stack while the loop runs. */
 enum { AT_SCHED = 1, AT_JOB };
 
-/* [-1, +0, -] The first error that ends the run is the one that it raises. */
-static void keep_error(struct uj_state *S, lua_State *L)
-{
-  if (!lua_isnil(S->hub, UJ_HUB_ERROR)) {
-    lua_pop(L, 1);
-    return;
-  }
-  lua_xmove(L, S->hub, 1);
-  lua_replace(S->hub, UJ_HUB_ERROR);
-}
-
 static void cancel_main(struct uj_state *S)
 {
   uj_job_cancel(&S->main->core);
@@ -68,7 +57,7 @@ static void check_guest(struct uj_state *S, lua_State *L, int status)
 {
   if (status == LUA_OK)
     return;
-  keep_error(S, L);
+  uj_state_keep_error(S, L);
   cancel_main(S);
 }
 
@@ -98,7 +87,7 @@ static uint64_t next_look(const struct uj_state *S)
 static void give_up(struct uj_state *S, lua_State *L)
 {
   uj_stuck_push_error(S, L);
-  keep_error(S, L);
+  uj_state_keep_error(S, L);
   uj_loop_close(&S->loop, S->main->core.sched->close_ns);
 }
 
@@ -247,7 +236,7 @@ static void drive(struct uj_state *S, lua_State *L)
     uj_luv_update_time(S, L);
   drive_main(S, L);
   if (uj_cq_must_enter(S) && uj_cq_enter(S, L, drive_inside, S) != LUA_OK)
-    keep_error(S, L);
+    uj_state_keep_error(S, L);
   S->L = L;
   drive_rest(S, L);
 }

@@ -242,3 +242,13 @@ void uj_state_open_type(lua_State *L, const char *name, const luaL_Reg *methods,
   lua_setfield(L, state + 2, "__index");
   lua_settop(L, state + 1);
 }
+
+void uj_state_keep_error(struct uj_state *S, lua_State *L)
+{
+  if (!lua_isnil(S->hub, UJ_HUB_ERROR)) {
+    lua_pop(L, 1);
+    return;
+  }
+  lua_xmove(L, S->hub, 1);
+  lua_replace(S->hub, UJ_HUB_ERROR);
+}

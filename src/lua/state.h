@@ -201,6 +201,9 @@ static inline void uj_state_push_hub(struct uj_state *S, lua_State *L,
   lua_xmove(S->hub, L, 1);
 }
 
+/* [-1, +0, -] Keeps the first error that run() or step() is to raise. */
+void uj_state_keep_error(struct uj_state *S, lua_State *L);
+
 /* The job in a slot, or NULL. */
 struct uj_ljob *uj_state_job(struct uj_state *S, uint32_t slot);
 
