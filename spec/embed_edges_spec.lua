@@ -1,7 +1,6 @@
 -- Jobs in the loop of somebody else: how they end and fail, busy ones, run() beside
 -- step(), and luv under a loop of poll(2). What is simple is in embed_spec.lua.
 local cqueues = require "cqueues"
-local luv = require "luv"
 local uvjobs = require "uvjobs"
 local uv = require "uvjobs.uv"
 local helper = require "spec.helper"
