@@ -80,7 +80,10 @@ return function(uvjobs, core)
         end
       end
     end
-    function self.start() self.idle:start(drive) end
+    function self.start()
+      if self.poll then self.poll:ref() end -- the loop goes on also when the next line fails
+      self.idle:start(drive)
+    end
     local ok, err = pcall(function()
       self.idle = made(uv.new_idle())
       if not core.fd_is_timed() then self.timer = made(uv.new_timer()) end
