@@ -111,6 +111,13 @@ local function is_status(code, names)
   return false
 end
 
+-- SIGINT came before run() took it, or after: then the interpreter raises an error, in the
+-- script and not in a job. Nothing is left open by then.
+local function is_by_interpreter(result, names)
+  return result.code == 1 and (names[1] == "sigint" or names[2] == "sigint") and
+    result.err:find "^[^\n]*: interrupted!\nstack traceback:\n[^\n]*'pcall'\n[^\n]*main chunk"
+end
+
 local function check_result(result, names)
   local first, last = result.out[1], result.out[#result.out]
   if first ~= "begin" or #result.out == 1 and (result.code == 1 or result.signal ~= 0) then
@@ -120,6 +127,9 @@ local function check_result(result, names)
     if result.signal == 0 and not by_interpreter and not is_status(result.code, names) then
       complain(result, "status %d before the run", result.code)
     end
+  elseif last ~= "end" and is_by_interpreter(result, names) then
+    counts.late = counts.late + 1
+    check_balance(result)
   elseif result.signal ~= 0 then -- between the handlers and the ends of the run
     counts.late = counts.late + 1
     if #result.out > 1 and last ~= "end" and #names == 1 then
