@@ -3,33 +3,12 @@
 local luv = require "luv"
 local uvjobs = require "uvjobs"
 local helper = require "spec.helper"
+local exec_helper = require "spec.exec_helper"
 
 local exec = uvjobs.exec
 
-local STUBBORN <const> = "trap '' TERM; echo $$; while :; do sleep 0.05; done"
-
--- Whether the system knows the process: also one that has ended, if it is ours and
--- nobody has asked for its status.
-local function exists(pid)
-  return luv.kill(pid, 0) == 0
-end
-
--- One of somebody else may have ended and be kept.
-local function runs(pid)
-  local file = io.open(("/proc/%d/stat"):format(pid))
-  if not file then return false end
-  local state = file:read("a"):match "%) (%a)"
-  file:close()
-  return state ~= "Z" and state ~= "X"
-end
-
-local function wait_until(condition, ...)
-  for _ = 1, 6000 do
-    if condition(...) then return end
-    uvjobs.sleep(0.005)
-  end
-  assert.is_true(false, "half a minute was not enough")
-end
+local exists, runs, wait_until = exec_helper.exists, exec_helper.runs, exec_helper.wait_until
+local STUBBORN <const> = exec_helper.STUBBORN
 
 local function it_runs(title, fn)
   it(title, function() uvjobs.run(fn) end)

@@ -52,13 +52,12 @@ void uj_run_take_signal(struct uj_state *S)
   take_signal(S);
 }
 
-/* An error that comes out of a guest's loop, from no job, ends the run. */
+/* [-(0|1), +0, -] An error that comes out of a guest's loop, from no job, ends
+ * the run: see look(). */
 static void check_guest(struct uj_state *S, lua_State *L, int status)
 {
-  if (status == LUA_OK)
-    return;
-  uj_state_keep_error(S, L);
-  cancel_main(S);
+  if (status != LUA_OK)
+    uj_state_keep_error(S, L);
 }
 
 /* Nothing is ready: waits in real time for luv, a signal, or our deadline. */
