@@ -112,10 +112,12 @@ local function is_status(code, names)
 end
 
 -- SIGINT came before run() took it, or after: then the interpreter raises an error, in the
--- script and not in a job. Nothing is left open by then.
+-- script and not in a job: in pcall() itself, or when that has returned. Nothing is left open
+-- by then.
 local function is_by_interpreter(result, names)
-  return result.code == 1 and (names[1] == "sigint" or names[2] == "sigint") and
-    result.err:find "^[^\n]*: interrupted!\nstack traceback:\n[^\n]*'pcall'\n[^\n]*main chunk"
+  local at = result.err:match "^[^\n]*: interrupted!\nstack traceback:\n(.*in main chunk)\n"
+  return result.code == 1 and (names[1] == "sigint" or names[2] == "sigint") and at ~= nil and
+    (at:find "^[^\n]*'pcall'\n[^\n]*main chunk$" or not at:find("'pcall'", 1, true))
 end
 
 local function check_result(result, names)
@@ -127,7 +129,7 @@ local function check_result(result, names)
     if result.signal == 0 and not by_interpreter and not is_status(result.code, names) then
       complain(result, "status %d before the run", result.code)
     end
-  elseif last ~= "end" and is_by_interpreter(result, names) then
+  elseif is_by_interpreter(result, names) then
     counts.late = counts.late + 1
     check_balance(result)
   elseif result.signal ~= 0 then -- between the handlers and the ends of the run
