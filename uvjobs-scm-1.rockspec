@@ -74,6 +74,7 @@ build = {
         "src/lua/lock.c",
         "src/lua/luv.c",
         "src/lua/module.c",
+        "src/lua/object.c",
         "src/lua/pool.c",
         "src/lua/queue.c",
         "src/lua/report.c",

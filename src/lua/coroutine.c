@@ -109,8 +109,9 @@ static void unmark(struct uj_state *S, lua_State *L)
 static lua_State *parked_in(struct uj_state *S, const struct uj_ljob *job,
                             int n)
 {
-  lua_State *hub = S->hub, *co = job->thread.co;
-  uj_slots_push(&S->threads, S, hub, job->thread.slot);
+  lua_State *hub = S->hub, *co = job->co;
+  lua_pushthread(co);
+  lua_xmove(co, hub, 1);
   for (; n > 0 && co != NULL; n--)
     co = get_mark(S, hub) == LUA_TTHREAD ? lua_tothread(hub, -1) : NULL;
   lua_pop(hub, 1);
@@ -143,7 +144,7 @@ void uj_coroutine_push_traceback(struct uj_state *S, lua_State *L,
                                  const char *text)
 {
   int n = count_steps(S, job);
-  if (runs && L != job->thread.co)
+  if (runs && L != job->co)
     n = 1; /* those between them are not known */
   luaL_traceback(L, runs ? L : parked_in(S, job, n), text, runs ? 1 : 0);
   while (--n >= 0) {

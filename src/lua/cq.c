@@ -6,6 +6,7 @@
 #include "lua/hookerror.h"
 #include "lua/interrupt.h"
 #include "lua/kill.h"
+#include "lua/pool.h"
 #include "lua/suspend.h"
 
 #define NS_PER_S 1e9
@@ -57,7 +58,7 @@ int uj_cq_enter(struct uj_state *S, lua_State *L, lua_CFunction go_on,
 
 bool uj_cq_is_poll(const struct uj_state *S, const struct uj_ljob *job, int n)
 {
-  lua_State *co = job->thread.co;
+  lua_State *co = job->co;
   return S->cq.magic != NULL && n > 0 && lua_islightuserdata(co, -n) &&
          lua_touserdata(co, -n) == S->cq.magic;
 }
@@ -70,24 +71,31 @@ static int call(struct uj_state *S, lua_State *L, int function, int n)
   return lua_pcall(L, n, 0, 0);
 }
 
+/* [-1, +0, -] The job is to fail of the error on the top, or for lack of memory
+ * where there is not even any to keep that. */
 static void set_failure(struct uj_state *S, lua_State *L, struct uj_ljob *job)
 {
-  uj_job_push(S, L, job);
-  lua_insert(L, -2);
-  lua_setiuservalue(L, -2, UJ_JOB_UV_VALUE); /* free while it runs */
-  lua_pop(L, 1);
+  if (job->co_slot == 0) /* nothing else would keep its coroutine */
+    lua_pop(L, 1);
+  else {
+    uj_job_push(S, L, job);
+    lua_insert(L, -2);
+    uj_job_set_value(L, job, -2);
+    lua_pop(L, 1);
+  }
   job->poll_failed = true;
   uj_job_wake(&job->core, UJ_WAKE_OK);
 }
 
 void uj_cq_poll(struct uj_state *S, struct uj_ljob *job, int n)
 {
-  lua_State *co = job->thread.co, *L = S->L;
+  lua_State *co = job->co, *L = S->L;
   uj_job_park(&job->core, NULL, UJ_NEVER, UJ_OP_POLL);
   if (job->core.place != UJ_AT_WAIT) { /* it is to end */
     lua_pop(co, n);
     return;
   }
+  uj_pool_keep(S, job);
   S->cq.dirty = true;
   job->polls = true;
   S->cq.waits++;
@@ -111,10 +119,14 @@ static int push_reason(struct uj_state *S, lua_State *L)
   struct uj_ljob *job = S->current;
   if (job->poll_failed) {
     job->poll_failed = false;
+    if (job->co_slot == 0) {
+      uj_state_push_hub(S, L, UJ_HUB_NO_MEMORY);
+      return 1;
+    }
     uj_job_push(S, L, job);
-    lua_getiuservalue(L, -1, UJ_JOB_UV_VALUE);
+    uj_job_get_value(L, job, -1);
     lua_pushnil(L);
-    lua_setiuservalue(L, -3, UJ_JOB_UV_VALUE);
+    uj_job_set_value(L, job, -3);
     lua_remove(L, -2);
   } else
     uj_suspend_push_error(S, L, (enum uj_wake)job->core.wake);
@@ -172,7 +184,7 @@ void uj_cq_go_on(struct uj_state *S, struct uj_ljob *job)
     withdraw(S, job);
   if ((job->core.wake == UJ_WAKE_OK && !job->poll_failed) || S->killing)
     return;
-  set_reason_hook(S, job->thread.co);
+  set_reason_hook(S, job->co);
 }
 
 int uj_cq_wake(lua_State *L)
@@ -182,10 +194,10 @@ int uj_cq_wake(lua_State *L)
   int n = lua_gettop(L) - 1;
   bool waits = job->polls && job->core.place == UJ_AT_WAIT;
   if (waits) {
-    if (!lua_checkstack(job->thread.co, n + LUA_MINSTACK))
+    if (!lua_checkstack(job->co, n + LUA_MINSTACK))
       return luaL_error(L, "too many objects");
     end_wait(S, job);
-    lua_xmove(L, job->thread.co, n);
+    lua_xmove(L, job->co, n);
     job->nargs = n;
     uj_job_wake(&job->core, UJ_WAKE_OK);
   }

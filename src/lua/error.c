@@ -24,7 +24,7 @@ static const char *const code_names[] = {
 
 static struct error *to_error(lua_State *L, int idx)
 {
-  return uj_object_to(L, idx, sizeof(struct error), error_tag);
+  return uj_object_to(L, idx, error_tag);
 }
 
 void uj_error_new(lua_State *L, enum uj_code code)
@@ -105,8 +105,7 @@ static void push_message(lua_State *L, int idx, const struct error *error)
 
 static int error_tostring(lua_State *L)
 {
-  const struct error *error =
-      uj_object_self(L, sizeof(*error), error_tag, "tostring");
+  const struct error *error = uj_object_self(L, error_tag, "tostring");
   push_message(L, 1, error);
   return 1;
 }

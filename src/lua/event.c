@@ -15,7 +15,7 @@ static const char event_tag[] = UJ_EVENT_TYPE;
 
 static struct uj_event *check_self(lua_State *L, const char *name)
 {
-  struct levent *event = uj_object_self(L, sizeof(*event), event_tag, name);
+  struct levent *event = uj_object_self(L, event_tag, name);
   return &event->core;
 }
 
@@ -34,7 +34,7 @@ int uj_event_event(lua_State *L)
  * closed that coroutine. */
 static int event_gc(lua_State *L)
 {
-  struct levent *event = uj_object_to(L, 1, sizeof(*event), event_tag);
+  struct levent *event = uj_object_to(L, 1, event_tag);
   if (event != NULL)
     uj_waitq_close(&event->core.waiters);
   return 0;
@@ -103,5 +103,7 @@ void uj_event_open(lua_State *L)
                                      {NULL, NULL}};
   static const luaL_Reg meta[] = {
       {"__tostring", event_tostring}, {"__gc", event_gc}, {NULL, NULL}};
-  uj_state_open_type(L, UJ_EVENT_TYPE, methods, meta, NULL);
+  static const struct uj_type type = {
+      .tag = event_tag, .methods = methods, .meta = meta};
+  uj_object_open(L, &type);
 }

@@ -50,7 +50,7 @@ static int keep_traceback(lua_State *L)
 static int on_error(lua_State *L)
 {
   struct uj_state *S = uj_state_registered(L);
-  if (S->dead || S->current == NULL || S->current->thread.co != L)
+  if (S->dead || S->current == NULL || S->current->co != L)
     return 1; /* not from a job that runs */
   if (is_own_cancel(L, 1, S->current) ||
       S->current->core.wake == UJ_WAKE_KILLED) /* it has its traceback */
@@ -62,18 +62,30 @@ static int on_error(lua_State *L)
   return 1;
 }
 
+/* [-n, +1, m] Makes a table of the results. */
+static void pack(lua_State *L, int n)
+{
+  lua_createtable(L, n, 1);
+  lua_insert(L, BODY_FIRST);
+  for (int i = n; i > 0; i--)
+    lua_rawseti(L, BODY_FIRST, i);
+  lua_pushinteger(L, n);
+  lua_setfield(L, BODY_FIRST, "n");
+}
+
+/* Whatever is made the job's value takes the place of what may keep the
+ * coroutine: from there until ended() nothing is allocated. */
 static void keep_results(lua_State *L, struct uj_ljob *job)
 {
-  job->nresults = lua_gettop(L) - BODY_HANDLER;
-  if (job->nresults > 1) {
-    lua_createtable(L, job->nresults, 0);
-    lua_insert(L, BODY_FIRST);
-    for (int i = job->nresults; i > 0; i--)
-      lua_rawseti(L, BODY_FIRST, i);
-  }
-  if (job->nresults == 0)
+  int n = lua_gettop(L) - BODY_HANDLER;
+  if (n > 1)
+    pack(L, n);
+  else if (n == 0)
     lua_pushnil(L);
-  lua_setiuservalue(L, BODY_JOB, UJ_JOB_UV_VALUE);
+  uj_job_set_value(L, job, BODY_JOB);
+  job->nresults = n == 0   ? UJ_RESULTS_NONE
+                  : n == 1 ? UJ_RESULTS_ONE
+                           : UJ_RESULTS_MANY;
   job->outcome = UJ_JOB_DONE;
 }
 
@@ -81,8 +93,8 @@ static void keep_results(lua_State *L, struct uj_ljob *job)
 static void keep_error(lua_State *L, struct uj_ljob *job)
 {
   bool own = is_own_cancel(L, -1, job);
-  job->nresults = 1;
-  lua_setiuservalue(L, BODY_JOB, UJ_JOB_UV_VALUE);
+  job->nresults = UJ_RESULTS_ONE;
+  uj_job_set_value(L, job, BODY_JOB);
   job->outcome = own ? UJ_JOB_CANCELLED : UJ_JOB_FAILED;
 }
 
@@ -92,8 +104,8 @@ static void keep_failure(lua_State *L, struct uj_ljob *job)
   uj_job_get_extra(L, BODY_JOB, "failure_traceback");
   uj_job_set_extra(L, BODY_JOB, "traceback");
   uj_job_get_extra(L, BODY_JOB, "failure");
-  lua_setiuservalue(L, BODY_JOB, UJ_JOB_UV_VALUE);
-  job->nresults = 1;
+  uj_job_set_value(L, job, BODY_JOB);
+  job->nresults = UJ_RESULTS_ONE;
   job->outcome = UJ_JOB_FAILED;
 }
 
@@ -127,9 +139,9 @@ static enum uj_job_state fail(struct uj_state *S, lua_State *L,
 {
   uj_job_push(S, L, job);
   lua_insert(L, -2);
-  lua_setiuservalue(L, -2, UJ_JOB_UV_VALUE);
+  uj_job_set_value(L, job, -2);
   lua_pop(L, 1);
-  job->nresults = 1;
+  job->nresults = UJ_RESULTS_ONE;
   return UJ_JOB_FAILED;
 }
 
@@ -141,18 +153,23 @@ enum { FREE_ARGS = LUA_MINSTACK - 4 };
 static bool start(struct uj_state *S, struct uj_ljob *job)
 {
   lua_State *co;
-  if (!uj_pool_take(S, &job->thread, uj_interrupt_counts(S, job->core.sched)))
+  if (!uj_pool_take(S, job, uj_interrupt_counts(S, job->core.sched)))
     return false;
-  co = job->thread.co;
-  if (job->nargs > FREE_ARGS && !lua_checkstack(co, job->nargs + FREE_ARGS)) {
-    uj_pool_give(S, &job->thread);
+  co = job->co;
+  if (job->nargs > FREE_ARGS &&
+      !lua_checkstack(co, (int)job->nargs + FREE_ARGS)) {
+    lua_settop(co, 0);
+    uj_pool_give(S, job);
     return false;
   }
   lua_pushcfunction(co, uj_host_body);
   uj_job_push(S, co, job);
   lua_pushcfunction(co, on_error);
-  lua_getiuservalue(co, 2, UJ_JOB_UV_VALUE);
-  for (int i = 0; i < job->nargs; i++) {
+  if (job->co_slot == 0) /* it came with the function */
+    lua_rotate(co, 1, -1);
+  else
+    uj_job_get_value(co, job, 2);
+  for (int i = 0; i < (int)job->nargs; i++) {
     lua_getiuservalue(co, 2, UJ_JOB_UV_ARGS + i);
     lua_pushnil(co); /* the job must not keep it longer than it runs */
     lua_setiuservalue(co, 2, UJ_JOB_UV_ARGS + i);
@@ -179,7 +196,7 @@ static void foreign_hook(lua_State *L, lua_Debug *ar)
 static enum uj_job_state foreign_yield(struct uj_ljob *job)
 {
   uj_job_yield(&job->core);
-  lua_sethook(job->thread.co, foreign_hook, LUA_MASKCOUNT, 1);
+  lua_sethook(job->co, foreign_hook, LUA_MASKCOUNT, 1);
   return UJ_JOB_ACTIVE;
 }
 
@@ -188,9 +205,13 @@ static void forget_outcome(struct uj_state *S, struct uj_ljob *job)
 {
   lua_State *hub = S->hub;
   uj_job_push(S, hub, job);
-  lua_getiuservalue(hub, -1, UJ_JOB_UV_VALUE);
-  if (job->nresults != 1 || !uj_error_is(hub, -1, UJ_CODE_KILLED, job))
-    job->nresults = 0;
+  uj_job_get_value(hub, job, -1);
+  if (job->nresults != UJ_RESULTS_ONE ||
+      !uj_error_is(hub, -1, UJ_CODE_KILLED, job)) {
+    job->nresults = UJ_RESULTS_NONE;
+    lua_pushnil(hub);
+    uj_job_set_value(hub, job, -3);
+  }
   lua_pop(hub, 2);
 }
 
@@ -199,7 +220,7 @@ static void forget_outcome(struct uj_state *S, struct uj_ljob *job)
 static enum uj_job_state killed(struct uj_state *S, struct uj_ljob *job,
                                 int status)
 {
-  lua_State *co = job->thread.co;
+  lua_State *co = job->co;
   uj_kill_end(S);
   if (status != LUA_OK) {
     lua_sethook(co, NULL, 0, 0);
@@ -211,14 +232,14 @@ static enum uj_job_state killed(struct uj_state *S, struct uj_ljob *job,
   }
   lua_settop(co, 0);
   forget_outcome(S, job);
-  uj_pool_give(S, &job->thread);
+  uj_pool_give(S, job);
   return UJ_JOB_KILLED;
 }
 
 static enum uj_job_state ended(struct uj_state *S, struct uj_ljob *job,
                                int status)
 {
-  lua_State *co = job->thread.co;
+  lua_State *co = job->co;
   enum uj_job_state state = (enum uj_job_state)job->outcome;
   if (status != LUA_OK) { /* the body itself: no memory for the results */
     state = fail(S, co, job);
@@ -229,10 +250,11 @@ static enum uj_job_state ended(struct uj_state *S, struct uj_ljob *job,
     uj_state_push_hub(S, co, UJ_HUB_FOREIGN_YIELD);
     state = fail(S, co, job);
   } else if (uj_cq_was_not_told(S, co) && job->core.cancel) {
-    job->nresults = 0; /* its error is made when it is asked for */
+    job->nresults =
+        UJ_RESULTS_NONE; /* its error is made when it is asked for */
     state = UJ_JOB_CANCELLED;
   }
-  uj_pool_give(S, &job->thread);
+  uj_pool_give(S, job);
   return state;
 }
 
@@ -275,8 +297,8 @@ static int run_stretch(struct uj_state *S, struct uj_ljob *job, int nargs,
   uj_watch_step(&S->interrupt.watch);
   if (job->core.op == UJ_OP_PREEMPTED)
     uj_interrupt_go_on(S);
-  uj_interrupt_run(S, job->thread.co);
-  status = lua_resume(job->thread.co, S->L, nargs, nresults);
+  uj_interrupt_run(S, job->co);
+  status = lua_resume(job->co, S->L, nargs, nresults);
   uj_interrupt_run(S, NULL);
   uj_watch_step(&S->interrupt.watch);
   S->current = NULL;
@@ -301,13 +323,13 @@ static enum uj_job_state go_on(struct uj_state *S, struct uj_ljob *job)
   struct uj_job *core = &job->core;
   uint64_t begin_ns = S->stats.timed ? uj_driver_now() : 0;
   int status, nresults, nargs;
-  if (job->thread.co == NULL && !start(S, job)) {
+  if (job->co == NULL && !start(S, job)) {
     uj_state_push_hub(S, S->L, UJ_HUB_NO_MEMORY);
     return fail(S, S->L, job);
   }
   if (core->op == UJ_OP_POLL)
     uj_cq_go_on(S, job);
-  nargs = job->nargs;
+  nargs = (int)job->nargs;
   job->nargs = 0;
   status = run_stretch(S, job, nargs, &nresults);
   if (S->stats.timed)
@@ -322,7 +344,7 @@ static enum uj_job_state go_on(struct uj_state *S, struct uj_ljob *job)
     uj_cq_poll(S, job, nresults);
     return UJ_JOB_ACTIVE;
   }
-  lua_pop(job->thread.co, nresults);
+  lua_pop(job->co, nresults);
   return foreign_yield(job);
 }
 
@@ -375,7 +397,7 @@ static void host_ended(struct uj_loop *loop, struct uj_job *core)
     return; /* its scheduler keeps it */
   if (failed || core->state == UJ_JOB_KILLED)
     uj_report_job(S, job);
-  uj_slots_drop(&S->jobs, S, job->slot);
+  uj_slots_drop(&S->jobs, job->slot);
 }
 
 static void host_wake(struct uj_loop *loop)

@@ -16,45 +16,89 @@ const char uj_job_tag[] = UJ_JOB_TYPE;
 
 struct uj_ljob *uj_job_to(lua_State *L, int idx)
 {
-  return uj_object_to(L, idx, sizeof(struct uj_ljob), uj_job_tag);
+  return uj_object_to(L, idx, uj_job_tag);
 }
 
 struct uj_ljob *uj_job_self(lua_State *L, const char *name)
 {
-  return uj_object_self(L, sizeof(struct uj_ljob), uj_job_tag, name);
+  return uj_object_self(L, uj_job_tag, name);
 }
 
 void uj_job_keep(struct uj_state *S, lua_State *L, struct uj_ljob *job)
 {
   lua_pushvalue(L, -1);
-  job->slot = uj_slots_put(&S->jobs, S, L);
+  job->slot = uj_slots_put(&S->jobs, L);
 }
 
 void uj_job_push(struct uj_state *S, lua_State *L, const struct uj_ljob *job)
 {
-  uj_slots_push(&S->jobs, S, L, job->slot);
+  uj_slots_push(&S->jobs, L, job->slot);
+}
+
+/* With extra fields the user value is their table, and has the job's value at
+ * 1. Its place is reserved: to change it needs no memory. */
+enum { EXTRA_VALUE = 1 };
+
+void uj_job_get_value(lua_State *L, const struct uj_ljob *job, int idx)
+{
+  lua_getiuservalue(L, idx, UJ_JOB_UV_VALUE);
+  if (job->has_extra) {
+    lua_rawgeti(L, -1, EXTRA_VALUE);
+    lua_remove(L, -2);
+  }
+}
+
+void uj_job_set_value(lua_State *L, const struct uj_ljob *job, int idx)
+{
+  if (!job->has_extra) {
+    lua_setiuservalue(L, idx, UJ_JOB_UV_VALUE);
+    return;
+  }
+  lua_getiuservalue(L, idx, UJ_JOB_UV_VALUE);
+  lua_insert(L, -2);
+  lua_rawseti(L, -2, EXTRA_VALUE);
+  lua_pop(L, 1);
 }
 
 void uj_job_get_extra(lua_State *L, int idx, const char *field)
 {
-  if (lua_getiuservalue(L, idx, UJ_JOB_UV_EXTRA) == LUA_TNIL)
+  const struct uj_ljob *job = uj_job_at(L, idx);
+  if (!job->has_extra) {
+    lua_pushnil(L);
     return;
+  }
+  lua_getiuservalue(L, idx, UJ_JOB_UV_VALUE);
   lua_getfield(L, -1, field);
   lua_remove(L, -2);
 }
 
+/* [-0, +0, m] */
+static void make_extra(lua_State *L, int idx, struct uj_ljob *job)
+{
+  lua_createtable(L, EXTRA_VALUE, 2);
+  lua_getiuservalue(L, idx, UJ_JOB_UV_VALUE);
+  lua_rawseti(L, -2, EXTRA_VALUE);
+  lua_setiuservalue(L, idx, UJ_JOB_UV_VALUE);
+  job->has_extra = true;
+}
+
 void uj_job_set_extra(lua_State *L, int idx, const char *field)
 {
+  struct uj_ljob *job = uj_job_at(L, idx);
   idx = lua_absindex(L, idx);
-  if (lua_getiuservalue(L, idx, UJ_JOB_UV_EXTRA) == LUA_TNIL) {
-    lua_pop(L, 1);
-    lua_newtable(L);
-    lua_pushvalue(L, -1);
-    lua_setiuservalue(L, idx, UJ_JOB_UV_EXTRA);
-  }
+  if (!job->has_extra)
+    make_extra(L, idx, job);
+  lua_getiuservalue(L, idx, UJ_JOB_UV_VALUE);
   lua_insert(L, -2);
   lua_setfield(L, -2, field);
   lua_pop(L, 1);
+}
+
+void uj_job_push_sched(lua_State *L, int idx)
+{
+  lua_getmetatable(L, idx);
+  lua_rawgeti(L, -1, UJ_JOB_TYPE_SCHED);
+  lua_remove(L, -2);
 }
 
 /* ---- what a job is called and where it stands -------------------------- */
@@ -164,7 +208,7 @@ void uj_job_push_traceback(lua_State *L, int idx)
   luaL_tolstring(L, idx, NULL);
   push_wait(L, job);
   lua_concat(L, 2);
-  if (job->thread.co != NULL)
+  if (job->co != NULL)
     uj_coroutine_push_traceback(S, L, job, job == S->current && L == S->running,
                                 lua_tostring(L, top));
   else {
@@ -192,16 +236,28 @@ static int job_traceback(lua_State *L)
 void uj_job_push_error(lua_State *L, int idx)
 {
   struct uj_ljob *job = uj_job_at(L, idx);
-  if (job->nresults > 0) {
-    lua_getiuservalue(L, idx, UJ_JOB_UV_VALUE);
+  if (job->nresults != UJ_RESULTS_NONE) {
+    uj_job_get_value(L, job, idx);
     return;
   }
   lua_pushvalue(L, idx);
   uj_error_new(L, job->core.state == UJ_JOB_KILLED ? UJ_CODE_KILLED
                                                    : UJ_CODE_CANCELLED);
   lua_pushvalue(L, -1);
-  lua_setiuservalue(L, idx, UJ_JOB_UV_VALUE);
-  job->nresults = 1;
+  uj_job_set_value(L, job, idx);
+  job->nresults = UJ_RESULTS_ONE;
+}
+
+/* [-0, +n, m] Pushes the values of the table on the top; returns n. */
+static int unpack(lua_State *L)
+{
+  int table = lua_gettop(L), n;
+  lua_getfield(L, table, "n");
+  n = (int)lua_tointeger(L, -1);
+  luaL_checkstack(L, n, "too many results");
+  for (int i = 1; i <= n; i++)
+    lua_rawgeti(L, table, i);
+  return n;
 }
 
 int uj_job_results(lua_State *L, int idx)
@@ -211,16 +267,10 @@ int uj_job_results(lua_State *L, int idx)
     uj_job_push_error(L, idx);
     return lua_error(L);
   }
-  if (job->nresults == 0)
+  if (job->nresults == UJ_RESULTS_NONE)
     return 0;
-  lua_getiuservalue(L, idx, UJ_JOB_UV_VALUE);
-  if (job->nresults > 1) {
-    int table = lua_gettop(L);
-    luaL_checkstack(L, job->nresults, "too many results");
-    for (int i = 1; i <= job->nresults; i++)
-      lua_rawgeti(L, table, i);
-  }
-  return job->nresults;
+  uj_job_get_value(L, job, idx);
+  return job->nresults == UJ_RESULTS_ONE ? 1 : unpack(L);
 }
 
 /* ---- waiting ----------------------------------------------------------- */
@@ -376,9 +426,9 @@ static void push_cpu_time(lua_State *L, const struct uj_ljob *job)
     lua_pushnil(L);
 }
 
-static bool push_property(lua_State *L, const struct uj_ljob *job,
-                          const char *key)
+static bool push_property(lua_State *L, const void *object, const char *key)
 {
+  const struct uj_ljob *job = object;
   enum uj_job_state state = (enum uj_job_state)job->core.state;
   if (strcmp(key, "state") == 0)
     lua_pushstring(L, state_names[state]);
@@ -393,7 +443,7 @@ static bool push_property(lua_State *L, const struct uj_ljob *job,
   else if (strcmp(key, "name") == 0)
     uj_job_get_extra(L, 1, "name");
   else if (strcmp(key, "scheduler") == 0)
-    lua_getiuservalue(L, 1, UJ_JOB_UV_SCHED);
+    uj_job_push_sched(L, 1);
   else if (strcmp(key, "resumes") == 0)
     lua_pushinteger(L, job->resumes);
   else if (strcmp(key, "preemptions") == 0)
@@ -403,20 +453,6 @@ static bool push_property(lua_State *L, const struct uj_ljob *job,
   else
     return false;
   return true;
-}
-
-/* Upvalue 2 holds the methods. */
-static int job_index(lua_State *L)
-{
-  const struct uj_ljob *job;
-  lua_pushvalue(L, 2);
-  if (lua_rawget(L, lua_upvalueindex(2)) != LUA_TNIL)
-    return 1;
-  job = uj_job_self(L, "index");
-  if (lua_type(L, 2) != LUA_TSTRING ||
-      !push_property(L, job, lua_tostring(L, 2)))
-    lua_pushnil(L);
-  return 1;
 }
 
 static int job_newindex(lua_State *L)
@@ -444,5 +480,9 @@ void uj_job_open(lua_State *L)
       {"traceback", job_traceback}, {NULL, NULL}};
   static const luaL_Reg meta[] = {
       {"__tostring", job_tostring}, {"__newindex", job_newindex}, {NULL, NULL}};
-  uj_state_open_type(L, UJ_JOB_TYPE, methods, meta, job_index);
+  static const struct uj_type type = {.tag = uj_job_tag,
+                                      .methods = methods,
+                                      .meta = meta,
+                                      .property = push_property};
+  uj_object_open(L, &type);
 }

@@ -14,31 +14,43 @@
 
 #define UJ_JOB_TYPE "uvjobs.Job"
 
+/* Each scheduler has a metatable of its own for its jobs, with itself at this
+ * place: so they refer to it at no cost. */
+enum { UJ_JOB_TYPE_SCHED = 1 };
+
 /* The user values of a job. */
 enum {
-  UJ_JOB_UV_SCHED = 1, /* its Scheduler */
-  UJ_JOB_UV_VALUE,     /* its function, then its result if it has one */
-  UJ_JOB_UV_EXTRA,     /* nil, or a table: name, traceback, source */
+  UJ_JOB_UV_VALUE = 1, /* its value, or the table of its extra fields */
   UJ_JOB_UV_ARGS       /* its arguments from here on, until it starts */
 };
 
+/* What is in `nresults`, and what the job's value is when it has ended. */
+enum uj_results {
+  UJ_RESULTS_NONE,
+  UJ_RESULTS_ONE, /* that, or the error */
+  UJ_RESULTS_MANY /* a table of them, with their number in its field `n` */
+};
+
+/* There are as many jobs as the user likes, and each costs its size: so this is
+ * packed. */
 struct uj_ljob {
   struct uj_object object;
   struct uj_job core;
-  struct uj_thread thread; /* co is NULL before the start and after the end */
-  uint32_t slot;           /* in UJ_HUB_JOBS while it lives */
-  uint32_t resumes;        /* how often it was resumed */
-  uint64_t cpu_ns;         /* how long it has run, where that is timed */
-  int nargs;        /* arguments in the user values; since it runs: values that
-                       were pushed on its stack for the next resume */
-  int nresults;     /* after the end: 1: VALUE is the result or the error;
-                       more: VALUE is a table of them; 0: none */
-  bool is_awaited;  /* by run(), which raises its error */
-  bool has_context; /* its extra table has a field `context` */
-  bool polls;       /* it waits in cqueues: see cq.c */
-  bool poll_failed; /* VALUE is the error of that */
-  bool has_failure; /* ... and `failure`: see uj_job_fail() */
-  uint8_t outcome;  /* enum uj_job_state, set when its function has ended */
+  lua_State *co;         /* NULL before the start and after the end */
+  uint64_t cpu_ns;       /* how long it has run, where that is timed */
+  uint32_t co_slot;      /* of `co`: see pool.h */
+  uint32_t slot;         /* in uj_state::jobs while it lives */
+  uint32_t resumes;      /* how often it was resumed */
+  unsigned nargs : 20;   /* arguments in the user values; since it runs: values
+                            that were pushed on its stack for the next resume */
+  unsigned nresults : 2; /* enum uj_results */
+  unsigned outcome : 3; /* enum uj_job_state: set when its function has ended */
+  bool has_extra : 1;   /* see uj_job_set_extra() */
+  bool has_context : 1; /* one of these fields is `context` */
+  bool has_failure : 1; /* ... is `failure`: see uj_job_fail() */
+  bool is_awaited : 1;  /* by run(), which raises its error */
+  bool polls : 1;       /* it waits in cqueues: see cq.c */
+  bool poll_failed : 1; /* its value is the error of that */
 };
 
 extern const char uj_job_tag[];
@@ -68,10 +80,21 @@ void uj_job_push(struct uj_state *S, lua_State *L, const struct uj_ljob *job);
 /* [-0, +1, m] Pushes `job #7 "import"` for the job at idx. */
 void uj_job_push_label(lua_State *L, int idx);
 
-/* [-0, +1, m] Pushes a field of the extra table of the job at idx, or nil. */
+/* The value of a job, which is at idx: its function until it starts; then
+ * nothing, or what keeps its coroutine (see pool.h); and when it has ended, its
+ * result.
+ * [-0, +1, -] Pushes it; [-1, +0, -] sets it. */
+void uj_job_get_value(lua_State *L, const struct uj_ljob *job, int idx);
+void uj_job_set_value(lua_State *L, const struct uj_ljob *job, int idx);
+
+/* What few jobs have: name, traceback, source, and so on.
+ * [-0, +1, m] Pushes such a field of the job at idx, or nil; [-1, +0, m] sets
+ * it. */
 void uj_job_get_extra(lua_State *L, int idx, const char *field);
-/* [-1, +0, m] Sets it. */
 void uj_job_set_extra(lua_State *L, int idx, const char *field);
+
+/* [-0, +1, -] Pushes the scheduler of the job at idx. */
+void uj_job_push_sched(lua_State *L, int idx);
 
 /* [-0, +n, m] Pushes the results of the ended job at idx, or raises its error;
  * returns n. */

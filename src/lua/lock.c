@@ -14,7 +14,7 @@ static const char mutex_tag[] = UJ_MUTEX_TYPE;
 static const char permit_tag[] = UJ_PERMIT_TYPE;
 
 struct lsemaphore {
-  struct uj_object object;
+  struct uj_asked_object asked;
   struct uj_semaphore core;
 };
 
@@ -26,14 +26,13 @@ struct lmutex {
 
 static struct uj_semaphore *self_semaphore(lua_State *L, const char *name)
 {
-  struct lsemaphore *semaphore =
-      uj_object_self(L, sizeof(*semaphore), semaphore_tag, name);
+  struct lsemaphore *semaphore = uj_object_self(L, semaphore_tag, name);
   return &semaphore->core;
 }
 
 static struct uj_mutex *self_mutex(lua_State *L, const char *name)
 {
-  struct lmutex *mutex = uj_object_self(L, sizeof(*mutex), mutex_tag, name);
+  struct lmutex *mutex = uj_object_self(L, mutex_tag, name);
   if (mutex->collected)
     luaL_error(L, "'%s' of a mutex that was collected", name);
   return &mutex->core;
@@ -80,7 +79,7 @@ struct permit {
 
 static struct permit *self_permit(lua_State *L, const char *name)
 {
-  return uj_object_self(L, sizeof(struct permit), permit_tag, name);
+  return uj_object_self(L, permit_tag, name);
 }
 
 /* Whether it is still what holds the mutex: that has passed on when it was
@@ -183,7 +182,7 @@ int uj_lock_semaphore(lua_State *L)
   uj_state(L);
   total = uj_arg_count(L, &callee, 1, 1);
   semaphore = lua_newuserdatauv(L, sizeof(*semaphore), 0);
-  semaphore->object.tag = semaphore_tag;
+  uj_object_init_asked(&semaphore->asked, semaphore_tag);
   uj_semaphore_init(&semaphore->core, total);
   luaL_setmetatable(L, UJ_SEMAPHORE_TYPE);
   return 1;
@@ -193,8 +192,7 @@ int uj_lock_semaphore(lua_State *L)
  * closed that coroutine. */
 static int semaphore_gc(lua_State *L)
 {
-  struct lsemaphore *semaphore =
-      uj_object_to(L, 1, sizeof(*semaphore), semaphore_tag);
+  struct lsemaphore *semaphore = uj_object_to(L, 1, semaphore_tag);
   if (semaphore != NULL)
     uj_waitq_close(&semaphore->core.waiters);
   return 0;
@@ -255,19 +253,14 @@ static void push_count(lua_State *L, const struct uj_semaphore *semaphore)
     lua_pushinteger(L, (lua_Integer)semaphore->count);
 }
 
-/* Upvalue 2 holds the methods. */
-static int semaphore_index(lua_State *L)
+static bool push_property(lua_State *L, const void *object, const char *key)
 {
-  const struct uj_semaphore *semaphore;
-  lua_pushvalue(L, 2);
-  if (lua_rawget(L, lua_upvalueindex(2)) != LUA_TNIL)
-    return 1;
-  semaphore = self_semaphore(L, "index");
-  if (lua_type(L, 2) == LUA_TSTRING && strcmp(lua_tostring(L, 2), "count") == 0)
-    push_count(L, semaphore);
+  const struct lsemaphore *semaphore = object;
+  if (strcmp(key, "count") == 0)
+    push_count(L, &semaphore->core);
   else
-    lua_pushnil(L);
-  return 1;
+    return false;
+  return true;
 }
 
 static int semaphore_tostring(lua_State *L)
@@ -296,7 +289,7 @@ int uj_lock_mutex(lua_State *L)
  * good. */
 static int mutex_gc(lua_State *L)
 {
-  struct lmutex *mutex = uj_object_to(L, 1, sizeof(*mutex), mutex_tag);
+  struct lmutex *mutex = uj_object_to(L, 1, mutex_tag);
   if (mutex == NULL)
     return 0;
   uj_waitq_close(&mutex->core.waiters);
@@ -372,7 +365,7 @@ static int mutex_unlock(lua_State *L)
 
 static int mutex_tostring(lua_State *L)
 {
-  struct lmutex *self = uj_object_self(L, sizeof(*self), mutex_tag, "tostring");
+  struct lmutex *self = uj_object_self(L, mutex_tag, "tostring");
   const struct uj_mutex *mutex = &self->core;
   if (mutex->owner == NULL)
     lua_pushliteral(L, UJ_MUTEX_TYPE ": free");
@@ -414,11 +407,19 @@ void uj_lock_open(lua_State *L, int module)
   static const luaL_Reg permit[] = {{"release", permit_release}, {NULL, NULL}};
   static const luaL_Reg permit_meta[] = {
       {"__close", permit_close}, {"__tostring", permit_tostring}, {NULL, NULL}};
-  uj_state_open_type(L, UJ_PERMIT_TYPE, permit, permit_meta, NULL);
+  static const struct uj_type permit_type = {
+      .tag = permit_tag, .methods = permit, .meta = permit_meta};
+  static const struct uj_type semaphore_type = {.tag = semaphore_tag,
+                                                .methods = semaphore,
+                                                .meta = semaphore_meta,
+                                                .property = push_property,
+                                                .is_asked = true};
+  static const struct uj_type mutex_type = {
+      .tag = mutex_tag, .methods = mutex, .meta = mutex_meta};
+  uj_object_open(L, &permit_type);
   lua_pop(L, 1);
-  uj_state_open_type(L, UJ_SEMAPHORE_TYPE, semaphore, semaphore_meta,
-                     semaphore_index);
+  uj_object_open(L, &semaphore_type);
   lua_setfield(L, module, "Semaphore");
-  uj_state_open_type(L, UJ_MUTEX_TYPE, mutex, mutex_meta, NULL);
+  uj_object_open(L, &mutex_type);
   lua_setfield(L, module, "Mutex");
 }

@@ -12,7 +12,7 @@
 /* The stored values are in the table that is the user value: a ring in its
  * slots 1 .. size, so that storing and taking never allocates. */
 struct lqueue {
-  struct uj_object object;
+  struct uj_asked_object asked;
   struct uj_queue core;
   uint64_t size; /* slots of the ring, a power of two, or 0 */
   uint64_t head; /* the slot of the first value, from 0 */
@@ -25,7 +25,7 @@ static const char queue_tag[] = UJ_QUEUE_TYPE;
 
 static struct lqueue *check_self(lua_State *L, const char *name)
 {
-  return uj_object_self(L, sizeof(struct lqueue), queue_tag, name);
+  return uj_object_self(L, queue_tag, name);
 }
 
 /* ---- the ring ---------------------------------------------------------- */
@@ -106,7 +106,7 @@ static void hand_over(lua_State *L, struct uj_job *getter)
 {
   struct uj_ljob *job = uj_ljob_of(getter);
   lua_pushvalue(L, 2);
-  lua_xmove(L, job->thread.co, 1);
+  lua_xmove(L, job->co, 1);
   job->nargs = 1;
 }
 
@@ -295,7 +295,7 @@ static int queue_close(lua_State *L)
  * closed that coroutine. */
 static int queue_gc(lua_State *L)
 {
-  struct lqueue *queue = uj_object_to(L, 1, sizeof(*queue), queue_tag);
+  struct lqueue *queue = uj_object_to(L, 1, queue_tag);
   if (queue != NULL)
     uj_queue_close(&queue->core);
   return 0;
@@ -324,23 +324,16 @@ static void push_capacity(lua_State *L, const struct lqueue *queue)
     lua_pushinteger(L, (lua_Integer)queue->core.capacity);
 }
 
-/* Upvalue 2 holds the methods. */
-static int queue_index(lua_State *L)
+static bool push_property(lua_State *L, const void *object, const char *key)
 {
-  const struct lqueue *queue;
-  const char *key;
-  lua_pushvalue(L, 2);
-  if (lua_rawget(L, lua_upvalueindex(2)) != LUA_TNIL)
-    return 1;
-  queue = check_self(L, "index");
-  key = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
+  const struct lqueue *queue = object;
   if (strcmp(key, "capacity") == 0)
     push_capacity(L, queue);
   else if (strcmp(key, "closed") == 0)
     lua_pushboolean(L, queue->core.closed);
   else
-    lua_pushnil(L);
-  return 1;
+    return false;
+  return true;
 }
 
 int uj_queue_queue(lua_State *L)
@@ -352,7 +345,7 @@ int uj_queue_queue(lua_State *L)
   if (!lua_isnoneornil(L, 1))
     capacity = uj_arg_count(L, &callee, 1, 0);
   queue = lua_newuserdatauv(L, sizeof(*queue), 1);
-  queue->object.tag = queue_tag;
+  uj_object_init_asked(&queue->asked, queue_tag);
   uj_queue_init(&queue->core, capacity);
   queue->size = 0;
   queue->head = 0;
@@ -373,5 +366,10 @@ void uj_queue_open(lua_State *L)
                                   {"__tostring", queue_tostring},
                                   {"__gc", queue_gc},
                                   {NULL, NULL}};
-  uj_state_open_type(L, UJ_QUEUE_TYPE, methods, meta, queue_index);
+  static const struct uj_type type = {.tag = queue_tag,
+                                      .methods = methods,
+                                      .meta = meta,
+                                      .property = push_property,
+                                      .is_asked = true};
+  uj_object_open(L, &type);
 }

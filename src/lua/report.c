@@ -85,7 +85,7 @@ static void push_context(lua_State *L, const char *message)
 /* [-0, +0, m] Reports the context on the top to the job's scheduler. */
 static int report_context(lua_State *L)
 {
-  lua_getiuservalue(L, 1, UJ_JOB_UV_SCHED);
+  uj_job_push_sched(L, 1);
   uj_report(L, -1, -2);
   return 0;
 }

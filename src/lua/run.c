@@ -175,6 +175,8 @@ static int trim(lua_State *L)
 /* [-0, +0, -] Failing to give memory back is no failure. */
 static void try_trim(struct uj_state *S, lua_State *L)
 {
+  if (!uj_slots_sparse(&S->jobs) && !uj_slots_sparse(&S->pool.slots))
+    return;
   lua_pushcfunction(L, trim);
   lua_pushlightuserdata(L, S);
   if (lua_pcall(L, 1, 0, 0) != LUA_OK)
@@ -185,8 +187,7 @@ void uj_run_turn(struct uj_state *S, lua_State *L)
 {
   uj_loop_turn(&S->loop);
   uj_pool_trim(S);
-  if (uj_slots_sparse(&S->jobs) || uj_slots_sparse(&S->threads))
-    try_trim(S, L);
+  try_trim(S, L);
 }
 
 /* Runs until the main job has ended; or until the loop has to go on inside of
@@ -252,16 +253,15 @@ static int open_driver(struct uj_state *S, const struct uj_run_options *options)
 struct uj_ljob *uj_run_make_main(struct uj_state *S, lua_State *L, int fn,
                                  const char *name)
 {
-  int nargs = lua_gettop(L) - fn;
   struct uj_lsched *sched = uj_sched_new(S, L);
   struct uj_ljob *job;
   sched->core.limit = UJ_UNLIMITED;
   lua_pushliteral(L, "main");
   lua_setiuservalue(L, -2, UJ_SCHED_UV_NAME);
   lua_insert(L, fn);
-  lua_pushvalue(L, fn);
-  lua_insert(L, fn + 1);
-  job = uj_sched_new_job(S, L, sched, nargs, name);
+  job = uj_sched_new_job(S, L, fn, fn + 1, name);
+  lua_replace(L, fn + 1);
+  lua_settop(L, fn + 1);
   lua_pushliteral(L, "main");
   uj_job_set_extra(L, -2, "name");
   uj_job_keep(S, L, job);
@@ -289,7 +289,7 @@ static void begin(struct uj_state *S, lua_State *L,
   job->core.sched->slice_ns = options->slice_ns;
   error = open_driver(S, options);
   if (error != 0) {
-    uj_slots_drop(&S->jobs, S, job->slot);
+    uj_slots_drop(&S->jobs, job->slot);
     luaL_error(L, "cannot run: %s", uj_driver_strerror(error));
   }
   uj_interrupt_stop(S);

@@ -17,7 +17,7 @@ static const char sched_tag[] = UJ_SCHED_TYPE;
 /* NULL for another value. */
 static struct uj_lsched *if_sched(lua_State *L, int idx)
 {
-  return uj_object_to(L, idx, sizeof(struct uj_lsched), sched_tag);
+  return uj_object_to(L, idx, sched_tag);
 }
 
 static struct uj_lsched *to_sched(lua_State *L, int idx)
@@ -34,20 +34,40 @@ struct uj_sched *uj_sched_at(lua_State *L, int idx)
 
 static struct uj_lsched *check_self(lua_State *L, const char *name)
 {
-  return uj_object_self(L, sizeof(struct uj_lsched), sched_tag, name);
+  return uj_object_self(L, sched_tag, name);
 }
 
 /* ---- making one -------------------------------------------------------- */
+
+/* [-0, +0, m] Gives the scheduler on the top the metatable of its jobs: a copy
+ * of the common one, that knows it. */
+static void make_job_type(struct uj_state *S, lua_State *L)
+{
+  int sched = lua_gettop(L), type = sched + 1;
+  lua_createtable(L, UJ_JOB_TYPE_SCHED, 5);
+  uj_state_push_hub(S, L, UJ_HUB_JOB_TYPE);
+  lua_pushnil(L);
+  while (lua_next(L, type + 1)) {
+    lua_pushvalue(L, -2);
+    lua_insert(L, -2);
+    lua_rawset(L, type);
+  }
+  lua_pushvalue(L, sched);
+  lua_rawseti(L, type, UJ_JOB_TYPE_SCHED);
+  lua_settop(L, type);
+  lua_setiuservalue(L, sched, UJ_SCHED_UV_JOB_TYPE);
+}
 
 struct uj_lsched *uj_sched_new(struct uj_state *S, lua_State *L)
 {
   struct uj_lsched *sched =
       lua_newuserdatauv(L, sizeof(*sched), UJ_SCHED_UV_COUNT);
-  sched->object.tag = sched_tag;
+  uj_object_init_asked(&sched->asked, sched_tag);
   sched->nursery = false;
   sched->failed = NULL;
   uj_sched_init(&sched->core, &S->loop);
   luaL_setmetatable(L, UJ_SCHED_TYPE);
+  make_job_type(S, L);
   return sched;
 }
 
@@ -185,35 +205,37 @@ static void record_source(lua_State *L)
   uj_job_set_extra(L, -2, "source");
 }
 
-/* The user values are taken from the top down, so that nothing is copied. */
-struct uj_ljob *uj_sched_new_job(struct uj_state *S, lua_State *L,
-                                 struct uj_lsched *sched, int nargs,
-                                 const char *name)
+struct uj_ljob *uj_sched_new_job(struct uj_state *S, lua_State *L, int at,
+                                 int fn, const char *name)
 {
-  int at = lua_gettop(L) - nargs - 1;
+  struct uj_lsched *sched = lua_touserdata(L, at);
+  int nargs = lua_gettop(L) - fn;
   struct uj_ljob *job;
   if (nargs > MAX_ARGS)
     luaL_error(L, "too many arguments to '%s' (at most %d)", name, MAX_ARGS);
   job = lua_newuserdatauv(L, sizeof(*job), UJ_JOB_UV_ARGS - 1 + nargs);
   uj_job_init(&job->core, &sched->core);
   job->object.tag = uj_job_tag;
-  job->thread.co = NULL;
-  job->resumes = 0;
+  job->co = NULL;
   job->cpu_ns = 0;
-  job->nargs = nargs;
-  job->nresults = 0;
+  job->co_slot = 0;
+  job->slot = 0;
+  job->resumes = 0;
+  job->nargs = (unsigned)nargs;
+  job->nresults = UJ_RESULTS_NONE;
+  job->outcome = UJ_JOB_NEW;
+  job->has_extra = false;
   job->has_context = false;
   job->has_failure = false;
+  job->is_awaited = false;
   job->polls = false;
   job->poll_failed = false;
-  job->is_awaited = false;
-  lua_insert(L, at);
-  for (int i = nargs; i > 0; i--)
-    lua_setiuservalue(L, at, UJ_JOB_UV_ARGS + i - 1);
-  lua_setiuservalue(L, at, UJ_JOB_UV_VALUE);
-  lua_setiuservalue(L, at, UJ_JOB_UV_SCHED);
-  uj_state_push_hub(S, L, UJ_HUB_JOB_TYPE);
-  lua_setmetatable(L, at);
+  for (int i = 0; i <= nargs; i++) {
+    lua_pushvalue(L, fn + i);
+    lua_setiuservalue(L, -2, UJ_JOB_UV_VALUE + i);
+  }
+  lua_getiuservalue(L, at, UJ_SCHED_UV_JOB_TYPE);
+  lua_setmetatable(L, -2);
   if (S->current != NULL && S->current->has_context)
     uj_context_inherit(S, L, job);
   if (S->debug)
@@ -251,40 +273,35 @@ static bool is_full(const struct uj_sched *sched)
          sched->npending >= sched->pending_limit;
 }
 
-/* [-(nargs + 2), +1, m] Makes the job of a spawn() with options. Stack: self,
- * options, fn, arguments  ->  options, job. */
+/* [-0, +1, m] Makes the job of a spawn() with options. Stack: self, options,
+ * fn, arguments. */
 static struct uj_ljob *make_job_with(struct uj_state *S, lua_State *L,
-                                     struct uj_lsched *sched,
                                      const struct uj_callee *callee)
 {
   struct spawn_options options = {.timeout_ns = UJ_NEVER};
   struct uj_ljob *job;
   uj_options_read(L, callee, 2, spawn_known, &options);
   uj_arg_function(L, callee, 3);
-  lua_pushvalue(L, 1);
-  lua_copy(L, 2, 1);
-  lua_replace(L, 2);
-  job = uj_sched_new_job(S, L, sched, lua_gettop(L) - 3, callee->name);
+  job = uj_sched_new_job(S, L, 1, 3, callee->name);
   job->core.deadline_ns = options.timeout_ns;
   lua_pushliteral(L, "name");
-  if (lua_rawget(L, 1) == LUA_TNIL)
+  if (lua_rawget(L, 2) == LUA_TNIL)
     lua_pop(L, 1);
   else
-    uj_job_set_extra(L, 2, "name");
+    uj_job_set_extra(L, -2, "name");
   return job;
 }
 
 /* The same for all of spawn()'s arguments; leaves the job on the top. */
 static struct uj_ljob *make_job(struct uj_state *S, lua_State *L,
-                                struct uj_lsched *sched,
                                 const struct uj_callee *callee)
 {
   struct uj_ljob *job;
   if (lua_istable(L, 2))
-    job = make_job_with(S, L, sched, callee);
+    job = make_job_with(S, L, callee);
   else {
     uj_arg_function(L, callee, 2);
-    job = uj_sched_new_job(S, L, sched, lua_gettop(L) - 2, callee->name);
+    job = uj_sched_new_job(S, L, 1, 2, callee->name);
   }
   uj_job_keep(S, L, job);
   return job;
@@ -334,7 +351,7 @@ static int admit(struct uj_state *S, struct uj_lsched *sched,
 {
   int status = uj_sched_spawn(&sched->core, &job->core);
   if (status != UJ_OK)
-    uj_slots_drop(&S->jobs, S, job->slot);
+    uj_slots_drop(&S->jobs, job->slot);
   return status;
 }
 
@@ -354,7 +371,7 @@ static int sched_spawn(lua_State *L)
     uj_arg_function(L, &callee, lua_istable(L, 2) ? 3 : 2);
     return uj_suspend(L, S->current, NULL, UJ_NEVER, UJ_OP_SPAWN, close_ended);
   }
-  job = make_job(S, L, sched, &callee);
+  job = make_job(S, L, &callee);
   if (can_suspend && look_for_room(&sched->core) == UJ_EFULL) {
     uj_sched_block(&sched->core, &job->core, &S->current->core);
     return lua_yieldk(L, 0, 0, spawn_admitted);
@@ -380,7 +397,7 @@ static int sched_try_spawn(lua_State *L)
     uj_arg_function(L, &callee, lua_istable(L, 2) ? 3 : 2);
     return push_refusal(L, status);
   }
-  status = admit(S, sched, make_job(S, L, sched, &callee));
+  status = admit(S, sched, make_job(S, L, &callee));
   return status == UJ_OK ? 1 : push_refusal(L, status);
 }
 
@@ -409,10 +426,12 @@ static int sched_shield(lua_State *L)
     return raise_code(L, UJ_ECLOSED);
   if (uj_suspend_needed(self)) /* it did not happen */
     return uj_suspend(L, self, NULL, UJ_NEVER, UJ_OP_SHIELD, close_ended);
-  job = uj_sched_new_job(S, L, sched, lua_gettop(L) - 2, callee.name);
+  job = uj_sched_new_job(S, L, 1, 2, callee.name);
   uj_job_keep(S, L, job);
+  lua_replace(L, 1);
+  lua_settop(L, 1);
   if (uj_sched_shield(&sched->core, &job->core) != UJ_OK) {
-    uj_slots_drop(&S->jobs, S, job->slot);
+    uj_slots_drop(&S->jobs, job->slot);
     return raise_code(L, UJ_ECLOSED);
   }
   self->core.asks = true;
@@ -428,7 +447,7 @@ static void take_failed(struct uj_state *S, lua_State *L,
                         struct uj_lsched *sched)
 {
   uj_job_push(S, L, sched->failed);
-  uj_slots_drop(&S->jobs, S, sched->failed->slot);
+  uj_slots_drop(&S->jobs, sched->failed->slot);
   sched->failed = NULL;
 }
 
@@ -454,7 +473,7 @@ static void report_failed(struct uj_state *S, struct uj_lsched *sched)
     return;
   uj_report_job(S, job);
   sched->failed = NULL;
-  uj_slots_drop(&S->jobs, S, job->slot);
+  uj_slots_drop(&S->jobs, job->slot);
 }
 
 int uj_sched_report_nursery(lua_State *L)
@@ -788,9 +807,9 @@ static void push_seconds(lua_State *L, uint64_t span_ns)
   lua_pushnumber(L, span_ns == UJ_NEVER ? HUGE_VAL : (lua_Number)span_ns / 1e9);
 }
 
-static bool push_property(lua_State *L, const struct uj_sched *core,
-                          const char *key)
+static bool push_property(lua_State *L, const void *object, const char *key)
 {
+  const struct uj_sched *core = &((const struct uj_lsched *)object)->core;
   if (strcmp(key, "limit") == 0)
     push_limit(L, core->limit);
   else if (strcmp(key, "pending_limit") == 0)
@@ -814,20 +833,6 @@ static bool push_property(lua_State *L, const struct uj_sched *core,
   else
     return false;
   return true;
-}
-
-/* Upvalue 2 holds the methods. */
-static int sched_index(lua_State *L)
-{
-  const struct uj_lsched *sched;
-  lua_pushvalue(L, 2);
-  if (lua_rawget(L, lua_upvalueindex(2)) != LUA_TNIL)
-    return 1;
-  sched = check_self(L, "index");
-  if (lua_type(L, 2) != LUA_TSTRING ||
-      !push_property(L, &sched->core, lua_tostring(L, 2)))
-    lua_pushnil(L);
-  return 1;
 }
 
 static int sched_newindex(lua_State *L)
@@ -854,5 +859,10 @@ void uj_sched_open(lua_State *L)
                                   {"__newindex", sched_newindex},
                                   {"__gc", sched_gc},
                                   {NULL, NULL}};
-  uj_state_open_type(L, UJ_SCHED_TYPE, methods, meta, sched_index);
+  static const struct uj_type type = {.tag = sched_tag,
+                                      .methods = methods,
+                                      .meta = meta,
+                                      .property = push_property,
+                                      .is_asked = true};
+  uj_object_open(L, &type);
 }

@@ -16,11 +16,12 @@
 enum {
   UJ_SCHED_UV_HANDLER = 1, /* the exception handler, or nil */
   UJ_SCHED_UV_NAME,
-  UJ_SCHED_UV_COUNT = UJ_SCHED_UV_NAME
+  UJ_SCHED_UV_JOB_TYPE, /* the metatable of its jobs */
+  UJ_SCHED_UV_COUNT = UJ_SCHED_UV_JOB_TYPE
 };
 
 struct uj_lsched {
-  struct uj_object object;
+  struct uj_asked_object asked;
   struct uj_sched core;
   bool nursery;           /* the first job that fails closes it */
   struct uj_ljob *failed; /* that job, kept until its error is raised or
@@ -38,11 +39,11 @@ struct uj_sched *uj_sched_at(lua_State *L, int idx);
 /* [-0, +1, m] Pushes a new scheduler with the default limits. */
 struct uj_lsched *uj_sched_new(struct uj_state *S, lua_State *L);
 
-/* [-(nargs + 2), +1, m] Replaces the scheduler, a function and its arguments on
- * the top by a new job, not yet admitted. `name` is the calling function. */
-struct uj_ljob *uj_sched_new_job(struct uj_state *S, lua_State *L,
-                                 struct uj_lsched *sched, int nargs,
-                                 const char *name);
+/* [-0, +1, m] Pushes a new job, not yet admitted: of the scheduler at `at`, for
+ * the function at `fn` and the arguments above it. `name` is the calling
+ * function. */
+struct uj_ljob *uj_sched_new_job(struct uj_state *S, lua_State *L, int at,
+                                 int fn, const char *name);
 
 /* [-0, +0, -] A job failed and nobody asked for its error: a nursery closes.
  * Returns false when it is no nursery, or has failed already. */

@@ -7,6 +7,7 @@
 #include "lua/host.h"
 #include "lua/interrupt.h"
 #include "lua/job.h"
+#include "lua/pool.h"
 #include "lua/runopts.h"
 #include "lua/work.h"
 
@@ -53,7 +54,7 @@ void uj_state_release(lua_State *L, void *block, size_t size)
 struct uj_ljob *uj_state_job(struct uj_state *S, uint32_t slot)
 {
   struct uj_ljob *job;
-  lua_rawgeti(S->hub, UJ_HUB_JOBS, slot);
+  uj_slots_push(&S->jobs, S->hub, slot);
   job = lua_touserdata(S->hub, -1);
   lua_pop(S->hub, 1);
   return job;
@@ -64,7 +65,7 @@ static void kill_jobs(struct uj_state *S, lua_State *L)
 {
   for (uint32_t slot = 1; slot < S->jobs.next; slot++) {
     struct uj_ljob *job = uj_state_job(S, slot);
-    if (job != NULL && job->thread.co != NULL && job != S->current)
+    if (job != NULL && job->co != NULL && job != S->current)
       uj_coroutine_close(S, job, L);
   }
 }
@@ -80,9 +81,8 @@ static int state_gc(lua_State *L)
   uj_interrupt_stop(S);
   kill_jobs(S, L);
   uj_work_end(S);
-  uj_state_release(L, S->idle, S->idle_size * sizeof(*S->idle));
+  uj_pool_term(S, L);
   uj_slots_term(&S->jobs, L);
-  uj_slots_term(&S->threads, L);
   if (S->driver != NULL)
     uj_driver_free(S->driver);
   S->driver = NULL;
@@ -97,8 +97,8 @@ static void make_hub(lua_State *L, int idx, struct uj_state *S)
   if (!lua_checkstack(hub, UJ_HUB_TOP + LUA_MINSTACK))
     luaL_error(L, "not enough memory");
   lua_setiuservalue(L, idx, UJ_STATE_UV_HUB);
-  lua_newtable(L);                                      /* UJ_HUB_JOBS */
-  lua_newtable(L);                                      /* UJ_HUB_THREADS */
+  uj_slots_init(&S->jobs, lua_newthread(L));            /* UJ_HUB_JOBS */
+  uj_pool_init(&S->pool, lua_newthread(L));             /* UJ_HUB_POOL */
   luaL_newmetatable(L, UJ_JOB_TYPE);                    /* UJ_HUB_JOB_TYPE */
   lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE); /* UJ_HUB_LOADED */
   lua_pushliteral(L, "not enough memory");              /* UJ_HUB_NO_MEMORY */
@@ -122,11 +122,6 @@ struct uj_state *uj_state_new(lua_State *L)
   S->driver = NULL;
   S->workers = NULL;
   S->working = 0;
-  uj_slots_init(&S->jobs, UJ_HUB_JOBS);
-  uj_slots_init(&S->threads, UJ_HUB_THREADS);
-  S->idle = NULL;
-  S->nidle = 0;
-  S->idle_size = 0;
   S->virtual_ns = 0;
   S->looked_ns = 0;
   S->looked_ticks = 0;
@@ -158,89 +153,20 @@ struct uj_state *uj_state_new(lua_State *L)
   return S;
 }
 
-/* [-0, +1, m] Pushes a table with room for all that is used. Making it can run
- * finalizers, and they can spawn. */
-static void push_table(lua_State *L, const struct uj_slots *slots)
-{
-  uint32_t room;
-  lua_pushnil(L);
-  do {
-    room = uj_slots_used(slots);
-    lua_pop(L, 1);
-    lua_createtable(L, (int)room, 0);
-  } while (uj_slots_used(slots) > room);
-}
-
-/* [-0, +0, m] The new table is made first: what follows cannot fail. */
-static void trim_jobs(struct uj_state *S, lua_State *L)
-{
-  uint32_t used = 0;
-  push_table(L, &S->jobs);
-  for (uint32_t slot = 1; slot < S->jobs.next; slot++) {
-    struct uj_ljob *job = uj_state_job(S, slot);
-    if (job == NULL)
-      continue;
-    uj_job_push(S, L, job);
-    lua_rawseti(L, -2, ++used);
-    job->slot = used;
-  }
-  uj_slots_renumber(&S->jobs, S, L, used);
-}
-
-/* [-0, +0, -] Moves a coroutine to the table on the top. */
-static void move_thread(struct uj_state *S, lua_State *L,
-                        struct uj_thread *thread, uint32_t *used)
-{
-  uj_slots_push(&S->threads, S, L, thread->slot);
-  lua_rawseti(L, -2, ++*used);
-  thread->slot = *used;
-}
-
-/* [-0, +0, m] Every coroutine is idle or has a job. */
-static void trim_threads(struct uj_state *S, lua_State *L)
-{
-  uint32_t used = 0;
-  push_table(L, &S->threads);
-  for (uint32_t i = 0; i < S->nidle; i++)
-    move_thread(S, L, &S->idle[i], &used);
-  for (uint32_t slot = 1; slot < S->jobs.next; slot++) {
-    struct uj_ljob *job = uj_state_job(S, slot);
-    if (job != NULL && job->thread.co != NULL)
-      move_thread(S, L, &job->thread, &used);
-  }
-  uj_slots_renumber(&S->threads, S, L, used);
-}
-
 void uj_state_trim(struct uj_state *S, lua_State *L)
 {
-  if (uj_slots_sparse(&S->jobs))
-    trim_jobs(S, L);
-  if (uj_slots_sparse(&S->threads))
-    trim_threads(S, L);
+  if (uj_slots_sparse(&S->jobs)) {
+    uj_slots_compact(&S->jobs, L, NULL);
+    for (uint32_t slot = 1; slot < S->jobs.next; slot++)
+      uj_state_job(S, slot)->slot = slot;
+  }
+  uj_pool_compact(S, L);
 }
 
 void uj_state_set_functions(lua_State *L, int state, const luaL_Reg *functions)
 {
   lua_pushvalue(L, state);
   luaL_setfuncs(L, functions, 1);
-}
-
-void uj_state_open_type(lua_State *L, const char *name, const luaL_Reg *methods,
-                        const luaL_Reg *meta, lua_CFunction index)
-{
-  int state = lua_gettop(L);
-  lua_newtable(L); /* the methods, to stay */
-  uj_state_set_functions(L, state, methods);
-  luaL_newmetatable(L, name);
-  uj_state_set_functions(L, state, meta);
-  lua_pushboolean(L, 0); /* what getmetatable() gives: nothing to tamper with */
-  lua_setfield(L, -2, "__metatable");
-  lua_pushvalue(L, state);
-  lua_pushvalue(L, state + 1);
-  if (index != NULL)
-    lua_pushcclosure(L, index, 2);
-  lua_setfield(L, state + 2, "__index");
-  lua_settop(L, state + 1);
 }
 
 void uj_state_keep_error(struct uj_state *S, lua_State *L)

@@ -26,8 +26,8 @@ enum { UJ_STATE_UV_HUB = 1, UJ_STATE_UV_TYPES };
 
 /* What lies on the hub's stack. */
 enum uj_hub {
-  UJ_HUB_JOBS = 1,      /* table: the jobs that live, by slot */
-  UJ_HUB_THREADS,       /* table: the coroutines of the pool, by slot */
+  UJ_HUB_JOBS = 1,      /* coroutine: of uj_state::jobs */
+  UJ_HUB_POOL,          /* coroutine: of uj_pool::slots */
   UJ_HUB_JOB_TYPE,      /* table: the metatable of jobs */
   UJ_HUB_LOADED,        /* table: package.loaded */
   UJ_HUB_NO_MEMORY,     /* string: an error that cannot be made when needed */
@@ -49,10 +49,19 @@ enum uj_hub {
 #define UJ_FOREIGN_YIELD \
   "attempt to yield from a job by coroutine.yield (use uvjobs.yield)"
 
-/* A coroutine that runs one job after the other. */
+/* A coroutine that waits for its next job. */
 struct uj_thread {
   lua_State *co;
-  uint32_t slot; /* in UJ_HUB_THREADS */
+  uint32_t slot; /* in uj_pool::slots */
+};
+
+/* See pool.h. */
+struct uj_pool {
+  struct uj_slots slots;  /* the coroutines that are used again and again */
+  struct uj_thread *idle; /* those without a job */
+  uint32_t nidle;
+  uint32_t idle_size; /* places in `idle`: at least as many as used slots */
+  uint32_t used;      /* coroutines with a job */
 };
 
 /* How a job that does not suspend is interrupted. */
@@ -142,13 +151,10 @@ struct uj_state {
   struct uj_driver *driver;    /* NULL until run() needs one */
   struct uj_workers *workers;  /* NULL until work() needs them */
   uint32_t working;            /* jobs that wait in work() */
-  struct uj_slots jobs;
-  struct uj_slots threads;
-  struct uj_thread *idle; /* coroutines without a job */
-  uint32_t nidle;
-  uint32_t idle_size;  /* places in `idle`: at least all coroutines there are */
-  uint64_t virtual_ns; /* the virtual clock */
-  uint64_t looked_ns;  /* when run() looked at I/O last */
+  struct uj_slots jobs;        /* the jobs that live */
+  struct uj_pool pool;
+  uint64_t virtual_ns;    /* the virtual clock */
+  uint64_t looked_ns;     /* when run() looked at I/O last */
   uint64_t looked_ticks;  /* uj_driver_ticks() about that time */
   int signal;             /* the signal that cancelled the main job, or 0 */
   uint64_t kill_until_ns; /* see kill.c */
@@ -213,12 +219,6 @@ void uj_state_trim(struct uj_state *S, lua_State *L);
 /* [-0, +0, m] Adds functions to the table on the top; their first upvalue is
  * the state, at index `state`. */
 void uj_state_set_functions(lua_State *L, int state, const luaL_Reg *functions);
-
-/* [-0, +1, m] Registers the metatable of a type, and pushes the table of its
- * methods. The state is on the top. `index` is the __index function, whose
- * second upvalue is that table, or NULL: then __index is the table. */
-void uj_state_open_type(lua_State *L, const char *name, const luaL_Reg *methods,
-                        const luaL_Reg *meta, lua_CFunction index);
 
 /* [-0, +0, m] realloc() with the allocator of the Lua state; raises a memory
  * error when it fails. */
