@@ -26,15 +26,20 @@ static struct {
   uv_mutex_t lock;
   uv_cond_t changed;
   uv_thread_t thread;
-  bool runs; /* the thread does */
-  bool stop; /* it is to end */
+  bool runs;  /* the thread does */
+  bool stop;  /* it is to end */
+  int nquiet; /* looks in a row that found all loops asleep since the last */
   struct uj_watch *watches;
   int users[NSIG]; /* watches that use a signal */
   struct sigaction before[NSIG];
 } monitor = {.once = PTHREAD_ONCE_INIT};
 
-/* It sleeps until a loop is awake. */
+/* It sleeps until a loop is awake: once all loops have been asleep for so many
+ * looks. To be woken costs the loop more than a look costs the monitor; so it
+ * is not parked between the wake-ups of a loop that follow close upon each
+ * other. */
 static atomic_bool parked;
+enum { QUIET_LOOKS = 2 };
 
 /* The watches of this thread, the innermost first. The handler reads it, so its
  * place must not be made when it is touched first. */
@@ -117,6 +122,17 @@ static bool all_asleep(void)
   return true;
 }
 
+/* Whether a loop that is asleep has been so since the last look. */
+static bool stayed_asleep(struct uj_watch *watch, uint64_t now_ns)
+{
+  uint64_t tick = atomic_load(&watch->tick);
+  if (tick == atomic_load(&watch->since_tick))
+    return true;
+  atomic_store(&watch->since_ns, now_ns);
+  atomic_store(&watch->since_tick, tick);
+  return false;
+}
+
 /* A loop that wakes up says so first and looks at `parked` then: so one of the
  * two sees the other. */
 static void park(void)
@@ -125,20 +141,29 @@ static void park(void)
   if (all_asleep())
     uv_cond_wait(&monitor.changed, &monitor.lock);
   atomic_store(&parked, false);
+  monitor.nquiet = 0;
 }
 
 static void look(void)
 {
   uint64_t now_ns = uj_driver_now(), next_ns = UJ_NEVER;
   uint64_t look_ns = look_span();
+  bool quiet = true;
   for (struct uj_watch *watch = monitor.watches; watch != NULL;
-       watch = watch->next)
-    if (!atomic_load(&watch->asleep))
-      next_ns = uj_clock_min(next_ns, look_at(watch, now_ns, look_ns));
-  if (next_ns == UJ_NEVER)
+       watch = watch->next) {
+    if (atomic_load(&watch->asleep)) {
+      quiet = stayed_asleep(watch, now_ns) && quiet;
+      continue;
+    }
+    next_ns = uj_clock_min(next_ns, look_at(watch, now_ns, look_ns));
+    quiet = false;
+  }
+  monitor.nquiet = quiet ? monitor.nquiet + 1 : 0;
+  if (monitor.nquiet >= QUIET_LOOKS)
     park();
   else
-    (void)uv_cond_timedwait(&monitor.changed, &monitor.lock, next_ns - now_ns);
+    (void)uv_cond_timedwait(&monitor.changed, &monitor.lock,
+                            uj_clock_min(next_ns, now_ns + look_ns) - now_ns);
 }
 
 static void watch_loops(void *arg)
