@@ -67,6 +67,7 @@ local uvjobs = {}
 ---@field ready integer
 ---@field timers integer
 ---@field work integer functions in the thread pool
+---@field heap integer bytes behind the heap for small blocks, 0 without one
 ---@field longest? number seconds, with run{ stats = true }
 ---@field longest_job? uvjobs.Job
 

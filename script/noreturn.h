@@ -1,6 +1,9 @@
 /* For checkers, included before every source: these functions never return.
  * Their declarations do not say so, because they are called as `return f(...)`
- * too. */
+ * too. (Before the first header: what memory.c asks of the C library.) */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
 #include <lauxlib.h>
 #include <lua.h>
 

@@ -1,5 +1,6 @@
 -- What each layer may know. src/core knows nothing but C, src/loop adds libuv,
--- src/lua adds Lua; each uses only the layers below it.
+-- src/memory the system's pages, src/lua adds Lua; each uses only the layers
+-- below it, and src/loop and src/memory do not know each other.
 
 local function read(path)
   local file <close> = assert(io.open(path))
@@ -29,7 +30,11 @@ end
 local RULES = {
   core = { layers = { core = true }, outside = {} },
   loop = { layers = { core = true, loop = true }, outside = { libuv = true } },
-  lua = { layers = { core = true, loop = true, lua = true }, outside = { lua = true } },
+  memory = { layers = { core = true, memory = true }, outside = {} },
+  lua = {
+    layers = { core = true, loop = true, memory = true, lua = true },
+    outside = { lua = true },
+  },
 }
 
 -- Names that a layer must not use even without the header that declares them.
@@ -47,7 +52,7 @@ local function include_problem(include, rule, path)
   if world == "libuv" and path:find("%.h$") then return "brings libuv into a header" end
   local layer = not world and include:match("^(%a+)/")
   if layer and RULES[layer] and not rule.layers[layer] then
-    return "is a higher layer"
+    return "is not a layer below"
   end
 end
 
@@ -106,6 +111,9 @@ describe("the check of the layers", function()
     assert.equal("", check("src/loop/a.c", '#include <uv.h>\n#include "core/a.h"\nuv_run();'))
     assert.equal("", check("src/lua/a.c",
       '#include <lua.h>\n#include <lauxlib.h>\n#include "loop/a.h"\nlua_pop(L, 1);'))
+    assert.equal("", check("src/lua/a.c", '#include "memory/a.h"\n#include "core/a.h"'))
+    assert.equal("", check("src/memory/a.c",
+      '#include "memory/a.h"\n#include "core/a.h"\n#include <sys/mman.h>\nmmap();'))
   end)
 
   it("finds an outside header in the wrong layer", function()
@@ -119,6 +127,9 @@ describe("the check of the layers", function()
       { "src/loop/a.c", "<lualib.h>", "brings lua" },
       { "src/loop/a.h", "<uv.h>", "brings libuv into a header" },
       { "src/lua/a.c", "<uv.h>", "brings libuv" },
+      { "src/memory/a.c", "<lua.h>", "brings lua" },
+      { "src/memory/a.h", "<lauxlib.h>", "brings lua" },
+      { "src/memory/a.c", "<uv.h>", "brings libuv" },
     } do
       local path, header, problem = table.unpack(case)
       local found = check(path, "int a;\n  # include " .. header .. "\n")
@@ -126,10 +137,20 @@ describe("the check of the layers", function()
     end
   end)
 
-  it("finds an include of a higher layer", function()
-    assert.truthy(check("src/core/a.c", '#include "loop/a.h"'):find("higher layer"))
-    assert.truthy(check("src/core/a.c", '#include "lua/a.h"'):find("higher layer"))
-    assert.truthy(check("src/loop/a.c", '#include "lua/a.h"'):find("higher layer"))
+  it("finds an include of a layer that is not below", function()
+    for _, case in ipairs {
+      { "src/core/a.c", "loop/a.h" },
+      { "src/core/a.c", "lua/a.h" },
+      { "src/core/a.c", "memory/a.h" },
+      { "src/loop/a.c", "lua/a.h" },
+      { "src/loop/a.h", "memory/a.h" },
+      { "src/memory/a.h", "loop/a.h" },
+      { "src/memory/a.c", "lua/a.h" },
+    } do
+      local path, header = table.unpack(case)
+      local found = check(path, ('#include "%s"'):format(header))
+      assert.equal(("%s: include of %s is not a layer below"):format(path, header), found)
+    end
     assert.truthy(check("src/core/a.c", '#include "../lua/a.h"'):find("through"))
   end)
 
@@ -137,6 +158,8 @@ describe("the check of the layers", function()
     assert.truthy(check("src/core/a.h", "struct lua_State;"):find("uses lua_State"))
     assert.truthy(check("src/loop/a.h", "uv_loop_t *l;"):find("uses uv_loop_t"))
     assert.truthy(check("src/lua/a.c", "extern int uv_run();"):find("uses uv_run"))
+    assert.truthy(check("src/memory/a.h", "lua_Alloc below;"):find("uses lua_Alloc"))
+    assert.truthy(check("src/memory/a.c", "void uv_sleep(int);"):find("uses uv_sleep"))
   end)
 
   it("takes comments for what they are", function()

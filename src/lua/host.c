@@ -3,6 +3,7 @@
 #include <lauxlib.h>
 
 #include "loop/driver.h"
+#include "lua/ahead.h"
 #include "lua/compat.h"
 #include "lua/coroutine.h"
 #include "lua/cq.h"
@@ -236,6 +237,23 @@ static enum uj_job_state killed(struct uj_state *S, struct uj_ljob *job,
   return UJ_JOB_KILLED;
 }
 
+/* Nothing was left to run that the hook could have told something. */
+static enum uj_job_state ended_before_hook(struct uj_state *S,
+                                           struct uj_ljob *job,
+                                           enum uj_job_state state)
+{
+  lua_State *co = job->co;
+  if (lua_gethook(co) == foreign_hook) {
+    lua_sethook(co, NULL, 0, 0);
+    uj_state_push_hub(S, co, UJ_HUB_FOREIGN_YIELD);
+    return fail(S, co, job);
+  }
+  if (!uj_cq_was_not_told(S, co) || !job->core.cancel)
+    return state;
+  job->nresults = UJ_RESULTS_NONE; /* its error is made when asked for */
+  return UJ_JOB_CANCELLED;
+}
+
 static enum uj_job_state ended(struct uj_state *S, struct uj_ljob *job,
                                int status)
 {
@@ -245,15 +263,8 @@ static enum uj_job_state ended(struct uj_state *S, struct uj_ljob *job,
     state = fail(S, co, job);
     uj_closethread(co, S->L);
     lua_settop(co, 0);
-  } else if (lua_gethook(co) == foreign_hook) { /* nothing was left to run */
-    lua_sethook(co, NULL, 0, 0);
-    uj_state_push_hub(S, co, UJ_HUB_FOREIGN_YIELD);
-    state = fail(S, co, job);
-  } else if (uj_cq_was_not_told(S, co) && job->core.cancel) {
-    job->nresults =
-        UJ_RESULTS_NONE; /* its error is made when it is asked for */
-    state = UJ_JOB_CANCELLED;
-  }
+  } else if (lua_gethook(co) != NULL)
+    state = ended_before_hook(S, job, state);
   uj_pool_give(S, job);
   return state;
 }
@@ -352,7 +363,10 @@ static enum uj_job_state host_resume(struct uj_loop *loop, struct uj_job *core)
 {
   struct uj_state *S = uj_state_of(loop);
   struct uj_ljob *job = uj_ljob_of(core);
-  enum uj_job_state state = go_on(S, job);
+  enum uj_job_state state;
+  if (S->pool.used > UJ_AHEAD_MANY)
+    uj_ahead_of(&loop->batch);
+  state = go_on(S, job);
   if (S->fault.job == job && state == UJ_JOB_ACTIVE)
     uj_testing_suspended(S, job);
   return state;

@@ -17,6 +17,7 @@
 #include "lua/interrupt.h"
 #include "lua/job.h"
 #include "lua/lock.h"
+#include "lua/memory.h"
 #include "lua/queue.h"
 #include "lua/run.h"
 #include "lua/sched.h"
@@ -232,12 +233,15 @@ static void open_types(lua_State *L)
 /* [-0, +1, m] Pushes the state; the module may be loaded a second time. */
 static void push_state(lua_State *L)
 {
+  const struct uj_heap *heap;
   struct uj_state *S;
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &uj_state_key) != LUA_TNIL)
     return;
   lua_pop(L, 1);
+  heap = uj_memory_open(L);
   lua_newtable(L);
   S = uj_state_new(L);
+  S->heap = heap;
   S->debug = debug_from_environment();
   uj_hookerror_open(S, L);
   open_types(L);

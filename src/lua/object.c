@@ -1,5 +1,7 @@
 #include "lua/object.h"
 
+#include <string.h>
+
 #include "lua/state.h"
 
 /* After so many methods that were found by a call it is worth two tables. */
@@ -85,6 +87,8 @@ static int find(lua_State *L)
 void uj_object_open(lua_State *L, const struct uj_type *type)
 {
   int state = lua_gettop(L), methods = state + 1, meta = state + 2;
+  void *upvalue;
+  memcpy(&upvalue, &type, sizeof(upvalue)); /* it is read only */
   lua_newtable(L);
   uj_state_set_functions(L, state, type->methods);
   luaL_newmetatable(L, type->tag);
@@ -96,7 +100,7 @@ void uj_object_open(lua_State *L, const struct uj_type *type)
   else {
     lua_pushvalue(L, state);
     lua_pushvalue(L, methods);
-    lua_pushlightuserdata(L, (void *)(uintptr_t)type);
+    lua_pushlightuserdata(L, upvalue);
     lua_pushcclosure(L, find, UP_COUNT);
   }
   lua_setfield(L, meta, "__index");

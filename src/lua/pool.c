@@ -6,6 +6,11 @@
  * little for the collector to walk over; with many jobs, one for so many. */
 enum { KEEP = 128, KEEP_ONE_FOR = 8 };
 
+/* After a burst of so many jobs, of which one in so many is left, none is kept:
+ * the few that are idle lie all over the memory of the burst, and would hold
+ * it. */
+enum { BURST = 1024, BURST_LEFT = 16 };
+
 void uj_pool_init(struct uj_pool *pool, lua_State *co)
 {
   uj_slots_init(&pool->slots, co);
@@ -13,6 +18,7 @@ void uj_pool_init(struct uj_pool *pool, lua_State *co)
   pool->nidle = 0;
   pool->idle_size = 0;
   pool->used = 0;
+  pool->peak = 0;
 }
 
 void uj_pool_term(struct uj_state *S, lua_State *L)
@@ -23,8 +29,8 @@ void uj_pool_term(struct uj_state *S, lua_State *L)
   uj_pool_init(pool, pool->slots.co);
 }
 
-/* A hook that a job has set on itself is not for the next one; and the caller
- * of run() may have got one, or lost it, since the coroutine was used last. */
+/* The caller of run() may have got a hook, or lost it, since the coroutine was
+ * used last. */
 static void refresh_hook(struct uj_state *S, lua_State *co, bool counted)
 {
   if (counted || lua_gethook(co) != NULL || lua_gethook(S->L) != NULL)
@@ -69,7 +75,8 @@ bool uj_pool_take(struct uj_state *S, struct uj_ljob *job, bool counted)
     job->co_slot = thread->slot;
   } else if (!new_thread(S, job))
     return false;
-  pool->used++;
+  if (++pool->used > pool->peak)
+    pool->peak = pool->used;
   refresh_hook(S, job->co, counted);
   return true;
 }
@@ -135,17 +142,33 @@ void uj_pool_give(struct uj_state *S, struct uj_ljob *job)
     job->co_slot = 0;
   }
   if (job->co_slot != 0) {
-    refresh_hook(S, job->co, false);
+    if (lua_gethook(job->co) != NULL) /* maybe of the job's own */
+      uj_interrupt_reset_hook(S, job->co, false);
     pool->idle[pool->nidle++] = (struct uj_thread){job->co, job->co_slot};
   }
   job->co = NULL;
+}
+
+static void drop_idle(struct uj_pool *pool)
+{
+  uj_slots_drop(&pool->slots, pool->idle[--pool->nidle].slot);
+}
+
+static bool burst_is_over(const struct uj_pool *pool)
+{
+  return pool->peak >= BURST && pool->used <= pool->peak / BURST_LEFT;
 }
 
 void uj_pool_trim(struct uj_state *S)
 {
   struct uj_pool *pool = &S->pool;
   while (pool->nidle > 0 && are_enough(pool, pool->nidle - 1))
-    uj_slots_drop(&pool->slots, pool->idle[--pool->nidle].slot);
+    drop_idle(pool);
+  if (!burst_is_over(pool))
+    return;
+  while (pool->nidle > 0)
+    drop_idle(pool);
+  pool->peak = pool->used;
 }
 
 /* Every one that has a slot is idle or has a job. Making the map can run

@@ -114,6 +114,7 @@ static void make_hub(lua_State *L, int idx, struct uj_state *S)
 struct uj_state *uj_state_new(lua_State *L)
 {
   struct uj_state *S = lua_newuserdatauv(L, sizeof(*S), UJ_STATE_UV_TYPES);
+  S->heap = NULL;
   S->hub = NULL;
   S->L = NULL;
   S->running = NULL;

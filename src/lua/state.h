@@ -17,6 +17,7 @@
 #include "lua/slots.h"
 
 struct uj_driver;
+struct uj_heap;
 struct uj_ljob;
 struct uj_nest;
 struct uj_workers;
@@ -62,6 +63,7 @@ struct uj_pool {
   uint32_t nidle;
   uint32_t idle_size; /* places in `idle`: at least as many as used slots */
   uint32_t used;      /* coroutines with a job */
+  uint32_t peak;      /* the most of them since the last burst was over */
 };
 
 /* How a job that does not suspend is interrupted. */
@@ -142,7 +144,8 @@ struct uj_fault {
 };
 
 struct uj_state {
-  struct uj_loop loop; /* first: see uj_state_of() */
+  struct uj_loop loop;        /* first: see uj_state_of() */
+  const struct uj_heap *heap; /* of the Lua state, or NULL: see memory.h */
   lua_State *hub;
   lua_State *L; /* the coroutine that called run() or step(); NULL outside */
   lua_State *volatile running; /* the coroutine of the current job that runs */

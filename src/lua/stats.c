@@ -4,6 +4,7 @@
 
 #include "core/sched.h"
 #include "lua/work.h"
+#include "memory/heap.h"
 
 static void set_count(lua_State *L, const char *field, uint64_t count)
 {
@@ -30,7 +31,7 @@ void uj_stats_forget_longest(struct uj_state *S)
 int uj_stats_stats(lua_State *L)
 {
   struct uj_state *S = uj_state(L);
-  lua_createtable(L, 0, 10);
+  lua_createtable(L, 0, 11);
   set_count(L, "turns", S->loop.turns);
   set_count(L, "spawned", S->loop.spawned);
   set_count(L, "resumes", uj_watch_steps(&S->interrupt.watch));
@@ -39,6 +40,7 @@ int uj_stats_stats(lua_State *L)
   set_count(L, "ready", uj_loop_count_ready(&S->loop));
   set_count(L, "timers", uj_timers_check(&S->loop.timers));
   set_count(L, "work", uj_work_count(S));
+  set_count(L, "heap", S->heap != NULL ? uj_heap_committed(S->heap) : 0);
   if (S->stats.longest_ns > 0) {
     lua_pushnumber(L, (lua_Number)S->stats.longest_ns / 1e9);
     lua_setfield(L, -2, "longest");

@@ -1,0 +1,117 @@
+-- The heap that a Lua state gets: when it has one, and what becomes of it. The
+-- heap itself is tested in C, in spec/memory.
+local helper = require "spec.helper"
+
+-- AddressSanitizer could not see its blocks, so there is none with it.
+local has_heap = os.getenv("UVJOBS_PRESET") ~= "asan"
+
+local MANY = [[
+  local uvjobs = require "uvjobs"
+  local function burst(n)
+    local most = 0
+    uvjobs.run({ clock = "virtual" }, function()
+      local jobs <close> = uvjobs.scheduler { limit = math.huge }
+      for i = 1, n do
+        jobs:spawn(function()
+          local text = ("x"):rep(i % 3000) .. i
+          uvjobs.sleep(i % 7)
+          assert(text == ("x"):rep(i % 3000) .. i)
+        end)
+      end
+      uvjobs.sleep(0.5)
+      most = uvjobs.stats().heap
+    end)
+    return most
+  end
+]]
+
+--- What the script prints; it must end well and say nothing else.
+local function output(script, env)
+  local r = helper.child(MANY .. script, env)
+  assert.equal("", r.err)
+  assert.equal(0, r.status)
+  return r.out
+end
+
+describe("the memory of a Lua state", function()
+  it("comes from a heap where the state has the common allocator", function()
+    local heap = tonumber(output "print(uvjobs.stats().heap)")
+    assert.equal(has_heap, heap > 0)
+  end)
+
+  it("comes from no heap with UVJOBS_HEAP=0, and all works", function()
+    assert.equal("0\n0\n", output("print(burst(2000)) print(uvjobs.stats().heap)", "UVJOBS_HEAP=0"))
+  end)
+
+  it("comes from a heap with any other value of UVJOBS_HEAP", function()
+    for _, value in ipairs { "", "1", "yes" } do
+      local heap = tonumber(output("print(uvjobs.stats().heap)", "UVJOBS_HEAP=" .. value))
+      assert.equal(has_heap, heap > 0, value)
+    end
+  end)
+
+  it("is given back after a burst, and taken again #M13", function()
+    local out = output [[
+      for _ = 1, 2 do
+        local most = burst(50000)
+        collectgarbage() collectgarbage()
+        print(most, uvjobs.stats().heap)
+      end
+    ]]
+    for most, rest in out:gmatch("(%d+)\t(%d+)\n") do
+      most, rest = tonumber(most), tonumber(rest)
+      if has_heap then
+        assert.is_true(most > 40e6, out)
+        assert.is_true(rest < most / 2, out)
+      end
+    end
+  end)
+
+  it("is what it was in coroutines and strings made before uvjobs was loaded", function()
+    local r = helper.child [[
+      local co, strings = coroutine.wrap(function(...)
+        local t = { ... }
+        while true do t[#t + 1] = coroutine.yield(#t) end
+      end), {}
+      for i = 1, 1000 do strings[i] = "old " .. i .. ("y"):rep(i) end
+      co(1, 2, 3)
+      local uvjobs = require "uvjobs"
+      uvjobs.run(function()
+        for i = 1, 1000 do
+          co(strings[i])
+          strings[i] = strings[i] .. "z"
+        end
+      end)
+      for i = 1, 1000 do assert(strings[i] == "old " .. i .. ("y"):rep(i) .. "z") end
+      strings = nil
+      collectgarbage()
+      print(co())
+    ]]
+    assert.same({ status = 0, out = "1003\n", err = "" }, r)
+  end)
+
+  it("is all released when the state closes, with jobs alive and finalizers to run #M14", function()
+    local out = output [[
+      local jobs = uvjobs.scheduler { limit = math.huge }
+      uvjobs.start(function() uvjobs.sleep(1) end)
+      for _ = 1, 1000 do jobs:spawn(uvjobs.sleep, 60) end
+      uvjobs.step()
+      kept = setmetatable({}, { __gc = function()
+        local t = {}
+        for i = 1, 1000 do t[i] = { ("late %d"):format(i) } end
+        print(#t)
+      end })
+      os.exit(true, true)
+    ]]
+    assert.equal("1000\n", out)
+  end)
+
+  it("does without a large range of addresses where there is a limit", function()
+    local r = helper.child(MANY .. [[
+      assert(io.open("/proc/self/limits"):read("a"):find("Max address space +8192000000 "))
+      burst(2000)
+      print(uvjobs.stats().heap > 0)
+    ]], "prlimit --as=8192000000")
+    if has_heap then assert.same({ status = 0, out = "true\n", err = "" }, r) end
+  end)
+end)

@@ -1,0 +1,373 @@
+#include "memory/heap.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "memory/pages.h"
+
+#define SPAN_BITS 15
+#define SPAN_SIZE ((size_t)1 << SPAN_BITS)
+#define CHUNK_SIZE (SPAN_SIZE * UJ_HEAP_SPANS)
+#define ALL_FREE UINT64_MAX
+
+/* ---- chunks ------------------------------------------------------------- */
+
+static struct uj_chunk *chunk_at(const struct uj_heap *heap, uint32_t i)
+{
+  return (struct uj_chunk *)(void *)(heap->base + (size_t)i * CHUNK_SIZE);
+}
+
+static struct uj_chunk *chunk_of(void *block)
+{
+  size_t offset = (uintptr_t)block & (CHUNK_SIZE - 1);
+  return (struct uj_chunk *)(void *)((char *)block - offset);
+}
+
+static bool is_ours(const struct uj_heap *heap, const void *block)
+{
+  return (uintptr_t)block - (uintptr_t)heap->base < heap->size;
+}
+
+/* What follows the chunk's own header in its first span. */
+static char *first_block(struct uj_chunk *chunk, unsigned i)
+{
+  size_t skip = i > 0 ? 0
+                      : (sizeof(struct uj_chunk) + UJ_HEAP_STEP - 1) /
+                            UJ_HEAP_STEP * UJ_HEAP_STEP;
+  return (char *)chunk + i * SPAN_SIZE + skip;
+}
+
+static bool is_bare(const struct uj_heap *heap, uint32_t i)
+{
+  return heap->bare[i / 64] >> i % 64 & 1;
+}
+
+/* The first one whose memory was given back, or the next of the range. */
+static uint32_t bare_chunk(const struct uj_heap *heap)
+{
+  for (uint32_t i = 0; i * 64 < heap->nchunks; i++)
+    if (heap->bare[i] != 0)
+      return i * 64 + (uint32_t)__builtin_ctzll(heap->bare[i]);
+  return heap->nchunks;
+}
+
+/* The first chunk has small pages: few programs need more, and a large page
+ * would be more than all that they have. */
+static bool extend(struct uj_heap *heap)
+{
+  struct uj_chunk *chunk = chunk_at(heap, heap->nchunks);
+  if ((size_t)(heap->nchunks + 1) * CHUNK_SIZE > heap->size ||
+      !uj_pages_commit(chunk, CHUNK_SIZE, heap->nchunks > 0))
+    return false;
+  heap->nchunks++;
+  return true;
+}
+
+static struct uj_chunk *add_chunk(struct uj_heap *heap)
+{
+  uint32_t i = bare_chunk(heap);
+  struct uj_chunk *chunk = chunk_at(heap, i);
+  if (i == heap->nchunks && !extend(heap))
+    return NULL;
+  heap->bare[i / 64] &= ~(UINT64_C(1) << i % 64);
+  heap->nempty++;
+  chunk->free = ALL_FREE;
+  uj_link_init(&chunk->link);
+  uj_link_append(&heap->roomy, &chunk->link);
+  return chunk;
+}
+
+/* With its header: a large page comes back only where nothing is left. */
+static void discard(struct uj_heap *heap, struct uj_chunk *chunk)
+{
+  size_t i = (size_t)((char *)chunk - heap->base) / CHUNK_SIZE;
+  uj_link_remove(&chunk->link);
+  uj_pages_discard(chunk, CHUNK_SIZE);
+  heap->bare[i / 64] |= UINT64_C(1) << i % 64;
+  heap->nempty--;
+}
+
+/* What is given back costs page faults when it is needed again, and a heap that
+ * is collected grows and shrinks by a half all the time. */
+static bool keeps_too_much(const struct uj_heap *heap)
+{
+  return heap->nempty > UJ_HEAP_KEPT && heap->nempty > heap->nbusy;
+}
+
+/* It may be without a header afterwards. */
+static void chunk_is_empty(struct uj_heap *heap, struct uj_chunk *chunk)
+{
+  chunk->free = ALL_FREE;
+  heap->nbusy--;
+  heap->nempty++;
+  uj_link_remove(&chunk->link);
+  uj_link_append(&heap->roomy, &chunk->link);
+  while (keeps_too_much(heap))
+    discard(heap, uj_container(heap->roomy.prev, struct uj_chunk, link));
+}
+
+/* ---- spans -------------------------------------------------------------- */
+
+static struct uj_span *span_of(void *block)
+{
+  return &chunk_of(block)
+              ->spans[(uintptr_t)block >> SPAN_BITS & (UJ_HEAP_SPANS - 1)];
+}
+
+static struct uj_span *take_span(struct uj_heap *heap, size_t size)
+{
+  struct uj_chunk *chunk =
+      uj_link_empty(&heap->roomy)
+          ? add_chunk(heap)
+          : uj_container(heap->roomy.next, struct uj_chunk, link);
+  struct uj_span *span;
+  unsigned i;
+  if (chunk == NULL)
+    return NULL;
+  if (chunk->free == ALL_FREE) {
+    heap->nempty--;
+    heap->nbusy++;
+  }
+  i = (unsigned)__builtin_ctzll(chunk->free);
+  chunk->free &= chunk->free - 1;
+  if (chunk->free == 0)
+    uj_link_remove(&chunk->link);
+  span = &chunk->spans[i];
+  span->free = NULL;
+  span->fresh = first_block(chunk, i);
+  span->end = (char *)chunk + (i + 1) * SPAN_SIZE;
+  span->size = (uint32_t)size;
+  span->used = 0;
+  uj_link_init(&span->link);
+  return span;
+}
+
+/* Others of its chunk have blocks. */
+static void give_span(struct uj_heap *heap, struct uj_span *span)
+{
+  struct uj_chunk *chunk = chunk_of(span);
+  uj_link_remove(&span->link);
+  if (chunk->free == 0) /* before those that are empty */
+    uj_link_append(heap->roomy.next, &chunk->link);
+  chunk->free |= UINT64_C(1) << (span - chunk->spans);
+}
+
+static bool has_blocks(const struct uj_chunk *chunk)
+{
+  for (uint64_t taken = ~chunk->free; taken != 0; taken &= taken - 1)
+    if (chunk->spans[__builtin_ctzll(taken)].used > 0)
+      return true;
+  return false;
+}
+
+static void give_all_spans(struct uj_heap *heap, struct uj_chunk *chunk)
+{
+  for (uint64_t taken = ~chunk->free; taken != 0; taken &= taken - 1) {
+    struct uj_span *span = &chunk->spans[__builtin_ctzll(taken)];
+    struct uj_span **current = &heap->current[span->size / UJ_HEAP_STEP];
+    uj_link_remove(&span->link);
+    if (*current == span)
+      *current = &heap->none;
+  }
+  chunk_is_empty(heap, chunk);
+}
+
+/* It is soon used again if it is the current one, but not worth a chunk. */
+static void span_is_empty(struct uj_heap *heap, struct uj_span *span)
+{
+  struct uj_chunk *chunk = chunk_of(span);
+  if (!has_blocks(chunk))
+    give_all_spans(heap, chunk);
+  else if (heap->current[span->size / UJ_HEAP_STEP] != span)
+    give_span(heap, span);
+}
+
+/* ---- blocks ------------------------------------------------------------- */
+
+static void *take_block(struct uj_span *span)
+{
+  void *block = span->free;
+  if (block != NULL)
+    memcpy(&span->free, block, sizeof(void *));
+  else if (span->size <= (size_t)(span->end - span->fresh)) {
+    block = span->fresh;
+    span->fresh += span->size;
+  } else
+    return NULL;
+  span->used++;
+  return block;
+}
+
+/* The current span is full. */
+static void *allocate_slowly(struct uj_heap *heap, size_t i)
+{
+  struct uj_link *partial = &heap->partial[i];
+  struct uj_span *span;
+  if (!uj_link_empty(partial)) {
+    span = uj_container(partial->next, struct uj_span, link);
+    uj_link_remove(&span->link);
+  } else
+    span = take_span(heap, i * UJ_HEAP_STEP);
+  if (span == NULL)
+    return NULL;
+  heap->current[i] = span;
+  return take_block(span);
+}
+
+/* NULL when the heap has no room, or the block is too large for it. */
+static void *allocate(struct uj_heap *heap, size_t size)
+{
+  size_t i = (size + UJ_HEAP_STEP - 1) / UJ_HEAP_STEP;
+  void *block;
+  if (size > UJ_HEAP_MOST)
+    return NULL;
+  block = take_block(heap->current[i]);
+  return block != NULL ? block : allocate_slowly(heap, i);
+}
+
+static void release(struct uj_heap *heap, void *block)
+{
+  struct uj_span *span = span_of(block);
+  size_t i = span->size / UJ_HEAP_STEP;
+  memcpy(block, &span->free, sizeof(void *));
+  span->free = block;
+  span->used--;
+  if (span->used == 0)
+    span_is_empty(heap, span);
+  else if (span != heap->current[i] && uj_link_empty(&span->link))
+    uj_link_append(&heap->partial[i], &span->link); /* it was full */
+}
+
+static void *allocate_anywhere(struct uj_heap *heap, size_t size)
+{
+  void *block = allocate(heap, size);
+  return block != NULL ? block : heap->below(heap->context, NULL, 0, size);
+}
+
+/* Without memory to move to, it stays where it is if it fits. */
+static void *resize(struct uj_heap *heap, void *block, size_t old_size,
+                    size_t new_size)
+{
+  size_t room = span_of(block)->size;
+  void *moved;
+  if (new_size <= room && new_size + UJ_HEAP_STEP > room)
+    return block;
+  moved = allocate_anywhere(heap, new_size);
+  if (moved == NULL)
+    return new_size <= room ? block : NULL;
+  memcpy(moved, block, new_size < old_size ? new_size : old_size);
+  release(heap, block);
+  return moved;
+}
+
+void *uj_heap_realloc(void *context, void *block, size_t old_size,
+                      size_t new_size)
+{
+  struct uj_heap *heap = context;
+  if (block == NULL)
+    return new_size == 0 ? NULL : allocate_anywhere(heap, new_size);
+  if (!is_ours(heap, block))
+    return heap->below(heap->context, block, old_size, new_size);
+  if (new_size > 0)
+    return resize(heap, block, old_size, new_size);
+  release(heap, block);
+  return NULL;
+}
+
+/* ---- the whole ---------------------------------------------------------- */
+
+bool uj_heap_init(struct uj_heap *heap, size_t size, uj_allocator below,
+                  void *context)
+{
+  heap->size = size - size % CHUNK_SIZE;
+  if (size / CHUNK_SIZE > UJ_HEAP_CHUNKS)
+    return false;
+  heap->base = uj_pages_reserve(heap->size, CHUNK_SIZE);
+  heap->nchunks = 0;
+  heap->nbusy = 0;
+  heap->nempty = 0;
+  heap->below = below;
+  heap->context = context;
+  memset(&heap->none, 0, sizeof(heap->none));
+  heap->none.size = UJ_HEAP_STEP;
+  uj_link_init(&heap->roomy);
+  memset(heap->bare, 0, sizeof(heap->bare));
+  for (size_t i = 0; i < UJ_HEAP_SIZES; i++) {
+    heap->current[i] = &heap->none;
+    uj_link_init(&heap->partial[i]);
+  }
+  return heap->base != NULL;
+}
+
+void uj_heap_term(struct uj_heap *heap)
+{
+  uj_pages_release(heap->base, heap->size);
+}
+
+size_t uj_heap_committed(const struct uj_heap *heap)
+{
+  return (size_t)(heap->nbusy + heap->nempty) * CHUNK_SIZE;
+}
+
+static uint64_t check_span(const struct uj_heap *heap, struct uj_chunk *chunk,
+                           unsigned i)
+{
+  const struct uj_span *span = &chunk->spans[i];
+  bool is_current = heap->current[span->size / UJ_HEAP_STEP] == span;
+  bool is_listed = !uj_link_empty(&span->link);
+  bool has_fresh = span->size <= (size_t)(span->end - span->fresh);
+  uint64_t nfree = 0;
+  void *block = span->free;
+  for (; block != NULL; memcpy(&block, block, sizeof(void *)), nfree++)
+    assert(span_of(block) == span && (char *)block < span->fresh);
+  assert((size_t)(span->fresh - first_block(chunk, i)) ==
+         (span->used + nfree) * span->size);
+  assert(span->used > 0 || is_current);
+  assert(!(is_current && is_listed));
+  assert(is_current || is_listed == (nfree > 0 || has_fresh));
+  (void)is_current;
+  (void)is_listed;
+  (void)has_fresh;
+  return span->used;
+}
+
+static void check_roomy(const struct uj_heap *heap)
+{
+  struct uj_link *link = heap->roomy.next;
+  bool was_empty = false, is_empty;
+  for (; link != &heap->roomy; link = link->next, was_empty = is_empty) {
+    is_empty = uj_container(link, struct uj_chunk, link)->free == ALL_FREE;
+    assert(is_empty || !was_empty);
+  }
+  (void)was_empty;
+}
+
+static uint64_t check_chunk(const struct uj_heap *heap, struct uj_chunk *chunk)
+{
+  uint64_t used = 0;
+  assert(uj_link_empty(&chunk->link) == (chunk->free == 0));
+  assert(has_blocks(chunk) == (chunk->free != ALL_FREE));
+  for (unsigned i = 0; i < UJ_HEAP_SPANS; i++)
+    if (!(chunk->free >> i & 1))
+      used += check_span(heap, chunk, i);
+  return used;
+}
+
+uint64_t uj_heap_check(const struct uj_heap *heap)
+{
+  uint64_t used = 0;
+  uint32_t nempty = 0, nbare = 0;
+  for (uint32_t i = 0; i < heap->nchunks; i++) {
+    struct uj_chunk *chunk = chunk_at(heap, i);
+    nbare += is_bare(heap, i);
+    if (is_bare(heap, i))
+      continue;
+    nempty += chunk->free == ALL_FREE;
+    used += check_chunk(heap, chunk);
+  }
+  assert(nempty == heap->nempty);
+  assert(nbare + nempty + heap->nbusy == heap->nchunks);
+  assert(!keeps_too_much(heap));
+  check_roomy(heap);
+  return used;
+}
