@@ -296,11 +296,13 @@ static struct uj_ljob *make_job_with(struct uj_state *S, lua_State *L,
 static struct uj_ljob *make_job(struct uj_state *S, lua_State *L,
                                 const struct uj_callee *callee)
 {
+  int type = lua_type(L, 2);
   struct uj_ljob *job;
-  if (lua_istable(L, 2))
+  if (type == LUA_TTABLE)
     job = make_job_with(S, L, callee);
   else {
-    uj_arg_function(L, callee, 2);
+    if (type != LUA_TFUNCTION)
+      uj_arg_function(L, callee, 2);
     job = uj_sched_new_job(S, L, 1, 2, callee->name);
   }
   uj_job_keep(S, L, job);
