@@ -461,6 +461,8 @@ static inline void turn(void)
 {
   say("a turn");
   loop.asleep = m.asleep = false;
+  if (below(2) == 0) /* the time is told: then nothing is to change by that */
+    loop.latest_ns = host_now(&loop);
   model_turn();
   uj_loop_turn(&loop);
   model_turned();

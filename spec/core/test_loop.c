@@ -64,6 +64,53 @@ static void busy_jobs_starve_no_deadline(void)
   fake_term(&f);
 }
 
+static void a_turn_can_be_told_the_time(void)
+{
+  fake_init(&f);
+  SPAWNED(&f, "a", YIELD, CALL(again));
+  SPAWNED(&f, "s", SLEEP(2 * MS));
+  fake_turn(&f);
+  LOG(&f, "a s");
+  f.now_ns += 2 * MS;
+  f.loop.latest_ns = f.now_ns - 1; /* it cannot be due: the clock is not read */
+  fake_turn(&f);
+  LOG(&f, "a:ok");
+  f.loop.latest_ns = f.now_ns;
+  fake_turn(&f);
+  LOG(&f, "a:ok s:timeout s=done");
+  fake_term(&f);
+}
+
+/* It may be later in the turn after that. */
+static void it_is_told_for_one_turn(void)
+{
+  fake_init(&f);
+  SPAWNED(&f, "a", YIELD, CALL(again));
+  SPAWNED(&f, "s", SLEEP(2 * MS));
+  fake_turn(&f);
+  f.loop.latest_ns = f.now_ns;
+  fake_turn(&f);
+  LOG(&f, "a s a:ok");
+  CHECK_EQ(f.loop.latest_ns, UJ_NEVER);
+  fake_advance(&f, 2 * MS);
+  LOG(&f, "a:ok s:timeout s=done");
+  fake_term(&f);
+}
+
+/* What passes while a job holds the loop is told without it. */
+static void an_overrun_reads_the_clock(void)
+{
+  fake_init(&f);
+  SPAWNED(&f, "s", SLEEP(2 * MS));
+  fake_turn(&f);
+  f.now_ns += 2 * MS;
+  f.loop.latest_ns = 0;
+  CHECK(uj_loop_overrun(&f.loop));
+  fake_turn(&f);
+  LOG(&f, "s s:timeout s=done");
+  fake_term(&f);
+}
+
 static void sleep_is_never_early(void)
 {
   fake_init(&f);
@@ -235,6 +282,11 @@ int main(void)
       {"a turn runs what was ready when it began #M11", runs_what_was_ready},
       {"a job that is woken runs on the next turn #M11", woken_runs_next_turn},
       {"busy jobs starve no deadline #M11", busy_jobs_starve_no_deadline},
+      {"takes no deadline for passed that cannot have, as it is told",
+       a_turn_can_be_told_the_time},
+      {"is told the time for one turn", it_is_told_for_one_turn},
+      {"looks at the clock for a job that holds it",
+       an_overrun_reads_the_clock},
       {"a sleep is never early, equal ones end in order #M10",
        sleep_is_never_early},
       {"a late turn lets the deadlines pass in their order #M10",

@@ -108,8 +108,10 @@ static void op_pop(struct state *s)
 
 static void op_due(struct state *s)
 {
+  uint64_t bound_ns = uj_timers_bound(&s->timers);
   uint64_t due_ns = uj_timers_due(&s->timers);
   uint64_t first_ns = s->count == 0 ? UJ_NEVER : s->sorted[0].due_ns;
+  CHECK(bound_ns <= due_ns);
   CHECK(due_ns <= first_ns);
   if (s->most <= FEW)
     CHECK_EQ(due_ns, first_ns);

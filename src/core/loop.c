@@ -19,6 +19,7 @@ void uj_loop_init(struct uj_loop *loop, const struct uj_host *host)
   loop->spawned = 0;
   loop->turns = 0;
   loop->preemptions = 0;
+  loop->latest_ns = UJ_NEVER;
   loop->seed = 0;
   loop->shuffles = false;
   loop->busy_next = false;
@@ -115,7 +116,9 @@ void uj_loop_turn(struct uj_loop *loop)
   uint64_t preemptions = loop->preemptions;
   struct uj_link *queue;
   loop->turns++;
-  (void)expire(loop);
+  if (uj_timers_bound(&loop->timers) <= loop->latest_ns)
+    (void)expire(loop);
+  loop->latest_ns = UJ_NEVER;
   queue = next_queue(loop);
   while (!uj_link_empty(queue) && loop->preemptions == preemptions) {
     run_first(loop, queue);

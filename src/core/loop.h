@@ -55,7 +55,9 @@ struct uj_loop {
   uint64_t spawned;  /* jobs that were admitted */
   uint64_t turns;
   uint64_t preemptions;
-  uint64_t seed;  /* of the order in which a batch runs, if `shuffles` */
+  uint64_t latest_ns; /* it is not later than that when the next turn begins;
+                         or UJ_NEVER: nobody has told */
+  uint64_t seed;      /* of the order in which a batch runs, if `shuffles` */
   bool shuffles;  /* that order is random, for tests; otherwise first come */
   bool busy_next; /* the batch has run: it is the turn of a busy job */
   bool asleep;    /* nobody takes turns until host->wake() was called */
@@ -68,7 +70,8 @@ static inline uint64_t uj_loop_now(struct uj_loop *loop)
   return loop->host->now(loop);
 }
 
-/* Lets the deadlines expire that have passed, then runs what is ready. */
+/* Lets the deadlines expire that have passed, then runs what is ready. The host
+ * can spare it the clock by setting uj_loop::latest_ns before. */
 void uj_loop_turn(struct uj_loop *loop);
 
 /* Lets the deadlines expire that have passed, while a job runs and holds the

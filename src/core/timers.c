@@ -153,6 +153,15 @@ uint64_t uj_timers_due(struct uj_timers *timers)
   return timers->min_ns;
 }
 
+uint64_t uj_timers_bound(struct uj_timers *timers)
+{
+  unsigned level, slot;
+  if (timers->min_ns != 0)
+    return timers->min_ns;
+  return first_slot(timers, &level, &slot) ? slot_start(timers, level, slot)
+                                           : UJ_NEVER;
+}
+
 unsigned uj_timers_check(const struct uj_timers *timers)
 {
   unsigned count = 0;

@@ -23,7 +23,8 @@
  * later a job may be for the sake of all: 50 us, and 100 ns more for each
  * job that lives, up to 1 ms. */
 #define LOOK_NS UINT64_C(50000)
-#define LOOK_TICKS UINT64_C(20000) /* no more than that on any processor */
+#define LOOK_TICKS UINT64_C(20000) /* no more than that on any processor: */
+#define TICK_NS UINT64_C(3)        /* a tick takes less */
 #define LOOK_JOB_NS UINT64_C(100)
 #define LOOK_MAX_NS UINT64_C(1000000)
 
@@ -151,17 +152,31 @@ static void look(struct uj_state *S, lua_State *L)
   take_signal(S);
 }
 
+/* Not later than that is it in real time. */
+static uint64_t latest(const struct uj_state *S, uint64_t ticks)
+{
+  return S->is_virtual ? UJ_NEVER
+                       : S->clock_ns + (ticks - S->looked_ticks) * TICK_NS;
+}
+
 /* Reading the clock costs as much as a switch between two jobs. The processor's
- * own counter says when it is worth it; where there is none, it always is. */
+ * own counter says when it is worth it; where there is none, it always is. What
+ * it says is told to the loop, too, for its deadlines. */
 static bool look_is_due(struct uj_state *S)
 {
   uint64_t ticks = uj_driver_ticks();
   if (!uj_loop_ready(&S->loop))
     return true;
-  if (ticks != 0 && ticks - S->looked_ticks < LOOK_TICKS)
+  if (ticks != 0 && ticks - S->looked_ticks < LOOK_TICKS) {
+    S->loop.latest_ns = latest(S, ticks);
     return false;
+  }
   S->looked_ticks = ticks;
-  return uj_driver_now() - S->looked_ns >= LOOK_NS;
+  S->clock_ns = uj_driver_now();
+  if (S->clock_ns - S->looked_ns >= LOOK_NS)
+    return true;
+  S->loop.latest_ns = latest(S, ticks);
+  return false;
 }
 
 /* ---- a run -------------------------------------------------------------- */
@@ -301,6 +316,7 @@ static void begin(struct uj_state *S, lua_State *L,
   S->main = job;
   S->signal = 0;
   S->looked_ns = 0;
+  S->looked_ticks = 0;
   begin_clock(S, options->is_virtual);
   if (options->loop.timed)
     uj_stats_forget_longest(S);

@@ -126,6 +126,7 @@ struct uj_state *uj_state_new(lua_State *L)
   S->virtual_ns = 0;
   S->looked_ns = 0;
   S->looked_ticks = 0;
+  S->clock_ns = 0;
   S->signal = 0;
   S->kill_inner = NULL;
   S->pcall = NULL;

@@ -158,7 +158,8 @@ struct uj_state {
   struct uj_pool pool;
   uint64_t virtual_ns;    /* the virtual clock */
   uint64_t looked_ns;     /* when run() looked at I/O last */
-  uint64_t looked_ticks;  /* uj_driver_ticks() about that time */
+  uint64_t looked_ticks;  /* uj_driver_ticks() when it looked at the clock */
+  uint64_t clock_ns;      /* what the clock said then */
   int signal;             /* the signal that cancelled the main job, or 0 */
   uint64_t kill_until_ns; /* see kill.c */
   uint64_t kill_count;
