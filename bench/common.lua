@@ -8,6 +8,12 @@ local common = {}
 --- The directory of the program, to load files beside it.
 common.dir = arg[0]:match("^(.*/)") or "./"
 
+--- Loads a C module of `peers` that bench/run has built.
+function common.require_built(name)
+  package.cpath = common.dir .. "../build/bench/?.so;" .. package.cpath
+  return require(name)
+end
+
 local function names_of(sides)
   local names = {}
   for name in pairs(sides) do names[#names + 1] = name end

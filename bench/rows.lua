@@ -72,12 +72,23 @@ return {
   {
     id = "spawn", title = "spawn, run and end", unit = "ns",
     ours = "spawn uvjobs 1000000", reference = spawn.bare, against = "bare coroutine",
-    target = 1.0, peers = spawn,
+    target = 1.0, floor = "spawn handle 1000000", floor_peer = "handle", peers = spawn,
   },
   {
-    id = "spawn-wait", title = "the same with job:wait()", unit = "ns",
+    id = "spawn-unqueued", title = "the same with pending_limit = 0", unit = "ns",
+    ours = "spawn uvjobs-unqueued 1000000", reference = spawn.bare, against = "bare coroutine",
+    target = 1.0, floor = "spawn handle 1000000", floor_peer = "handle",
+    peers = { bare = spawn.bare },
+  },
+  {
+    id = "spawn-wait-all", title = "spawn 100, then job:wait() for each", unit = "ns",
+    ours = "spawn_wait uvjobs-batch 1000000", reference = spawn.bare, against = "bare coroutine",
+    target = 1.6, peers = { bare = spawn.bare },
+  },
+  {
+    id = "spawn-wait", title = "spawn one, then job:wait() for it", unit = "ns",
     ours = "spawn_wait uvjobs 1000000", reference = spawn.bare, against = "bare coroutine",
-    target = 1.6,
+    target = 1.6, floor = "spawn_wait handle 1000000", floor_peer = "handle",
     peers = {
       bare = spawn.bare, asyncio = "spawn_wait 100000", go = "spawn_wait 1000000",
     },

@@ -80,6 +80,7 @@ local peer_commands = {
   asyncio = "python3 bench/peers/aio.py %s %s",
   go = "build/bench/peer %s %s",
   timerfd = "build/bench/timerfd %s %s",
+  handle = lua .. " bench/%s.lua %s",
 }
 
 local function available_peers()
@@ -90,6 +91,7 @@ local function available_peers()
     asyncio = succeeds("python3 -c 'import asyncio'"),
     go = succeeds("test -x build/bench/peer"),
     timerfd = succeeds("test -x build/bench/timerfd"),
+    handle = succeeds("test -e build/bench/handle.so"),
   }
 end
 
@@ -300,6 +302,7 @@ print(about)
 io.write(report.table(results))
 if options.all and #results == #rows then
   write("bench/results.tsv", report.tsv(results, about))
-  write("bench/results.svg", report.svg(results, about))
+  write("bench/targets.svg", report.targets_svg(results, about))
+  write("bench/peers.svg", report.peers_svg(results, about))
   refresh("docs/performance.md", report.markdown(results, about))
 end

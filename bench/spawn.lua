@@ -34,6 +34,16 @@ common.main(1000000, {
     end
   end,
 
+  -- A handle and a protected call, and no scheduler: see peers/handle.c.
+  handle = function(n)
+    local run = common.require_built "handle"
+    return function()
+      run(function(queue)
+        for _ = 1, n do queue:spawn(nothing) end
+      end)
+    end
+  end,
+
   luv = function(n)
     local ready = dofile(common.dir .. "peers/ready.lua")
     local create, yield = coroutine.create, coroutine.yield

@@ -19,6 +19,16 @@ common.main(1000000, {
     end
   end,
 
+  -- A handle and a protected call, and no scheduler: see peers/handle.c.
+  handle = function(n)
+    local run = common.require_built "handle"
+    return function()
+      run(function(queue)
+        for _ = 1, n do queue:spawn(nothing):wait() end
+      end)
+    end
+  end,
+
   -- A hundred at a time: only the first wait of them suspends.
   ["uvjobs-batch"] = function(n)
     local uvjobs = require "uvjobs"
