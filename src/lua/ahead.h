@@ -23,7 +23,7 @@
 #endif
 
 enum {
-  UJ_AHEAD_MANY = 512, /* coroutines that a cache near the processor can hold */
+  UJ_AHEAD_MANY = 2048, /* coroutines that a cache near the processor can hold */
   UJ_CACHE_LINE = 64,
   UJ_CO_SIZE = 200,  /* of a lua_State, about */
   UJ_CO_POINTERS = 7 /* words at its beginning of which some point to its stack
