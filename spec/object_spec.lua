@@ -1,9 +1,9 @@
--- How the methods and properties of our userdata are found. After a hundred methods an
+-- How the methods and properties of our userdata are found. After a thousand methods an
 -- object gets a metatable of its own: nothing of it may be seen.
 
 local uvjobs = require "uvjobs"
 
-local OFTEN <const> = 250
+local OFTEN <const> = 2500
 
 --- An object of each type that has methods and properties, with a method that changes nothing,
 --- a property with its value, and one with its value after `change(object)`.

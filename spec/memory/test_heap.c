@@ -298,6 +298,23 @@ static void two_heaps(void)
   term();
 }
 
+/* As with realloc(), which is not told the old size. */
+static void a_wrong_old_size(void)
+{
+  static const size_t wrong[] = {0, 1, 5000, SIZE_MAX};
+  init(4 * MIB);
+  for (size_t i = 0; i < 4; i++) {
+    char *block = uj_heap_realloc(&heap, NULL, 0, 100);
+    memset(block, 'x', 100);
+    block = uj_heap_realloc(&heap, block, wrong[i], 200);
+    for (size_t at = 0; at < 100; at++)
+      CHECK(block[at] == 'x');
+    CHECK(uj_heap_realloc(&heap, block, wrong[i] + 1, 0) == NULL);
+  }
+  CHECK_EQ(uj_heap_check(&heap), 0);
+  term();
+}
+
 int main(void)
 {
   static const struct check_test tests[] = {
@@ -311,6 +328,8 @@ int main(void)
       {"large blocks come from below", large_blocks_come_from_below},
       {"what came from below stays there", what_came_from_below_stays_there},
       {"contents survive other sizes", contents_survive_other_sizes},
+      {"nothing is lost by a caller that is wrong about the old size",
+       a_wrong_old_size},
       {"sizes that cannot be had change nothing", impossible_sizes},
       {"what an exhausted range has no room for comes from below",
        an_exhausted_range},

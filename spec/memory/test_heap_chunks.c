@@ -1,8 +1,12 @@
 /* memory/heap.h and memory/pages.h: where the memory comes from, and that it is
  * given back. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* for syscall() */
+#endif
 #include "blocks.h"
 
 #include <sys/mman.h>
+#include <sys/syscall.h>
 
 #include "memory/pages.h"
 
@@ -179,6 +183,39 @@ static void pages(void)
   }
 }
 
+/* AddressSanitizer makes mlock() do nothing. There is a limit to it, too. */
+static bool lock(void *begin, size_t size)
+{
+#ifdef SYS_mlock
+  return syscall(SYS_mlock, begin, size) == 0;
+#else
+  (void)begin;
+  (void)size;
+  return false;
+#endif
+}
+
+/* What is locked the system does not take back: it is kept, and not asked for
+ * again and again. */
+static void locked_memory_is_kept(void)
+{
+  size_t count = 20 * BIGS_IN_CHUNK, committed;
+  void **blocks;
+  init(64 * MIB);
+  blocks = take_many(count, BIG);
+  committed = uj_heap_committed(&heap);
+  if (lock(heap.base, committed)) {
+    give_many(blocks, count, BIG, 1);
+    check();
+    CHECK_EQ(uj_heap_committed(&heap), committed);
+    blocks = take_many(count, BIG);
+    CHECK_EQ(uj_heap_committed(&heap), committed);
+  }
+  give_many(blocks, count, BIG, 1);
+  check();
+  term();
+}
+
 int main(void)
 {
   static const struct check_test tests[] = {
@@ -191,6 +228,8 @@ int main(void)
        some_memory_is_kept},
       {"a chunk with blocks is used before one without",
        a_chunk_with_blocks_is_used_first},
+      {"memory that the system does not take back is kept",
+       locked_memory_is_kept},
       {"ranges of any size leave no addresses behind", odd_ranges},
       {"pages are aligned, zero, and can be used after they were given back",
        pages},

@@ -8,8 +8,9 @@
  * of Go's runtime (proc.go: sysmon, retake).
  *
  * The monitor reads and writes the atomics of `struct uj_watch` and its own
- * part of it, nothing else. While all loops sleep, so does it. The thread lives
- * from the first uj_monitor_add() to the last uj_monitor_remove(). */
+ * part of it, nothing else. When all loops have slept for two looks, so does
+ * it. The thread lives from the first uj_monitor_add() to the last
+ * uj_monitor_remove(). */
 #ifndef UJ_LOOP_MONITOR_H
 #define UJ_LOOP_MONITOR_H
 

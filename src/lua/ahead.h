@@ -23,7 +23,8 @@
 #endif
 
 enum {
-  UJ_AHEAD_MANY = 2048, /* coroutines that a cache near the processor can hold */
+  UJ_AHEAD_MANY =
+      2048, /* coroutines that a cache near the processor can hold */
   UJ_CACHE_LINE = 64,
   UJ_CO_SIZE = 200,  /* of a lua_State, about */
   UJ_CO_POINTERS = 7 /* words at its beginning of which some point to its stack
@@ -40,6 +41,12 @@ static inline void uj_ahead_of_range(const void *begin, size_t size)
 static inline const struct uj_ljob *uj_ahead_job(struct uj_link *link)
 {
   return uj_ljob_of(uj_container(link, struct uj_job, queue));
+}
+
+static inline void uj_ahead_of_co(const struct uj_ljob *job)
+{
+  if (job->co != NULL)
+    uj_ahead_of_range(job->co, UJ_CO_SIZE);
 }
 
 /* What the coroutine of a job points to. */
@@ -65,7 +72,7 @@ static inline void uj_ahead_of(const struct uj_link *batch)
     if (i == UJ_AHEAD_STACK)
       uj_ahead_of_stack(uj_ahead_job(link));
     else if (i == UJ_AHEAD_CO)
-      uj_ahead_of_range(uj_ahead_job(link)->co, UJ_CO_SIZE);
+      uj_ahead_of_co(uj_ahead_job(link));
     else if (i == UJ_AHEAD_JOB) {
       uj_ahead_of_range(uj_ahead_job(link), sizeof(struct uj_ljob));
       return;

@@ -75,7 +75,15 @@ static void pack(lua_State *L, int n)
 }
 
 /* Whatever is made the job's value takes the place of what may keep the
- * coroutine: from there until ended() nothing is allocated. */
+ * coroutine: from there until ended() nothing is allocated. So a hook of the
+ * user must not hear of the body's return: it could collect garbage. */
+static void mute_return_hook(lua_State *L)
+{
+  int mask = lua_gethookmask(L);
+  if ((mask & LUA_MASKRET) != 0)
+    lua_sethook(L, lua_gethook(L), mask & ~LUA_MASKRET, lua_gethookcount(L));
+}
+
 static void keep_results(lua_State *L, struct uj_ljob *job)
 {
   int n = lua_gettop(L) - BODY_HANDLER;
@@ -114,6 +122,8 @@ static int body_end(lua_State *L, int status, lua_KContext ctx)
 {
   struct uj_ljob *job = lua_touserdata(L, BODY_JOB);
   (void)ctx;
+  if (job->co_slot == 0)
+    mute_return_hook(L);
   if (job->has_failure)
     keep_failure(L, job);
   else if (status == LUA_OK || status == LUA_YIELD)

@@ -36,16 +36,40 @@ void uj_job_push(struct uj_state *S, lua_State *L, const struct uj_ljob *job)
 }
 
 /* With extra fields the user value is their table, and has the job's value at
- * 1. Its place is reserved: to change it needs no memory. */
+ * 1. That place is never empty, so that to change it needs no memory: for nil
+ * it has the address of the job. */
 enum { EXTRA_VALUE = 1 };
+
+/* [-1, +1, -] Puts a value into that form; idx is absolute. */
+static void wrap_nil(lua_State *L, int idx)
+{
+  if (!lua_isnil(L, -1))
+    return;
+  lua_pop(L, 1);
+  lua_pushlightuserdata(L, lua_touserdata(L, idx));
+}
+
+/* [-1, +1, -] Takes it from it. */
+static void unwrap_nil(lua_State *L, int idx)
+{
+  if (!lua_islightuserdata(L, -1) ||
+      lua_touserdata(L, -1) != lua_touserdata(L, idx))
+    return;
+  lua_pop(L, 1);
+  lua_pushnil(L);
+}
 
 void uj_job_get_value(lua_State *L, const struct uj_ljob *job, int idx)
 {
-  lua_getiuservalue(L, idx, UJ_JOB_UV_VALUE);
-  if (job->has_extra) {
-    lua_rawgeti(L, -1, EXTRA_VALUE);
-    lua_remove(L, -2);
+  if (!job->has_extra) {
+    lua_getiuservalue(L, idx, UJ_JOB_UV_VALUE);
+    return;
   }
+  idx = lua_absindex(L, idx);
+  lua_getiuservalue(L, idx, UJ_JOB_UV_VALUE);
+  lua_rawgeti(L, -1, EXTRA_VALUE);
+  lua_remove(L, -2);
+  unwrap_nil(L, idx);
 }
 
 void uj_job_set_value(lua_State *L, const struct uj_ljob *job, int idx)
@@ -54,6 +78,8 @@ void uj_job_set_value(lua_State *L, const struct uj_ljob *job, int idx)
     lua_setiuservalue(L, idx, UJ_JOB_UV_VALUE);
     return;
   }
+  idx = lua_absindex(L, idx);
+  wrap_nil(L, idx);
   lua_getiuservalue(L, idx, UJ_JOB_UV_VALUE);
   lua_insert(L, -2);
   lua_rawseti(L, -2, EXTRA_VALUE);
@@ -77,6 +103,7 @@ static void make_extra(lua_State *L, int idx, struct uj_ljob *job)
 {
   lua_createtable(L, EXTRA_VALUE, 2);
   lua_getiuservalue(L, idx, UJ_JOB_UV_VALUE);
+  wrap_nil(L, idx);
   lua_rawseti(L, -2, EXTRA_VALUE);
   lua_setiuservalue(L, idx, UJ_JOB_UV_VALUE);
   job->has_extra = true;

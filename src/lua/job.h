@@ -81,7 +81,7 @@ void uj_job_push(struct uj_state *S, lua_State *L, const struct uj_ljob *job);
 void uj_job_push_label(lua_State *L, int idx);
 
 /* The value of a job, which is at idx: its function until it starts; then
- * nothing, or what keeps its coroutine (see pool.h); and when it has ended, its
+ * that, or what keeps its coroutine (see pool.h); and when it has ended, its
  * result.
  * [-0, +1, -] Pushes it; [-1, +0, -] sets it. */
 void uj_job_get_value(lua_State *L, const struct uj_ljob *job, int idx);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "memory/heap.h"
+#include "memory/pages.h"
 
 #ifdef __has_feature
 #define HAS_FEATURE(feature) __has_feature(feature)
@@ -22,10 +23,11 @@
 #define CAN_SEE_BLOCKS 1
 #endif
 
-/* Address space, not memory: room for some 40 million sleeping jobs. Where
- * there is a limit to that, too, a quarter as much is asked for, and so on. */
-#define RANGE_MOST ((uint64_t)1 << 36)
-#define RANGE_LEAST ((uint64_t)1 << 30)
+/* Address space, not memory: room for some ten million sleeping jobs. It must
+ * not be scarce: where four times as much cannot be had, a quarter is asked
+ * for, and so on. */
+#define RANGE_MOST ((uint64_t)1 << 34)
+#define RANGE_LEAST ((uint64_t)1 << 28)
 
 struct memory {
   struct uj_heap heap;
@@ -80,29 +82,32 @@ static bool stay_loaded(void)
              NULL;
 }
 
+/* The state's own; NULL if its main coroutine is not where it should be. */
 static void *first_block(lua_State *L)
 {
-  void *block;
+  lua_State *main;
   lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
-  block = lua_getextraspace(lua_tothread(L, -1));
+  main = lua_tothread(L, -1);
   lua_pop(L, 1);
-  return block;
+  return main != NULL ? lua_getextraspace(main) : NULL;
 }
 
 static bool init_heap(struct memory *memory)
 {
   for (uint64_t size = RANGE_MOST; size >= RANGE_LEAST; size /= 4)
-    if (uj_heap_init(&memory->heap, (size_t)size, below, memory))
-      return true;
+    if (uj_pages_can_reserve((size_t)size * 4))
+      return uj_heap_init(&memory->heap, (size_t)size, below, memory);
   return false;
 }
 
 const struct uj_heap *uj_memory_open(lua_State *L)
 {
   struct memory *memory;
-  void *context;
+  void *context, *last = first_block(L);
   lua_Alloc before = lua_getallocf(L, &context);
-  if (!CAN_SEE_BLOCKS || sizeof(size_t) < sizeof(uint64_t) ||
+  if (before == uj_heap_realloc) /* loading has failed after this, before */
+    return context;
+  if (!CAN_SEE_BLOCKS || sizeof(size_t) < sizeof(uint64_t) || last == NULL ||
       is_switched_off() || !has_common_allocator(L) || !stay_loaded())
     return NULL;
   memory = before(context, NULL, 0, sizeof(*memory));
@@ -110,7 +115,7 @@ const struct uj_heap *uj_memory_open(lua_State *L)
     return NULL;
   memory->before = before;
   memory->context = context;
-  memory->last = first_block(L);
+  memory->last = last;
   if (!init_heap(memory)) {
     before(context, memory, sizeof(*memory), 0);
     return NULL;

@@ -5,7 +5,7 @@
 #include "lua/state.h"
 
 /* After so many methods that were found by a call it is worth two tables. */
-enum { OFTEN = 100 };
+enum { OFTEN = 1000 };
 
 /* The upvalues of the functions that find methods and properties. */
 enum { UP_STATE = 1, UP_METHODS, UP_TYPE, UP_SELF, UP_COUNT = UP_TYPE };
@@ -15,16 +15,17 @@ static void push_upvalue(lua_State *L, int n)
   lua_pushvalue(L, lua_upvalueindex(n));
 }
 
-/* [-0, +1, m] Pushes a copy of the table on the top. */
-static void push_copy(lua_State *L)
+void uj_object_push_copy(lua_State *L, int narr)
 {
+  enum { FIELDS = 8 }; /* no type has many */
   int table = lua_gettop(L);
-  lua_newtable(L);
+  lua_createtable(L, narr, FIELDS);
   lua_pushnil(L);
   while (lua_next(L, table)) {
     lua_pushvalue(L, -2);
-    lua_insert(L, -2);
+    lua_pushvalue(L, -2);
     lua_rawset(L, table + 1);
+    lua_pop(L, 1);
   }
 }
 
@@ -39,9 +40,13 @@ static int property(lua_State *L)
   return 1;
 }
 
-/* (methods, key) of an object that has a metatable of its own. */
+/* (methods, key) of an object that has a metatable of its own. A method may
+ * have been added since. */
 static int own_property(lua_State *L)
 {
+  lua_pushvalue(L, 2);
+  if (lua_rawget(L, lua_upvalueindex(UP_METHODS)) != LUA_TNIL)
+    return 1;
   push_upvalue(L, UP_SELF);
   lua_replace(L, 1);
   return property(L);
@@ -51,9 +56,9 @@ static int own_property(lua_State *L)
 static void give_own(lua_State *L)
 {
   lua_getmetatable(L, 1);
-  push_copy(L);
+  uj_object_push_copy(L, 0);
   push_upvalue(L, UP_METHODS);
-  push_copy(L);
+  uj_object_push_copy(L, 0);
   lua_createtable(L, 0, 1);
   for (int i = 1; i <= UP_COUNT; i++)
     push_upvalue(L, i);

@@ -63,6 +63,10 @@ struct uj_type {
   bool is_asked; /* its objects begin with a struct uj_asked_object */
 };
 
+/* [-0, +1, m] Pushes a copy of the table on the top. `narr` as for
+ * lua_createtable(). */
+void uj_object_push_copy(lua_State *L, int narr);
+
 /* [-0, +1, m] Registers the metatable of a type, and pushes the table of its
  * methods. The state is on the top; it is the first upvalue of all functions.
  *

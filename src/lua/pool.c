@@ -6,9 +6,9 @@
  * little for the collector to walk over; with many jobs, one for so many. */
 enum { KEEP = 128, KEEP_ONE_FOR = 8 };
 
-/* After a burst of so many jobs, of which one in so many is left, none is kept:
- * the few that are idle lie all over the memory of the burst, and would hold
- * it. */
+/* After a burst of so many jobs, of which one in so many is left, none is kept,
+ * also of those that have a job still: they lie all over the memory of the
+ * burst, and would hold it. */
 enum { BURST = 1024, BURST_LEFT = 16 };
 
 void uj_pool_init(struct uj_pool *pool, lua_State *co)
@@ -19,6 +19,7 @@ void uj_pool_init(struct uj_pool *pool, lua_State *co)
   pool->idle_size = 0;
   pool->used = 0;
   pool->peak = 0;
+  pool->old_id = 0;
 }
 
 void uj_pool_term(struct uj_state *S, lua_State *L)
@@ -135,7 +136,7 @@ void uj_pool_give(struct uj_state *S, struct uj_ljob *job)
 {
   struct uj_pool *pool = &S->pool;
   pool->used--;
-  if (!are_enough(pool, pool->nidle))
+  if (job->core.id > pool->old_id && !are_enough(pool, pool->nidle))
     uj_pool_keep(S, job);
   else if (job->co_slot != 0) {
     uj_slots_drop(&pool->slots, job->co_slot);
@@ -169,6 +170,7 @@ void uj_pool_trim(struct uj_state *S)
   while (pool->nidle > 0)
     drop_idle(pool);
   pool->peak = pool->used;
+  pool->old_id = S->loop.last_id;
 }
 
 /* Every one that has a slot is idle or has a job. Making the map can run

@@ -20,12 +20,12 @@
 /* The least time between two looks at I/O, signals and the system's clock while
  * jobs are ready or deadlines follow close upon each other: going to sleep and
  * waking up costs about as much as running twenty jobs. It bounds how much
- * later a job may be for the sake of all: 50 us, and 100 ns more for each
+ * later a job may be for the sake of all: 50 us, and 20 ns more for each
  * job that lives, up to 1 ms. */
 #define LOOK_NS UINT64_C(50000)
 #define LOOK_TICKS UINT64_C(20000) /* no more than that on any processor: */
 #define TICK_NS UINT64_C(3)        /* a tick takes less */
-#define LOOK_JOB_NS UINT64_C(100)
+#define LOOK_JOB_NS UINT64_C(20)
 #define LOOK_MAX_NS UINT64_C(1000000)
 
 /* ---- looking at the world between two turns ----------------------------- */

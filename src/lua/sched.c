@@ -43,19 +43,13 @@ static struct uj_lsched *check_self(lua_State *L, const char *name)
  * of the common one, that knows it. */
 static void make_job_type(struct uj_state *S, lua_State *L)
 {
-  int sched = lua_gettop(L), type = sched + 1;
-  lua_createtable(L, UJ_JOB_TYPE_SCHED, 5);
+  int sched = lua_gettop(L);
   uj_state_push_hub(S, L, UJ_HUB_JOB_TYPE);
-  lua_pushnil(L);
-  while (lua_next(L, type + 1)) {
-    lua_pushvalue(L, -2);
-    lua_insert(L, -2);
-    lua_rawset(L, type);
-  }
+  uj_object_push_copy(L, UJ_JOB_TYPE_SCHED);
   lua_pushvalue(L, sched);
-  lua_rawseti(L, type, UJ_JOB_TYPE_SCHED);
-  lua_settop(L, type);
+  lua_rawseti(L, -2, UJ_JOB_TYPE_SCHED);
   lua_setiuservalue(L, sched, UJ_SCHED_UV_JOB_TYPE);
+  lua_settop(L, sched);
 }
 
 struct uj_lsched *uj_sched_new(struct uj_state *S, lua_State *L)

@@ -64,6 +64,7 @@ struct uj_pool {
   uint32_t idle_size; /* places in `idle`: at least as many as used slots */
   uint32_t used;      /* coroutines with a job */
   uint32_t peak;      /* the most of them since the last burst was over */
+  uint64_t old_id;    /* of the last job that was there then */
 };
 
 /* How a job that does not suspend is interrupted. */

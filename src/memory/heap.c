@@ -77,12 +77,17 @@ static struct uj_chunk *add_chunk(struct uj_heap *heap)
   return chunk;
 }
 
-/* With its header: a large page comes back only where nothing is left. */
+/* With its header: a large page comes back only where nothing is left. Where
+ * the system does not take it, it is not asked again. */
 static void discard(struct uj_heap *heap, struct uj_chunk *chunk)
 {
   size_t i = (size_t)((char *)chunk - heap->base) / CHUNK_SIZE;
   uj_link_remove(&chunk->link);
-  uj_pages_discard(chunk, CHUNK_SIZE);
+  if (!uj_pages_discard(chunk, CHUNK_SIZE)) {
+    uj_link_append(&heap->roomy, &chunk->link);
+    heap->keeps_all = true;
+    return;
+  }
   heap->bare[i / 64] |= UINT64_C(1) << i % 64;
   heap->nempty--;
 }
@@ -91,7 +96,8 @@ static void discard(struct uj_heap *heap, struct uj_chunk *chunk)
  * is collected grows and shrinks by a half all the time. */
 static bool keeps_too_much(const struct uj_heap *heap)
 {
-  return heap->nempty > UJ_HEAP_KEPT && heap->nempty > heap->nbusy;
+  return heap->nempty > UJ_HEAP_KEPT && heap->nempty > heap->nbusy &&
+         !heap->keeps_all;
 }
 
 /* It may be without a header afterwards. */
@@ -244,9 +250,10 @@ static void *allocate_anywhere(struct uj_heap *heap, size_t size)
   return block != NULL ? block : heap->below(heap->context, NULL, 0, size);
 }
 
-/* Without memory to move to, it stays where it is if it fits. */
-static void *resize(struct uj_heap *heap, void *block, size_t old_size,
-                    size_t new_size)
+/* Without memory to move to, it stays where it is if it fits. What it has is
+ * known here better than by a caller that is wrong about it, which the system's
+ * realloc() would not mind. */
+static void *resize(struct uj_heap *heap, void *block, size_t new_size)
 {
   size_t room = span_of(block)->size;
   void *moved;
@@ -255,7 +262,7 @@ static void *resize(struct uj_heap *heap, void *block, size_t old_size,
   moved = allocate_anywhere(heap, new_size);
   if (moved == NULL)
     return new_size <= room ? block : NULL;
-  memcpy(moved, block, new_size < old_size ? new_size : old_size);
+  memcpy(moved, block, new_size < room ? new_size : room);
   release(heap, block);
   return moved;
 }
@@ -269,7 +276,7 @@ void *uj_heap_realloc(void *context, void *block, size_t old_size,
   if (!is_ours(heap, block))
     return heap->below(heap->context, block, old_size, new_size);
   if (new_size > 0)
-    return resize(heap, block, old_size, new_size);
+    return resize(heap, block, new_size);
   release(heap, block);
   return NULL;
 }
@@ -286,6 +293,7 @@ bool uj_heap_init(struct uj_heap *heap, size_t size, uj_allocator below,
   heap->nchunks = 0;
   heap->nbusy = 0;
   heap->nempty = 0;
+  heap->keeps_all = false;
   heap->below = below;
   heap->context = context;
   memset(&heap->none, 0, sizeof(heap->none));

@@ -70,6 +70,7 @@ struct uj_heap {
   struct uj_link roomy;               /* of uj_chunk::link: have a free span */
   uint64_t bare[UJ_HEAP_CHUNKS / 64]; /* a bit for each without memory */
   struct uj_span none; /* is current where no other is: has no blocks */
+  bool keeps_all;      /* the system takes nothing back */
   uj_allocator below;
   void *context; /* of that */
 };

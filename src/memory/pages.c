@@ -29,7 +29,8 @@ void *uj_pages_reserve(size_t size, size_t align)
   before = (size_t)(-(uintptr_t)begin & (align - 1));
   if (before > 0)
     (void)munmap(begin, before);
-  (void)munmap(begin + before + size, align - before);
+  if (align > before)
+    (void)munmap(begin + before + size, align - before);
   return begin + before;
 #else
   (void)size;
@@ -46,6 +47,15 @@ void uj_pages_release(void *begin, size_t size)
   (void)begin;
   (void)size;
 #endif
+}
+
+bool uj_pages_can_reserve(size_t size)
+{
+  void *begin = uj_pages_reserve(size, 1);
+  if (begin == NULL)
+    return false;
+  uj_pages_release(begin, size);
+  return true;
 }
 
 bool uj_pages_commit(void *begin, size_t size, bool large)
@@ -66,12 +76,13 @@ bool uj_pages_commit(void *begin, size_t size, bool large)
 #endif
 }
 
-void uj_pages_discard(void *begin, size_t size)
+bool uj_pages_discard(void *begin, size_t size)
 {
 #if HAVE_MMAP
-  (void)madvise(begin, size, MADV_DONTNEED);
+  return madvise(begin, size, MADV_DONTNEED) == 0;
 #else
   (void)begin;
   (void)size;
+  return false;
 #endif
 }

@@ -11,6 +11,8 @@
  * multiple of `align`. NULL when it cannot be had. */
 void *uj_pages_reserve(size_t size, size_t align);
 void uj_pages_release(void *begin, size_t size);
+/* Whether so much could be reserved. */
+bool uj_pages_can_reserve(size_t size);
 
 /* Puts memory behind a part of it, which is zero. `large` asks for large pages:
  * one page fault for 2 MiB is much cheaper than 512, but all of it is taken at
@@ -18,7 +20,7 @@ void uj_pages_release(void *begin, size_t size);
 bool uj_pages_commit(void *begin, size_t size, bool large);
 
 /* Gives the memory back but not the address: what is written there again gets
- * new memory. */
-void uj_pages_discard(void *begin, size_t size);
+ * new memory. Returns whether the system took it: not if it is locked. */
+bool uj_pages_discard(void *begin, size_t size);
 
 #endif
