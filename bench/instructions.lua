@@ -51,6 +51,15 @@ function operations.spawn_wait(n)
   together(n, function(_, jobs) jobs:spawn(nothing):wait() end)
 end
 
+--- A scheduler for one job.
+function operations.scheduler(n)
+  together(n, function(uvjobs)
+    local jobs = uvjobs.scheduler()
+    jobs:spawn(nothing)
+    jobs:wait_and_close()
+  end)
+end
+
 operations["yield"] = function(n)
   together(n, function(uvjobs) uvjobs.yield() end)
 end
