@@ -132,6 +132,32 @@ static void states_have_heaps_of_their_own(void)
   lua_close(b);
 }
 
+/* As if loading had failed after that: the module's own state is not found. */
+static void it_is_known_when_loaded_anew(void)
+{
+  lua_State *L = luaL_newstate();
+  lua_Alloc first, second;
+  void *context;
+  use(L);
+  first = lua_getallocf(L, &context);
+  run(L, "local registry, found = debug.getregistry(), 0\n"
+         "for key, value in pairs(registry) do\n"
+         "  local type = debug.getmetatable(value)\n"
+         "  if type and type.__name == 'uvjobs.State' then\n"
+         "    registry[key], found = nil, found + 1\n"
+         "  end\n"
+         "end\n"
+         "assert(found == 1)\n"
+         "package.loaded['uvjobs.core'] = nil\n"
+         "local before = core\n"
+         "core = require 'uvjobs.core'\n"
+         "assert(core.stats ~= before.stats)");
+  second = lua_getallocf(L, &context);
+  CHECK(first == second);
+  CHECK_EQ(has_heap(L), UJ_SPEC_HEAP);
+  lua_close(L);
+}
+
 /* In kibibytes. */
 static unsigned long address_space(void)
 {
@@ -167,6 +193,8 @@ int main(void)
       {"a state with the common allocator gets a heap",
        the_common_one_gets_a_heap},
       {"a program can wrap the allocator later", it_can_be_wrapped},
+      {"the heap is known when the module is loaded anew",
+       it_is_known_when_loaded_anew},
       {"each state has a heap of its own", states_have_heaps_of_their_own},
       {"nothing is left of states that were closed",
        nothing_of_a_state_is_left},

@@ -36,8 +36,9 @@
 /* Chunks without a block that keep their memory; or as many as have blocks. */
 #define UJ_HEAP_KEPT 8U
 
-/* As lua_Alloc: allocates, resizes and frees. `old_size` is exact for a block
- * that is not NULL; making a block smaller never fails. */
+/* As lua_Alloc: allocates, resizes and frees; making a block smaller never
+ * fails. `old_size` is passed on to the allocator below; the heap knows its own
+ * blocks, and is right also when the caller is not. */
 typedef void *(*uj_allocator)(void *context, void *block, size_t old_size,
                               size_t new_size);
 
