@@ -28,14 +28,14 @@ end
 -- The types, with the word that the reference has for a value of each, and the
 -- source of its properties if it has any.
 local TYPES = {
-  { word = "scheduler", class = "Scheduler", source = "src/lua/sched.c" },
-  { word = "job", class = "Job", source = "src/lua/job.c" },
-  { word = "event", class = "Event", source = "src/lua/event.c" },
-  { word = "queue", class = "Queue", source = "src/lua/queue.c" },
-  { word = "semaphore", class = "Semaphore", source = "src/lua/lock.c" },
+  { word = "scheduler", class = "Scheduler", source = "src/lua/api/sched.c" },
+  { word = "job", class = "Job", source = "src/lua/api/job.c" },
+  { word = "event", class = "Event", source = "src/lua/api/event.c" },
+  { word = "queue", class = "Queue", source = "src/lua/api/queue.c" },
+  { word = "semaphore", class = "Semaphore", source = "src/lua/api/lock.c" },
   { word = "mutex", class = "Mutex" },
   { word = "permit", class = "Permit" },
-  { word = "err", class = "Error", source = "src/lua/error.c" },
+  { word = "err", class = "Error", source = "src/lua/state/error.c" },
 }
 
 -- Types that users never have in their hands.
@@ -97,7 +97,7 @@ end
 
 local function options()
   local found = {}
-  for _, source in ipairs { "src/lua/sched.c", "src/lua/runopts.c", "lua/uvjobs/exec.lua" } do
+  for _, source in ipairs { "src/lua/api/sched.c", "src/lua/drive/options.c", "lua/uvjobs/exec.lua" } do
     options_in(source, found)
   end
   return found
@@ -224,7 +224,7 @@ describe("the reference", function()
 
   it("has every code that an error can have", function()
     local codes, text = {}, read("docs/api.md")
-    for code in read("src/lua/error.c"):gmatch('%[UJ_CODE_%u+%] = "(%l+)"') do
+    for code in read("src/lua/state/error.c"):gmatch('%[UJ_CODE_%u+%] = "(%l+)"') do
       codes[code] = true
     end
     assert.is_true(codes.cancelled)
@@ -235,7 +235,7 @@ describe("the reference", function()
 
   it("has every state that a job can be in", function()
     local text = read("docs/api.md")
-    for state in read("src/lua/job.c"):gmatch('%[UJ_JOB_%u+%] = "(%l+)"') do
+    for state in read("src/lua/api/job.c"):gmatch('%[UJ_JOB_%u+%] = "(%l+)"') do
       if state ~= "new" then -- no handle of such a job is given out
         assert.truthy(text:find(('`"%s"`'):format(state), 1, true), state)
       end

@@ -1,6 +1,6 @@
-/* Closing (src/core/sched.c; job.c: kill_at(), uj_job_grace(), uj_job_leave();
+/* Closing (src/core/sched.c; job.c: kill_at(), uj_job_grace(), uj_job_abandon();
  * loop.c: uj_loop_overrun(); sched_close() and wait_and_close() of
- * src/lua/sched.c).
+ * src/lua/api/sched.c).
  *
  * Job 0, the main job, closes P or waits for it, or closes C. Job 1 is of P and
  * is the parent of C: when it is cancelled it closes C, as the end of a block
@@ -202,7 +202,7 @@ inline told_to_end()
   fi
 }
 
-/* The job runs again: what the continuations of src/lua/sched.c do, wait_idle(),
+/* The job runs again: what the continuations of src/lua/api/sched.c do, wait_idle(),
  * raise_own_cancel() and so on. */
 inline resumed()
 {
@@ -246,7 +246,7 @@ inline compute()
   if
   :: any(due_now) -> pick_due()
 #ifndef BUG_LEAVE
-  :: !any(due_now) && nleaving > 0 -> /* leave_waits(), uj_job_leave() */
+  :: !any(due_now) && nabandoning > 0 -> /* leave_waits(), uj_job_abandon() */
      d_step {
        if
        :: leaves(0) -> o_i = 0
@@ -265,11 +265,11 @@ inline compute()
        fi
      }
 #endif
-  :: !any(due_now) && nleaving == 0 && interrupted(cur) == W_KILLED ->
+  :: !any(due_now) && nabandoning == 0 && interrupted(cur) == W_KILLED ->
      end_as(KILLED)
-  :: !any(due_now) && nleaving == 0 && interrupted(cur) == W_CANCELLED &&
+  :: !any(due_now) && nabandoning == 0 && interrupted(cur) == W_CANCELLED &&
      !job[cur].told ->
-     job[cur].told = true; /* uj_job_tell(); raised once */
+     job[cur].told = true; /* uj_job_note_raised(); raised once */
      if
      :: busy[cur] = false; end_as(CANCELLED)
      :: true /* it catches that and goes on */

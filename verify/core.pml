@@ -51,7 +51,7 @@
 #define OP_IDLE 5
 #define OP_OTHER 6
 
-/* enum uj_leave */
+/* enum uj_on_abandon */
 #define LEAVE_ALONE 0
 #define LEAVE_CLOSE_LATE 1
 #define LEAVE_CLOSE 2
@@ -117,7 +117,7 @@ typedef Sched {
 Job job[NJOBS];
 Sched sched[NSCHEDS];
 chan q[NQUEUES] = [NJOBS] of { byte };
-byte nleaving;
+byte nabandoning;
 bool busy_next;
 byte cur = NONE;     /* the job that runs */
 byte outcome;        /* what host->resume() returns */
@@ -205,7 +205,7 @@ inline make_ready(j, w)
   assert(job[j].place == AT_NONE || job[j].place == AT_WAIT); /* woken once */
   if
   :: job[j].leave == LEAVE_ALONE -> job[j].target = NONE
-  :: else -> nleaving++
+  :: else -> nabandoning++
   fi;
   if
   :: w == W_DEADLINE -> warn(j)
@@ -345,12 +345,12 @@ inline wake_all(k)
   od
 }
 
-/* uj_job_left() */
+/* uj_job_forget_abandon() */
 inline left(j)
 {
   if
   :: job[j].leave != LEAVE_ALONE ->
-     nleaving--;
+     nabandoning--;
      job[j].leave = LEAVE_ALONE
   :: else
   fi
@@ -441,7 +441,7 @@ inline wake_idle(s)
   fi
 }
 
-/* uj_sched_left() */
+/* uj_sched_remove() */
 inline sched_left(s, j, was)
 {
   job[j].member = false;
@@ -721,5 +721,5 @@ inline check()
      z_i++
   :: else -> break
   od;
-  assert(z_a == nleaving)
+  assert(z_a == nabandoning)
 }

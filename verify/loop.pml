@@ -1,5 +1,5 @@
 /* src/core/loop.c in Promela: a turn, the clock, and who calls uj_loop_turn()
- * (drive_main() and drive_rest() of src/lua/run.c).
+ * (drive_main() and drive_rest() of src/lua/drive/run.c).
  *
  * SPIN copies an inline to each place that uses it. So all calls of the core
  * are made in one place, call(), and the models say by `todo` and its arguments

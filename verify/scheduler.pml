@@ -136,7 +136,7 @@ inline child(j)
   fi
 }
 
-/* sched_close() of src/lua/sched.c, from a job of another scheduler */
+/* sched_close() of src/lua/api/sched.c, from a job of another scheduler */
 inline wait_closed(j)
 {
   waits = false;
@@ -146,7 +146,7 @@ inline wait_closed(j)
   fi
 }
 
-/* sched_spawn() of src/lua/sched.c */
+/* sched_spawn() of src/lua/api/sched.c */
 inline spawn(j)
 {
   if
@@ -223,7 +223,7 @@ inline go_on()
   fi
 }
 
-/* uj_sched_fail(): the first job of a nursery that fails closes it, in
+/* uj_lsched_fail(): the first job of a nursery that fails closes it, in
  * host->ended(). */
 inline called()
 {

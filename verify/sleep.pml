@@ -8,10 +8,10 @@
  *     hears  a job that runs on and on is interrupted
  *     awake  the monitor does not sleep for good while a loop is awake
  *   POOL     src/loop/task.c, driver.c, look() and wait_for_io() of
- *            src/lua/run.c: a function in the thread pool ends, a signal comes
+ *            src/lua/drive/run.c: a function in the thread pool ends, a signal comes
  *     wakes  the end of the task reaches its job
  *     heard  the signal reaches the main job
- *   EMBED    uj_embed_settle() of src/lua/embed.c, uj_loop_add_ready(): what
+ *   EMBED    uj_embed_settle() of src/lua/drive/embed.c, uj_loop_add_ready(): what
  *            makes a job ready between two steps of a host's loop sets the alarm
  *     steps  such a job runs */
 

@@ -74,7 +74,7 @@ static inline void compare_discard(int j)
 static inline bool is_borrowed(const struct uj_job *core)
 {
   for (int j = 0; j < JOBS; j++)
-    if (job[j] != NULL && job[j]->core.leave != UJ_LEAVE_ALONE &&
+    if (job[j] != NULL && job[j]->core.on_abandon != UJ_ABANDON_ALONE &&
         job[j]->core.op == UJ_OP_WAIT && job[j]->core.target == core)
       return true;
   return false;
@@ -175,7 +175,7 @@ static inline void compare_job(int j)
   CHECK_EQ(core->cancel, model->cancel);
   CHECK_EQ(core->deadline_ns, model->deadline_ns);
   CHECK_EQ(core->kill_ns, model->kill_ns);
-  CHECK_EQ(core->leave, model->leave);
+  CHECK_EQ(core->on_abandon, model->on_abandon);
   CHECK_EQ(core->preemptions, model->preemptions);
   CHECK_EQ(core->nlocks, count_locks(j));
   CHECK_EQ(job[j]->value, model->value);
@@ -242,7 +242,7 @@ static inline void compare_loop(void)
   compare_list(&m.busy, &loop.busy, QUEUE);
   CHECK_EQ(uj_loop_count_ready(&loop), count_ready());
   CHECK_EQ(uj_loop_ready(&loop), count_ready() > 0);
-  CHECK_EQ(loop.nleaving, count_leaving(&m.ready) + count_leaving(&m.batch));
+  CHECK_EQ(loop.nabandoning, count_leaving(&m.ready) + count_leaving(&m.batch));
   CHECK_EQ(loop.asleep, m.asleep);
   CHECK_EQ(wakes, m.wakes);
   CHECK_EQ(loop.spawned, m.spawned);

@@ -36,17 +36,17 @@ struct model_job {
   int stubborn;  /* so many refusals does it ignore */
   bool unwarned; /* kill_ns is for its own deadline, not yet raised */
   uint64_t deadline_ns, kill_ns;
-  enum uj_wake told; /* by an overrun */
-  uint64_t told_ns;
+  enum uj_wake raised; /* by an overrun */
+  uint64_t raised_ns;
   uint64_t limit_ns; /* of its wait; UJ_NEVER for none */
   uint64_t armed;    /* the order of setting limits */
   enum uj_wake limit;
   struct list *in; /* where it waits; or NULL */
   int child;       /* its spawn is blocked; or NOBODY */
   struct list waiters;
-  enum uj_leave leave;
-  int leave_job, leave_sched; /* what it closes then, or NOBODY */
-  uint64_t value;             /* that it puts, or got */
+  enum uj_on_abandon on_abandon;
+  int abandoned_job, abandoned_sched; /* what it closes then, or NOBODY */
+  uint64_t value;                     /* that it puts, or got */
   uint64_t preemptions;
 };
 
@@ -155,8 +155,8 @@ static inline int model_new(int sched)
                                     .kill_ns = UJ_NEVER,
                                     .limit_ns = UJ_NEVER,
                                     .child = NOBODY,
-                                    .leave_job = NOBODY,
-                                    .leave_sched = NOBODY};
+                                    .abandoned_job = NOBODY,
+                                    .abandoned_sched = NOBODY};
       return j;
     }
   return NOBODY;
@@ -166,8 +166,8 @@ static inline int model_new(int sched)
 static inline void tell_end(int j, enum uj_job_state state)
 {
   for (int k = 0; k < JOBS; k++)
-    if (m.job[k].leave_job == j)
-      m.job[k].leave_job = NOBODY;
+    if (m.job[k].abandoned_job == j)
+      m.job[k].abandoned_job = NOBODY;
   m.job[j].used = false;
   m.end[m.nends++] = (struct model_end){j, state};
 }
@@ -516,11 +516,12 @@ static inline void model_loop_close(uint64_t span_ns, bool open_only)
 static inline void model_leave(int j)
 {
   struct model_job *job = &m.job[j];
-  int target = job->leave_job, s = job->leave_sched;
-  bool closes = job->leave == UJ_LEAVE_CLOSE ? job->wake != UJ_WAKE_OK
-                                             : job->wake == UJ_WAKE_TIMEOUT;
-  job->leave = UJ_LEAVE_ALONE;
-  job->leave_job = job->leave_sched = NOBODY;
+  int target = job->abandoned_job, s = job->abandoned_sched;
+  bool closes = job->on_abandon == UJ_ABANDON_CLOSE
+                    ? job->wake != UJ_WAKE_OK
+                    : job->wake == UJ_WAKE_TIMEOUT;
+  job->on_abandon = UJ_ABANDON_ALONE;
+  job->abandoned_job = job->abandoned_sched = NOBODY;
   if (closes && target != NOBODY)
     model_close(target, model_grace(j, sched_of(target)->close_ns));
   else if (closes && s != NOBODY)
@@ -531,7 +532,7 @@ static inline uint64_t count_leaving(const struct list *list)
 {
   uint64_t count = 0;
   for (int i = 0; i < list->count; i++)
-    count += m.job[list->job[i]].leave != UJ_LEAVE_ALONE;
+    count += m.job[list->job[i]].on_abandon != UJ_ABANDON_ALONE;
   return count;
 }
 
@@ -540,7 +541,7 @@ static inline void model_leave_all(struct list *list)
 {
   while (count_leaving(list) > 0) {
     int i = 0;
-    while (m.job[list->job[i]].leave == UJ_LEAVE_ALONE)
+    while (m.job[list->job[i]].on_abandon == UJ_ABANDON_ALONE)
       i++;
     model_leave(list->job[i]);
   }
@@ -628,8 +629,8 @@ static inline void model_preempt(int j)
 /* A deadline that had not passed when the job was told is another one. */
 static inline bool model_told(const struct model_job *job, enum uj_wake wake)
 {
-  return job->told == wake &&
-         (wake != UJ_WAKE_DEADLINE || job->deadline_ns <= job->told_ns);
+  return job->raised == wake &&
+         (wake != UJ_WAKE_DEADLINE || job->deadline_ns <= job->raised_ns);
 }
 
 /* Each reason once; a deadline that is ignored for the close timeout kills. */
@@ -637,7 +638,7 @@ static inline enum uj_wake model_overrun(int j)
 {
   struct model_job *job = &m.job[j];
   enum uj_wake wake = model_interrupted(j);
-  uint64_t force_ns = uj_clock_add(job->told_ns, sched_of(j)->close_ns);
+  uint64_t force_ns = uj_clock_add(job->raised_ns, sched_of(j)->close_ns);
   if (wake == UJ_WAKE_KILLED || wake == UJ_WAKE_OK)
     return wake;
   if (model_told(job, wake))
@@ -652,8 +653,8 @@ static inline void model_tell(int j, enum uj_wake wake)
   if (wake == UJ_WAKE_DEADLINE)
     model_warn(j);
   if (!model_told(job, wake))
-    job->told_ns = m.now_ns;
-  job->told = wake;
+    job->raised_ns = m.now_ns;
+  job->raised = wake;
 }
 
 static inline void model_limit(int j, uint64_t deadline_ns, bool protect)
@@ -669,8 +670,8 @@ static inline void model_run(int j)
   struct model_job *job = &m.job[j];
   list_remove(m.from_busy ? &m.busy : &m.batch, j);
   job->place = UJ_AT_NONE;
-  job->leave = UJ_LEAVE_ALONE;
-  job->leave_job = job->leave_sched = NOBODY;
+  job->on_abandon = UJ_ABANDON_ALONE;
+  job->abandoned_job = job->abandoned_sched = NOBODY;
   if (job->started)
     return;
   job->started = true;

@@ -178,7 +178,7 @@ static inline void op_renew(int s)
       model->idle.count > 0)
     return;
   for (int j = 0; j < JOBS; j++)
-    if (m.job[j].used && (m.job[j].sched == s || m.job[j].leave_sched == s))
+    if (m.job[j].used && (m.job[j].sched == s || m.job[j].abandoned_sched == s))
       return;
   say("another scheduler %d", s);
   uj_sched_term(&sched[s]);
@@ -218,14 +218,15 @@ static inline void op_any(void)
 /* When it leaves the wait too early it is to close a job, or a scheduler. */
 static inline void leave_wait(int j, int s)
 {
-  enum uj_leave leave = one_in(2) ? UJ_LEAVE_CLOSE : UJ_LEAVE_CLOSE_LATE;
+  enum uj_on_abandon leave =
+      one_in(2) ? UJ_ABANDON_CLOSE : UJ_ABANDON_CLOSE_LATE;
   struct model_job *model = &m.job[play.running];
   struct uj_job *core = core_of(play.running);
   say("is to close job %d or scheduler %d: %d", j, s, (int)leave);
-  model->leave = leave;
-  core->leave = (unsigned)leave & 3;
-  model->leave_job = j;
-  model->leave_sched = s;
+  model->on_abandon = leave;
+  core->on_abandon = (unsigned)leave & 3;
+  model->abandoned_job = j;
+  model->abandoned_sched = s;
   if (j != NOBODY)
     core->target = core_of(j);
   else
@@ -315,7 +316,7 @@ static inline void op_overrun(void)
   CHECK_EQ(due, wake != UJ_WAKE_OK);
   if (wake != UJ_WAKE_OK && wake != UJ_WAKE_KILLED) {
     model_tell(play.running, wake);
-    uj_job_tell(core, wake);
+    uj_job_note_raised(core, wake);
     CHECK_EQ(uj_job_overrun(core), model_overrun(play.running));
   }
   any = model_loop_overrun();

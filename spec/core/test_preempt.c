@@ -246,7 +246,7 @@ static enum uj_wake raised(struct uj_job *job)
   enum uj_wake wake = uj_job_overrun(job);
   CHECK_EQ(uj_job_overrun(job), wake); /* asking changes nothing */
   if (wake != UJ_WAKE_OK && wake != UJ_WAKE_KILLED)
-    uj_job_tell(job, wake);
+    uj_job_note_raised(job, wake);
   return wake;
 }
 
@@ -254,10 +254,11 @@ static void telling_again_brings_no_time(void)
 {
   struct uj_job *job = started();
   uj_job_limit(job, f.now_ns, false);
-  uj_job_tell(job, UJ_WAKE_DEADLINE); /* by an operation that was refused */
+  uj_job_note_raised(job,
+                     UJ_WAKE_DEADLINE); /* by an operation that was refused */
   CHECK_EQ(raised(job), UJ_WAKE_OK);
   f.now_ns += 6;
-  uj_job_tell(job, UJ_WAKE_DEADLINE);
+  uj_job_note_raised(job, UJ_WAKE_DEADLINE);
   CHECK_EQ(uj_job_overrun_due(job), f.now_ns + 4);
   f.now_ns += 4;
   CHECK_EQ(raised(job), UJ_WAKE_KILLED);
@@ -272,7 +273,7 @@ static void nothing_is_raised_without_a_reason(void)
   uj_job_limit(job, f.now_ns + 5, false);
   CHECK_EQ(raised(job), UJ_WAKE_OK);
   CHECK_EQ(uj_job_overrun_due(job), f.now_ns + 5);
-  CHECK_EQ(job->told, UJ_WAKE_OK);
+  CHECK_EQ(job->raised, UJ_WAKE_OK);
   fake_term(&f);
 }
 
@@ -377,18 +378,18 @@ static void cancellation_stays_told(void)
 
 /* --- uj_loop_overrun --- */
 
-static enum uj_leave leave;
+static enum uj_on_abandon leave;
 
 static void leave_target(struct fake_job *job)
 {
   job->job.target = &target->job;
-  job->job.leave = (uint8_t)leave;
+  job->job.on_abandon = (uint8_t)leave;
 }
 
 static void leave_small(struct fake_job *job)
 {
   job->job.idle = &small;
-  job->job.leave = (uint8_t)leave;
+  job->job.on_abandon = (uint8_t)leave;
 }
 
 static struct act wait_until(struct uj_waitq *waitq, enum uj_op op,
@@ -400,7 +401,7 @@ static struct act wait_until(struct uj_waitq *waitq, enum uj_op op,
 }
 
 /* A job that waits for the target, for a millisecond. */
-static struct fake_job *spawn_waiter(const char *name, enum uj_leave how)
+static struct fake_job *spawn_waiter(const char *name, enum uj_on_abandon how)
 {
   struct fake_job *job;
   leave = how;
@@ -411,14 +412,14 @@ static struct fake_job *spawn_waiter(const char *name, enum uj_leave how)
   return job;
 }
 
-static struct fake_job *init_waiter(enum uj_leave how)
+static struct fake_job *init_waiter(enum uj_on_abandon how)
 {
   struct fake_job *waiter;
   fake_init(&f);
   target = spawn_parked("t");
   waiter = spawn_waiter("w", how);
   LOG(&f, "t w");
-  CHECK_EQ(f.loop.nleaving, 0);
+  CHECK_EQ(f.loop.nabandoning, 0);
   return waiter;
 }
 
@@ -428,19 +429,19 @@ static bool overrun(uint64_t span_ns)
   f.now_ns += span_ns;
   any = uj_loop_overrun(&f.loop);
   uj_loop_check(&f.loop);
-  CHECK_EQ(f.loop.nleaving, 0);
+  CHECK_EQ(f.loop.nabandoning, 0);
   return any;
 }
 
 static void closes_when_the_time_has_passed(void)
 {
-  struct fake_job *w = init_waiter(UJ_LEAVE_CLOSE_LATE);
+  struct fake_job *w = init_waiter(UJ_ABANDON_CLOSE_LATE);
   CHECK(!overrun(MS - 1));
   CHECK_EQ(w->job.place, UJ_AT_WAIT);
   CHECK_EQ(target->job.state, UJ_JOB_ACTIVE);
   CHECK(overrun(1));
   CHECK(!overrun(1)); /* once */
-  CHECK_EQ(w->job.leave, UJ_LEAVE_ALONE);
+  CHECK_EQ(w->job.on_abandon, UJ_ABANDON_ALONE);
   CHECK_EQ(target->job.state, UJ_JOB_CLOSING);
   CHECK_EQ(target->job.kill_ns, f.now_ns - 1 + f.sched.close_ns);
   LOG(&f, ""); /* nobody runs */
@@ -450,11 +451,11 @@ static void closes_when_the_time_has_passed(void)
 }
 
 /* How the wait ends, and whether the target is closed then. */
-static void check_leave(enum uj_leave how, enum uj_wake wake, bool closes)
+static void check_leave(enum uj_on_abandon how, enum uj_wake wake, bool closes)
 {
   struct fake_job *w = init_waiter(how);
   uj_job_wake(&w->job, wake);
-  CHECK_EQ(f.loop.nleaving, how != UJ_LEAVE_ALONE);
+  CHECK_EQ(f.loop.nabandoning, how != UJ_ABANDON_ALONE);
   CHECK(!overrun(0));
   CHECK_EQ(target->job.state, closes ? UJ_JOB_CLOSING : UJ_JOB_ACTIVE);
   fake_term(&f);
@@ -463,20 +464,20 @@ static void check_leave(enum uj_leave how, enum uj_wake wake, bool closes)
 static void closes_as_it_was_left(void)
 {
   for (enum uj_wake wake = UJ_WAKE_OK; wake <= UJ_WAKE_KILLED; wake++) {
-    check_leave(UJ_LEAVE_ALONE, wake, false);
-    check_leave(UJ_LEAVE_CLOSE_LATE, wake, wake == UJ_WAKE_TIMEOUT);
-    check_leave(UJ_LEAVE_CLOSE, wake, wake != UJ_WAKE_OK);
+    check_leave(UJ_ABANDON_ALONE, wake, false);
+    check_leave(UJ_ABANDON_CLOSE_LATE, wake, wake == UJ_WAKE_TIMEOUT);
+    check_leave(UJ_ABANDON_CLOSE, wake, wake != UJ_WAKE_OK);
   }
 }
 
 static void leaves_it_to_who_runs(void)
 {
-  struct fake_job *w = init_waiter(UJ_LEAVE_CLOSE);
+  struct fake_job *w = init_waiter(UJ_ABANDON_CLOSE);
   uj_job_cancel(&w->job);
-  CHECK_EQ(f.loop.nleaving, 1);
+  CHECK_EQ(f.loop.nabandoning, 1);
   fake_turn(&f);
-  CHECK_EQ(f.loop.nleaving, 0);
-  CHECK_EQ(w->job.leave, UJ_LEAVE_ALONE);
+  CHECK_EQ(f.loop.nabandoning, 0);
+  CHECK_EQ(w->job.on_abandon, UJ_ABANDON_ALONE);
   CHECK_EQ(target->job.state, UJ_JOB_ACTIVE);
   CHECK(!overrun(0));
   CHECK_EQ(target->job.state, UJ_JOB_ACTIVE);
@@ -488,13 +489,13 @@ static void a_refused_wait_is_left_too(void)
   struct fake_job *w;
   fake_init(&f);
   target = spawn_parked("t");
-  leave = UJ_LEAVE_CLOSE;
+  leave = UJ_ABANDON_CLOSE;
   w = SPAWNED(&f, "w", PARK(NULL), CALL(leave_target),
               wait_until(&target->job.waiters, UJ_OP_WAIT, UJ_NEVER));
   fake_settle(&f);
   uj_job_cancel(&w->job);
   fake_turn(&f); /* it is told, and goes to wait all the same */
-  CHECK_EQ(f.loop.nleaving, 1);
+  CHECK_EQ(f.loop.nabandoning, 1);
   CHECK(!overrun(0));
   CHECK_EQ(target->job.state, UJ_JOB_CLOSING);
   LOG(&f, "t w w:cancelled");
@@ -509,10 +510,10 @@ static void an_ended_target_is_left_alone(void)
   t->kept = true;
   fake_spawn(&f, t);
   fake_settle(&f);
-  spawn_waiter("w", UJ_LEAVE_CLOSE);
+  spawn_waiter("w", UJ_ABANDON_CLOSE);
   SPAWNED(&f, "x", CALL(wake_target), PREEMPT);
   fake_turn(&f);
-  CHECK_EQ(f.loop.nleaving, 0);
+  CHECK_EQ(f.loop.nabandoning, 0);
   f.now_ns += MS;
   fake_turn(&f); /* w is told; t ends before it runs */
   CHECK_EQ(t->job.state, UJ_JOB_DONE);
@@ -526,7 +527,7 @@ static void an_ended_target_is_left_alone(void)
 static void a_closed_target_keeps_the_earlier_end(void)
 {
   uint64_t kill_ns;
-  init_waiter(UJ_LEAVE_CLOSE_LATE);
+  init_waiter(UJ_ABANDON_CLOSE_LATE);
   uj_job_close(&target->job, 2 * MS);
   kill_ns = target->job.kill_ns;
   CHECK(overrun(MS));
@@ -536,7 +537,7 @@ static void a_closed_target_keeps_the_earlier_end(void)
 
 static void gives_as_much_as_it_has(void)
 {
-  struct fake_job *w = init_waiter(UJ_LEAVE_CLOSE);
+  struct fake_job *w = init_waiter(UJ_ABANDON_CLOSE);
   uj_job_close(&w->job, 8 * MS);
   CHECK(!overrun(0));
   CHECK_EQ(target->job.kill_ns, f.now_ns + 6 * MS);
@@ -556,17 +557,17 @@ static void closing_takes_jobs_out(void)
   fake_init(&f);
   fake_sched_init(&f, &small, 10, 10);
   target = spawn_parked("t");
-  leave = UJ_LEAVE_CLOSE;
+  leave = UJ_ABANDON_CLOSE;
   w = SPAWNED(&f, "w", CALL(leave_small),
               wait_until(&small.idle, UJ_OP_IDLE, UJ_NEVER));
   fake_settle(&f);
-  v = spawn_waiter("v", UJ_LEAVE_CLOSE);
+  v = spawn_waiter("v", UJ_ABANDON_CLOSE);
   LOG(&f, "t w v");
   spawn_small("x");
   uj_job_cancel(&w->job);
   spawn_small("y");
   uj_job_cancel(&v->job);
-  CHECK_EQ(f.loop.nleaving, 2);
+  CHECK_EQ(f.loop.nabandoning, 2);
   CHECK(!overrun(0));
   CHECK(small.closed);
   CHECK_EQ(target->job.state, UJ_JOB_CLOSING);
@@ -578,7 +579,7 @@ static void closing_takes_jobs_out(void)
 static void overrun_in(struct fake_job *job)
 {
   (void)job;
-  CHECK_EQ(f.loop.nleaving, 2);
+  CHECK_EQ(f.loop.nabandoning, 2);
   CHECK(!overrun(0));
 }
 
@@ -586,10 +587,10 @@ static void overrun_in(struct fake_job *job)
 static void both_queues_are_looked_at(void)
 {
   struct fake_job *w, *v, *t;
-  w = init_waiter(UJ_LEAVE_CLOSE);
+  w = init_waiter(UJ_ABANDON_CLOSE);
   t = target;
   target = spawn_parked("u");
-  v = spawn_waiter("v", UJ_LEAVE_CLOSE);
+  v = spawn_waiter("v", UJ_ABANDON_CLOSE);
   SPAWNED(&f, "h", PREEMPT);
   SPAWNED(&f, "i", CALL(overrun_in), PREEMPT);
   uj_job_cancel(&w->job);

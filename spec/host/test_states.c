@@ -1,5 +1,5 @@
-/* src/lua/memory.h, as a program sees it that hosts Lua: whose allocator a
- * state has when it has loaded uvjobs. */
+/* src/lua/base/allocator.h, as a program sees it that hosts Lua: whose
+ * allocator a state has when it has loaded uvjobs. */
 #include "check.h"
 
 #include <lauxlib.h>

@@ -16,7 +16,7 @@ void uj_job_init(struct uj_job *job, struct uj_sched *sched)
   job->deadline_ns = UJ_NEVER;
   job->kill_ns = UJ_NEVER;
   job->id = ++sched->loop->last_id;
-  job->told_ns = 0;
+  job->raised_ns = 0;
   job->nlocks = 0;
   job->preemptions = 0;
   job->state = UJ_JOB_NEW;
@@ -24,16 +24,16 @@ void uj_job_init(struct uj_job *job, struct uj_sched *sched)
   job->wake = UJ_WAKE_OK;
   job->limit = UJ_WAKE_OK;
   job->op = UJ_OP_NONE;
-  job->leave = UJ_LEAVE_ALONE;
-  job->told = UJ_WAKE_OK;
+  job->on_abandon = UJ_ABANDON_ALONE;
+  job->raised = UJ_WAKE_OK;
   job->refusals = 0;
   job->started = false;
   job->cancel = false;
   job->protect = false;
   job->shielded = false;
   job->unwarned = false;
-  job->asks = false;
-  job->asked = false;
+  job->wants_result = false;
+  job->result_wanted = false;
 }
 
 #define TO(state) (1U << (state))
@@ -84,13 +84,13 @@ static void warn(struct uj_job *job)
 /* What it is sure to close is remembered until it runs. */
 static void make_ready(struct uj_job *job, enum uj_wake wake)
 {
-  if (job->leave == UJ_LEAVE_ALONE)
+  if (job->on_abandon == UJ_ABANDON_ALONE)
     job->target = NULL;
   else
-    job->sched->loop->nleaving++;
+    job->sched->loop->nabandoning++;
   if (wake == UJ_WAKE_DEADLINE)
     warn(job);
-  job->asks = false;
+  job->wants_result = false;
   job->wake = (uint8_t)wake;
   uj_loop_add_ready(job->sched->loop, job);
 }
@@ -131,7 +131,7 @@ static void arm(struct uj_job *job, uint64_t due_ns)
 static void refuse(struct uj_job *job, enum uj_wake wake)
 {
   unsigned doublings;
-  if (job->leave == UJ_LEAVE_ALONE)
+  if (job->on_abandon == UJ_ABANDON_ALONE)
     job->target = NULL;
   if (wake == UJ_WAKE_DEADLINE)
     warn(job); /* a pause is no time to clean up */
@@ -196,14 +196,14 @@ void uj_job_preempt(struct uj_job *job)
  * that of the whole job, or after as much time when it is that of a call. */
 static uint64_t force_ns(const struct uj_job *job)
 {
-  return uj_clock_add(job->told_ns, job->sched->close_ns);
+  return uj_clock_add(job->raised_ns, job->sched->close_ns);
 }
 
 /* A deadline that had not passed when the job was told is another one. */
 static bool was_told(const struct uj_job *job, enum uj_wake wake)
 {
-  return job->told == wake &&
-         (wake != UJ_WAKE_DEADLINE || job->deadline_ns <= job->told_ns);
+  return job->raised == wake &&
+         (wake != UJ_WAKE_DEADLINE || job->deadline_ns <= job->raised_ns);
 }
 
 enum uj_wake uj_job_overrun(const struct uj_job *job)
@@ -217,14 +217,14 @@ enum uj_wake uj_job_overrun(const struct uj_job *job)
   return UJ_WAKE_OK;
 }
 
-void uj_job_tell(struct uj_job *job, enum uj_wake wake)
+void uj_job_note_raised(struct uj_job *job, enum uj_wake wake)
 {
   if (wake == UJ_WAKE_DEADLINE)
     warn(job);
   if (was_told(job, wake))
     return;
-  job->told = wake;
-  job->told_ns = uj_loop_now(job->sched->loop);
+  job->raised = wake;
+  job->raised_ns = uj_loop_now(job->sched->loop);
 }
 
 uint64_t uj_job_overrun_due(const struct uj_job *job)
@@ -258,20 +258,21 @@ void uj_job_wake(struct uj_job *job, enum uj_wake wake)
   make_ready(job, wake);
 }
 
-void uj_job_left(struct uj_job *job)
+void uj_job_forget_abandon(struct uj_job *job)
 {
-  if (job->leave == UJ_LEAVE_ALONE)
+  if (job->on_abandon == UJ_ABANDON_ALONE)
     return;
-  job->sched->loop->nleaving--;
-  job->leave = UJ_LEAVE_ALONE;
+  job->sched->loop->nabandoning--;
+  job->on_abandon = UJ_ABANDON_ALONE;
 }
 
-void uj_job_leave(struct uj_job *job)
+void uj_job_abandon(struct uj_job *job)
 {
-  enum uj_leave leave = (enum uj_leave)job->leave;
-  bool closes = (leave == UJ_LEAVE_CLOSE && job->wake != UJ_WAKE_OK) ||
-                (leave == UJ_LEAVE_CLOSE_LATE && job->wake == UJ_WAKE_TIMEOUT);
-  uj_job_left(job);
+  enum uj_on_abandon leave = (enum uj_on_abandon)job->on_abandon;
+  bool closes =
+      (leave == UJ_ABANDON_CLOSE && job->wake != UJ_WAKE_OK) ||
+      (leave == UJ_ABANDON_CLOSE_LATE && job->wake == UJ_WAKE_TIMEOUT);
+  uj_job_forget_abandon(job);
   if (closes && job->op == UJ_OP_WAIT)
     uj_job_close(job->target, uj_job_grace(job, job->target->sched->close_ns));
   else if (closes)
@@ -350,7 +351,7 @@ static bool is_asked(const struct uj_job *job)
 {
   struct uj_link *link = job->waiters.jobs.next;
   for (; link != &job->waiters.jobs; link = link->next)
-    if (uj_container(link, struct uj_job, queue)->asks)
+    if (uj_container(link, struct uj_job, queue)->wants_result)
       return true;
   return false;
 }
@@ -362,9 +363,9 @@ void uj_job_end(struct uj_job *job, enum uj_job_state state)
   uj_job_move(job, state);
   uj_link_remove(&job->queue);
   uj_timers_remove(&job->sched->loop->timers, &job->timer);
-  job->asked = is_asked(job);
+  job->result_wanted = is_asked(job);
   uj_waitq_wake_all(&job->waiters);
   job->place = UJ_AT_NONE;
-  uj_sched_left(sched, job, was);
+  uj_sched_remove(sched, job, was);
   sched->loop->host->ended(sched->loop, job);
 }

@@ -84,10 +84,10 @@ enum uj_op {
  * `idle`), when it left the wait too early. It does it when it runs; but what
  * it waited for may hold the loop, and then it is done for it: see
  * uj_loop_overrun(). */
-enum uj_leave {
-  UJ_LEAVE_ALONE,
-  UJ_LEAVE_CLOSE_LATE, /* closes it when its own time limit passed */
-  UJ_LEAVE_CLOSE       /* closes it in any case */
+enum uj_on_abandon {
+  UJ_ABANDON_ALONE,
+  UJ_ABANDON_CLOSE_LATE, /* closes it when its own time limit passed */
+  UJ_ABANDON_CLOSE       /* closes it in any case */
 };
 
 /* Owned by its Lua userdata. The scheduler, the loop and the wait queues borrow
@@ -100,28 +100,29 @@ struct uj_job {
   struct uj_sched *sched;
   union {                  /* what it waits for, borrowed; or NULL */
     struct uj_job *target; /* UJ_OP_WAIT, _CLOSE, _SHIELD, _SPAWN */
-    struct uj_sched *idle; /* UJ_OP_IDLE; or with `leave`: to close then */
+    struct uj_sched *idle; /* UJ_OP_IDLE; or with `on_abandon`: to close then */
   };
   uint64_t deadline_ns; /* before it started: the time it gets, from then */
   uint64_t kill_ns;     /* when it is ended by force */
-  uint64_t told_ns;     /* when `told` was raised */
+  uint64_t raised_ns;   /* when `raised` was raised */
   uint64_t id;
-  uint32_t nlocks;      /* mutexes that it holds */
-  uint32_t preemptions; /* how often it was taken off */
-  uint8_t state;        /* enum uj_job_state */
-  uint8_t place;        /* enum uj_place */
-  uint8_t wake;         /* enum uj_wake: why it was made ready */
-  uint8_t limit;        /* enum uj_wake: what the timer brings */
-  uint8_t op;           /* enum uj_op */
-  uint8_t refusals;     /* operations in a row that were refused */
-  unsigned leave : 2;   /* enum uj_leave */
-  unsigned told : 3;    /* enum uj_wake: what was raised in it last */
+  uint32_t nlocks;         /* mutexes that it holds */
+  uint32_t preemptions;    /* how often it was taken off */
+  uint8_t state;           /* enum uj_job_state */
+  uint8_t place;           /* enum uj_place */
+  uint8_t wake;            /* enum uj_wake: why it was made ready */
+  uint8_t limit;           /* enum uj_wake: what the timer brings */
+  uint8_t op;              /* enum uj_op */
+  uint8_t refusals;        /* operations in a row that were refused */
+  unsigned on_abandon : 2; /* enum uj_on_abandon */
+  unsigned raised : 3;     /* enum uj_wake: what was raised in it last */
   bool started : 1;
-  bool cancel : 1;   /* asked to end */
-  bool protect : 1;  /* holds off cancellation */
-  bool shielded : 1; /* runs outside the limit, in uj_sched::shields */
-  bool asks : 1;     /* it waits in `waiters` of another, for its error, too */
-  bool asked : 1;    /* it has ended, and such a one gets its error */
+  bool cancel : 1;       /* asked to end */
+  bool protect : 1;      /* holds off cancellation */
+  bool shielded : 1;     /* runs outside the limit, in uj_sched::shields */
+  bool wants_result : 1; /* it waits in `waiters` of another, for its error, too
+                          */
+  bool result_wanted : 1; /* it has ended, and such a one gets its error */
   bool unwarned : 1; /* `kill_ns` is for its own deadline, not yet raised */
 };
 
@@ -158,14 +159,14 @@ void uj_job_preempt(struct uj_job *job);
  * for nothing. */
 enum uj_wake uj_job_overrun(const struct uj_job *job);
 /* The reason is raised in it. */
-void uj_job_tell(struct uj_job *job, enum uj_wake wake);
+void uj_job_note_raised(struct uj_job *job, enum uj_wake wake);
 /* A deadline is set anew: at the very time at which another one was raised it
  * is to be raised all the same. */
 static inline void uj_job_renew(struct uj_job *job, uint64_t deadline_ns)
 {
-  if (job->told == UJ_WAKE_DEADLINE && deadline_ns < job->deadline_ns &&
-      deadline_ns <= job->told_ns)
-    job->told = UJ_WAKE_OK;
+  if (job->raised == UJ_WAKE_DEADLINE && deadline_ns < job->deadline_ns &&
+      deadline_ns <= job->raised_ns)
+    job->raised = UJ_WAKE_OK;
 }
 /* When to ask that again; UJ_NEVER when nothing is to come. */
 uint64_t uj_job_overrun_due(const struct uj_job *job);
@@ -179,9 +180,9 @@ static inline void uj_job_limit(struct uj_job *job, uint64_t deadline_ns,
 }
 
 /* Does what a job that is ready again is sure to do to what it waited for. */
-void uj_job_leave(struct uj_job *job);
+void uj_job_abandon(struct uj_job *job);
 /* It does that itself: it runs. */
-void uj_job_left(struct uj_job *job);
+void uj_job_forget_abandon(struct uj_job *job);
 
 /* Makes a parked job ready. Nothing happens when it is ready or running. */
 void uj_job_wake(struct uj_job *job, enum uj_wake wake);

@@ -15,7 +15,7 @@ void uj_loop_init(struct uj_loop *loop, const struct uj_host *host)
   uj_link_init(&loop->scheds);
   uj_link_init(&loop->locked);
   loop->last_id = 0;
-  loop->nleaving = 0;
+  loop->nabandoning = 0;
   loop->spawned = 0;
   loop->turns = 0;
   loop->preemptions = 0;
@@ -76,8 +76,8 @@ static void run_job(struct uj_loop *loop, struct uj_job *job)
 static void leave_waits(const struct uj_loop *loop, const struct uj_link *queue)
 {
   struct uj_link *link = queue->next;
-  for (; link != queue && loop->nleaving > 0; link = link->next)
-    uj_job_leave(uj_container(link, struct uj_job, queue));
+  for (; link != queue && loop->nabandoning > 0; link = link->next)
+    uj_job_abandon(uj_container(link, struct uj_job, queue));
 }
 
 bool uj_loop_overrun(struct uj_loop *loop)
@@ -93,7 +93,7 @@ static void run_first(struct uj_loop *loop, struct uj_link *queue)
   struct uj_job *job = uj_container(queue->next, struct uj_job, queue);
   uj_link_remove(&job->queue);
   job->place = UJ_AT_NONE;
-  uj_job_left(job);
+  uj_job_forget_abandon(job);
   run_job(loop, job);
 }
 

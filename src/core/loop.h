@@ -51,8 +51,8 @@ struct uj_loop {
   struct uj_link locked;    /* of uj_mutex::locked */
   struct uj_timers timers;
   uint64_t last_id;
-  uint64_t nleaving; /* jobs that are ready and have a uj_job::leave */
-  uint64_t spawned;  /* jobs that were admitted */
+  uint64_t nabandoning; /* jobs that are ready and have a uj_job::on_abandon */
+  uint64_t spawned;     /* jobs that were admitted */
   uint64_t turns;
   uint64_t preemptions;
   uint64_t latest_ns; /* it is not later than that when the next turn begins;

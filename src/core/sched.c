@@ -168,8 +168,8 @@ void uj_sched_wait_alone(struct uj_sched *sched, struct uj_job *self)
   wake_idle(sched);
 }
 
-void uj_sched_left(struct uj_sched *sched, struct uj_job *job,
-                   enum uj_job_state was)
+void uj_sched_remove(struct uj_sched *sched, struct uj_job *job,
+                     enum uj_job_state was)
 {
   uj_link_remove(&job->member);
   sched->nlive--;

@@ -76,8 +76,8 @@ void uj_sched_close_within(struct uj_sched *sched, struct uj_job *closer,
 void uj_sched_wait_alone(struct uj_sched *sched, struct uj_job *self);
 
 /* For uj_job_end(): the job is no member any more. */
-void uj_sched_left(struct uj_sched *sched, struct uj_job *job,
-                   enum uj_job_state was);
+void uj_sched_remove(struct uj_sched *sched, struct uj_job *job,
+                     enum uj_job_state was);
 
 /* Asserts the invariants. */
 void uj_sched_check(const struct uj_sched *sched);

@@ -3,20 +3,20 @@
 #include <lauxlib.h>
 
 #include "loop/driver.h"
-#include "lua/ahead.h"
-#include "lua/compat.h"
-#include "lua/coroutine.h"
-#include "lua/cq.h"
-#include "lua/embed.h"
-#include "lua/error.h"
-#include "lua/interrupt.h"
-#include "lua/job.h"
-#include "lua/kill.h"
-#include "lua/lock.h"
-#include "lua/pool.h"
-#include "lua/report.h"
-#include "lua/sched.h"
-#include "lua/testing.h"
+#include "lua/api/coroutine.h"
+#include "lua/api/job.h"
+#include "lua/api/lock.h"
+#include "lua/api/sched.h"
+#include "lua/api/testing.h"
+#include "lua/base/lua54.h"
+#include "lua/drive/cqueues.h"
+#include "lua/drive/embed.h"
+#include "lua/engine/ahead.h"
+#include "lua/engine/interrupt.h"
+#include "lua/engine/kill.h"
+#include "lua/engine/pool.h"
+#include "lua/engine/report.h"
+#include "lua/state/error.h"
 
 static uint64_t host_now(struct uj_loop *loop)
 {
@@ -39,9 +39,9 @@ static bool is_own_cancel(lua_State *L, int idx, const struct uj_ljob *job)
 static int keep_traceback(lua_State *L)
 {
   struct uj_state *S = lua_touserdata(L, 1);
-  uj_job_push(S, L, S->current);
+  uj_ljob_push(S, L, S->current);
   luaL_traceback(L, L, NULL, 2);
-  uj_job_set_extra(L, -2, "traceback");
+  uj_ljob_set_extra(L, -2, "traceback");
   return 0;
 }
 
@@ -91,7 +91,7 @@ static void keep_results(lua_State *L, struct uj_ljob *job)
     pack(L, n);
   else if (n == 0)
     lua_pushnil(L);
-  uj_job_set_value(L, job, BODY_JOB);
+  uj_ljob_set_value(L, job, BODY_JOB);
   job->nresults = n == 0   ? UJ_RESULTS_NONE
                   : n == 1 ? UJ_RESULTS_ONE
                            : UJ_RESULTS_MANY;
@@ -103,17 +103,17 @@ static void keep_error(lua_State *L, struct uj_ljob *job)
 {
   bool own = is_own_cancel(L, -1, job);
   job->nresults = UJ_RESULTS_ONE;
-  uj_job_set_value(L, job, BODY_JOB);
+  uj_ljob_set_value(L, job, BODY_JOB);
   job->outcome = own ? UJ_JOB_CANCELLED : UJ_JOB_FAILED;
 }
 
 /* [-0, +0, m] What was called for the job has failed, and so the job. */
 static void keep_failure(lua_State *L, struct uj_ljob *job)
 {
-  uj_job_get_extra(L, BODY_JOB, "failure_traceback");
-  uj_job_set_extra(L, BODY_JOB, "traceback");
-  uj_job_get_extra(L, BODY_JOB, "failure");
-  uj_job_set_value(L, job, BODY_JOB);
+  uj_ljob_get_extra(L, BODY_JOB, "failure_traceback");
+  uj_ljob_set_extra(L, BODY_JOB, "traceback");
+  uj_ljob_get_extra(L, BODY_JOB, "failure");
+  uj_ljob_set_value(L, job, BODY_JOB);
   job->nresults = UJ_RESULTS_ONE;
   job->outcome = UJ_JOB_FAILED;
 }
@@ -148,9 +148,9 @@ int uj_host_body(lua_State *L)
 static enum uj_job_state fail(struct uj_state *S, lua_State *L,
                               struct uj_ljob *job)
 {
-  uj_job_push(S, L, job);
+  uj_ljob_push(S, L, job);
   lua_insert(L, -2);
-  uj_job_set_value(L, job, -2);
+  uj_ljob_set_value(L, job, -2);
   lua_pop(L, 1);
   job->nresults = UJ_RESULTS_ONE;
   return UJ_JOB_FAILED;
@@ -174,12 +174,12 @@ static bool start(struct uj_state *S, struct uj_ljob *job)
     return false;
   }
   lua_pushcfunction(co, uj_host_body);
-  uj_job_push(S, co, job);
+  uj_ljob_push(S, co, job);
   lua_pushcfunction(co, on_error);
   if (job->co_slot == 0) /* it came with the function */
     lua_rotate(co, 1, -1);
   else
-    uj_job_get_value(co, job, 2);
+    uj_ljob_get_value(co, job, 2);
   for (int i = 0; i < (int)job->nargs; i++) {
     lua_getiuservalue(co, 2, UJ_JOB_UV_ARGS + i);
     lua_pushnil(co); /* the job must not keep it longer than it runs */
@@ -215,13 +215,13 @@ static enum uj_job_state foreign_yield(struct uj_ljob *job)
 static void forget_outcome(struct uj_state *S, struct uj_ljob *job)
 {
   lua_State *hub = S->hub;
-  uj_job_push(S, hub, job);
-  uj_job_get_value(hub, job, -1);
+  uj_ljob_push(S, hub, job);
+  uj_ljob_get_value(hub, job, -1);
   if (job->nresults != UJ_RESULTS_ONE ||
       !uj_error_is(hub, -1, UJ_CODE_KILLED, job)) {
     job->nresults = UJ_RESULTS_NONE;
     lua_pushnil(hub);
-    uj_job_set_value(hub, job, -3);
+    uj_ljob_set_value(hub, job, -3);
   }
   lua_pop(hub, 2);
 }
@@ -258,7 +258,7 @@ static enum uj_job_state ended_before_hook(struct uj_state *S,
     uj_state_push_hub(S, co, UJ_HUB_FOREIGN_YIELD);
     return fail(S, co, job);
   }
-  if (!uj_cq_was_not_told(S, co) || !job->core.cancel)
+  if (!uj_cqueues_was_not_told(S, co) || !job->core.cancel)
     return state;
   job->nresults = UJ_RESULTS_NONE; /* its error is made when asked for */
   return UJ_JOB_CANCELLED;
@@ -334,7 +334,7 @@ static void note_time(struct uj_state *S, struct uj_ljob *job,
   if (span_ns <= S->stats.longest_ns)
     return;
   S->stats.longest_ns = span_ns;
-  uj_job_push(S, S->hub, job);
+  uj_ljob_push(S, S->hub, job);
   lua_replace(S->hub, UJ_HUB_LONGEST);
 }
 
@@ -349,7 +349,7 @@ static enum uj_job_state go_on(struct uj_state *S, struct uj_ljob *job)
     return fail(S, S->L, job);
   }
   if (core->op == UJ_OP_POLL)
-    uj_cq_go_on(S, job);
+    uj_cqueues_go_on(S, job);
   nargs = (int)job->nargs;
   job->nargs = 0;
   status = run_stretch(S, job, nargs, &nresults);
@@ -361,8 +361,8 @@ static enum uj_job_state go_on(struct uj_state *S, struct uj_ljob *job)
     return ended(S, job, status);
   if (core->place != UJ_AT_NONE)
     return UJ_JOB_ACTIVE;
-  if (uj_cq_is_poll(S, job, nresults)) {
-    uj_cq_poll(S, job, nresults);
+  if (uj_cqueues_is_poll(S, job, nresults)) {
+    uj_cqueues_poll(S, job, nresults);
     return UJ_JOB_ACTIVE;
   }
   lua_pop(job->co, nresults);
@@ -387,7 +387,7 @@ static int keep_last_traceback(lua_State *L)
 {
   struct uj_ljob *job = lua_touserdata(L, 1);
   uj_coroutine_push_traceback(lua_touserdata(L, 2), L, job, false, NULL);
-  uj_job_set_extra(L, 1, "traceback");
+  uj_ljob_set_extra(L, 1, "traceback");
   return 0;
 }
 
@@ -398,7 +398,7 @@ static void host_kill(struct uj_loop *loop, struct uj_job *core)
   struct uj_ljob *job = uj_ljob_of(core);
   lua_State *L = S->L;
   lua_pushcfunction(L, keep_last_traceback);
-  uj_job_push(S, L, job);
+  uj_ljob_push(S, L, job);
   lua_pushlightuserdata(L, S);
   if (lua_pcall(L, 2, 0, 0) != LUA_OK)
     lua_pop(L, 1);
@@ -413,11 +413,11 @@ static void host_ended(struct uj_loop *loop, struct uj_job *core)
   struct uj_state *S = uj_state_of(loop);
   struct uj_ljob *job = uj_ljob_of(core);
   bool failed =
-      core->state == UJ_JOB_FAILED && !core->asked && !job->is_awaited;
+      core->state == UJ_JOB_FAILED && !core->result_wanted && !job->is_awaited;
   uj_testing_ended(S, job);
   if (core->nlocks > 0 && uj_lock_abandon(S, job) > 0)
     uj_report_locked(S, job);
-  if (failed && uj_sched_fail(job))
+  if (failed && uj_lsched_fail(job))
     return; /* its scheduler keeps it */
   if (failed || core->state == UJ_JOB_KILLED)
     uj_report_job(S, job);

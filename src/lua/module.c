@@ -5,28 +5,28 @@
 #include <string.h>
 
 #include "loop/driver.h"
-#include "lua/args.h"
-#include "lua/await.h"
-#include "lua/context.h"
-#include "lua/coroutine.h"
-#include "lua/cq.h"
-#include "lua/embed.h"
-#include "lua/error.h"
-#include "lua/event.h"
-#include "lua/hookerror.h"
-#include "lua/interrupt.h"
-#include "lua/job.h"
-#include "lua/lock.h"
-#include "lua/memory.h"
-#include "lua/queue.h"
-#include "lua/run.h"
-#include "lua/sched.h"
-#include "lua/scope.h"
-#include "lua/state.h"
-#include "lua/stats.h"
-#include "lua/suspend.h"
-#include "lua/testing.h"
-#include "lua/work.h"
+#include "lua/api/await.h"
+#include "lua/api/coroutine.h"
+#include "lua/api/event.h"
+#include "lua/api/job.h"
+#include "lua/api/lock.h"
+#include "lua/api/queue.h"
+#include "lua/api/sched.h"
+#include "lua/api/scope.h"
+#include "lua/api/stats.h"
+#include "lua/api/testing.h"
+#include "lua/api/work.h"
+#include "lua/base/allocator.h"
+#include "lua/base/args.h"
+#include "lua/drive/cqueues.h"
+#include "lua/drive/embed.h"
+#include "lua/drive/run.h"
+#include "lua/engine/hookerror.h"
+#include "lua/engine/interrupt.h"
+#include "lua/engine/suspend.h"
+#include "lua/state/context.h"
+#include "lua/state/error.h"
+#include "lua/state/state.h"
 
 static int resumed(lua_State *L, int status, lua_KContext ctx)
 {
@@ -70,7 +70,7 @@ static int l_current(lua_State *L)
   if (S->current == NULL)
     lua_pushnil(L);
   else
-    uj_job_push(S, L, S->current);
+    uj_ljob_push(S, L, S->current);
   return 1;
 }
 
@@ -212,19 +212,19 @@ static bool debug_from_environment(void)
 static void open_types(lua_State *L)
 {
   int state = lua_gettop(L);
-  uj_error_open(L);
-  uj_scope_open(L);
-  uj_await_open(L);
-  uj_work_open(L);
-  uj_job_open(L);
+  uj_error_register(L);
+  uj_scope_register(L);
+  uj_await_register(L);
+  uj_work_register(L);
+  uj_ljob_register(L);
   lua_settop(L, state);
-  uj_event_open(L);
+  uj_levent_register(L);
   lua_settop(L, state);
-  uj_queue_open(L);
+  uj_lqueue_register(L);
   lua_settop(L, state);
-  uj_lock_open(L, state - 1);
+  uj_lock_register(L, state - 1);
   lua_settop(L, state);
-  uj_sched_open(L);
+  uj_lsched_register(L);
   lua_settop(L, state);
   luaL_getmetatable(L, UJ_SCHED_TYPE);
   lua_setfield(L, state - 1, "Scheduler");
@@ -238,12 +238,12 @@ static void push_state(lua_State *L)
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &uj_state_key) != LUA_TNIL)
     return;
   lua_pop(L, 1);
-  heap = uj_memory_open(L);
+  heap = uj_allocator_install(L);
   lua_newtable(L);
   S = uj_state_new(L);
   S->heap = heap;
   S->debug = debug_from_environment();
-  uj_hookerror_open(S, L);
+  uj_hookerror_register(S, L);
   open_types(L);
   lua_insert(L, -2);
   lua_setiuservalue(L, -2, UJ_STATE_UV_TYPES);
@@ -255,7 +255,7 @@ static void open_functions(lua_State *L)
 {
   static const luaL_Reg functions[] = {
       {"run", uj_run_run},
-      {"scheduler", uj_sched_scheduler},
+      {"scheduler", uj_lsched_scheduler},
       {"sleep", l_sleep},
       {"yield", l_yield},
       {"now", l_now},
@@ -264,8 +264,8 @@ static void open_functions(lua_State *L)
       {"protect", uj_scope_protect},
       {"await", uj_await_await},
       {"work", uj_work_work},
-      {"event", uj_event_event},
-      {"queue", uj_queue_queue},
+      {"event", uj_levent_event},
+      {"queue", uj_lqueue_queue},
       {"semaphore", uj_lock_semaphore},
       {"mutex", uj_lock_mutex},
       {"code", uj_error_code},
@@ -278,10 +278,10 @@ static void open_functions(lua_State *L)
       {"next_timeout", uj_embed_next_timeout},
       {"step", uj_embed_step},
       {"set_wake", uj_embed_set_wake},
-      {"cq_open", uj_cq_open},
-      {"cq_wake", uj_cq_wake},
-      {"cq_touch", uj_cq_touch},
-      {"cq_fail", uj_cq_fail},
+      {"cq_open", uj_cqueues_register},
+      {"cq_wake", uj_cqueues_wake},
+      {"cq_touch", uj_cqueues_touch},
+      {"cq_fail", uj_cqueues_fail},
       {"has_jobs", uj_embed_has_jobs},
       {"fd_is_timed", uj_embed_fd_is_timed},
       {"own_source", uj_interrupt_own_source},
@@ -291,20 +291,20 @@ static void open_functions(lua_State *L)
       {"interrupted", l_interrupted},
       {"enter", l_enter},
       {"grace", l_grace},
-      {"fail", uj_job_fail},
+      {"fail", uj_ljob_fail},
       {"typename", l_typename},
       {"ignore_sigpipe", l_ignore_sigpipe},
       {"nearest", uj_arg_nearest},
       {"can_suspend", l_can_suspend},
-      {"begin_close", uj_sched_begin_close},
-      {"close_quietly", uj_sched_close_quietly},
-      {"wait_and_leave", uj_sched_wait_and_leave},
-      {"wait_until_idle", uj_sched_wait_until_idle},
-      {"wake_idle", uj_sched_wake_idle},
+      {"begin_close", uj_lsched_begin_close},
+      {"close_quietly", uj_lsched_close_quietly},
+      {"wait_and_leave", uj_lsched_wait_and_leave},
+      {"wait_until_idle", uj_lsched_wait_until_idle},
+      {"wake_idle", uj_lsched_wake_idle},
       {"get_context", uj_context_get},
       {"set_context", uj_context_set},
-      {"raise_failed", uj_sched_raise_failed},
-      {"report_failed", uj_sched_report_nursery},
+      {"raise_failed", uj_lsched_raise_failed},
+      {"report_failed", uj_lsched_report_nursery},
       {"jobs", uj_testing_jobs},
       {"source", uj_testing_source},
       {"set_handler", uj_testing_set_handler},
@@ -324,7 +324,7 @@ int luaopen_uvjobs_core(lua_State *L)
   push_state(L);
   lua_getiuservalue(L, -1, UJ_STATE_UV_TYPES);
   lua_setfield(L, -3, "types");
-  uj_coroutine_open(L, -1);
+  uj_coroutine_register(L, -1);
   lua_setfield(L, -3, "coroutine");
   open_functions(L);
   return 1;

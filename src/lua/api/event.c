@@ -1,0 +1,109 @@
+#include "lua/api/event.h"
+
+#include <lauxlib.h>
+
+#include "core/event.h"
+#include "lua/base/object.h"
+#include "lua/engine/suspend.h"
+
+struct levent {
+  struct uj_object object;
+  struct uj_event core;
+};
+
+static const char event_tag[] = UJ_EVENT_TYPE;
+
+static struct uj_event *check_self(lua_State *L, const char *name)
+{
+  struct levent *event = uj_object_self(L, event_tag, name);
+  return &event->core;
+}
+
+int uj_levent_event(lua_State *L)
+{
+  struct levent *event;
+  uj_state(L);
+  event = lua_newuserdatauv(L, sizeof(*event), 0);
+  event->object.tag = event_tag;
+  uj_event_init(&event->core);
+  luaL_setmetatable(L, UJ_EVENT_TYPE);
+  return 1;
+}
+
+/* A job that waits for it has it on its stack; but somebody else may have
+ * closed that coroutine. */
+static int event_gc(lua_State *L)
+{
+  struct levent *event = uj_object_to(L, 1, event_tag);
+  if (event != NULL)
+    uj_waitq_close(&event->core.waiters);
+  return 0;
+}
+
+static int event_set(lua_State *L)
+{
+  uj_state(L);
+  uj_event_set(check_self(L, "set"));
+  return 0;
+}
+
+static int event_clear(lua_State *L)
+{
+  uj_event_clear(check_self(L, "clear"));
+  return 0;
+}
+
+static int event_is_set(lua_State *L)
+{
+  lua_pushboolean(L, check_self(L, "is_set")->is_set);
+  return 1;
+}
+
+static int event_waited(lua_State *L, int status, lua_KContext ctx)
+{
+  (void)status;
+  (void)ctx;
+  if (uj_suspend_result(uj_state(L), L) == UJ_WAKE_OK) {
+    lua_pushboolean(L, 1);
+    return 1;
+  }
+  lua_pushnil(L);
+  lua_pushliteral(L, "timeout");
+  return 2;
+}
+
+static int event_wait(lua_State *L)
+{
+  static const struct uj_callee callee = {"wait", 1};
+  struct uj_state *S = uj_state(L);
+  struct uj_event *event = check_self(L, callee.name);
+  uint64_t span_ns = uj_arg_opt_seconds(L, &callee, 2, UJ_NEVER);
+  struct uj_ljob *self = uj_suspend_check(S, L, callee.name);
+  if (event->is_set && !uj_suspend_needed(self)) {
+    lua_pushboolean(L, 1);
+    return 1;
+  }
+  return uj_suspend(L, self, &event->waiters, uj_suspend_due(S, span_ns),
+                    UJ_OP_EVENT, event_waited);
+}
+
+static int event_tostring(lua_State *L)
+{
+  const struct uj_event *event = check_self(L, "tostring");
+  lua_pushfstring(L, UJ_EVENT_TYPE ": %s", event->is_set ? "set" : "clear");
+  return 1;
+}
+
+void uj_levent_register(lua_State *L)
+{
+  static const luaL_Reg methods[] = {{"set", event_set},
+                                     {"clear", event_clear},
+                                     {"is_set", event_is_set},
+                                     {"wait", event_wait},
+                                     {NULL, NULL}};
+  static const luaL_Reg meta[] = {
+      {"__tostring", event_tostring}, {"__gc", event_gc}, {NULL, NULL}};
+  static const struct uj_type type = {
+      .tag = event_tag, .methods = methods, .meta = meta};
+  uj_object_register(L, &type);
+}

@@ -1,0 +1,148 @@
+#include "lua/api/scope.h"
+
+#include <lauxlib.h>
+
+#include "core/sched.h"
+#include "lua/api/coroutine.h"
+#include "lua/base/args.h"
+#include "lua/engine/interrupt.h"
+#include "lua/engine/suspend.h"
+
+/* What is asked for, and what the job had before. It is a to-be-closed variable
+ * of the calling function: so the scope ends however the function does, and the
+ * call itself needs no protection that would cost tracebacks their frames. */
+struct uj_scope {
+  struct uj_ljob *job;    /* whose own coroutine opened it, or NULL: nested */
+  struct uj_scope *outer; /* the next one in a nested coroutine */
+  uint64_t limit_ns;      /* the deadline of a timeout() */
+  bool holds_off;         /* it is a protect() */
+  uint64_t deadline_ns;
+  bool protect;
+};
+
+/* Sets the limits in the job that hold in the scope. */
+static void apply(struct uj_job *job, struct uj_scope *scope)
+{
+  scope->deadline_ns = job->deadline_ns;
+  scope->protect = job->protect;
+  if (scope->holds_off)
+    uj_job_limit(job, UJ_NEVER, true);
+  else
+    uj_job_limit(job, uj_clock_min(job->deadline_ns, scope->limit_ns),
+                 job->protect);
+  uj_interrupt_limits_changed(uj_state_of(job->sched->loop));
+}
+
+/* What held before holds again. */
+static void restore(struct uj_job *job, const struct uj_scope *scope)
+{
+  uj_job_limit(job, scope->deadline_ns, scope->protect);
+  uj_interrupt_limits_changed(uj_state_of(job->sched->loop));
+}
+
+void uj_scope_enter_again(struct uj_job *job, struct uj_scope *scope)
+{
+  if (scope->outer != NULL)
+    uj_scope_enter_again(job, scope->outer);
+  apply(job, scope);
+}
+
+/* A nested coroutine leaves it: while it runs as a part of its job; or because
+ * somebody closes it, or resumes it by other means. */
+static void leave_nested(lua_State *L, const struct uj_scope *scope)
+{
+  struct uj_state *S = uj_state_registered(L);
+  if (S->nest != NULL && S->nest->co == L && S->nest->scope == scope) {
+    S->nest->scope = scope->outer;
+    restore(&S->current->core, scope);
+  } else
+    uj_coroutine_set_scope(S, L, scope->outer);
+}
+
+static int scope_close(lua_State *L)
+{
+  const struct uj_scope *scope = lua_touserdata(L, 1);
+  if (scope->job == NULL)
+    leave_nested(L, scope);
+  else
+    restore(&scope->job->core, scope);
+  return 0;
+}
+
+/* Makes the value at the bottom of the stack the guard of the scope. */
+static void enter(lua_State *L, struct uj_state *S, uint64_t limit_ns,
+                  bool holds_off)
+{
+  struct uj_scope *scope = lua_newuserdatauv(L, sizeof(*scope), 0);
+  scope->job = S->nest == NULL ? S->current : NULL;
+  scope->outer = S->nest == NULL ? NULL : S->nest->scope;
+  scope->limit_ns = limit_ns;
+  scope->holds_off = holds_off;
+  luaL_setmetatable(L, UJ_SCOPE_TYPE);
+  lua_replace(L, 1);
+  uj_job_renew(&S->current->core, limit_ns);
+  apply(&S->current->core, scope);
+  if (S->nest != NULL)
+    S->nest->scope = scope;
+  lua_toclose(L, 1);
+}
+
+/* Stack: guard, results. */
+static int leave(lua_State *L, int status, lua_KContext ctx)
+{
+  (void)status;
+  (void)ctx;
+  return lua_gettop(L) - 1;
+}
+
+/* Stack: guard, fn, arguments. */
+static int call(lua_State *L)
+{
+  lua_callk(L, lua_gettop(L) - 2, LUA_MULTRET, 0, leave);
+  return leave(L, LUA_OK, 0);
+}
+
+/* In a job that is ended by force there is no scope to enter: it cannot suspend
+ * any more. The stack is what to call. */
+static int call_only(lua_State *L)
+{
+  lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+  return lua_gettop(L);
+}
+
+int uj_scope_timeout(lua_State *L)
+{
+  static const struct uj_callee callee = {"timeout", 0};
+  struct uj_state *S = uj_state(L);
+  uint64_t span_ns = uj_arg_seconds(L, &callee, 1);
+  uj_arg_function(L, &callee, 2);
+  if (uj_is_killed(S, L)) {
+    lua_remove(L, 1);
+    return call_only(L);
+  }
+  uj_suspend_check(S, L, callee.name);
+  enter(L, S, uj_suspend_due(S, span_ns), false);
+  return call(L);
+}
+
+int uj_scope_protect(lua_State *L)
+{
+  static const struct uj_callee callee = {"protect", 0};
+  struct uj_state *S = uj_state(L);
+  uj_arg_function(L, &callee, 1);
+  if (uj_is_killed(S, L))
+    return call_only(L);
+  uj_suspend_check(S, L, callee.name);
+  lua_pushnil(L);
+  lua_insert(L, 1);
+  enter(L, S, UJ_NEVER, true);
+  return call(L);
+}
+
+void uj_scope_register(lua_State *L)
+{
+  static const luaL_Reg meta[] = {{"__close", scope_close}, {NULL, NULL}};
+  luaL_newmetatable(L, UJ_SCOPE_TYPE);
+  luaL_setfuncs(L, meta, 0);
+  lua_pop(L, 1);
+}

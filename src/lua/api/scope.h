@@ -1,0 +1,34 @@
+/* Calls under a deadline, and calls that nothing may interrupt. */
+#ifndef UJ_LUA_SCOPE_H
+#define UJ_LUA_SCOPE_H
+
+#include <lua.h>
+
+#include "core/job.h"
+
+#define UJ_SCOPE_TYPE "uvjobs.Scope"
+
+struct uj_scope;
+
+/* A coroutine of a job that was resumed by another one of it, as long as it
+ * runs: on the C stack of who resumed it. Its scopes hold only while it runs.
+ */
+struct uj_nest {
+  struct uj_nest *outer;
+  lua_State *co;
+  struct uj_scope *scope; /* the innermost that it has open, or NULL */
+};
+
+/* The coroutine goes on in these scopes: what holds in the job now is what is
+ * around them. */
+void uj_scope_enter_again(struct uj_job *job, struct uj_scope *scope);
+
+/* uvjobs.timeout(seconds, fn, ...) */
+int uj_scope_timeout(lua_State *L);
+/* uvjobs.protect(fn, ...) */
+int uj_scope_protect(lua_State *L);
+
+/* [-0, +0, m] Registers the metatable; the state is on the top. */
+void uj_scope_register(lua_State *L);
+
+#endif

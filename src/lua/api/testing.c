@@ -1,0 +1,99 @@
+#include "lua/api/testing.h"
+
+#include <lauxlib.h>
+
+#include "core/job.h"
+#include "core/sched.h"
+#include "lua/api/job.h"
+
+/* ---- what lives --------------------------------------------------------- */
+
+/* What allocates can run finalizers, which can end jobs: a slot is looked at
+ * for each. */
+int uj_testing_jobs(lua_State *L)
+{
+  struct uj_state *S = uj_state(L);
+  lua_Integer n = 0;
+  lua_newtable(L);
+  for (uint32_t slot = 1; slot < S->jobs.next; slot++) {
+    struct uj_ljob *job = uj_state_job(S, slot);
+    if (job == NULL || uj_job_ended(&job->core) ||
+        job->core.state == UJ_JOB_NEW)
+      continue;
+    uj_ljob_push(S, L, job);
+    lua_rawseti(L, -2, ++n);
+  }
+  return 1;
+}
+
+int uj_testing_source(lua_State *L)
+{
+  (void)uj_ljob_self(L, "source");
+  uj_ljob_get_extra(L, 1, "source");
+  return 1;
+}
+
+int uj_testing_is_virtual(lua_State *L)
+{
+  lua_pushboolean(L, uj_state(L)->is_virtual);
+  return 1;
+}
+
+int uj_testing_set_handler(lua_State *L)
+{
+  struct uj_state *S = uj_state(L);
+  lua_settop(L, 1);
+  if (!lua_isnil(L, 1))
+    luaL_checktype(L, 1, LUA_TFUNCTION);
+  uj_state_push_hub(S, L, UJ_HUB_HANDLER);
+  lua_pushvalue(L, 1);
+  lua_xmove(L, S->hub, 1);
+  lua_replace(S->hub, UJ_HUB_HANDLER);
+  return 1;
+}
+
+/* ---- a fault ------------------------------------------------------------ */
+
+int uj_testing_inject(lua_State *L)
+{
+  struct uj_state *S = uj_state(L);
+  struct uj_ljob *job = uj_ljob_self(L, "inject");
+  lua_Integer at = luaL_checkinteger(L, 2);
+  lua_pushnil(S->hub);
+  lua_replace(S->hub, UJ_HUB_PLACE);
+  S->fault.job = uj_job_ended(&job->core) ? NULL : job;
+  S->fault.at = (uint32_t)at;
+  S->fault.kill = lua_toboolean(L, 3);
+  return 0;
+}
+
+int uj_testing_injected(lua_State *L)
+{
+  uj_state_push_hub(uj_state(L), L, UJ_HUB_PLACE);
+  return 1;
+}
+
+/* (job) */
+static int keep_place(lua_State *L)
+{
+  struct uj_state *S = uj_state_registered(L);
+  uj_ljob_push_traceback(L, 1);
+  lua_xmove(L, S->hub, 1);
+  lua_replace(S->hub, UJ_HUB_PLACE);
+  return 0;
+}
+
+void uj_testing_suspended(struct uj_state *S, struct uj_ljob *job)
+{
+  lua_State *L = S->L;
+  if (job->resumes < S->fault.at)
+    return;
+  S->fault.job = NULL;
+  lua_pushcfunction(L, keep_place);
+  uj_ljob_push(S, L, job);
+  if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
+    lua_xmove(L, S->hub, 1); /* it has happened all the same */
+    lua_replace(S->hub, UJ_HUB_PLACE);
+  }
+  uj_job_close(&job->core, S->fault.kill ? 0 : job->core.sched->close_ns);
+}

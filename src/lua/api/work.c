@@ -1,0 +1,265 @@
+#include "lua/api/work.h"
+
+#include <lauxlib.h>
+#include <lualib.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "loop/driver.h"
+#include "lua/api/worker.h"
+#include "lua/base/args.h"
+#include "lua/engine/suspend.h"
+
+#define CELL_TYPE "uvjobs.Work"
+
+/* A call that a job has made. The job's cell has it, or when the job has left
+ * it before it ended, nobody: then it is freed at its end. */
+struct work {
+  struct uj_call call; /* first: the work is the call */
+  struct uj_ljob *job; /* that waits for it, or NULL */
+  bool started;
+  bool ended;
+};
+
+/* A to-be-closed variable of work(): so the function is stopped however the job
+ * leaves it. NULL when it has been left. */
+struct cell {
+  struct work *work;
+};
+
+/* The stack of work(), before the arguments become part of the work. */
+enum { AT_CELL = 1, AT_FN };
+
+static const struct uj_callee callee = {"work", 0};
+
+/* ---- the work ------------------------------------------------------------ */
+
+static void free_work(struct work *work)
+{
+  uj_buffer_free(&work->call.given);
+  uj_buffer_free(&work->call.result);
+  free(work);
+}
+
+/* The job does not wait for it any more. */
+static void leave_work(struct uj_state *S, struct work *work)
+{
+  if (work->job != NULL)
+    S->working--;
+  work->job = NULL;
+}
+
+static void end_work(struct uj_state *S, struct work *work)
+{
+  struct uj_ljob *job = work->job;
+  leave_work(S, work);
+  work->ended = true;
+  if (job != NULL)
+    uj_job_wake(&job->core, UJ_WAKE_OK);
+  else
+    free_work(work);
+}
+
+void uj_work_look(struct uj_state *S)
+{
+  struct uj_task *task;
+  while ((task = uj_task_ended(uj_driver_tasks(S->driver))) != NULL)
+    end_work(S, (struct work *)task);
+}
+
+uint64_t uj_work_count(const struct uj_state *S)
+{
+  return S->driver == NULL ? 0 : uj_driver_tasks(S->driver)->count;
+}
+
+void uj_work_end(struct uj_state *S)
+{
+  if (S->driver == NULL)
+    return;
+  for (int guest = 0; guest < UJ_GUESTS; guest++) /* they would end the waits */
+    uj_driver_watch(S->driver, (enum uj_guest)guest, -1);
+  uj_tasks_stop(uj_driver_tasks(S->driver));
+  uj_work_look(S);
+  while (uj_work_count(S) > 0) {
+    uj_driver_wait(S->driver, UJ_NEVER);
+    uj_work_look(S);
+  }
+  uj_workers_free(S->workers);
+  S->workers = NULL;
+}
+
+/* (cell, error); also its __gc. */
+static int cell_close(lua_State *L)
+{
+  struct cell *cell = lua_touserdata(L, 1);
+  struct work *work = cell->work;
+  cell->work = NULL;
+  if (work == NULL)
+    return 0;
+  leave_work(uj_state_registered(L), work);
+  if (work->started && !work->ended)
+    uj_task_stop(&work->call.task);
+  else
+    free_work(work);
+  return 0;
+}
+
+/* ---- what is given ------------------------------------------------------- */
+
+/* [-0, +0, m] Packs a field of `package`; nil when it is no string. */
+static void pack_path(struct uj_state *S, lua_State *L, struct uj_packer *into,
+                      const char *field)
+{
+  int top = lua_gettop(L);
+  uj_state_push_hub(S, L, UJ_HUB_LOADED);
+  lua_pushstring(L, LUA_LOADLIBNAME);
+  lua_rawget(L, -2);
+  lua_pushstring(L, field);
+  if (!lua_istable(L, -2) || lua_rawget(L, -2) != LUA_TSTRING)
+    lua_pushnil(L);
+  uj_pack(L, into, -1);
+  lua_settop(L, top);
+}
+
+/* The arguments, with the numbers that they had for the caller. */
+static void pack_arguments(lua_State *L, struct uj_packer *into, int last)
+{
+  for (int i = AT_FN + 1; i <= last; i++)
+    if (!uj_pack(L, into, i))
+      uj_arg_error(L, &callee, i - AT_CELL, lua_tostring(L, -1));
+}
+
+/* [-0, +0, m] Packs what the call needs. Stack: cell, fn, arguments. */
+static void pack(struct uj_state *S, lua_State *L, struct uj_call *call)
+{
+  struct uj_packer into;
+  int last = lua_gettop(L);
+  uj_pack_begin(L, &into, &call->given);
+  luaL_checkstack(L, LUA_MINSTACK, callee.name);
+  pack_path(S, L, &into, "path");
+  pack_path(S, L, &into, "cpath");
+  lua_pushvalue(L, AT_FN);
+  uj_pack_function(L, &into);
+  lua_pop(L, 1);
+  pack_arguments(L, &into, last);
+  call->nargs = last - AT_FN;
+}
+
+/* A function that refers to anything else could not be copied. */
+static void check_function(lua_State *L, int idx)
+{
+  const char *name;
+  uj_arg_function(L, &callee, idx);
+  if (lua_iscfunction(L, idx))
+    uj_arg_error(L, &callee, idx, "Lua function expected, got a C function");
+  for (int i = 1; (name = lua_getupvalue(L, idx, i)) != NULL; i++) {
+    lua_pop(L, 1);
+    if (strcmp(name, "_ENV") != 0)
+      uj_arg_error(L, &callee, idx,
+                   lua_pushfstring(L,
+                                   "function without upvalues expected, got "
+                                   "one that uses '%s'",
+                                   name));
+  }
+}
+
+/* ---- the call ------------------------------------------------------------ */
+
+/* [-0, +n, m] Pushes the results. Stack: cell. */
+static int push_results(lua_State *L, const struct uj_call *call)
+{
+  struct uj_unpacker from;
+  uj_unpack_begin(L, &from, &call->result);
+  luaL_checkstack(L, call->nresults, "too many results");
+  for (int i = 0; i < call->nresults; i++)
+    uj_unpack(L, &from);
+  return call->nresults;
+}
+
+/* Stack: cell. */
+static int worked(lua_State *L, int status, lua_KContext ctx)
+{
+  struct cell *cell;
+  struct uj_unpacker from;
+  (void)status;
+  (void)ctx;
+  uj_suspend_result(uj_state(L), L);
+  cell = lua_touserdata(L, AT_CELL);
+  if (cell->work->call.status == UJ_CALL_RETURNED)
+    return push_results(L, &cell->work->call);
+  if (cell->work->call.status == UJ_CALL_NO_MEMORY)
+    return luaL_error(L, "not enough memory");
+  uj_unpack_begin(L, &from, &cell->work->call.result);
+  uj_unpack(L, &from);
+  return lua_error(L);
+}
+
+/* In a job that is interrupted: raises why. */
+static int refused(lua_State *L, int status, lua_KContext ctx)
+{
+  (void)status;
+  (void)ctx;
+  uj_suspend_result(uj_state(L), L);
+  return 0;
+}
+
+/* [-0, +1, m] Pushes an empty cell. */
+static struct cell *push_cell(lua_State *L)
+{
+  struct cell *cell = lua_newuserdatauv(L, sizeof(*cell), 0);
+  cell->work = NULL;
+  luaL_setmetatable(L, CELL_TYPE);
+  return cell;
+}
+
+/* [-0, +0, m] Makes the work, which the cell has from the start. */
+static struct work *make_work(struct uj_state *S, lua_State *L,
+                              struct cell *cell)
+{
+  if (S->workers == NULL)
+    S->workers = uj_workers_new();
+  cell->work = calloc(1, sizeof(*cell->work));
+  if (S->workers == NULL || cell->work == NULL)
+    luaL_error(L, "not enough memory");
+  cell->work->call.task.run = uj_worker_run;
+  cell->work->call.workers = S->workers;
+  pack(S, L, &cell->work->call);
+  return cell->work;
+}
+
+/* [-0, +0, m] */
+static void start(struct uj_state *S, lua_State *L, struct work *work)
+{
+  int error = uj_task_start(uj_driver_tasks(S->driver), &work->call.task);
+  if (error != 0)
+    luaL_error(L, "cannot work: %s", uj_driver_strerror(error));
+  work->started = true;
+  work->job = S->current;
+  S->working++;
+}
+
+int uj_work_work(lua_State *L)
+{
+  struct uj_state *S = uj_state(L);
+  struct uj_ljob *self;
+  struct cell *cell;
+  check_function(L, 1);
+  self = uj_suspend_check(S, L, callee.name);
+  if (uj_suspend_needed(self)) /* nothing is started */
+    return uj_suspend(L, self, NULL, UJ_NEVER, UJ_OP_WORK, refused);
+  cell = push_cell(L);
+  lua_insert(L, AT_CELL);
+  lua_toclose(L, AT_CELL);
+  start(S, L, make_work(S, L, cell));
+  lua_settop(L, AT_CELL);
+  return uj_suspend(L, self, NULL, UJ_NEVER, UJ_OP_WORK, worked);
+}
+
+void uj_work_register(lua_State *L)
+{
+  static const luaL_Reg meta[] = {
+      {"__close", cell_close}, {"__gc", cell_close}, {NULL, NULL}};
+  luaL_newmetatable(L, CELL_TYPE);
+  luaL_setfuncs(L, meta, 0);
+  lua_pop(L, 1);
+}

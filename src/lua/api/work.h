@@ -1,0 +1,26 @@
+/* Functions in the thread pool: uvjobs.work(fn, ...). */
+#ifndef UJ_LUA_WORK_H
+#define UJ_LUA_WORK_H
+
+#include <lua.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lua/state/state.h"
+
+/* uvjobs.work(fn, ...) */
+int uj_work_work(lua_State *L);
+
+/* Wakes the jobs whose functions have ended. */
+void uj_work_look(struct uj_state *S);
+
+/* How many functions are in the thread pool. */
+uint64_t uj_work_count(const struct uj_state *S);
+
+/* The Lua state closes: stops all functions, and waits for them. */
+void uj_work_end(struct uj_state *S);
+
+/* [-0, +0, m] Registers the metatable; the state is on the top. */
+void uj_work_register(lua_State *L);
+
+#endif

@@ -1,0 +1,79 @@
+/* What our userdata have in common: how they are told from others, and how
+ * their methods and properties are found. */
+#ifndef UJ_LUA_OBJECT_H
+#define UJ_LUA_OBJECT_H
+
+#include <lauxlib.h>
+#include <lua.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lua/base/args.h"
+
+/* The first member of every such userdata; points to the tag of its type: to
+ * look at that takes a tenth of the time of comparing metatables by name. */
+struct uj_object {
+  const char *tag;
+};
+
+/* The first member of those that are asked so often for their methods that
+ * these must be found fast: see uj_object_register(). */
+struct uj_asked_object {
+  struct uj_object object;
+  uint32_t asked; /* how often, so far */
+};
+
+static inline void uj_object_init_asked(struct uj_asked_object *asked,
+                                        const char *tag)
+{
+  asked->object.tag = tag;
+  asked->asked = 0;
+}
+
+/* The userdata at idx, when it has this tag; NULL otherwise. (A light userdata
+ * has no length, and what is no userdata has no address.) */
+static inline void *uj_object_to(lua_State *L, int idx, const char *tag)
+{
+  struct uj_object *object = lua_touserdata(L, idx);
+  if (object == NULL || lua_rawlen(L, idx) < sizeof(*object))
+    return NULL;
+  return object->tag == tag ? object : NULL;
+}
+
+/* The same for self; raises "bad self to 'name' (tag expected, got ...)". The
+ * tag is the name of the type. */
+static inline void *uj_object_self(lua_State *L, const char *tag,
+                                   const char *name)
+{
+  void *object = uj_object_to(L, 1, tag);
+  if (object == NULL)
+    uj_arg_selferror(L, name, tag);
+  return object;
+}
+
+/* A type of them. */
+struct uj_type {
+  const char *tag; /* its name, too */
+  const luaL_Reg *methods;
+  const luaL_Reg *meta; /* the metamethods but __index */
+  /* [-0, +(0|1), m] Pushes a property of the object at index 1; returns false
+   * when there is none of that name. NULL: it has only methods. */
+  bool (*property)(lua_State *L, const void *object, const char *key);
+  bool is_asked; /* its objects begin with a struct uj_asked_object */
+};
+
+/* [-0, +1, m] Pushes a copy of the table on the top. `narr` as for
+ * lua_createtable(). */
+void uj_object_push_copy(lua_State *L, int narr);
+
+/* [-0, +1, m] Registers the metatable of a type, and pushes the table of its
+ * methods. The state is on the top; it is the first upvalue of all functions.
+ *
+ * Where there are properties, a function has to look for a method first, and
+ * that makes a call of one dearer by a third. So an object that is asked often
+ * gets a metatable of its own: in it __index is a table, of the methods, whose
+ * own __index knows the object. */
+void uj_object_register(lua_State *L, const struct uj_type *type);
+
+#endif

@@ -1,0 +1,141 @@
+#include "lua/drive/options.h"
+
+#include <string.h>
+
+#include "loop/monitor.h"
+
+void uj_drive_options_init(struct uj_drive_options *options)
+{
+  options->mode = UJ_INTERRUPT_SIGNAL;
+  options->signal = uj_monitor_signal();
+  options->slow_ns = UJ_NEVER;
+  options->never_slow = false;
+  options->timed = false;
+  options->shuffles = false;
+  options->seed = 0;
+}
+
+static void take_signals(lua_State *L, const struct uj_options *options,
+                         void *into)
+{
+  ((struct uj_run_options *)into)->signals = uj_option_boolean(L, options);
+}
+
+static void take_clock(lua_State *L, const struct uj_options *options,
+                       void *into)
+{
+  const char *value = uj_option_word(L);
+  bool is_virtual = strcmp(value, "virtual") == 0;
+  if (!is_virtual && strcmp(value, "real") != 0)
+    uj_option_error(L, options, "'real' or 'virtual'");
+  ((struct uj_run_options *)into)->is_virtual = is_virtual;
+}
+
+static void take_timeslice(lua_State *L, const struct uj_options *options,
+                           void *into)
+{
+  ((struct uj_run_options *)into)->slice_ns = uj_option_slice(L, options);
+}
+
+static void take_stats(lua_State *L, const struct uj_options *options,
+                       void *into)
+{
+  struct uj_run_options *self = into;
+  self->loop.timed = uj_option_boolean(L, options);
+  self->of_loop = options->name;
+}
+
+static void take_slow(lua_State *L, const struct uj_options *options,
+                      void *into)
+{
+  struct uj_run_options *self = into;
+  if (lua_type(L, -1) != LUA_TNUMBER &&
+      (!lua_isboolean(L, -1) || lua_toboolean(L, -1)))
+    uj_option_error(L, options, "seconds >= 0 or false");
+  self->loop.never_slow = lua_isboolean(L, -1);
+  self->loop.slow_ns =
+      self->loop.never_slow ? UJ_NEVER : uj_option_seconds(L, options);
+  self->of_loop = options->name;
+}
+
+static void take_interrupt(lua_State *L, const struct uj_options *options,
+                           void *into)
+{
+  struct uj_run_options *self = into;
+  const char *value = uj_option_word(L);
+  self->of_loop = options->name;
+  self->loop.signal = uj_monitor_signal_named(value);
+  if (self->loop.signal != 0)
+    self->loop.mode = UJ_INTERRUPT_SIGNAL;
+  else if (strcmp(value, "count") == 0)
+    self->loop.mode = UJ_INTERRUPT_COUNT;
+  else if (strcmp(value, "none") == 0)
+    self->loop.mode = UJ_INTERRUPT_NONE;
+  else
+    uj_option_error(L, options,
+                    "the name of a signal like 'SIGURG', 'count' or 'none'");
+}
+
+static void take_shuffle(lua_State *L, const struct uj_options *options,
+                         void *into)
+{
+  struct uj_run_options *self = into;
+  int is_integer;
+  self->loop.seed = (uint64_t)lua_tointegerx(L, -1, &is_integer);
+  if (!is_integer || lua_type(L, -1) != LUA_TNUMBER)
+    uj_option_error(L, options, "integer");
+  self->loop.shuffles = true;
+  self->of_loop = options->name;
+}
+
+/* start() only */
+static void take_timeout(lua_State *L, const struct uj_options *options,
+                         void *into)
+{
+  ((struct uj_run_options *)into)->timeout_ns = uj_option_seconds(L, options);
+}
+
+/* It stays in the table until there is a job to give it to. */
+static void take_name(lua_State *L, const struct uj_options *options,
+                      void *into)
+{
+  (void)into;
+  if (lua_type(L, -1) != LUA_TSTRING)
+    uj_option_error(L, options, "string");
+}
+
+void uj_drive_options_read_run(lua_State *L, const struct uj_callee *callee,
+                               struct uj_run_options *options)
+{
+  static const struct uj_option known[] = {
+      {"signals", take_signals},     {"clock", take_clock},
+      {"timeslice", take_timeslice}, {"slow", take_slow},
+      {"stats", take_stats},         {"interrupt", take_interrupt},
+      {"shuffle", take_shuffle},     {NULL, NULL},
+  };
+  uj_options_read(L, callee, 1, known, options);
+}
+
+void uj_drive_options_read_start(lua_State *L, const struct uj_callee *callee,
+                                 struct uj_run_options *options)
+{
+  static const struct uj_option known[] = {
+      {"name", take_name},           {"timeout", take_timeout},
+      {"timeslice", take_timeslice}, {"slow", take_slow},
+      {"stats", take_stats},         {"interrupt", take_interrupt},
+      {"shuffle", take_shuffle},     {NULL, NULL},
+  };
+  uj_options_read(L, callee, 1, known, options);
+}
+
+void uj_drive_options_apply(struct uj_state *S,
+                            const struct uj_drive_options *options)
+{
+  S->interrupt.mode = options->mode;
+  S->interrupt.watch.signal = options->signal;
+  S->interrupt.slow_ns = options->slow_ns;
+  S->interrupt.never_slow = options->never_slow;
+  S->stats.timed = options->timed;
+  S->loop.shuffles = options->shuffles;
+  S->loop.seed = options->seed;
+}

@@ -1,0 +1,34 @@
+/* The options of run(), and those of start() that are the same. */
+#ifndef UJ_LUA_RUNOPTS_H
+#define UJ_LUA_RUNOPTS_H
+
+#include <lua.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lua/base/args.h"
+#include "lua/state/state.h"
+
+struct uj_run_options {
+  struct uj_drive_options loop;
+  uint64_t slice_ns;   /* of the main job */
+  uint64_t timeout_ns; /* start() only: of the job; or UJ_NEVER */
+  bool signals;        /* run() only */
+  bool is_virtual;     /* run() only */
+  const char *of_loop; /* an option of `loop` that was given, or NULL */
+};
+
+/* What holds when nothing is said. */
+void uj_drive_options_init(struct uj_drive_options *options);
+
+/* Reads the table at 1. */
+void uj_drive_options_read_run(lua_State *L, const struct uj_callee *callee,
+                               struct uj_run_options *options);
+void uj_drive_options_read_start(lua_State *L, const struct uj_callee *callee,
+                                 struct uj_run_options *options);
+
+/* Makes them hold in the loop, until others do. */
+void uj_drive_options_apply(struct uj_state *S,
+                            const struct uj_drive_options *options);
+
+#endif

@@ -1,0 +1,28 @@
+/* uvjobs.run(): the main job, and the loop that runs beside it. */
+#ifndef UJ_LUA_RUN_H
+#define UJ_LUA_RUN_H
+
+#include <lua.h>
+
+#include "lua/state/state.h"
+
+/* Looks whether a signal has come for the main job, between two turns or while
+ * a job runs: it is cancelled then. */
+void uj_run_take_signal(struct uj_state *S);
+
+/* [-n, +2, m] Replaces the function at `fn` and its arguments, all that is
+ * above it, by a scheduler without a limit and a job for them, which is kept,
+ * not yet admitted. `name` is the calling function. */
+struct uj_ljob *uj_run_make_main(struct uj_state *S, lua_State *L, int fn,
+                                 const char *name);
+
+/* A turn of the loop. Then memory is given back that a burst took. */
+void uj_run_turn(struct uj_state *S, lua_State *L);
+
+/* Raises what was kept in UJ_HUB_ERROR. */
+int uj_run_raise_error(struct uj_state *S, lua_State *L);
+
+/* uvjobs.run([opts,] fn, ...) */
+int uj_run_run(lua_State *L);
+
+#endif

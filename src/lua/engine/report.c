@@ -1,0 +1,164 @@
+#include "lua/engine/report.h"
+
+#include <lauxlib.h>
+#include <stdio.h>
+
+#include "lua/api/coroutine.h"
+#include "lua/api/sched.h"
+#include "lua/engine/interrupt.h"
+
+/* (value): its text. */
+static int to_text(lua_State *L)
+{
+  luaL_tolstring(L, 1, NULL);
+  return 1;
+}
+
+/* [-0, +1, m] Pushes the text of the value at idx; it may not have one. */
+static const char *push_text(lua_State *L, int idx)
+{
+  idx = lua_absindex(L, idx);
+  lua_pushcfunction(L, to_text);
+  lua_pushvalue(L, idx);
+  if (lua_pcall(L, 1, 1, 0) == LUA_OK)
+    return lua_tostring(L, -1);
+  lua_pop(L, 1);
+  return lua_pushfstring(L, "(%s without a text)", luaL_typename(L, idx));
+}
+
+/* [-0, +0, m] Writes a field of the context at index 2, if it is there. */
+static void write_field(lua_State *L, const char *label, const char *field)
+{
+  if (lua_getfield(L, 2, field) != LUA_TNIL) {
+    lua_writestringerror("%s", label);
+    lua_writestringerror("%s\n", push_text(L, -1));
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+}
+
+/* (scheduler, context): the default handler. */
+static int write_report(lua_State *L)
+{
+  write_field(L, "", "message");
+  write_field(L, "  job: ", "job");
+  write_field(L, "  error: ", "exception");
+  write_field(L, "  seconds: ", "seconds");
+  write_field(L, "", "traceback");
+  write_field(L, "spawned at, ", "source_traceback");
+  return 0;
+}
+
+void uj_report(lua_State *L, int sched, int context)
+{
+  struct uj_state *S = uj_state_registered(L);
+  sched = lua_absindex(L, sched);
+  context = lua_absindex(L, context);
+  if (lua_getiuservalue(L, sched, UJ_SCHED_UV_HANDLER) == LUA_TNIL) {
+    lua_pop(L, 1);
+    uj_state_push_hub(S, L, UJ_HUB_HANDLER);
+  }
+  if (lua_isnil(L, -1)) {
+    lua_pop(L, 1);
+    lua_pushcfunction(L, write_report);
+  }
+  lua_pushvalue(L, sched);
+  lua_pushvalue(L, context);
+  if (lua_pcall(L, 2, 0, 0) == LUA_OK)
+    return;
+  lua_writestringerror("error in exception handler: %s\n", push_text(L, -1));
+  lua_pop(L, 2);
+}
+
+/* [-0, +1, m] Pushes what is known of the job at index 1. */
+static void push_context(lua_State *L, const char *message)
+{
+  lua_createtable(L, 0, 5);
+  lua_pushstring(L, message);
+  lua_setfield(L, -2, "message");
+  lua_pushvalue(L, 1);
+  lua_setfield(L, -2, "job");
+  uj_ljob_get_extra(L, 1, "source");
+  lua_setfield(L, -2, "source_traceback");
+}
+
+/* [-0, +0, m] Reports the context on the top to the job's scheduler. */
+static int report_context(lua_State *L)
+{
+  uj_ljob_push_sched(L, 1);
+  uj_report(L, -1, -2);
+  return 0;
+}
+
+/* (job) */
+static int report_failed(lua_State *L)
+{
+  const struct uj_ljob *job = uj_ljob_at(L, 1);
+  push_context(L, job->core.state == UJ_JOB_KILLED ? "Job closing timed out"
+                                                   : "Job processing failed");
+  uj_ljob_push_error(L, 1);
+  lua_setfield(L, -2, "exception");
+  uj_ljob_get_extra(L, 1, "traceback");
+  lua_setfield(L, -2, "traceback");
+  return report_context(L);
+}
+
+/* (job) */
+static int report_locked(lua_State *L)
+{
+  push_context(L, "Job ended holding a mutex");
+  return report_context(L);
+}
+
+/* (job, seconds) */
+static int report_blocked(lua_State *L)
+{
+  const struct uj_ljob *job = uj_ljob_at(L, 1);
+  push_context(L, "Job blocks the loop");
+  lua_pushvalue(L, 2);
+  lua_setfield(L, -2, "seconds");
+  uj_coroutine_push_traceback(uj_state_of(job->core.sched->loop), L, job, true,
+                              NULL);
+  lua_setfield(L, -2, "traceback");
+  return report_context(L);
+}
+
+/* [-nargs, +0, -] Calls one of them on L for a job that is kept, and more
+ * arguments. */
+static void report_by(struct uj_state *S, lua_State *L, struct uj_ljob *job,
+                      lua_CFunction report, int nargs)
+{
+  struct uj_ljob *current = S->current;
+  lua_State *running = S->running;
+  int status;
+  lua_pushcfunction(L, report);
+  uj_ljob_push(S, L, job);
+  lua_rotate(L, -2 - nargs, 2);
+  S->current = NULL; /* a handler runs outside any job */
+  uj_interrupt_run(S, NULL);
+  status = lua_pcall(L, 1 + nargs, 0, 0);
+  S->current = current;
+  uj_interrupt_run(S, running);
+  if (status == LUA_OK)
+    return;
+  lua_writestringerror("%s\n", status == LUA_ERRMEM
+                                   ? "no memory for the report of a job"
+                                   : "the report of a job failed");
+  lua_pop(L, 1);
+}
+
+void uj_report_job(struct uj_state *S, struct uj_ljob *job)
+{
+  report_by(S, S->L, job, report_failed, 0);
+}
+
+void uj_report_locked(struct uj_state *S, struct uj_ljob *job)
+{
+  report_by(S, S->L, job, report_locked, 0);
+}
+
+void uj_report_blocked(struct uj_state *S, lua_State *L, lua_Number seconds)
+{
+  lua_pushnumber(L, seconds);
+  report_by(S, L, S->current, report_blocked, 1);
+}

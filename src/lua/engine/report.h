@@ -1,0 +1,25 @@
+/* What becomes of an error that nobody asked for: the exception handlers. */
+#ifndef UJ_LUA_REPORT_H
+#define UJ_LUA_REPORT_H
+
+#include <lua.h>
+
+#include "lua/api/job.h"
+#include "lua/state/state.h"
+
+/* [-0, +0, -] Reports the error of a job that failed or was killed to its
+ * scheduler's handler. */
+void uj_report_job(struct uj_state *S, struct uj_ljob *job);
+
+/* [-0, +0, -] Reports a job that ended holding a mutex. */
+void uj_report_locked(struct uj_state *S, struct uj_ljob *job);
+
+/* [-0, +0, m] Calls the handler of the scheduler at `sched`, or the default
+ * one, with the context at `context`. An error in the handler is printed. */
+void uj_report(lua_State *L, int sched, int context);
+
+/* [-0, +0, -] Reports that the current job does not suspend; it is at work on
+ * L. */
+void uj_report_blocked(struct uj_state *S, lua_State *L, lua_Number seconds);
+
+#endif

@@ -1,0 +1,59 @@
+#include "lua/engine/suspend.h"
+
+#include <lauxlib.h>
+
+#include "lua/engine/kill.h"
+#include "lua/state/error.h"
+
+struct uj_ljob *uj_suspend_check(struct uj_state *S, lua_State *L,
+                                 const char *name)
+{
+  struct uj_ljob *job = S->current;
+  if (job == NULL || S->running != L)
+    luaL_error(L, "'%s' must be called in a job", name);
+  if (job->core.wake == UJ_WAKE_KILLED)
+    uj_kill_raise(S, L);
+  if (!lua_isyieldable(L) || !S->chain_yields)
+    luaL_error(L, "'%s' cannot suspend across a C call", name);
+  return job;
+}
+
+int uj_suspend(lua_State *L, struct uj_ljob *job, struct uj_waitq *waitq,
+               uint64_t due_ns, enum uj_op op, lua_KFunction k)
+{
+  uj_job_park(&job->core, waitq, due_ns, op);
+  return lua_yieldk(L, 0, 0, k);
+}
+
+void uj_suspend_push_error(struct uj_state *S, lua_State *L, enum uj_wake wake)
+{
+  uj_job_note_raised(&S->current->core, wake);
+  if (wake == UJ_WAKE_DEADLINE) {
+    lua_pushnil(L);
+    uj_error_new(L, UJ_CODE_TIMEOUT);
+    return;
+  }
+  uj_ljob_push(S, L, S->current);
+  uj_error_new(L, UJ_CODE_CANCELLED);
+  if (S->current == S->main)
+    uj_error_set_signal(L, -1, S->signal);
+}
+
+struct uj_ljob *uj_suspend_self(struct uj_state *S, lua_State *L)
+{
+  if (S->current == NULL || S->running != L)
+    luaL_error(L, "the coroutine of a job was resumed by somebody else");
+  return S->current;
+}
+
+enum uj_wake uj_suspend_result(struct uj_state *S, lua_State *L)
+{
+  enum uj_wake wake = (enum uj_wake)uj_suspend_self(S, L)->core.wake;
+  if (wake == UJ_WAKE_KILLED)
+    uj_kill_raise(S, L);
+  if (wake == UJ_WAKE_CANCELLED || wake == UJ_WAKE_DEADLINE) {
+    uj_suspend_push_error(S, L, wake);
+    lua_error(L);
+  }
+  return wake;
+}

@@ -1,0 +1,62 @@
+/* How a function of the module suspends the job that calls it: check, park,
+ * yield; and, when the job runs again, look at why. */
+#ifndef UJ_LUA_SUSPEND_H
+#define UJ_LUA_SUSPEND_H
+
+#include <lua.h>
+
+#include "core/job.h"
+#include "lua/api/job.h"
+#include "lua/state/state.h"
+
+/* Whether the code that runs is directly in a job and may suspend it. */
+static inline bool uj_can_suspend(const struct uj_state *S, lua_State *L)
+{
+  return S->current != NULL && S->running == L && lua_isyieldable(L) &&
+         S->chain_yields && S->current->core.wake != UJ_WAKE_KILLED;
+}
+
+/* Whether the code that runs is clean-up of a job that is ended by force: what
+ * would wait must not, but can still be begun. */
+static inline bool uj_is_killed(const struct uj_state *S, lua_State *L)
+{
+  return S->current != NULL && S->running == L &&
+         S->current->core.wake == UJ_WAKE_KILLED;
+}
+
+/* The job that calls; raises when `name` cannot suspend here. */
+struct uj_ljob *uj_suspend_check(struct uj_state *S, lua_State *L,
+                                 const char *name);
+
+/* The time that is `span_ns` from now; UJ_NEVER stays what it is. */
+static inline uint64_t uj_suspend_due(struct uj_state *S, uint64_t span_ns)
+{
+  return span_ns == UJ_NEVER ? UJ_NEVER
+                             : uj_clock_add(uj_loop_now(&S->loop), span_ns);
+}
+
+/* Parks the job and yields; `k` runs afterwards. */
+int uj_suspend(lua_State *L, struct uj_ljob *job, struct uj_waitq *waitq,
+               uint64_t due_ns, enum uj_op op, lua_KFunction k);
+
+/* Whether the calling job must be interrupted rather than be told at once that
+ * what it asks for is there. */
+static inline bool uj_suspend_needed(const struct uj_ljob *job)
+{
+  return uj_job_interrupted(&job->core) != UJ_WAKE_OK;
+}
+
+/* The job that runs again; raises when its coroutine was resumed by somebody
+ * else than us. */
+struct uj_ljob *uj_suspend_self(struct uj_state *S, lua_State *L);
+
+/* [-0, +1, m] Pushes what a job is told that is to end: by UJ_WAKE_CANCELLED or
+ * _DEADLINE. It counts as told. */
+void uj_suspend_push_error(struct uj_state *S, lua_State *L, enum uj_wake wake);
+
+/* For the beginning of a continuation: raises `cancelled`, `timeout` or
+ * `killed` when that is why the job runs again; returns UJ_WAKE_OK, _TIMEOUT or
+ * _CLOSED. */
+enum uj_wake uj_suspend_result(struct uj_state *S, lua_State *L);
+
+#endif

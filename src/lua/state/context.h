@@ -1,0 +1,22 @@
+/* Values that belong to a job: what uvjobs.context stands on.
+ *
+ * They are in a table that is never changed once a job has it: setting a value
+ * replaces it by another. So a child shares the table of its parent, and
+ * neither sees what the other sets later. */
+#ifndef UJ_LUA_CONTEXT_H
+#define UJ_LUA_CONTEXT_H
+
+#include <lua.h>
+
+#include "lua/api/job.h"
+#include "lua/state/state.h"
+
+/* [-0, +0, m] Gives the new job on the top the values of the current one. */
+void uj_context_inherit(struct uj_state *S, lua_State *L, struct uj_ljob *job);
+
+/* For init.lua: () the table of the current job, or nil; and (table), which
+ * replaces it. */
+int uj_context_get(lua_State *L);
+int uj_context_set(lua_State *L);
+
+#endif

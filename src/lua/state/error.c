@@ -1,0 +1,149 @@
+#include <lauxlib.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "lua/api/job.h"
+#include "lua/state/error.h"
+
+struct error {
+  struct uj_object object;
+  enum uj_code code;
+  int signal; /* behind a cancellation; 0 for none */
+};
+
+enum { UV_JOB = 1, UV_COUNT = 1 };
+
+static const char error_tag[] = UJ_ERROR_TYPE;
+
+static const char *const code_names[] = {
+    [UJ_CODE_CANCELLED] = "cancelled", [UJ_CODE_TIMEOUT] = "timeout",
+    [UJ_CODE_KILLED] = "killed",       [UJ_CODE_CLOSED] = "closed",
+    [UJ_CODE_FULL] = "full",
+};
+
+static struct error *to_error(lua_State *L, int idx)
+{
+  return uj_object_to(L, idx, error_tag);
+}
+
+void uj_error_new(lua_State *L, enum uj_code code)
+{
+  struct error *error = lua_newuserdatauv(L, sizeof(*error), UV_COUNT);
+  error->object.tag = error_tag;
+  error->code = code;
+  error->signal = 0;
+  lua_insert(L, -2);
+  lua_setiuservalue(L, -2, UV_JOB);
+  luaL_setmetatable(L, UJ_ERROR_TYPE);
+}
+
+int uj_error_raise(lua_State *L, enum uj_code code)
+{
+  uj_error_new(L, code);
+  return lua_error(L);
+}
+
+bool uj_error_is(lua_State *L, int idx, enum uj_code code, const void *job)
+{
+  const struct error *error = to_error(L, idx);
+  bool same;
+  if (error == NULL || error->code != code)
+    return false;
+  lua_getiuservalue(L, idx, UV_JOB);
+  same = lua_touserdata(L, -1) == job;
+  lua_pop(L, 1);
+  return same;
+}
+
+void uj_error_set_signal(lua_State *L, int idx, int number)
+{
+  struct error *error = to_error(L, idx);
+  if (error != NULL)
+    error->signal = number;
+}
+
+static const char *signal_name(int number)
+{
+  return number == SIGTERM ? "SIGTERM" : "SIGINT";
+}
+
+/* [-0, +1, m] The job's label, or "operation". */
+static void push_subject(lua_State *L, int idx)
+{
+  lua_getiuservalue(L, idx, UV_JOB);
+  if (lua_isnil(L, -1))
+    lua_pushliteral(L, "operation");
+  else
+    uj_ljob_push_label(L, lua_gettop(L));
+  lua_remove(L, -2);
+}
+
+static void push_message(lua_State *L, int idx, const struct error *error)
+{
+  static const char *const formats[] = {
+      [UJ_CODE_CANCELLED] = "%s was cancelled",
+      [UJ_CODE_TIMEOUT] = "%s timed out",
+      [UJ_CODE_KILLED] = "%s was killed: it outstayed its close timeout",
+  };
+  if (error->code == UJ_CODE_CLOSED) {
+    lua_pushliteral(L, "the scheduler is closed");
+    return;
+  }
+  if (error->code == UJ_CODE_FULL) {
+    lua_pushliteral(L, "the scheduler's pending queue is full");
+    return;
+  }
+  push_subject(L, idx);
+  lua_pushfstring(L, formats[error->code], lua_tostring(L, -1));
+  if (error->signal != 0) {
+    lua_pushfstring(L, " by %s", signal_name(error->signal));
+    lua_concat(L, 2);
+  }
+  lua_remove(L, -2);
+}
+
+static int error_tostring(lua_State *L)
+{
+  const struct error *error = uj_object_self(L, error_tag, "tostring");
+  push_message(L, 1, error);
+  return 1;
+}
+
+static int error_index(lua_State *L)
+{
+  const struct error *error = to_error(L, 1);
+  const char *key = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
+  if (error == NULL)
+    return 0;
+  if (strcmp(key, "code") == 0)
+    lua_pushstring(L, code_names[error->code]);
+  else if (strcmp(key, "message") == 0)
+    push_message(L, 1, error);
+  else if (strcmp(key, "job") == 0)
+    lua_getiuservalue(L, 1, UV_JOB);
+  else if (strcmp(key, "signal") == 0 && error->signal != 0)
+    lua_pushstring(L, signal_name(error->signal));
+  else
+    lua_pushnil(L);
+  return 1;
+}
+
+void uj_error_register(lua_State *L)
+{
+  static const luaL_Reg meta[] = {
+      {"__tostring", error_tostring}, {"__index", error_index}, {NULL, NULL}};
+  luaL_newmetatable(L, UJ_ERROR_TYPE);
+  luaL_setfuncs(L, meta, 0);
+  lua_pop(L, 1);
+}
+
+int uj_error_code(lua_State *L)
+{
+  const struct error *error = to_error(L, 1);
+  if (error == NULL)
+    lua_pushnil(L);
+  else
+    lua_pushstring(L, code_names[error->code]);
+  return 1;
+}

@@ -1,0 +1,37 @@
+/* The errors that uvjobs raises: userdata with the fields `code`, `message`
+ * and, where it concerns one, `job`. tostring() gives the message, which is
+ * made when it is asked for. */
+#ifndef UJ_LUA_ERROR_H
+#define UJ_LUA_ERROR_H
+
+#include <lua.h>
+
+#define UJ_ERROR_TYPE "uvjobs.Error"
+
+struct uj_state;
+
+enum uj_code {
+  UJ_CODE_CANCELLED,
+  UJ_CODE_TIMEOUT,
+  UJ_CODE_KILLED,
+  UJ_CODE_CLOSED,
+  UJ_CODE_FULL
+};
+
+/* [-1, +1, m] Replaces the job (or nil) on the top by an error about it. */
+void uj_error_new(lua_State *L, enum uj_code code);
+
+/* Raises an error about the job on the top, or about none when it is nil. */
+int uj_error_raise(lua_State *L, enum uj_code code);
+
+/* Whether the value is an error with this code about this job. */
+bool uj_error_is(lua_State *L, int idx, enum uj_code code, const void *job);
+
+/* Records the signal that was behind a cancellation. */
+void uj_error_set_signal(lua_State *L, int idx, int signal);
+
+/* [-0, +0, m] Registers the metatable; `code` for the module. */
+void uj_error_register(lua_State *L);
+int uj_error_code(lua_State *L);
+
+#endif
