@@ -167,8 +167,8 @@ static bool start(struct uj_state *S, struct uj_ljob *job)
   if (!uj_pool_take(S, job, uj_interrupt_counts(S, job->core.sched)))
     return false;
   co = job->co;
-  if (job->nargs > FREE_ARGS &&
-      !lua_checkstack(co, (int)job->nargs + FREE_ARGS)) {
+  if (job->ninputs > FREE_ARGS &&
+      !lua_checkstack(co, (int)job->ninputs + FREE_ARGS)) {
     lua_settop(co, 0);
     uj_pool_give(S, job);
     return false;
@@ -180,12 +180,12 @@ static bool start(struct uj_state *S, struct uj_ljob *job)
     lua_rotate(co, 1, -1);
   else
     uj_ljob_get_value(co, job, 2);
-  for (int i = 0; i < (int)job->nargs; i++) {
+  for (int i = 0; i < (int)job->ninputs; i++) {
     lua_getiuservalue(co, 2, UJ_JOB_UV_ARGS + i);
     lua_pushnil(co); /* the job must not keep it longer than it runs */
     lua_setiuservalue(co, 2, UJ_JOB_UV_ARGS + i);
   }
-  job->nargs += BODY_FIRST;
+  job->ninputs += BODY_FIRST;
   return true;
 }
 
@@ -350,8 +350,8 @@ static enum uj_job_state go_on(struct uj_state *S, struct uj_ljob *job)
   }
   if (core->op == UJ_OP_POLL)
     uj_cqueues_go_on(S, job);
-  nargs = (int)job->nargs;
-  job->nargs = 0;
+  nargs = (int)job->ninputs;
+  job->ninputs = 0;
   status = run_stretch(S, job, nargs, &nresults);
   if (S->stats.timed)
     note_time(S, job, begin_ns);

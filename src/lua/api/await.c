@@ -46,10 +46,9 @@ static int resume(lua_State *L)
     keep_values(L, lua_upvalueindex(2), await, n);
     await->resumed = true;
   } else if (job->core.place == UJ_AT_WAIT) {
-    if (!lua_checkstack(job->co, n + LUA_MINSTACK))
+    if (!uj_ljob_can_take(job, n))
       return luaL_error(L, "too many values for 'resume'");
-    lua_xmove(L, job->co, n);
-    job->nargs = n;
+    uj_ljob_hand(job, L, n);
     await->resumed = true;
     uj_job_wake(&job->core, UJ_WAKE_OK);
   }

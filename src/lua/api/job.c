@@ -35,6 +35,17 @@ void uj_ljob_push(struct uj_state *S, lua_State *L, const struct uj_ljob *job)
   uj_slots_push(&S->jobs, L, job->slot);
 }
 
+void uj_ljob_hand(struct uj_ljob *job, lua_State *from, int n)
+{
+  lua_xmove(from, job->co, n);
+  job->ninputs = (unsigned)n;
+}
+
+bool uj_ljob_can_take(const struct uj_ljob *job, int n)
+{
+  return lua_checkstack(job->co, n + LUA_MINSTACK);
+}
+
 /* With extra fields the user value is their table, and has the job's value at
  * 1. That place is never empty, so that to change it needs no memory: for nil
  * it has the address of the job. */

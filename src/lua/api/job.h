@@ -41,8 +41,9 @@ struct uj_ljob {
   uint32_t co_slot;      /* of `co`: see pool.h */
   uint32_t slot;         /* in uj_state::jobs while it lives */
   uint32_t resumes;      /* how often it was resumed */
-  unsigned nargs : 20;   /* arguments in the user values; since it runs: values
-                            that were pushed on its stack for the next resume */
+  unsigned ninputs : 20; /* values that its next resume passes to it: arguments
+                            in the user values until it starts; then what
+                            uj_ljob_hand() has put on its stack */
   unsigned nresults : 2; /* enum uj_results */
   unsigned outcome : 3; /* enum uj_job_state: set when its function has ended */
   bool has_extra : 1;   /* see uj_ljob_set_extra() */
@@ -76,6 +77,14 @@ void uj_ljob_keep(struct uj_state *S, lua_State *L, struct uj_ljob *job);
 
 /* [-0, +1, -] Pushes a job that is kept. */
 void uj_ljob_push(struct uj_state *S, lua_State *L, const struct uj_ljob *job);
+
+/* [from: -n, +0, -] Moves the n topmost values of `from` to the stack of a
+ * parked job, which is resumed with them. There is always room for one; for
+ * more, uj_ljob_can_take() has said so. */
+void uj_ljob_hand(struct uj_ljob *job, lua_State *from, int n);
+
+/* [-0, +0, -] Whether n values can be handed to a parked job. */
+bool uj_ljob_can_take(const struct uj_ljob *job, int n);
 
 /* [-0, +1, m] Pushes `job #7 "import"` for the job at idx. */
 void uj_ljob_push_label(lua_State *L, int idx);

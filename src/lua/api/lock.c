@@ -14,7 +14,7 @@ static const char mutex_tag[] = UJ_MUTEX_TYPE;
 static const char permit_tag[] = UJ_PERMIT_TYPE;
 
 struct lsemaphore {
-  struct uj_asked_object asked;
+  struct uj_counted_object object;
   struct uj_semaphore core;
 };
 
@@ -182,7 +182,7 @@ int uj_lock_semaphore(lua_State *L)
   uj_state(L);
   total = uj_arg_count(L, &callee, 1, 1);
   semaphore = lua_newuserdatauv(L, sizeof(*semaphore), 0);
-  uj_object_init_asked(&semaphore->asked, semaphore_tag);
+  uj_object_init_counted(&semaphore->object, semaphore_tag);
   uj_semaphore_init(&semaphore->core, total);
   luaL_setmetatable(L, UJ_SEMAPHORE_TYPE);
   return 1;
@@ -413,7 +413,7 @@ void uj_lock_register(lua_State *L, int module)
                                                 .methods = semaphore,
                                                 .meta = semaphore_meta,
                                                 .property = push_property,
-                                                .is_asked = true};
+                                                .counts_lookups = true};
   static const struct uj_type mutex_type = {
       .tag = mutex_tag, .methods = mutex, .meta = mutex_meta};
   uj_object_register(L, &permit_type);

@@ -12,7 +12,7 @@
 /* The stored values are in the table that is the user value: a ring in its
  * slots 1 .. size, so that storing and taking never allocates. */
 struct lqueue {
-  struct uj_asked_object asked;
+  struct uj_counted_object object;
   struct uj_queue core;
   uint64_t size; /* slots of the ring, a power of two, or 0 */
   uint64_t head; /* the slot of the first value, from 0 */
@@ -104,10 +104,8 @@ static void trim(lua_State *L, struct lqueue *queue)
  * that it is resumed with. */
 static void hand_over(lua_State *L, struct uj_job *getter)
 {
-  struct uj_ljob *job = uj_ljob_of(getter);
   lua_pushvalue(L, 2);
-  lua_xmove(L, job->co, 1);
-  job->nargs = 1;
+  uj_ljob_hand(uj_ljob_of(getter), L, 1);
 }
 
 static int push_failure(lua_State *L, const char *code)
@@ -345,7 +343,7 @@ int uj_lqueue_queue(lua_State *L)
   if (!lua_isnoneornil(L, 1))
     capacity = uj_arg_count(L, &callee, 1, 0);
   queue = lua_newuserdatauv(L, sizeof(*queue), 1);
-  uj_object_init_asked(&queue->asked, queue_tag);
+  uj_object_init_counted(&queue->object, queue_tag);
   uj_queue_init(&queue->core, capacity);
   queue->size = 0;
   queue->head = 0;
@@ -370,6 +368,6 @@ void uj_lqueue_register(lua_State *L)
                                       .methods = methods,
                                       .meta = meta,
                                       .property = push_property,
-                                      .is_asked = true};
+                                      .counts_lookups = true};
   uj_object_register(L, &type);
 }

@@ -56,7 +56,7 @@ struct uj_lsched *uj_lsched_new(struct uj_state *S, lua_State *L)
 {
   struct uj_lsched *sched =
       lua_newuserdatauv(L, sizeof(*sched), UJ_SCHED_UV_COUNT);
-  uj_object_init_asked(&sched->asked, sched_tag);
+  uj_object_init_counted(&sched->object, sched_tag);
   sched->nursery = false;
   sched->failed = NULL;
   uj_sched_init(&sched->core, &S->loop);
@@ -215,7 +215,7 @@ struct uj_ljob *uj_lsched_new_job(struct uj_state *S, lua_State *L, int at,
   job->co_slot = 0;
   job->slot = 0;
   job->resumes = 0;
-  job->nargs = (unsigned)nargs;
+  job->ninputs = (unsigned)nargs;
   job->nresults = UJ_RESULTS_NONE;
   job->outcome = UJ_JOB_NEW;
   job->has_extra = false;
@@ -860,6 +860,6 @@ void uj_lsched_register(lua_State *L)
                                       .methods = methods,
                                       .meta = meta,
                                       .property = push_property,
-                                      .is_asked = true};
+                                      .counts_lookups = true};
   uj_object_register(L, &type);
 }

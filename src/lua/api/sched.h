@@ -21,7 +21,7 @@ enum {
 };
 
 struct uj_lsched {
-  struct uj_asked_object asked;
+  struct uj_counted_object object;
   struct uj_sched core;
   bool nursery;           /* the first job that fails closes it */
   struct uj_ljob *failed; /* that job, kept until its error is raised or

@@ -76,15 +76,15 @@ static void give_own(lua_State *L)
 static int find(lua_State *L)
 {
   const struct uj_type *type;
-  struct uj_asked_object *object;
+  struct uj_counted_object *object;
   lua_pushvalue(L, 2);
   if (lua_rawget(L, lua_upvalueindex(UP_METHODS)) == LUA_TNIL)
     return property(L);
   type = lua_touserdata(L, lua_upvalueindex(UP_TYPE));
-  if (!type->is_asked)
+  if (!type->counts_lookups)
     return 1;
   object = uj_object_self(L, type->tag, "index");
-  if (++object->asked == OFTEN)
+  if (++object->lookups == OFTEN)
     give_own(L);
   return 1;
 }

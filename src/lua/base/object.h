@@ -17,18 +17,19 @@ struct uj_object {
   const char *tag;
 };
 
-/* The first member of those that are asked so often for their methods that
- * these must be found fast: see uj_object_register(). */
-struct uj_asked_object {
+/* The first member of objects whose methods are called so often that an object
+ * gets a faster way to find them after many lookups: see uj_object_register().
+ */
+struct uj_counted_object {
   struct uj_object object;
-  uint32_t asked; /* how often, so far */
+  uint32_t lookups; /* of methods that a call had to find */
 };
 
-static inline void uj_object_init_asked(struct uj_asked_object *asked,
-                                        const char *tag)
+static inline void uj_object_init_counted(struct uj_counted_object *counted,
+                                          const char *tag)
 {
-  asked->object.tag = tag;
-  asked->asked = 0;
+  counted->object.tag = tag;
+  counted->lookups = 0;
 }
 
 /* The userdata at idx, when it has this tag; NULL otherwise. (A light userdata
@@ -60,7 +61,8 @@ struct uj_type {
   /* [-0, +(0|1), m] Pushes a property of the object at index 1; returns false
    * when there is none of that name. NULL: it has only methods. */
   bool (*property)(lua_State *L, const void *object, const char *key);
-  bool is_asked; /* its objects begin with a struct uj_asked_object */
+  bool counts_lookups; /* its objects begin with a struct
+                          uj_counted_object */
 };
 
 /* [-0, +1, m] Pushes a copy of the table on the top. `narr` as for

@@ -195,11 +195,10 @@ int uj_cqueues_wake(lua_State *L)
   int n = lua_gettop(L) - 1;
   bool waits = job->polls && job->core.place == UJ_AT_WAIT;
   if (waits) {
-    if (!lua_checkstack(job->co, n + LUA_MINSTACK))
+    if (!uj_ljob_can_take(job, n))
       return luaL_error(L, "too many objects");
     end_wait(S, job);
-    lua_xmove(L, job->co, n);
-    job->nargs = n;
+    uj_ljob_hand(job, L, n);
     uj_job_wake(&job->core, UJ_WAKE_OK);
   }
   lua_pushboolean(L, waits);
