@@ -97,7 +97,9 @@ end
 
 local function options()
   local found = {}
-  for _, source in ipairs { "src/lua/api/sched.c", "src/lua/drive/options.c", "lua/uvjobs/exec.lua" } do
+  for _, source in ipairs {
+    "src/lua/api/sched.c", "src/lua/drive/options.c", "lua/uvjobs/exec.lua",
+  } do
     options_in(source, found)
   end
   return found
