@@ -1,8 +1,6 @@
 /* The module uvjobs.core: what of the interface is written in C. */
 #include <lauxlib.h>
 #include <lua.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "loop/driver.h"
 #include "lua/api/await.h"
@@ -16,14 +14,13 @@
 #include "lua/api/stats.h"
 #include "lua/api/testing.h"
 #include "lua/api/work.h"
-#include "lua/base/allocator.h"
 #include "lua/base/args.h"
 #include "lua/drive/cqueues.h"
 #include "lua/drive/embed.h"
 #include "lua/drive/run.h"
-#include "lua/engine/hookerror.h"
 #include "lua/engine/interrupt.h"
 #include "lua/engine/suspend.h"
+#include "lua/lifetime.h"
 #include "lua/state/context.h"
 #include "lua/state/error.h"
 #include "lua/state/state.h"
@@ -200,57 +197,6 @@ static int l_here(lua_State *L)
   return 1;
 }
 
-static bool debug_from_environment(void)
-{
-  const char *value = getenv("UVJOBS_DEBUG");
-  return value != NULL && strcmp(value, "1") == 0;
-}
-
-/* [-0, +0, m] Registers the types. Stack: types, state. What Lua adds to them
- * it finds in that table: the metatable of schedulers, the methods of others.
- */
-static void open_types(lua_State *L)
-{
-  int state = lua_gettop(L);
-  uj_error_register(L);
-  uj_scope_register(L);
-  uj_await_register(L);
-  uj_work_register(L);
-  uj_ljob_register(L);
-  lua_settop(L, state);
-  uj_levent_register(L);
-  lua_settop(L, state);
-  uj_lqueue_register(L);
-  lua_settop(L, state);
-  uj_lock_register(L, state - 1);
-  lua_settop(L, state);
-  uj_lsched_register(L);
-  lua_settop(L, state);
-  luaL_getmetatable(L, UJ_SCHED_TYPE);
-  lua_setfield(L, state - 1, "Scheduler");
-}
-
-/* [-0, +1, m] Pushes the state; the module may be loaded a second time. */
-static void push_state(lua_State *L)
-{
-  const struct uj_heap *heap;
-  struct uj_state *S;
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &uj_state_key) != LUA_TNIL)
-    return;
-  lua_pop(L, 1);
-  heap = uj_allocator_install(L);
-  lua_newtable(L);
-  S = uj_state_new(L);
-  S->heap = heap;
-  S->debug = debug_from_environment();
-  uj_hookerror_register(S, L);
-  open_types(L);
-  lua_insert(L, -2);
-  lua_setiuservalue(L, -2, UJ_STATE_UV_TYPES);
-  lua_pushvalue(L, -1);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &uj_state_key);
-}
-
 static void open_functions(lua_State *L)
 {
   static const luaL_Reg functions[] = {
@@ -321,7 +267,7 @@ int luaopen_uvjobs_core(lua_State *L)
 {
   luaL_checkversion(L);
   lua_newtable(L);
-  push_state(L);
+  uj_lifetime_push_state(L);
   lua_getiuservalue(L, -1, UJ_STATE_UV_TYPES);
   lua_setfield(L, -3, "types");
   uj_coroutine_register(L, -1);

@@ -480,5 +480,5 @@ void uj_coroutine_register(lua_State *L, int state)
   state = lua_absindex(L, state);
   make_marks(lua_touserdata(L, state), L);
   lua_newtable(L);
-  uj_state_set_functions(L, state, functions);
+  uj_object_set_functions(L, state, functions);
 }

@@ -2,8 +2,6 @@
 
 #include <string.h>
 
-#include "lua/state/state.h"
-
 /* After so many methods that were found by a call it is worth two tables. */
 enum { OFTEN = 1000 };
 
@@ -89,15 +87,21 @@ static int find(lua_State *L)
   return 1;
 }
 
+void uj_object_set_functions(lua_State *L, int state, const luaL_Reg *functions)
+{
+  lua_pushvalue(L, state);
+  luaL_setfuncs(L, functions, 1);
+}
+
 void uj_object_register(lua_State *L, const struct uj_type *type)
 {
   int state = lua_gettop(L), methods = state + 1, meta = state + 2;
   void *upvalue;
   memcpy(&upvalue, &type, sizeof(upvalue)); /* it is read only */
   lua_newtable(L);
-  uj_state_set_functions(L, state, type->methods);
+  uj_object_set_functions(L, state, type->methods);
   luaL_newmetatable(L, type->tag);
-  uj_state_set_functions(L, state, type->meta);
+  uj_object_set_functions(L, state, type->meta);
   lua_pushboolean(L, 0); /* what getmetatable() gives: nothing to tamper with */
   lua_setfield(L, meta, "__metatable");
   if (type->property == NULL)

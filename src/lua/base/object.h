@@ -69,6 +69,11 @@ struct uj_type {
  * lua_createtable(). */
 void uj_object_push_copy(lua_State *L, int narr);
 
+/* [-0, +0, m] Adds functions to the table on the top; their first upvalue is
+ * the state, at index `state`. */
+void uj_object_set_functions(lua_State *L, int state,
+                             const luaL_Reg *functions);
+
 /* [-0, +1, m] Registers the metatable of a type, and pushes the table of its
  * methods. The state is on the top; it is the first upvalue of all functions.
  *

@@ -1,8 +1,9 @@
 #include "lua/base/slots.h"
 
+#include <lauxlib.h>
 #include <stddef.h>
 
-#include "lua/state/state.h"
+#include "lua/base/alloc.h"
 
 /* The first size of `free`, and up to how much room nobody minds. */
 enum { FIRST_SIZE = 2 * UJ_SLOTS_CHUNK, SMALL_ROOM = 4096 };
@@ -35,7 +36,7 @@ void uj_slots_init(struct uj_slots *slots, lua_State *co)
 
 void uj_slots_term(struct uj_slots *slots, lua_State *L)
 {
-  uj_state_release(L, slots->free, slots->size * sizeof(*slots->free));
+  uj_alloc_free(L, slots->free, slots->size * sizeof(*slots->free));
   lua_settop(slots->co, 0);
   uj_slots_init(slots, slots->co);
 }
@@ -50,8 +51,8 @@ static void grow(struct uj_slots *slots, lua_State *L)
   if (slots->room + UJ_SLOTS_CHUNK >= slots->size) {
     uint32_t size = slots->size == 0 ? FIRST_SIZE : slots->size * 2;
     slots->free =
-        uj_state_realloc(L, slots->free, slots->size * sizeof(*slots->free),
-                         size * sizeof(*slots->free));
+        uj_alloc_resize(L, slots->free, slots->size * sizeof(*slots->free),
+                        size * sizeof(*slots->free));
     slots->size = size;
   }
   lua_xmove(L, slots->co, 1);

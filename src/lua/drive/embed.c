@@ -10,6 +10,7 @@
 #include "lua/drive/luv.h"
 #include "lua/drive/options.h"
 #include "lua/drive/run.h"
+#include "lua/drive/turn.h"
 #include "lua/engine/interrupt.h"
 
 #define NS_PER_S 1e9
@@ -191,7 +192,7 @@ static int turn_inside(lua_State *L)
   struct uj_state *S = lua_touserdata(L, 1);
   S->L = L;
   luaL_checkstack(L, LUA_MINSTACK, "uvjobs");
-  uj_run_turn(S, L);
+  uj_drive_turn(S, L);
   return 0;
 }
 
@@ -200,7 +201,7 @@ static int turn(struct uj_state *S, lua_State *L)
 {
   int status;
   if (!uj_cqueues_must_enter(S)) {
-    uj_run_turn(S, L);
+    uj_drive_turn(S, L);
     return LUA_OK;
   }
   status = uj_cqueues_enter(S, L, turn_inside, S);
@@ -236,7 +237,7 @@ int uj_embed_step(lua_State *L)
   if (status != LUA_OK)
     return lua_error(L);
   if (!lua_isnil(S->hub, UJ_HUB_ERROR))
-    return uj_run_raise_error(S, L);
+    return uj_state_raise_kept(S, L);
   lua_pushboolean(L, uj_loop_ready(&S->loop));
   return 1;
 }

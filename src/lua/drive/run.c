@@ -13,8 +13,8 @@
 #include "lua/drive/luv.h"
 #include "lua/drive/options.h"
 #include "lua/drive/stuck.h"
+#include "lua/drive/turn.h"
 #include "lua/engine/interrupt.h"
-#include "lua/engine/pool.h"
 #include "lua/state/error.h"
 
 /* The least time between two looks at I/O, signals and the system's clock while
@@ -181,36 +181,12 @@ static bool look_is_due(struct uj_state *S)
 
 /* ---- a run -------------------------------------------------------------- */
 
-static int trim(lua_State *L)
-{
-  uj_state_trim(lua_touserdata(L, 1), L);
-  return 0;
-}
-
-/* [-0, +0, -] Failing to give memory back is no failure. */
-static void try_trim(struct uj_state *S, lua_State *L)
-{
-  if (!uj_slots_sparse(&S->jobs) && !uj_slots_sparse(&S->pool.slots))
-    return;
-  lua_pushcfunction(L, trim);
-  lua_pushlightuserdata(L, S);
-  if (lua_pcall(L, 1, 0, 0) != LUA_OK)
-    lua_pop(L, 1);
-}
-
-void uj_run_turn(struct uj_state *S, lua_State *L)
-{
-  uj_loop_turn(&S->loop);
-  uj_pool_trim(S);
-  try_trim(S, L);
-}
-
 /* Runs until the main job has ended; or until the loop has to go on inside of
  * cqueues. */
 static void drive_main(struct uj_state *S, lua_State *L)
 {
   while (!uj_cqueues_must_enter(S)) {
-    uj_run_turn(S, L);
+    uj_drive_turn(S, L);
     if (uj_job_ended(&S->main->core))
       break;
     if (look_is_due(S))
@@ -227,7 +203,7 @@ static void drive_rest(struct uj_state *S, lua_State *L)
     if (!uj_loop_live(&S->loop))
       break;
     look(S, L);
-    uj_run_turn(S, L);
+    uj_drive_turn(S, L);
   }
 }
 
@@ -337,7 +313,7 @@ static void finish_luv(struct uj_state *S, lua_State *L)
 static void end(struct uj_state *S, lua_State *L)
 {
   finish_luv(S, L);
-  try_trim(S, L);
+  uj_drive_trim(S, L);
   uj_driver_watch(S->driver, UJ_GUEST_LUV, -1);
   uj_driver_stop_signals(S->driver);
   uj_interrupt_stop(S);
@@ -345,14 +321,6 @@ static void end(struct uj_state *S, lua_State *L)
   S->main = NULL;
   begin_clock(S, false);
   uj_embed_settle(S, L);
-}
-
-int uj_run_raise_error(struct uj_state *S, lua_State *L)
-{
-  uj_state_push_hub(S, L, UJ_HUB_ERROR);
-  lua_pushnil(S->hub);
-  lua_replace(S->hub, UJ_HUB_ERROR);
-  return lua_error(L);
 }
 
 /* A main job that a signal has cancelled before it began had nobody to make its
@@ -393,6 +361,6 @@ int uj_run_run(lua_State *L)
   uj_lsched_report_failed(S);
   end(S, L);
   if (!lua_isnil(S->hub, UJ_HUB_ERROR))
-    return uj_run_raise_error(S, L);
+    return uj_state_raise_kept(S, L);
   return results(S, L);
 }

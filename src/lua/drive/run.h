@@ -16,12 +16,6 @@ void uj_run_take_signal(struct uj_state *S);
 struct uj_ljob *uj_run_make_main(struct uj_state *S, lua_State *L, int fn,
                                  const char *name);
 
-/* A turn of the loop. Then memory is given back that a burst took. */
-void uj_run_turn(struct uj_state *S, lua_State *L);
-
-/* Raises what was kept in UJ_HUB_ERROR. */
-int uj_run_raise_error(struct uj_state *S, lua_State *L);
-
 /* uvjobs.run([opts,] fn, ...) */
 int uj_run_run(lua_State *L);
 

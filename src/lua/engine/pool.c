@@ -1,5 +1,6 @@
 #include "lua/engine/pool.h"
 
+#include "lua/base/alloc.h"
 #include "lua/engine/interrupt.h"
 
 /* Idle coroutines that are kept: this many, enough for the usual limits and
@@ -25,7 +26,7 @@ void uj_pool_init(struct uj_pool *pool, lua_State *co)
 void uj_pool_term(struct uj_state *S, lua_State *L)
 {
   struct uj_pool *pool = &S->pool;
-  uj_state_release(L, pool->idle, pool->idle_size * sizeof(*pool->idle));
+  uj_alloc_free(L, pool->idle, pool->idle_size * sizeof(*pool->idle));
   uj_slots_term(&pool->slots, L);
   uj_pool_init(pool, pool->slots.co);
 }
@@ -91,8 +92,8 @@ static void reserve_idle(struct uj_pool *pool, lua_State *L)
   if (uj_slots_used(&pool->slots) < pool->idle_size)
     return;
   pool->idle =
-      uj_state_realloc(L, pool->idle, pool->idle_size * sizeof(*pool->idle),
-                       size * sizeof(*pool->idle));
+      uj_alloc_resize(L, pool->idle, pool->idle_size * sizeof(*pool->idle),
+                      size * sizeof(*pool->idle));
   pool->idle_size = size;
 }
 

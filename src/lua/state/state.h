@@ -7,7 +7,6 @@
 #ifndef UJ_LUA_STATE_H
 #define UJ_LUA_STATE_H
 
-#include <lauxlib.h>
 #include <lua.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -201,9 +200,6 @@ static inline struct uj_state *uj_state_of(struct uj_loop *loop)
   return (struct uj_state *)loop; /* its first member */
 }
 
-/* [-0, +1, m] Pushes the new userdata, with its metatable. */
-struct uj_state *uj_state_new(lua_State *L);
-
 /* [-0, +1, -] Pushes what lies on the hub at that place. */
 static inline void uj_state_push_hub(struct uj_state *S, lua_State *L,
                                      int place)
@@ -214,22 +210,10 @@ static inline void uj_state_push_hub(struct uj_state *S, lua_State *L,
 
 /* [-1, +0, -] Keeps the first error that run() or step() is to raise. */
 void uj_state_keep_error(struct uj_state *S, lua_State *L);
+/* Raises what was kept. */
+int uj_state_raise_kept(struct uj_state *S, lua_State *L);
 
 /* The job in a slot, or NULL. */
 struct uj_ljob *uj_state_job(struct uj_state *S, uint32_t slot);
-
-/* [-0, +0, m] Gives the memory back that a burst of jobs took. */
-void uj_state_trim(struct uj_state *S, lua_State *L);
-
-/* [-0, +0, m] Adds functions to the table on the top; their first upvalue is
- * the state, at index `state`. */
-void uj_state_set_functions(lua_State *L, int state, const luaL_Reg *functions);
-
-/* [-0, +0, m] realloc() with the allocator of the Lua state; raises a memory
- * error when it fails. */
-void *uj_state_realloc(lua_State *L, void *block, size_t old_size,
-                       size_t new_size);
-/* [-0, +0, -] free() to it. */
-void uj_state_release(lua_State *L, void *block, size_t size);
 
 #endif

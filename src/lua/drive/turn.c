@@ -1,0 +1,34 @@
+#include "lua/drive/turn.h"
+
+#include "lua/api/job.h"
+#include "lua/engine/pool.h"
+
+/* (state) */
+static int trim(lua_State *L)
+{
+  struct uj_state *S = lua_touserdata(L, 1);
+  if (uj_slots_sparse(&S->jobs)) {
+    uj_slots_compact(&S->jobs, L, NULL);
+    for (uint32_t slot = 1; slot < S->jobs.next; slot++)
+      uj_state_job(S, slot)->slot = slot;
+  }
+  uj_pool_compact(S, L);
+  return 0;
+}
+
+void uj_drive_trim(struct uj_state *S, lua_State *L)
+{
+  if (!uj_slots_sparse(&S->jobs) && !uj_slots_sparse(&S->pool.slots))
+    return;
+  lua_pushcfunction(L, trim);
+  lua_pushlightuserdata(L, S);
+  if (lua_pcall(L, 1, 0, 0) != LUA_OK)
+    lua_pop(L, 1);
+}
+
+void uj_drive_turn(struct uj_state *S, lua_State *L)
+{
+  uj_loop_turn(&S->loop);
+  uj_pool_trim(S);
+  uj_drive_trim(S, L);
+}

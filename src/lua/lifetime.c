@@ -1,0 +1,154 @@
+#include "lua/lifetime.h"
+
+#include <lauxlib.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "loop/driver.h"
+#include "lua/api/await.h"
+#include "lua/api/coroutine.h"
+#include "lua/api/event.h"
+#include "lua/api/job.h"
+#include "lua/api/lock.h"
+#include "lua/api/queue.h"
+#include "lua/api/sched.h"
+#include "lua/api/scope.h"
+#include "lua/api/work.h"
+#include "lua/base/allocator.h"
+#include "lua/drive/options.h"
+#include "lua/engine/hookerror.h"
+#include "lua/engine/interrupt.h"
+#include "lua/engine/pool.h"
+#include "lua/host.h"
+#include "lua/state/error.h"
+#include "lua/state/state.h"
+
+#define STATE_TYPE "uvjobs.State"
+
+/* ---- death --------------------------------------------------------------- */
+
+/* Runs the to-be-closed variables of every suspended job. */
+static void close_jobs(struct uj_state *S, lua_State *L)
+{
+  for (uint32_t slot = 1; slot < S->jobs.next; slot++) {
+    struct uj_ljob *job = uj_state_job(S, slot);
+    if (job != NULL && job->co != NULL && job != S->current)
+      uj_coroutine_close(S, job, L);
+  }
+}
+
+/* The __gc of the state, which Lua calls when it closes. Lua collects nothing
+ * that the state refers to before this has returned, but it may call functions
+ * of ours afterwards: uj_state() refuses those. */
+static int end(lua_State *L)
+{
+  struct uj_state *S = lua_touserdata(L, 1);
+  if (S->dead)
+    return 0;
+  S->dead = true;
+  uj_interrupt_stop(S);
+  close_jobs(S, L);
+  uj_work_end(S);
+  uj_pool_term(S, L);
+  uj_slots_term(&S->jobs, L);
+  if (S->driver != NULL)
+    uj_driver_free(S->driver);
+  S->driver = NULL;
+  return 0;
+}
+
+/* ---- birth --------------------------------------------------------------- */
+
+/* [-0, +0, m] Makes the hub: the state at idx keeps it, and it the tables. */
+static void make_hub(lua_State *L, int idx, struct uj_state *S)
+{
+  lua_State *hub = lua_newthread(L);
+  luaL_checkstack(L, UJ_HUB_TOP, "uvjobs");
+  if (!lua_checkstack(hub, UJ_HUB_TOP + LUA_MINSTACK))
+    luaL_error(L, "not enough memory");
+  lua_setiuservalue(L, idx, UJ_STATE_UV_HUB);
+  uj_slots_init(&S->jobs, lua_newthread(L));            /* UJ_HUB_JOBS */
+  uj_pool_init(&S->pool, lua_newthread(L));             /* UJ_HUB_POOL */
+  luaL_newmetatable(L, UJ_JOB_TYPE);                    /* UJ_HUB_JOB_TYPE */
+  lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE); /* UJ_HUB_LOADED */
+  lua_pushliteral(L, "not enough memory");              /* UJ_HUB_NO_MEMORY */
+  lua_pushliteral(L, UJ_FOREIGN_YIELD); /* UJ_HUB_FOREIGN_YIELD */
+  lua_pushliteral(L, "luv");            /* UJ_HUB_LUV_NAME */
+  lua_pushliteral(L, "nowait");         /* UJ_HUB_NOWAIT */
+  for (int i = UJ_HUB_LUV; i <= UJ_HUB_TOP; i++)
+    lua_pushnil(L);
+  lua_xmove(L, hub, UJ_HUB_TOP);
+  S->hub = hub;
+}
+
+static bool debug_from_environment(void)
+{
+  const char *value = getenv("UVJOBS_DEBUG");
+  return value != NULL && strcmp(value, "1") == 0;
+}
+
+/* [-0, +1, m] Pushes a new state. It gets its metatable, and with that end(),
+ * when all of it is there. */
+static struct uj_state *push_new(lua_State *L, const struct uj_heap *heap)
+{
+  struct uj_state *S = lua_newuserdatauv(L, sizeof(*S), UJ_STATE_UV_TYPES);
+  memset(S, 0, sizeof(*S));
+  S->heap = heap;
+  S->chain_yields = true;
+  S->debug = debug_from_environment();
+  uj_drive_options_init(&S->embed);
+  uj_loop_init(&S->loop, &uj_host);
+  make_hub(L, lua_gettop(L), S);
+  luaL_newmetatable(L, STATE_TYPE);
+  lua_pushcfunction(L, end);
+  lua_setfield(L, -2, "__gc");
+  lua_setmetatable(L, -2);
+  return S;
+}
+
+/* [-0, +0, m] Registers the types. Stack: types, state. What Lua adds to them
+ * it finds in that table: the metatable of schedulers, the methods of others.
+ */
+static void register_types(lua_State *L)
+{
+  int state = lua_gettop(L);
+  uj_error_register(L);
+  uj_scope_register(L);
+  uj_await_register(L);
+  uj_work_register(L);
+  uj_ljob_register(L);
+  lua_settop(L, state);
+  uj_levent_register(L);
+  lua_settop(L, state);
+  uj_lqueue_register(L);
+  lua_settop(L, state);
+  uj_lock_register(L, state - 1);
+  lua_settop(L, state);
+  uj_lsched_register(L);
+  lua_settop(L, state);
+  luaL_getmetatable(L, UJ_SCHED_TYPE);
+  lua_setfield(L, state - 1, "Scheduler");
+}
+
+/* [-0, +1, m] */
+static void make_state(lua_State *L)
+{
+  const struct uj_heap *heap = uj_allocator_install(L);
+  struct uj_state *S;
+  lua_newtable(L);
+  S = push_new(L, heap);
+  uj_hookerror_register(S, L);
+  register_types(L);
+  lua_insert(L, -2);
+  lua_setiuservalue(L, -2, UJ_STATE_UV_TYPES);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &uj_state_key);
+}
+
+void uj_lifetime_push_state(lua_State *L)
+{
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &uj_state_key) != LUA_TNIL)
+    return;
+  lua_pop(L, 1);
+  make_state(L);
+}
