@@ -4,7 +4,6 @@
 
 #include "loop/driver.h"
 #include "lua/api/coroutine.h"
-#include "lua/api/job.h"
 #include "lua/api/lock.h"
 #include "lua/api/sched.h"
 #include "lua/api/testing.h"
@@ -17,6 +16,7 @@
 #include "lua/engine/pool.h"
 #include "lua/engine/report.h"
 #include "lua/state/error.h"
+#include "lua/state/job.h"
 
 static uint64_t host_now(struct uj_loop *loop)
 {

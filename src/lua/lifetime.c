@@ -21,6 +21,7 @@
 #include "lua/engine/pool.h"
 #include "lua/host.h"
 #include "lua/state/error.h"
+#include "lua/state/job.h"
 #include "lua/state/state.h"
 
 #define STATE_TYPE "uvjobs.State"

@@ -23,6 +23,7 @@
 #include "lua/lifetime.h"
 #include "lua/state/context.h"
 #include "lua/state/error.h"
+#include "lua/state/job.h"
 #include "lua/state/state.h"
 
 static int resumed(lua_State *L, int status, lua_KContext ctx)

@@ -4,6 +4,7 @@
 
 #include "lua/base/args.h"
 #include "lua/engine/suspend.h"
+#include "lua/state/job.h"
 
 /* One await. The job's stack has it, and so has the function `resume` that it
  * gave to `start`: whichever lives longer. It is a to-be-closed variable of

@@ -6,6 +6,7 @@
 #include "lua/engine/interrupt.h"
 #include "lua/engine/kill.h"
 #include "lua/host.h"
+#include "lua/state/job.h"
 
 /* A coroutine that a job resumes by these functions is a part of the job as
  * long as it runs. When a function in it suspends the job, it yields to

@@ -4,8 +4,8 @@
 
 #include <lua.h>
 
-#include "lua/api/job.h"
 #include "lua/api/scope.h"
+#include "lua/state/job.h"
 #include "lua/state/state.h"
 
 /* [-0, +0, -] The coroutine in which a parked job waits: its own, or one that

@@ -1,125 +1,13 @@
-/* The Lua side of a job: userdata `uvjobs.Job`.
- *
- * While it lives it is in a slot of the hub, so its memory outlasts every
- * pointer that the core holds. It has no __gc: there is nothing to release. */
-#ifndef UJ_LUA_JOB_H
-#define UJ_LUA_JOB_H
+/* What Lua sees of a job: the methods and properties of `uvjobs.Job`. */
+#ifndef UJ_LUA_API_JOB_H
+#define UJ_LUA_API_JOB_H
 
 #include <lua.h>
-#include <stdbool.h>
 
-#include "core/job.h"
-#include "lua/base/object.h"
-#include "lua/state/state.h"
-
-#define UJ_JOB_TYPE "uvjobs.Job"
-
-/* Each scheduler has a metatable of its own for its jobs, with itself at this
- * place: so they refer to it at no cost. */
-enum { UJ_JOB_TYPE_SCHED = 1 };
-
-/* The user values of a job. */
-enum {
-  UJ_JOB_UV_VALUE = 1, /* its value, or the table of its extra fields */
-  UJ_JOB_UV_ARGS       /* its arguments from here on, until it starts */
-};
-
-/* What is in `nresults`, and what the job's value is when it has ended. */
-enum uj_results {
-  UJ_RESULTS_NONE,
-  UJ_RESULTS_ONE, /* that, or the error */
-  UJ_RESULTS_MANY /* a table of them, with their number in its field `n` */
-};
-
-/* There are as many jobs as the user likes, and each costs its size: so this is
- * packed. */
-struct uj_ljob {
-  struct uj_object object;
-  struct uj_job core;
-  lua_State *co;         /* NULL before the start and after the end */
-  uint64_t cpu_ns;       /* how long it has run, where that is timed */
-  uint32_t co_slot;      /* of `co`: see pool.h */
-  uint32_t slot;         /* in uj_state::jobs while it lives */
-  uint32_t resumes;      /* how often it was resumed */
-  unsigned ninputs : 20; /* values that its next resume passes to it: arguments
-                            in the user values until it starts; then what
-                            uj_ljob_hand() has put on its stack */
-  unsigned nresults : 2; /* enum uj_results */
-  unsigned outcome : 3; /* enum uj_job_state: set when its function has ended */
-  bool has_extra : 1;   /* see uj_ljob_set_extra() */
-  bool has_context : 1; /* one of these fields is `context` */
-  bool has_failure : 1; /* ... is `failure`: see uj_ljob_fail() */
-  bool is_awaited : 1;  /* by run(), which raises its error */
-  bool polls : 1;       /* it waits in cqueues: see cq.c */
-  bool poll_failed : 1; /* its value is the error of that */
-};
-
-extern const char uj_job_tag[];
-
-/* The job of a core job. */
-static inline struct uj_ljob *uj_ljob_of(struct uj_job *core)
-{
-  return uj_container(core, struct uj_ljob, core);
-}
-
-/* The job at idx, or NULL when it is something else. */
-struct uj_ljob *uj_ljob_to(lua_State *L, int idx);
-/* The job at idx, which is one. */
-static inline struct uj_ljob *uj_ljob_at(lua_State *L, int idx)
-{
-  return lua_touserdata(L, idx);
-}
-/* The job that is self; raises otherwise. */
-struct uj_ljob *uj_ljob_self(lua_State *L, const char *name);
-
-/* [-0, +0, m] Keeps the job on the top until it has ended. */
-void uj_ljob_keep(struct uj_state *S, lua_State *L, struct uj_ljob *job);
-
-/* [-0, +1, -] Pushes a job that is kept. */
-void uj_ljob_push(struct uj_state *S, lua_State *L, const struct uj_ljob *job);
-
-/* [from: -n, +0, -] Moves the n topmost values of `from` to the stack of a
- * parked job, which is resumed with them. There is always room for one; for
- * more, uj_ljob_can_take() has said so. */
-void uj_ljob_hand(struct uj_ljob *job, lua_State *from, int n);
-
-/* [-0, +0, -] Whether n values can be handed to a parked job. */
-bool uj_ljob_can_take(const struct uj_ljob *job, int n);
-
-/* [-0, +1, m] Pushes `job #7 "import"` for the job at idx. */
-void uj_ljob_push_label(lua_State *L, int idx);
-
-/* The value of a job, which is at idx: its function until it starts; then
- * that, or what keeps its coroutine (see pool.h); and when it has ended, its
- * result.
- * [-0, +1, -] Pushes it; [-1, +0, -] sets it. */
-void uj_ljob_get_value(lua_State *L, const struct uj_ljob *job, int idx);
-void uj_ljob_set_value(lua_State *L, const struct uj_ljob *job, int idx);
-
-/* What few jobs have: name, traceback, source, and so on.
- * [-0, +1, m] Pushes such a field of the job at idx, or nil; [-1, +0, m] sets
- * it. */
-void uj_ljob_get_extra(lua_State *L, int idx, const char *field);
-void uj_ljob_set_extra(lua_State *L, int idx, const char *field);
-
-/* [-0, +1, -] Pushes the scheduler of the job at idx. */
-void uj_ljob_push_sched(lua_State *L, int idx);
-
-/* [-0, +n, m] Pushes the results of the ended job at idx, or raises its error;
- * returns n. */
-int uj_ljob_results(lua_State *L, int idx);
-
-/* [-0, +1, m] Pushes the error of an ended job at idx that is not done. */
-void uj_ljob_push_error(lua_State *L, int idx);
-
-/* For Lua: (job, error, traceback) a callback that was run for the job has
- * raised: the job is cancelled, and ends as failed by that error whatever it
- * does. Returns false when it has ended or has failed so before. */
+/* For Lua: (job, error, traceback) a callback that ran for the job has raised:
+ * the job is cancelled, and fails with that error whatever it does. Returns
+ * false when the job has ended or such a callback has failed before. */
 int uj_ljob_fail(lua_State *L);
-
-/* [-0, +1, m] Pushes where the job at idx stands: a line on its state and what
- * it waits for, and its Lua stack. */
-void uj_ljob_push_traceback(lua_State *L, int idx);
 
 /* [-0, +1, m] Registers the metatable and pushes the table of the methods; the
  * state is on the top. */

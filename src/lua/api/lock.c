@@ -8,6 +8,7 @@
 #include "core/semaphore.h"
 #include "lua/base/object.h"
 #include "lua/engine/suspend.h"
+#include "lua/state/job.h"
 
 static const char semaphore_tag[] = UJ_SEMAPHORE_TYPE;
 static const char mutex_tag[] = UJ_MUTEX_TYPE;

@@ -5,7 +5,7 @@
 
 #include <lua.h>
 
-#include "lua/api/job.h"
+#include "lua/state/job.h"
 #include "lua/state/state.h"
 
 #define UJ_SEMAPHORE_TYPE "uvjobs.Semaphore"

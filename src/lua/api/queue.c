@@ -8,6 +8,7 @@
 #include "lua/api/coroutine.h"
 #include "lua/base/object.h"
 #include "lua/engine/suspend.h"
+#include "lua/state/job.h"
 
 /* The stored values are in the table that is the user value: a ring in its
  * slots 1 .. size, so that storing and taking never allocates. */

@@ -11,6 +11,8 @@
 #include "lua/engine/suspend.h"
 #include "lua/state/context.h"
 #include "lua/state/error.h"
+#include "lua/state/job.h"
+#include "lua/state/outcome.h"
 
 static const char sched_tag[] = UJ_SCHED_TYPE;
 
@@ -407,7 +409,7 @@ static int shield_ended(lua_State *L, int status, lua_KContext ctx)
   (void)status;
   (void)ctx;
   uj_suspend_result(S, L);
-  return uj_ljob_results(L, 1);
+  return uj_outcome_push_results(L, 1);
 }
 
 static int sched_shield(lua_State *L)
@@ -453,7 +455,7 @@ static int closed_result(lua_State *L, struct uj_lsched *sched)
   if (sched->failed == NULL)
     return 0;
   take_failed(uj_state(L), L, sched);
-  uj_ljob_push_error(L, lua_gettop(L));
+  uj_outcome_push_error(L, lua_gettop(L));
   return lua_error(L);
 }
 

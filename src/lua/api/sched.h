@@ -7,7 +7,7 @@
 #include <stdbool.h>
 
 #include "core/sched.h"
-#include "lua/api/job.h"
+#include "lua/state/job.h"
 #include "lua/state/state.h"
 
 #define UJ_SCHED_TYPE "uvjobs.Scheduler"

@@ -7,6 +7,7 @@
 #include "lua/base/args.h"
 #include "lua/engine/interrupt.h"
 #include "lua/engine/suspend.h"
+#include "lua/state/job.h"
 
 /* What is asked for, and what the job had before. It is a to-be-closed variable
  * of the calling function: so the scope ends however the function does, and the

@@ -4,7 +4,8 @@
 
 #include "core/job.h"
 #include "core/sched.h"
-#include "lua/api/job.h"
+#include "lua/engine/traceback.h"
+#include "lua/state/job.h"
 
 /* ---- what lives --------------------------------------------------------- */
 
@@ -77,7 +78,7 @@ int uj_testing_injected(lua_State *L)
 static int keep_place(lua_State *L)
 {
   struct uj_state *S = uj_state_registered(L);
-  uj_ljob_push_traceback(L, 1);
+  uj_traceback_push(L, 1);
   lua_xmove(L, S->hub, 1);
   lua_replace(S->hub, UJ_HUB_PLACE);
   return 0;

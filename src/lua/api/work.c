@@ -9,6 +9,7 @@
 #include "lua/api/worker.h"
 #include "lua/base/args.h"
 #include "lua/engine/suspend.h"
+#include "lua/state/job.h"
 
 #define CELL_TYPE "uvjobs.Work"
 

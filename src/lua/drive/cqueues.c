@@ -8,6 +8,7 @@
 #include "lua/engine/kill.h"
 #include "lua/engine/pool.h"
 #include "lua/engine/suspend.h"
+#include "lua/state/job.h"
 
 #define NS_PER_S 1e9
 #define LONGEST 1e9 /* seconds; a longer wait never ends */

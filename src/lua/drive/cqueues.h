@@ -10,7 +10,7 @@
 
 #include <lua.h>
 
-#include "lua/api/job.h"
+#include "lua/state/job.h"
 #include "lua/state/state.h"
 
 /* [-0, +0, -] Whether `go_on` is to be called by uj_cqueues_enter() now. */

@@ -3,7 +3,6 @@
 #include <lauxlib.h>
 
 #include "loop/driver.h"
-#include "lua/api/job.h"
 #include "lua/api/sched.h"
 #include "lua/api/work.h"
 #include "lua/drive/cqueues.h"
@@ -12,6 +11,7 @@
 #include "lua/drive/run.h"
 #include "lua/drive/turn.h"
 #include "lua/engine/interrupt.h"
+#include "lua/state/job.h"
 
 #define NS_PER_S 1e9
 

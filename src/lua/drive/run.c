@@ -3,7 +3,6 @@
 #include <lauxlib.h>
 
 #include "loop/driver.h"
-#include "lua/api/job.h"
 #include "lua/api/sched.h"
 #include "lua/api/stats.h"
 #include "lua/api/work.h"
@@ -16,6 +15,8 @@
 #include "lua/drive/turn.h"
 #include "lua/engine/interrupt.h"
 #include "lua/state/error.h"
+#include "lua/state/job.h"
+#include "lua/state/outcome.h"
 
 /* The least time between two looks at I/O, signals and the system's clock while
  * jobs are ready or deadlines follow close upon each other: going to sleep and
@@ -330,8 +331,8 @@ static int results(struct uj_state *S, lua_State *L)
   const struct uj_ljob *job = uj_ljob_at(L, AT_JOB);
   if (job->core.state != UJ_JOB_CANCELLED || job->core.started ||
       S->signal == 0)
-    return uj_ljob_results(L, AT_JOB);
-  uj_ljob_push_error(L, AT_JOB);
+    return uj_outcome_push_results(L, AT_JOB);
+  uj_outcome_push_error(L, AT_JOB);
   uj_error_set_signal(L, -1, S->signal);
   return lua_error(L);
 }

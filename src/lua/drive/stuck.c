@@ -2,8 +2,9 @@
 
 #include <lauxlib.h>
 
-#include "lua/api/job.h"
 #include "lua/api/sched.h"
+#include "lua/engine/traceback.h"
+#include "lua/state/job.h"
 
 /* [-0, +0, m] Adds the traceback of a job, and where it was spawned. */
 static void add_job(struct uj_state *S, luaL_Buffer *buffer, lua_State *L,
@@ -13,7 +14,7 @@ static void add_job(struct uj_state *S, luaL_Buffer *buffer, lua_State *L,
   luaL_addstring(buffer, "\n\n");
   uj_ljob_push(S, L, job);
   idx = lua_gettop(L);
-  uj_ljob_push_traceback(L, idx);
+  uj_traceback_push(L, idx);
   uj_ljob_get_extra(L, idx, "source");
   if (!lua_isnil(L, -1)) {
     lua_pushfstring(L, "%s\nspawned at, %s", lua_tostring(L, -2),

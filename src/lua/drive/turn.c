@@ -1,7 +1,7 @@
 #include "lua/drive/turn.h"
 
-#include "lua/api/job.h"
 #include "lua/engine/pool.h"
+#include "lua/state/job.h"
 
 /* (state) */
 static int trim(lua_State *L)

@@ -14,7 +14,7 @@
 #include <string.h>
 
 #include "core/link.h"
-#include "lua/api/job.h"
+#include "lua/state/job.h"
 
 #ifdef __GNUC__
 #define UJ_PREFETCH(address) __builtin_prefetch(address)

@@ -5,13 +5,13 @@
 
 #include "core/sched.h"
 #include "loop/driver.h"
-#include "lua/api/job.h"
 #include "lua/drive/run.h"
 #include "lua/engine/hookerror.h"
 #include "lua/engine/kill.h"
 #include "lua/engine/report.h"
 #include "lua/engine/suspend.h"
 #include "lua/engine/unwind.h"
+#include "lua/state/job.h"
 
 /* A job is looked at for the first time after so long: then its limits are
  * known to the monitor to the nanosecond. */

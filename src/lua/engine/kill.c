@@ -6,6 +6,7 @@
 #include "lua/engine/hookerror.h"
 #include "lua/engine/pool.h"
 #include "lua/state/error.h"
+#include "lua/state/job.h"
 
 /* A hook sees every instruction and every call. An instruction of the job's own
  * functions is not let run: the error is raised instead of it, and again where

@@ -4,7 +4,7 @@
 
 #include <lua.h>
 
-#include "lua/api/job.h"
+#include "lua/state/job.h"
 #include "lua/state/state.h"
 
 /* [-0, +0, -] From now on the current job fails with `killed` again and again,

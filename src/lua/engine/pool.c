@@ -2,6 +2,7 @@
 
 #include "lua/base/alloc.h"
 #include "lua/engine/interrupt.h"
+#include "lua/state/job.h"
 
 /* Idle coroutines that are kept: this many, enough for the usual limits and
  * little for the collector to walk over; with many jobs, one for so many. */

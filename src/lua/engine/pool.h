@@ -9,7 +9,7 @@
 
 #include <stdbool.h>
 
-#include "lua/api/job.h"
+#include "lua/state/job.h"
 #include "lua/state/state.h"
 
 /* `co` is the caller's to keep. */

@@ -6,6 +6,8 @@
 #include "lua/api/coroutine.h"
 #include "lua/api/sched.h"
 #include "lua/engine/interrupt.h"
+#include "lua/state/job.h"
+#include "lua/state/outcome.h"
 
 /* (value): its text. */
 static int to_text(lua_State *L)
@@ -96,7 +98,7 @@ static int report_failed(lua_State *L)
   const struct uj_ljob *job = uj_ljob_at(L, 1);
   push_context(L, job->core.state == UJ_JOB_KILLED ? "Job closing timed out"
                                                    : "Job processing failed");
-  uj_ljob_push_error(L, 1);
+  uj_outcome_push_error(L, 1);
   lua_setfield(L, -2, "exception");
   uj_ljob_get_extra(L, 1, "traceback");
   lua_setfield(L, -2, "traceback");

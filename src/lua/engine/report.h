@@ -4,7 +4,7 @@
 
 #include <lua.h>
 
-#include "lua/api/job.h"
+#include "lua/state/job.h"
 #include "lua/state/state.h"
 
 /* [-0, +0, -] Reports the error of a job that failed or was killed to its

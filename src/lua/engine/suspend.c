@@ -4,6 +4,7 @@
 
 #include "lua/engine/kill.h"
 #include "lua/state/error.h"
+#include "lua/state/job.h"
 
 struct uj_ljob *uj_suspend_check(struct uj_state *S, lua_State *L,
                                  const char *name)

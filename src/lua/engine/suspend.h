@@ -6,7 +6,7 @@
 #include <lua.h>
 
 #include "core/job.h"
-#include "lua/api/job.h"
+#include "lua/state/job.h"
 #include "lua/state/state.h"
 
 /* Whether the code that runs is directly in a job and may suspend it. */

@@ -2,6 +2,8 @@
 
 #include <lauxlib.h>
 
+#include "lua/state/job.h"
+
 void uj_context_inherit(struct uj_state *S, lua_State *L, struct uj_ljob *job)
 {
   uj_ljob_push(S, L, S->current);

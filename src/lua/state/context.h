@@ -8,7 +8,7 @@
 
 #include <lua.h>
 
-#include "lua/api/job.h"
+#include "lua/state/job.h"
 #include "lua/state/state.h"
 
 /* [-0, +0, m] Gives the new job on the top the values of the current one. */

@@ -3,8 +3,8 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "lua/api/job.h"
 #include "lua/state/error.h"
+#include "lua/state/job.h"
 
 struct error {
   struct uj_object object;

@@ -5,6 +5,7 @@
 #define UJ_LUA_ERROR_H
 
 #include <lua.h>
+#include <stdbool.h>
 
 #define UJ_ERROR_TYPE "uvjobs.Error"
 

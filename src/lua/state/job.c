@@ -1,0 +1,152 @@
+#include "lua/state/job.h"
+
+#include <lauxlib.h>
+
+const char uj_job_tag[] = UJ_JOB_TYPE;
+
+struct uj_ljob *uj_ljob_to(lua_State *L, int idx)
+{
+  return uj_object_to(L, idx, uj_job_tag);
+}
+
+struct uj_ljob *uj_ljob_self(lua_State *L, const char *name)
+{
+  return uj_object_self(L, uj_job_tag, name);
+}
+
+void uj_ljob_keep(struct uj_state *S, lua_State *L, struct uj_ljob *job)
+{
+  lua_pushvalue(L, -1);
+  job->slot = uj_slots_put(&S->jobs, L);
+}
+
+void uj_ljob_push(struct uj_state *S, lua_State *L, const struct uj_ljob *job)
+{
+  uj_slots_push(&S->jobs, L, job->slot);
+}
+
+void uj_ljob_hand(struct uj_ljob *job, lua_State *from, int n)
+{
+  lua_xmove(from, job->co, n);
+  job->ninputs = (unsigned)n;
+}
+
+bool uj_ljob_can_take(const struct uj_ljob *job, int n)
+{
+  return lua_checkstack(job->co, n + LUA_MINSTACK);
+}
+
+/* The place of the job's value in the table of extra fields. The place is never
+ * empty, so that setting the value needs no memory: the job's own address as a
+ * light userdata stands for nil. */
+enum { EXTRA_VALUE = 1 };
+
+/* [-1, +1, -] Replaces a nil on the top by what stands for it in the table of
+ * the job at idx, an absolute index. */
+static void wrap_nil(lua_State *L, int idx)
+{
+  if (!lua_isnil(L, -1))
+    return;
+  lua_pop(L, 1);
+  lua_pushlightuserdata(L, lua_touserdata(L, idx));
+}
+
+/* [-1, +1, -] Replaces what stands for nil on the top by nil. */
+static void unwrap_nil(lua_State *L, int idx)
+{
+  if (!lua_islightuserdata(L, -1) ||
+      lua_touserdata(L, -1) != lua_touserdata(L, idx))
+    return;
+  lua_pop(L, 1);
+  lua_pushnil(L);
+}
+
+void uj_ljob_get_value(lua_State *L, const struct uj_ljob *job, int idx)
+{
+  if (!job->has_extra) {
+    lua_getiuservalue(L, idx, UJ_JOB_UV_VALUE);
+    return;
+  }
+  idx = lua_absindex(L, idx);
+  lua_getiuservalue(L, idx, UJ_JOB_UV_VALUE);
+  lua_rawgeti(L, -1, EXTRA_VALUE);
+  lua_remove(L, -2);
+  unwrap_nil(L, idx);
+}
+
+void uj_ljob_set_value(lua_State *L, const struct uj_ljob *job, int idx)
+{
+  if (!job->has_extra) {
+    lua_setiuservalue(L, idx, UJ_JOB_UV_VALUE);
+    return;
+  }
+  idx = lua_absindex(L, idx);
+  wrap_nil(L, idx);
+  lua_getiuservalue(L, idx, UJ_JOB_UV_VALUE);
+  lua_insert(L, -2);
+  lua_rawseti(L, -2, EXTRA_VALUE);
+  lua_pop(L, 1);
+}
+
+void uj_ljob_get_extra(lua_State *L, int idx, const char *field)
+{
+  const struct uj_ljob *job = uj_ljob_at(L, idx);
+  if (!job->has_extra) {
+    lua_pushnil(L);
+    return;
+  }
+  lua_getiuservalue(L, idx, UJ_JOB_UV_VALUE);
+  lua_getfield(L, -1, field);
+  lua_remove(L, -2);
+}
+
+/* [-0, +0, m] Gives the job at idx, an absolute index, a table of extra fields.
+ */
+static void make_extra(lua_State *L, int idx, struct uj_ljob *job)
+{
+  lua_createtable(L, EXTRA_VALUE, 2);
+  lua_getiuservalue(L, idx, UJ_JOB_UV_VALUE);
+  wrap_nil(L, idx);
+  lua_rawseti(L, -2, EXTRA_VALUE);
+  lua_setiuservalue(L, idx, UJ_JOB_UV_VALUE);
+  job->has_extra = true;
+}
+
+void uj_ljob_set_extra(lua_State *L, int idx, const char *field)
+{
+  struct uj_ljob *job = uj_ljob_at(L, idx);
+  idx = lua_absindex(L, idx);
+  if (!job->has_extra)
+    make_extra(L, idx, job);
+  lua_getiuservalue(L, idx, UJ_JOB_UV_VALUE);
+  lua_insert(L, -2);
+  lua_setfield(L, -2, field);
+  lua_pop(L, 1);
+}
+
+void uj_ljob_push_sched(lua_State *L, int idx)
+{
+  lua_getmetatable(L, idx);
+  lua_rawgeti(L, -1, UJ_JOB_TYPE_SCHED);
+  lua_remove(L, -2);
+}
+
+void uj_ljob_push_number_and_name(lua_State *L, int idx)
+{
+  const struct uj_ljob *job = uj_ljob_at(L, idx);
+  uj_ljob_get_extra(L, idx, "name");
+  if (lua_isnil(L, -1))
+    lua_pushfstring(L, "#%I", (LUAI_UACINT)job->core.id);
+  else
+    lua_pushfstring(L, "#%I \"%s\"", (LUAI_UACINT)job->core.id,
+                    lua_tostring(L, -1));
+  lua_remove(L, -2);
+}
+
+void uj_ljob_push_label(lua_State *L, int idx)
+{
+  idx = lua_absindex(L, idx);
+  lua_pushliteral(L, "job ");
+  uj_ljob_push_number_and_name(L, idx);
+  lua_concat(L, 2);
+}
