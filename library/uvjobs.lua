@@ -2,7 +2,7 @@
 
 -- The types of the public interface, for editors with the Lua language server.
 -- Nothing loads this file. What each call does in full is in docs/api.md, and
--- spec/docs_spec.lua fails when the two, or the module, differ.
+-- spec/tooling/docs_spec.lua fails when the two, or the module, differ.
 -- luacheck: ignore 212 241
 --
 -- "Suspends" means: must be called in a job, and may raise `cancelled`,

@@ -8,7 +8,7 @@
 -- broken.
 
 local uvjobs = require "uvjobs"
-local kill = require "spec.kill_helper"
+local kill = require "spec.signals.helper"
 
 local times = math.tointeger(arg[1] or 100)
 local seed = math.tointeger(arg[2] or os.time())

@@ -1,0 +1,323 @@
+-- How uvjobs.exec ends early: by its options, an error in a function, and whatever
+-- ends the job. No process may be left, and no handle.
+local luv = require "luv"
+local uvjobs = require "uvjobs"
+local helper = require "spec.helper"
+local exec_helper = require "spec.exec.helper"
+local open_counts = require "spec.open_counts"
+local descriptors, handles = open_counts.descriptors, open_counts.handles
+
+local exec, raises = uvjobs.exec, helper.raises
+
+-- It prints its number, and then does nothing for a long time.
+local SLEEPER <const> = "echo $$; exec sleep 60"
+local exists, runs, wait_until = exec_helper.exists, exec_helper.runs, exec_helper.wait_until
+local STUBBORN <const> = exec_helper.STUBBORN
+
+local function it_runs(title, fn)
+  it(title, function() uvjobs.run(fn) end)
+end
+
+-- Where a call can stand when it is ended. Each gets a function for the number of
+-- the process, which is to be called when the call stands there.
+local stages = {
+  reading = function(begun)
+    return exec("sh", { "-c", SLEEPER }, { on_stdout = function(pid) begun(tonumber(pid)) end })
+  end,
+  ["writing its input"] = function(begun)
+    return exec("sh", { "-c", SLEEPER }, {
+      input = ("x"):rep(3000000),
+      on_stdout = function(pid) begun(tonumber(pid)) end,
+    })
+  end,
+  ["in its function"] = function(begun)
+    return exec("sh", { "-c", SLEEPER }, {
+      on_stdout = function(pid)
+        begun(tonumber(pid))
+        uvjobs.sleep(60)
+      end,
+    })
+  end,
+  ["waiting for the end of a process that has closed its output"] = function(begun)
+    local number
+    return exec("sh", { "-c", "echo $$; exec >&- 2>&-; exec sleep 60" }, {
+      on_stdout = function(pid)
+        number = tonumber(pid)
+        uvjobs.current().scheduler:spawn(function() begun(number) end)
+      end,
+    })
+  end,
+  ["in a group"] = function(begun)
+    return exec("sh", { "-c", SLEEPER }, {
+      group = true,
+      on_stdout = function(pid) begun(tonumber(pid)) end,
+    })
+  end,
+}
+
+describe("exec", function()
+  local handles_before, descriptors_before
+
+  -- What is made once is there from here on.
+  setup(function()
+    uvjobs.run(exec, "true")
+    handles()
+    pcall(helper.check_clean)
+  end)
+
+  before_each(function()
+    handles_before, descriptors_before = handles(), descriptors()
+  end)
+
+  after_each(function()
+    assert.equal(0, uvjobs.stats().live)
+    assert.equal(handles_before, handles())
+    assert.equal(descriptors_before, descriptors())
+    helper.check_clean()
+  end)
+
+  -- Spawns a call, and waits until it stands where it should. Returns the job, the
+  -- scheduler and the number of the process, which is nil when the job ended before.
+  local function begin(stage, options, wrap)
+    local scheduler = uvjobs.scheduler(options)
+    local number
+    local job = scheduler:spawn(function()
+      local function call() return stage(function(pid) number = pid end) end
+      if wrap then return wrap(call) end
+      return call()
+    end)
+    wait_until(function() return number or job.closed end)
+    helper.yield(3)
+    return job, scheduler, number
+  end
+
+  -- Times that pass too early on a slow machine are tried again, longer.
+  local TIMES <const> = { 0.15, 1.5, 15 }
+
+  for name, stage in pairs(stages) do
+    it_runs("ends the process when the job is cancelled while " .. name, function()
+      local job, _, pid = begin(stage)
+      assert.is_true(exists(pid))
+      job:cancel()
+      assert.equal(job, raises("cancelled", job.wait, job).job)
+      assert.is_false(exists(pid))
+    end)
+
+    it_runs("ends the process when a deadline passes while " .. name, function()
+      for _, seconds in ipairs(TIMES) do
+        local code
+        local job, _, pid = begin(stage, nil, function(call)
+          code = uvjobs.code(select(2, pcall(uvjobs.timeout, seconds, call)))
+        end)
+        job:wait()
+        assert.equal("timeout", code)
+        if pid then return assert.is_false(exists(pid)) end
+      end
+      assert.is_true(false, "it never began")
+    end)
+
+    it_runs("ends the process when the scheduler is closed while " .. name, function()
+      local job, scheduler, pid = begin(stage, { close_timeout = 30 })
+      scheduler:close()
+      assert.equal("cancelled", job.state)
+      assert.is_false(exists(pid))
+    end)
+
+    it_runs("ends the process when the job is killed while " .. name, function()
+      local job, scheduler, pid = begin(stage, {
+        close_timeout = 0.02,
+        exception_handler = function() end,
+      }, uvjobs.protect)
+      scheduler:close()
+      assert.equal("killed", job.state)
+      wait_until(function() return not exists(pid) end)
+    end)
+  end
+
+  it("leaves nothing when run ends in the middle of it", function()
+    local pid = uvjobs.run(function()
+      return (select(3, begin(stages.reading, { close_timeout = 30 })))
+    end)
+    assert.is_false(exists(pid))
+  end)
+
+  it_runs("does nothing in a job that is cancelled already", function()
+    local scheduler <close> = uvjobs.scheduler()
+    local path = os.tmpname()
+    os.remove(path)
+    local job = scheduler:spawn(function()
+      uvjobs.current():cancel()
+      return uvjobs.code(select(2, pcall(exec, "sh", { "-c", "touch " .. path })))
+    end)
+    assert.equal("cancelled", job:wait())
+    assert.is_nil(io.open(path))
+  end)
+
+  it_runs("kills a process that ignores SIGTERM", function()
+    local job, _, pid = begin(function(begun)
+      return exec("sh", { "-c", STUBBORN }, {
+        on_stdout = function(line) begun(tonumber(line)) end,
+      })
+    end)
+    job:cancel()
+    raises("cancelled", job.wait, job)
+    assert.is_false(exists(pid))
+  end)
+
+  it_runs("lets a process end in its own way", function()
+    local path = os.tmpname()
+    local job = begin(function(begun)
+      return exec("sh", { "-c", ("trap 'echo good bye >%s; exit 3' TERM; echo $$; "
+        .. "while :; do sleep 0.01; done"):format(path) }, {
+        on_stdout = function(line) begun(tonumber(line)) end,
+      })
+    end, { close_timeout = 30 })
+    job:cancel()
+    raises("cancelled", job.wait, job)
+    local file <close> = assert(io.open(path))
+    assert.equal("good bye\n", file:read "a")
+    os.remove(path)
+  end)
+
+  it_runs("raises the error of a function, unchanged, and ends the process", function()
+    for _, name in ipairs { "on_stdout", "on_stderr" } do
+      local failure, pid = { "of the function" }, nil
+      local ok, err = pcall(exec, "sh", { "-c", "echo $$; echo $$ >&2; exec sleep 60" }, {
+        [name] = function(line)
+          pid = tonumber(line)
+          error(failure)
+        end,
+      })
+      assert.is_false(ok)
+      assert.equal(failure, err)
+      assert.is_false(exists(pid))
+    end
+  end)
+
+  -- ---- options that end it -----------------------------------------------------------
+
+  it_runs("returns what there was when its timeout has passed", function()
+    local start = uvjobs.now()
+    local result, why, rest = exec("sh", { "-c", "exec sleep 60" }, { timeout = 0.05 })
+    assert.is_true(uvjobs.now() - start >= 0.05)
+    assert.is_nil(result)
+    assert.equal("timeout", why)
+    assert.same({ code = 0, signal = 15, stdout = "", stderr = "" }, rest)
+    for _, seconds in ipairs(TIMES) do
+      result, why, rest = exec("sh", { "-c", "echo out; echo err >&2; exec sleep 60" },
+        { timeout = seconds })
+      assert.is_nil(result)
+      assert.equal("timeout", why)
+      if rest.stderr ~= "" then break end
+    end
+    assert.same({ "out\n", "err\n" }, { rest.stdout, rest.stderr })
+    assert.equal("timeout", (select(2, exec("sleep", { "60" }, { timeout = 0 }))))
+  end)
+
+  it_runs("returns normally before its timeout", function()
+    assert.equal("x\n", exec("echo", { "x" }, { timeout = 3600 }).stdout)
+    assert.equal(0, exec("true", {}, { timeout = 3600 }).code)
+  end)
+
+  it_runs("ends its timeout also while others hold the output open", function()
+    for _, seconds in ipairs(TIMES) do
+      local _, why, rest = exec("sh", { "-c", "sleep 60 & echo $!; exit 5" },
+        { timeout = seconds })
+      assert.equal("timeout", why)
+      local pid = tonumber(rest.stdout)
+      if pid then
+        assert.is_true(runs(pid))
+        luv.kill(pid, "sigkill")
+        if rest.code == 5 then return end
+      end
+    end
+    assert.is_true(false, "it never ended")
+  end)
+
+  it_runs("ends a process that prints more than the limit", function()
+    for _, stream in ipairs { "stdout", "stderr" } do
+      local script = "head -c 5000 /dev/zero; exec sleep 60"
+      if stream == "stderr" then script = "exec >&2; " .. script end
+      local result, why, rest = exec("sh", { "-c", script }, { max_output = 4999 })
+      assert.is_nil(result)
+      assert.equal("limit", why)
+      assert.equal(("\0"):rep(4999), rest[stream])
+      assert.equal(15, rest.signal)
+    end
+    assert.equal(5000, #exec("head", { "-c", "5000", "/dev/zero" }, { max_output = 5000 }).stdout)
+    assert.equal("", exec("true", {}, { max_output = 0 }).stdout)
+    local _, why, rest = exec("echo", {}, { max_output = 0 })
+    assert.equal("limit", why)
+    assert.equal("", rest.stdout)
+  end)
+
+  it_runs("kills a process that prints too much and ignores SIGTERM", function()
+    local _, why, rest = exec("sh", { "-c", "trap '' TERM; echo 1234567890; exec sleep 60" },
+      { max_output = 5 })
+    assert.equal("limit", why)
+    assert.same({ code = 0, signal = 9, stdout = "12345", stderr = "" }, rest)
+  end)
+
+  it_runs("ends a process whose line does not end, but not one with many lines", function()
+    local count = 0
+    local options = { max_output = 1000, on_stdout = function() count = count + 1 end }
+    local _, why, rest = exec("sh", { "-c", "echo short; head -c 1500 /dev/zero; exec sleep 60" },
+      options)
+    assert.equal("limit", why)
+    assert.equal(15, rest.signal)
+    assert.equal(1, count)
+    assert.equal(0, exec("seq", { "3000" }, options).code)
+    assert.equal(3001, count)
+  end)
+
+  -- ---- groups ----------------------------------------------------------------------------
+
+  local function grandchild(group)
+    for _, seconds in ipairs(TIMES) do
+      local _, why, rest = exec("sh", { "-c", "sleep 60 & echo $!; wait" },
+        { timeout = seconds, group = group })
+      assert.equal("timeout", why)
+      local pid = tonumber(rest.stdout)
+      if pid then return pid end
+    end
+  end
+
+  it_runs("ends what the process has started, with a group", function()
+    local pid = grandchild(true)
+    wait_until(function() return not runs(pid) end)
+  end)
+
+  it_runs("leaves alone what the process has started, without a group", function()
+    local pid = grandchild(false)
+    assert.is_true(runs(pid))
+    luv.kill(pid, "sigkill")
+  end)
+
+  it_runs("ends a group when the job is cancelled, also what ignores SIGTERM", function()
+    local first, second
+    local job = begin(function(begun)
+      return exec("sh", { "-c", "(trap '' TERM; echo $$; exec sleep 60) & echo $!; wait" }, {
+        group = true,
+        on_stdout = function(line)
+          first, second = second, tonumber(line)
+          if first then begun(second) end
+        end,
+      })
+    end, { close_timeout = 30 })
+    job:cancel()
+    raises("cancelled", job.wait, job)
+    wait_until(function() return not runs(first) and not runs(second) end)
+  end)
+
+  it_runs("gives the process a group of its own only when asked", function()
+    local function group_of_child(options)
+      local stat = exec("cat", { "/proc/self/stat" }, options).stdout
+      local pid, group = stat:match "^(%d+) %(cat%) %a %d+ (%d+)"
+      return tonumber(pid), tonumber(group)
+    end
+    local pid, group = group_of_child { group = true }
+    assert.equal(pid, group)
+    pid, group = group_of_child {}
+    assert.not_equal(pid, group)
+  end)
+end)

@@ -1,0 +1,355 @@
+-- uvjobs.exec: what it returns, its options, and misuse. How it is left early is
+-- in ended_early_spec.lua.
+local luv = require "luv"
+local uvjobs = require "uvjobs"
+local helper = require "spec.helper"
+local open_counts = require "spec.open_counts"
+local descriptors, handles = open_counts.descriptors, open_counts.handles
+
+local exec, message = uvjobs.exec, helper.message
+
+local function sh(script, options)
+  return exec("sh", { "-c", script }, options)
+end
+
+-- An `it` in a job, with what it leaves behind looked at.
+local function it_runs(title, fn)
+  it(title, function() uvjobs.run(fn) end)
+end
+
+-- The lines that a shell script prints, as on_stdout gets them.
+local function lines_of(script, options)
+  local lines = {}
+  options = options or {}
+  options.on_stdout = function(line) lines[#lines + 1] = line end
+  local result = assert(sh(script, options))
+  assert.is_nil(result.stdout)
+  return lines
+end
+
+describe("exec", function()
+  local handles_before, descriptors_before
+
+  -- What is made once is there from here on.
+  setup(function()
+    uvjobs.run(exec, "true")
+    handles()
+    pcall(helper.check_clean)
+  end)
+
+  before_each(function()
+    handles_before, descriptors_before = handles(), descriptors()
+  end)
+
+  after_each(function()
+    assert.equal(0, uvjobs.stats().live)
+    assert.equal(handles_before, handles())
+    assert.equal(descriptors_before, descriptors())
+    helper.check_clean()
+  end)
+
+  -- ---- results -------------------------------------------------------------------
+
+  it_runs("returns the status and the output", function()
+    assert.same({ code = 0, signal = 0, stdout = "", stderr = "" }, exec("true"))
+    assert.same({ code = 1, signal = 0, stdout = "", stderr = "" }, exec("false", {}))
+    assert.same({ code = 7, signal = 0, stdout = "out", stderr = "err\n" },
+      sh("printf out; echo err >&2; exit 7"))
+    assert.equal(1, select("#", exec("true")))
+  end)
+
+  it_runs("returns the signal that ended the process", function()
+    assert.same({ code = 0, signal = 9, stdout = "before\n", stderr = "" },
+      sh("echo before; kill -KILL $$"))
+  end)
+
+  it_runs("passes arguments as they are, without a shell", function()
+    local result = exec("printf", { "<%s>", "a b", "", "$HOME", "*", "'\"\\", "\n", "\xff" })
+    assert.equal("<a b><><$HOME><*><'\"\\><\n><\xff>", result.stdout)
+  end)
+
+  it_runs("looks the command up in PATH, and takes a path", function()
+    assert.equal(0, exec("/bin/sh", { "-c", ":" }).code)
+    local result, text, code = exec("no-such-command")
+    assert.is_nil(result)
+    assert.equal("ENOENT: no such file or directory", text)
+    assert.equal("ENOENT", code)
+    assert.equal("EACCES", (select(3, exec("/etc/passwd"))))
+    assert.equal("ENOENT", (select(3, exec(""))))
+  end)
+
+  it_runs("lets the other jobs run meanwhile", function()
+    local event = uvjobs.event()
+    local jobs <close> = uvjobs.scheduler()
+    local cat = jobs:spawn(function()
+      return sh("echo ready; read line; echo $line", {
+        input = "line\n",
+        on_stdout = function(line)
+          if line == "ready" then event:wait() end
+        end,
+      })
+    end)
+    uvjobs.yield()
+    assert.is_true(cat.active)
+    event:set()
+    assert.equal(0, cat:wait().code)
+  end)
+
+  it_runs("keeps bytes as they are", function()
+    local all = {}
+    for i = 0, 255 do all[#all + 1] = string.char(i) end
+    local bytes = table.concat(all):rep(20)
+    assert.equal(bytes, exec("cat", {}, { input = bytes }).stdout)
+  end)
+
+  it_runs("carries much in and out at once, without getting stuck", function()
+    local text = ("0123456789abcdef"):rep(256 * 1024) -- 4 MiB
+    local result = exec("cat", {}, { input = text })
+    assert.equal(#text, #result.stdout)
+    assert.is_true(text == result.stdout)
+    result = sh("head -c 500000 /dev/zero >&2; head -c 400000 /dev/zero; cat >&2", { input = text })
+    assert.equal(400000, #result.stdout)
+    assert.equal(500000 + #text, #result.stderr)
+  end)
+
+  it_runs("runs many at once, as many as the limit lets", function()
+    local most, running = 0, 0
+    local results = uvjobs.map(function()
+      running = running + 1
+      return running <= 50 and running or nil
+    end, function(i)
+      local child = sh("read n; echo $n; exit $n", {
+        input = i .. "\n",
+        env = { NUMBER = tostring(i) },
+      })
+      most = math.max(most, uvjobs.current().scheduler.active_count)
+      return child
+    end, { limit = 10 })
+    assert.equal(50, results.n)
+    assert.is_true(most <= 10)
+    for i = 1, 50 do
+      assert.same({ code = i, signal = 0, stdout = i .. "\n", stderr = "" }, results[i])
+    end
+  end)
+
+  -- ---- input ------------------------------------------------------------------------
+
+  it_runs("gives no input unless asked", function()
+    assert.equal("", exec("cat").stdout)
+    assert.equal("", exec("cat", {}, { input = "" }).stdout)
+    assert.equal("", exec("cat", {}, { input = {} }).stdout)
+  end)
+
+  it_runs("takes a list of strings as input", function()
+    assert.equal("onetwo\0three",
+      exec("cat", {}, { input = { "one", "", "two\0", "three" } }).stdout)
+    local many = {}
+    for i = 1, 3000 do many[i] = ("%d,"):format(i):rep(100) end
+    assert.is_true(table.concat(many) == exec("cat", {}, { input = many }).stdout)
+  end)
+
+  it_runs("does not mind a process that does not read its input", function()
+    local much = ("x"):rep(1000000)
+    assert.equal(0, exec("true", {}, { input = much }).code)
+    assert.equal("first\n", sh("read line; echo $line; exec <&-; exit 0", {
+      input = "first\n" .. much,
+    }).stdout)
+    local result = sh("exec <&-; echo closed; exit 3", { input = { much, much } })
+    assert.same({ code = 3, signal = 0, stdout = "closed\n", stderr = "" }, result)
+  end)
+
+  it("is not ended by SIGPIPE", function()
+    local r = helper.child [[
+      local uvjobs = require "uvjobs"
+      uvjobs.run(function()
+        for _ = 1, 20 do
+          assert(uvjobs.exec("true", {}, { input = ("x"):rep(500000) }).code == 0)
+        end
+        print "alive"
+      end)
+    ]]
+    assert.same({ status = 0, out = "alive\n", err = "" }, r)
+  end)
+
+  it_runs("reads from and writes to descriptors", function()
+    local path = os.tmpname()
+    local fd <const> = assert(luv.fs_open(path, "w+", 384))
+    assert.same({ code = 4, signal = 0, stderr = "err\n" },
+      sh("echo out; echo err >&2; exit 4", { stdout = fd }))
+    assert.same({ code = 0, signal = 0, stdout = "" }, sh("echo more >&2", { stderr = fd }))
+    luv.fs_close(fd)
+    local input <const> = assert(luv.fs_open(path, "r", 0))
+    assert.equal("out\nmore\n", exec("cat", {}, { stdin = input }).stdout)
+    assert.is_truthy(luv.fs_fstat(input)) -- it stays ours
+    luv.fs_close(input)
+    os.remove(path)
+  end)
+
+  -- ---- env and cwd ---------------------------------------------------------------------
+
+  it_runs("changes the environment by names", function()
+    local show = 'printf "<%s>" "$ONE" "${TWO-unset}" "${HOME-unset}"'
+    local ours = os.getenv "HOME"
+    assert.equal(("<1><><%s>"):format(ours),
+      sh(show, { env = { ONE = "1", TWO = "" } }).stdout)
+    assert.equal("<a=b\n><unset><unset>",
+      sh(show, { env = { ONE = "a=b\n", HOME = false } }).stdout)
+    assert.equal(("<><unset><%s>"):format(ours), sh(show, { env = {} }).stdout)
+    assert.equal(("<><unset><%s>"):format(ours), sh(show, { env = { NEVER = false } }).stdout)
+    assert.equal(ours, os.getenv "HOME")
+    assert.is_nil(os.getenv "ONE")
+  end)
+
+  it_runs("runs in another directory", function()
+    assert.equal("/\n", exec("pwd", {}, { cwd = "/" }).stdout)
+    local result, text, code = exec("pwd", {}, { cwd = "/does/not/exist" })
+    assert.is_nil(result)
+    assert.matches("^ENOENT", text)
+    assert.equal("ENOENT", code)
+  end)
+
+  -- ---- lines -------------------------------------------------------------------------------
+
+  it_runs("calls a function with each line, without its end", function()
+    assert.same({ "one", "", "two", "" }, lines_of [[printf 'one\n\ntwo\n\n']])
+    assert.same({ "one", "two" }, lines_of [[printf 'one\ntwo']])
+    assert.same({ "one\r", "\r", "two\0x", "\r" }, lines_of [[printf 'one\r\n\r\ntwo\0x\n\r']])
+    assert.same({}, lines_of ":")
+    assert.same({ "" }, lines_of "echo")
+  end)
+
+  it_runs("puts lines together that come in pieces", function()
+    local go = uvjobs.event()
+    local jobs <close> = uvjobs.scheduler()
+    local path = os.tmpname()
+    os.remove(path)
+    local lines = {}
+    local child = jobs:spawn(sh, "printf start >&2; printf 'a'; echo >&2;" ..
+      ("while [ ! -e %s ]; do sleep 0.01; done;"):format(path) .. [[printf 'b\nc']], {
+      on_stderr = function() go:set() end,
+      on_stdout = function(line) lines[#lines + 1] = line end,
+    })
+    go:wait()
+    uvjobs.sleep(0.01)
+    assert.same({}, lines)
+    io.open(path, "w"):close()
+    child:wait()
+    os.remove(path)
+    assert.same({ "ab", "c" }, lines)
+  end)
+
+  it_runs("splits much into lines", function()
+    local count, sum = 0, 0
+    assert(exec("seq", { "50000" }, {
+      on_stdout = function(line)
+        count = count + 1
+        sum = sum + tonumber(line)
+        assert(count == tonumber(line))
+      end,
+    }))
+    assert.equal(50000, count)
+    assert.equal(50000 * 50001 // 2, sum)
+  end)
+
+  it_runs("takes the lines of both streams, or of one", function()
+    local out, err = {}, {}
+    local result = sh("echo out; echo err >&2", {
+      on_stdout = function(line) out[#out + 1] = line end,
+      on_stderr = function(line) err[#err + 1] = line end,
+    })
+    assert.same({ code = 0, signal = 0 }, result)
+    assert.same({ { "out" }, { "err" } }, { out, err })
+    result = sh("echo out; echo err >&2", { on_stderr = function() end })
+    assert.same({ code = 0, signal = 0, stdout = "out\n" }, result)
+  end)
+
+  it_runs("calls the function in a child job, with the context of the caller", function()
+    local caller = uvjobs.current()
+    uvjobs.context.exec_spec = "here"
+    local job, context
+    sh("echo line", { on_stdout = function()
+      job, context = uvjobs.current(), uvjobs.context.exec_spec
+    end })
+    assert.not_equal(caller, job)
+    assert.equal("here", context)
+    assert.equal("done", job.state)
+  end)
+
+  it_runs("lets the process wait while the function suspends", function()
+    local go, seen = uvjobs.event(), 0
+    local path = os.tmpname()
+    local jobs <close> = uvjobs.scheduler()
+    -- The system and the pipe between hold some 500 KiB: what is more has to wait.
+    local child = jobs:spawn(sh, ("head -c 1500000 /dev/zero | tr '\\0' '\\n'; echo end >%s")
+      :format(path), {
+      on_stdout = function()
+        seen = seen + 1
+        if seen == 10 then go:wait() end
+      end,
+    })
+    while seen < 10 do uvjobs.yield() end
+    uvjobs.sleep(0.05)
+    assert.equal(10, seen)
+    assert.equal(0, luv.fs_stat(path).size)
+    go:set()
+    assert.equal(0, child:wait().code)
+    assert.equal(1500000, seen)
+    os.remove(path)
+  end)
+
+  -- ---- misuse --------------------------------------------------------------------------------
+
+  for _, case in ipairs {
+    { "#1 to 'exec' (string expected, got nil)" },
+    { "#1 to 'exec' (string expected, got number)", 1 },
+    { "#1 to 'exec' (string without a zero byte expected)", "a\0b" },
+    { "#2 to 'exec' (list of strings expected, got string)", "true", "x" },
+    { "#2 to 'exec' (string expected as element 2, got number)", "true", { "x", 1 } },
+    { "#2 to 'exec' (string without a zero byte expected as element 1)", "true", { "\0" } },
+    { "#3 to 'exec' (table expected, got string)", "true", {}, "x" },
+    { "unknown option 'inputs', did you mean 'input'?", { inputs = "x" } },
+    { "unknown option '1', did you mean", { "x" } },
+    { "option 'input': string or list of strings expected, got 5", { input = 5 } },
+    { "option 'input': string or list of strings expected, got table", { input = { "x", 5 } } },
+    { "option 'input': string or list of strings expected, got table", { input = { x = "y" } } },
+    { "option 'env': table of names to strings or false expected, got 'x'", { env = "x" } },
+    { "option 'env': table of names to strings or false expected, got table",
+      { env = { ["A=B"] = "x" } } },
+    { "option 'env': table of names to strings or false expected, got table",
+      { env = { A = true } } },
+    { "option 'env': table of names to strings or false expected, got table", { env = { "A" } } },
+    { "option 'cwd': string expected, got 5", { cwd = 5 } },
+    { "option 'on_stdout': function expected, got table", { on_stdout = {} } },
+    { "option 'on_stderr': function expected, got boolean", { on_stderr = true } },
+    { "options 'input' and 'stdin' exclude each other", { input = "", stdin = 0 } },
+    { "options 'on_stdout' and 'stdout' exclude each other", { on_stdout = print, stdout = 1 } },
+    { "options 'on_stderr' and 'stderr' exclude each other", { on_stderr = print, stderr = 1 } },
+    { "option 'stdin': descriptor expected, got -1", { stdin = -1 } },
+    { "option 'group': boolean expected, got 'yes'", { group = "yes" } },
+    { "option 'timeout': seconds >= 0 expected, got -1", { timeout = -1 } },
+    { "option 'timeout': seconds >= 0 expected, got inf", { timeout = math.huge } },
+    { "option 'timeout': seconds >= 0 expected, got '1'", { timeout = "1" } },
+    { "option 'max_output': integer >= 0 or math.huge expected, got 1.5", { max_output = 1.5 } },
+    { "option 'max_output': integer >= 0 or math.huge expected, got -1", { max_output = -1 } },
+  } do
+    it_runs("is told of misuse: " .. case[1], function()
+      local expected, args = case[1], table.pack(table.unpack(case, 2))
+      if type(args[1]) == "table" then
+        expected, args = "#3 to 'exec' (" .. expected, { "true", nil, args[1], n = 3 }
+      end
+      local text = message(exec, table.unpack(args, 1, args.n))
+      assert.equal("bad argument " .. expected, text:sub(1, #expected + 13))
+    end)
+  end
+
+  it("must be called where it can suspend", function()
+    assert.equal("'exec' must be called in a job", message(exec, "true"))
+    uvjobs.run(function()
+      assert.equal("'exec' must be called in a job", message(coroutine.wrap(exec), "true"))
+      assert.equal("'exec' cannot suspend across a C call",
+        message(table.sort, { 1, 2 }, function() exec "true" end))
+      local wrapped = require "uvjobs.coroutine".wrap(exec)
+      assert.equal(0, wrapped("true").code)
+    end)
+  end)
+end)

@@ -1,0 +1,238 @@
+-- uvjobs.http with HTTP/2, TLS and WebSocket, and at its limits.
+local web = require "spec.http.helper"
+local helper = require "spec.helper"
+local uvjobs = require "uvjobs"
+local http = require "uvjobs.http"
+local condition = require "cqueues.condition"
+local new_headers = require "http.headers".new
+local request = require "http.request"
+local websocket = require "http.websocket"
+
+local function hello(stream)
+  web.respond(stream, "200", "hello")
+end
+
+local function echo(stream)
+  web.respond(stream, "200", assert(stream:get_body_as_string()))
+end
+
+-- A certificate, made here. By the command: luaossl leaks a little when it makes one.
+local function make_certificate()
+  local path = os.tmpname()
+  assert(os.execute(("env -u LD_PRELOAD openssl req -x509 -newkey rsa:2048 -nodes -days 1 " ..
+    "-subj /CN=127.0.0.1 -keyout %s.key -out %s.crt 2>/dev/null"):format(path, path)))
+  local function take(name)
+    local file <close> = assert(io.open(name))
+    os.remove(name)
+    return file:read "a"
+  end
+  os.remove(path)
+  return take(path .. ".key"), take(path .. ".crt")
+end
+
+local function new_context()
+  local key, certificate = make_certificate()
+  key = require "openssl.pkey".new(key)
+  certificate = require "openssl.x509".new(certificate)
+  local context = require "http.tls".new_server_context()
+  context:setPrivateKey(key)
+  context:setCertificate(certificate)
+  context:setAlpnSelect(function(_, protocols)
+    for _, protocol in ipairs(protocols) do
+      if protocol == "h2" then return protocol end
+    end
+    return nil
+  end)
+  return context
+end
+
+describe("HTTP/2", function()
+  after_each(web.check_clean)
+
+  it("without TLS: requests are jobs, with bodies small and large", function()
+    web.serve({ ["/"] = hello, ["/echo"] = echo }, nil, function(site)
+      local prior = "--http2-prior-knowledge"
+      local out = web.curl(site, "-i", prior, "/")
+      assert.matches("^HTTP/2 200", out)
+      assert.matches("hello$", out)
+      assert.equal("body", (web.curl(site, prior, "-d", "body", "/echo")))
+      local large = ("0123456789"):rep(20000)
+      assert.equal(large, (web.curl(site, prior, "-d", large:sub(1, 100000), "/echo")) ..
+        large:sub(100001))
+    end)
+  end)
+
+  it("with TLS, and HTTP/1.1 with TLS", function()
+    web.serve({ ["/"] = hello }, { tls = true, ctx = new_context() }, function(site)
+      site.scheme = "https"
+      assert.matches("^HTTP/2 200", (web.curl(site, "-k", "-i", "--http2", "/")))
+      assert.matches("^HTTP/1.1 200", (web.curl(site, "-k", "-i", "--http1.1", "/")))
+    end)
+  end)
+
+  it("a stream that is reset cancels its job, and no other", function()
+    local log = helper.log()
+    local began = uvjobs.event()
+    web.serve({ ["/"] = hello, ["/slow"] = function(_, headers)
+      local number = headers:get "x-number"
+      local _ <close> = helper.closing(function(_, err)
+        log:add(number .. tostring(uvjobs.code(err)))
+      end)
+      if number == "2" then began:set() end
+      if number == "1" then uvjobs.sleep(60) end
+      began:wait()
+    end }, nil, function(site)
+      local client = require "http.client"
+      local connection = assert(client.connect {
+        host = "127.0.0.1", port = site.port, tls = false, version = 2,
+      })
+      local function open(number)
+        local stream, headers = connection:new_stream(), new_headers()
+        headers:append(":method", "GET")
+        headers:append(":scheme", "http")
+        headers:append(":path", "/slow")
+        headers:append(":authority", "a")
+        headers:append("x-number", number)
+        assert(stream:write_headers(headers, true))
+        return stream
+      end
+      local first = open "1"
+      open "2"
+      began:wait()
+      first:rst_stream()
+      connection:flush()
+      web.wait_until(function() return #log == 2 end, "both handlers")
+      table.sort(log)
+      assert.same({ "1cancelled", "2nil" }, { table.unpack(log) })
+      connection:close()
+    end)
+  end)
+
+  it("an error in a handler: 500, and the connection goes on", function()
+    local site = web.serve({ ["/"] = hello, ["/bad"] = function() error "bad" end }, nil,
+      function(site)
+        local out = web.curl(site, "-i", "--http2-prior-knowledge", "/bad")
+        assert.matches("^HTTP/2 500", out)
+        assert.equal("hello", (web.curl(site, "--http2-prior-knowledge", "/")))
+      end)
+    assert.equal(1, #site.reports)
+  end)
+end)
+
+describe("HTTP/2, when the response has begun", function()
+  after_each(web.check_clean)
+
+  it("an error resets the stream, and sends no second status", function()
+    local site = web.serve({ ["/"] = hello, ["/bad"] = function(stream)
+      local headers = new_headers()
+      headers:append(":status", "200")
+      assert(stream:write_headers(headers, false))
+      error "in the middle"
+    end }, nil, function(site)
+      local out, code, message = web.curl(site, "-i", "--http2-prior-knowledge", "/bad")
+      assert.is_nil(out:find("500", 1, true))
+      assert.not_equal(0, code)
+      assert.matches("INTERNAL_ERROR", message)
+      assert.equal("hello", (web.curl(site, "--http2-prior-knowledge", "/")))
+    end)
+    assert.equal(1, #site.reports)
+  end)
+end)
+
+describe("WebSocket", function()
+  after_each(web.check_clean)
+
+  it("echo", function()
+    web.serve({ ["/"] = function(stream, headers)
+      local ws = assert(websocket.new_from_stream(stream, headers))
+      assert(ws:accept())
+      for data, kind in function() return ws:receive() end do
+        assert(ws:send(data, kind))
+      end
+      ws:close()
+    end }, nil, function(site)
+      local ws = websocket.new_from_uri(("ws://127.0.0.1:%d/"):format(site.port))
+      assert(ws:connect(10))
+      for _, text in ipairs { "one", "two", ("x"):rep(70000) } do
+        assert(ws:send(text))
+        assert.equal(text, ws:receive(10))
+      end
+      assert(ws:close())
+    end)
+  end)
+end)
+
+describe("the limit", function()
+  after_each(web.check_clean)
+
+  it("of 50 holds for 1,000 connections, and all are answered #M2", function()
+    local now, most = 0, 0
+    web.serve({ ["/"] = function(stream)
+      now = now + 1
+      most = math.max(most, now)
+      uvjobs.sleep(0.001)
+      hello(stream)
+      now = now - 1
+    end }, { limit = 50 }, function(site)
+      local uri = ("http://127.0.0.1:%d/"):format(site.port)
+      local numbers = {}
+      for i = 1, 1000 do numbers[i] = i end
+      local answers = uvjobs.map(numbers, function()
+        local headers, stream = assert(request.new_from_uri(uri):go(60))
+        local body = assert(stream:get_body_as_string(60))
+        pcall(stream.connection.close, stream.connection) -- if it is not closed yet
+        return headers:get ":status" .. body
+      end, { limit = 200 })
+      for i = 1, 1000 do assert.equal("200hello", answers[i]) end
+      assert.is_true(most <= 50)
+      assert.is_true(most > 10)
+    end)
+  end)
+
+  it("with the pending queue full: 503 with Retry-After, for both protocols", function()
+    local go = uvjobs.event()
+    web.serve({ ["/"] = function(stream)
+      go:wait()
+      hello(stream)
+    end }, { limit = 1, pending_limit = 1, retry_after = 7 }, function(site)
+      local jobs <close> = uvjobs.scheduler()
+      local first = jobs:spawn(web.curl, site, "/")
+      web.wait_until(function() return #site.scheduler == 1 end, "the first")
+      local second = jobs:spawn(web.curl, site, "/")
+      web.wait_until(function() return #site.scheduler == 2 end, "the second")
+      for _, version in ipairs { "--http1.1", "--http2-prior-knowledge" } do
+        local out = web.curl(site, "-i", version, "/")
+        assert.matches("^HTTP/[%d.]+ 503", out)
+        assert.matches("retry%-after: 7\r\n", out)
+      end
+      go:set()
+      assert.equal("hello", (first:wait()))
+      assert.equal("hello", (second:wait()))
+      assert.equal("hello", (web.curl(site, "/")))
+    end)
+  end)
+end)
+
+describe("in a handler", function()
+  after_each(web.check_clean)
+
+  it("conditions of cqueues and events of uvjobs work side by side", function()
+    local changed, go = condition.new(), uvjobs.event()
+    web.serve({ ["/wait"] = function(stream)
+      go:set()
+      assert(changed:wait())
+      hello(stream)
+    end, ["/set"] = function(stream)
+      go:wait()
+      changed:signal()
+      hello(stream)
+    end }, nil, function(site)
+      local answers = uvjobs.all {
+        function() return (web.curl(site, "/wait")) end,
+        function() return (web.curl(site, "/set")) end,
+      }
+      assert.same({ "hello", "hello", n = 2 }, answers)
+      assert.equal(site.scheduler, http.get_scheduler_from_server(site.server))
+    end)
+  end)
+end)
