@@ -1,6 +1,6 @@
 /* Closing (src/core/sched.c; job.c: kill_at(), uj_job_grace(), uj_job_abandon();
- * loop.c: uj_loop_overrun(); sched_close() and wait_and_close() of
- * src/lua/api/sched.c).
+ * loop.c: uj_loop_overrun(); uj_closing_close() and wait_and_close() of
+ * src/lua/api/closing.c).
  *
  * Job 0, the main job, closes P or waits for it, or closes C. Job 1 is of P and
  * is the parent of C: when it is cancelled it closes C, as the end of a block
@@ -202,8 +202,8 @@ inline told_to_end()
   fi
 }
 
-/* The job runs again: what the continuations of src/lua/api/sched.c do, wait_idle(),
- * raise_own_cancel() and so on. */
+/* The job runs again: what the continuations of
+ * src/lua/api/closing.c do, waited(), raise_own_cancel() and so on. */
 inline resumed()
 {
   d_step {

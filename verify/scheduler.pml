@@ -136,7 +136,7 @@ inline child(j)
   fi
 }
 
-/* sched_close() of src/lua/api/sched.c, from a job of another scheduler */
+/* uj_closing_close() of src/lua/api/closing.c, from a job of another scheduler */
 inline wait_closed(j)
 {
   waits = false;
@@ -146,7 +146,7 @@ inline wait_closed(j)
   fi
 }
 
-/* sched_spawn() of src/lua/api/sched.c */
+/* uj_spawn_spawn() of src/lua/api/spawn.c */
 inline spawn(j)
 {
   if

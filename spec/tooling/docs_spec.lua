@@ -28,7 +28,7 @@ end
 -- The types, with the word that the reference has for a value of each, and the
 -- source of its properties if it has any.
 local TYPES = {
-  { word = "scheduler", class = "Scheduler", source = "src/lua/api/sched.c" },
+  { word = "scheduler", class = "Scheduler", source = "src/lua/api/scheduler.c" },
   { word = "job", class = "Job", source = "src/lua/api/job.c" },
   { word = "event", class = "Event", source = "src/lua/api/event.c" },
   { word = "queue", class = "Queue", source = "src/lua/api/queue.c" },
@@ -98,7 +98,8 @@ end
 local function options()
   local found = {}
   for _, source in ipairs {
-    "src/lua/api/sched.c", "src/lua/drive/options.c", "lua/uvjobs/exec.lua",
+    "src/lua/api/scheduler.c", "src/lua/api/spawn.c", "src/lua/drive/options.c",
+    "lua/uvjobs/exec.lua",
   } do
     options_in(source, found)
   end

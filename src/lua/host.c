@@ -5,7 +5,7 @@
 #include "loop/driver.h"
 #include "lua/api/coroutine.h"
 #include "lua/api/lock.h"
-#include "lua/api/sched.h"
+#include "lua/api/nursery.h"
 #include "lua/api/testing.h"
 #include "lua/base/lua54.h"
 #include "lua/drive/cqueues.h"
@@ -417,7 +417,7 @@ static void host_ended(struct uj_loop *loop, struct uj_job *core)
   uj_testing_ended(S, job);
   if (core->nlocks > 0 && uj_lock_abandon(S, job) > 0)
     uj_report_locked(S, job);
-  if (failed && uj_lsched_fail(job))
+  if (failed && uj_nursery_fail(job))
     return; /* its scheduler keeps it */
   if (failed || core->state == UJ_JOB_KILLED)
     uj_report_job(S, job);

@@ -11,7 +11,7 @@
 #include "lua/api/job.h"
 #include "lua/api/lock.h"
 #include "lua/api/queue.h"
-#include "lua/api/sched.h"
+#include "lua/api/scheduler.h"
 #include "lua/api/scope.h"
 #include "lua/api/work.h"
 #include "lua/base/allocator.h"
@@ -22,6 +22,7 @@
 #include "lua/host.h"
 #include "lua/state/error.h"
 #include "lua/state/job.h"
+#include "lua/state/sched.h"
 #include "lua/state/state.h"
 
 #define STATE_TYPE "uvjobs.State"
@@ -125,7 +126,7 @@ static void register_types(lua_State *L)
   lua_settop(L, state);
   uj_lock_register(L, state - 1);
   lua_settop(L, state);
-  uj_lsched_register(L);
+  uj_scheduler_register(L);
   lua_settop(L, state);
   luaL_getmetatable(L, UJ_SCHED_TYPE);
   lua_setfield(L, state - 1, "Scheduler");

@@ -4,12 +4,14 @@
 
 #include "loop/driver.h"
 #include "lua/api/await.h"
+#include "lua/api/closing.h"
 #include "lua/api/coroutine.h"
 #include "lua/api/event.h"
 #include "lua/api/job.h"
 #include "lua/api/lock.h"
+#include "lua/api/nursery.h"
 #include "lua/api/queue.h"
-#include "lua/api/sched.h"
+#include "lua/api/scheduler.h"
 #include "lua/api/scope.h"
 #include "lua/api/stats.h"
 #include "lua/api/testing.h"
@@ -26,14 +28,6 @@
 #include "lua/state/job.h"
 #include "lua/state/state.h"
 
-static int resumed(lua_State *L, int status, lua_KContext ctx)
-{
-  (void)status;
-  (void)ctx;
-  uj_suspend_result(uj_state(L), L);
-  return 0;
-}
-
 /* sleep(seconds) */
 static int l_sleep(lua_State *L)
 {
@@ -42,7 +36,7 @@ static int l_sleep(lua_State *L)
   uint64_t span_ns = uj_arg_seconds(L, &callee, 1);
   struct uj_ljob *self = uj_suspend_check(S, L, callee.name);
   return uj_suspend(L, self, NULL, uj_suspend_due(S, span_ns), UJ_OP_SLEEP,
-                    resumed);
+                    uj_suspend_return_nothing);
 }
 
 /* yield() */
@@ -51,7 +45,7 @@ static int l_yield(lua_State *L)
   struct uj_state *S = uj_state(L);
   struct uj_ljob *self = uj_suspend_check(S, L, "yield");
   uj_job_yield(&self->core);
-  return lua_yieldk(L, 0, 0, resumed);
+  return lua_yieldk(L, 0, 0, uj_suspend_return_nothing);
 }
 
 /* now() */
@@ -202,7 +196,6 @@ static void open_functions(lua_State *L)
 {
   static const luaL_Reg functions[] = {
       {"run", uj_run_run},
-      {"scheduler", uj_lsched_scheduler},
       {"sleep", l_sleep},
       {"yield", l_yield},
       {"now", l_now},
@@ -243,15 +236,8 @@ static void open_functions(lua_State *L)
       {"ignore_sigpipe", l_ignore_sigpipe},
       {"nearest", uj_arg_nearest},
       {"can_suspend", l_can_suspend},
-      {"begin_close", uj_lsched_begin_close},
-      {"close_quietly", uj_lsched_close_quietly},
-      {"wait_and_leave", uj_lsched_wait_and_leave},
-      {"wait_until_idle", uj_lsched_wait_until_idle},
-      {"wake_idle", uj_lsched_wake_idle},
       {"get_context", uj_context_get},
       {"set_context", uj_context_set},
-      {"raise_failed", uj_lsched_raise_failed},
-      {"report_failed", uj_lsched_report_nursery},
       {"jobs", uj_testing_jobs},
       {"source", uj_testing_source},
       {"set_handler", uj_testing_set_handler},
@@ -259,6 +245,15 @@ static void open_functions(lua_State *L)
       {"inject", uj_testing_inject},
       {"injected", uj_testing_injected},
       {NULL, NULL}};
+  static const luaL_Reg *const rooms[] = {
+      uj_scheduler_functions, uj_nursery_internals, uj_closing_internals};
+  int state = lua_gettop(L);
+  for (size_t i = 0; i < sizeof(rooms) / sizeof(rooms[0]); i++) {
+    lua_pushvalue(L, state - 1);
+    lua_pushvalue(L, state);
+    luaL_setfuncs(L, rooms[i], 1);
+    lua_pop(L, 1);
+  }
   luaL_setfuncs(L, functions, 1);
 }
 

@@ -195,15 +195,6 @@ static int worked(lua_State *L, int status, lua_KContext ctx)
   return lua_error(L);
 }
 
-/* In a job that is interrupted: raises why. */
-static int refused(lua_State *L, int status, lua_KContext ctx)
-{
-  (void)status;
-  (void)ctx;
-  uj_suspend_result(uj_state(L), L);
-  return 0;
-}
-
 /* [-0, +1, m] Pushes an empty cell. */
 static struct cell *push_cell(lua_State *L)
 {
@@ -247,7 +238,8 @@ int uj_work_work(lua_State *L)
   check_function(L, 1);
   self = uj_suspend_check(S, L, callee.name);
   if (uj_suspend_needed(self)) /* nothing is started */
-    return uj_suspend(L, self, NULL, UJ_NEVER, UJ_OP_WORK, refused);
+    return uj_suspend(L, self, NULL, UJ_NEVER, UJ_OP_WORK,
+                      uj_suspend_return_nothing);
   cell = push_cell(L);
   lua_insert(L, AT_CELL);
   lua_toclose(L, AT_CELL);

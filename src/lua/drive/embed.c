@@ -2,8 +2,9 @@
 
 #include <lauxlib.h>
 
+#include "core/sched.h"
 #include "loop/driver.h"
-#include "lua/api/sched.h"
+#include "lua/api/spawn.h"
 #include "lua/api/work.h"
 #include "lua/drive/cqueues.h"
 #include "lua/drive/luv.h"
@@ -264,7 +265,7 @@ static void set_loop_options(struct uj_state *S, lua_State *L,
 static int start(struct uj_state *S, lua_State *L,
                  const struct uj_run_options *options, const char *name)
 {
-  struct uj_ljob *job = uj_run_make_main(S, L, 2, name);
+  struct uj_ljob *job = uj_spawn_make_main(S, L, 2, name);
   job->core.sched->slice_ns = options->slice_ns;
   job->core.deadline_ns = options->timeout_ns;
   if (!lua_isnil(L, 1)) {

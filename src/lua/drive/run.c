@@ -3,7 +3,8 @@
 #include <lauxlib.h>
 
 #include "loop/driver.h"
-#include "lua/api/sched.h"
+#include "lua/api/nursery.h"
+#include "lua/api/spawn.h"
 #include "lua/api/stats.h"
 #include "lua/api/work.h"
 #include "lua/base/args.h"
@@ -243,24 +244,6 @@ static int open_driver(struct uj_state *S, const struct uj_run_options *options)
   return error;
 }
 
-struct uj_ljob *uj_run_make_main(struct uj_state *S, lua_State *L, int fn,
-                                 const char *name)
-{
-  struct uj_lsched *sched = uj_lsched_new(S, L);
-  struct uj_ljob *job;
-  sched->core.limit = UJ_UNLIMITED;
-  lua_pushliteral(L, "main");
-  lua_setiuservalue(L, -2, UJ_SCHED_UV_NAME);
-  lua_insert(L, fn);
-  job = uj_lsched_new_job(S, L, fn, fn + 1, name);
-  lua_replace(L, fn + 1);
-  lua_settop(L, fn + 1);
-  lua_pushliteral(L, "main");
-  uj_ljob_set_extra(L, -2, "name");
-  uj_ljob_keep(S, L, job);
-  return job;
-}
-
 /* Jobs that somebody else's loop drives go on beside the main job. */
 static void begin_clock(struct uj_state *S, bool is_virtual)
 {
@@ -277,7 +260,7 @@ static void begin(struct uj_state *S, lua_State *L,
   struct uj_ljob *job;
   int error;
   luaL_checkstack(L, 2 * LUA_MINSTACK, "uvjobs");
-  job = uj_run_make_main(S, L, AT_SCHED, "run");
+  job = uj_spawn_make_main(S, L, AT_SCHED, "run");
   job->is_awaited = true;
   job->core.sched->slice_ns = options->slice_ns;
   error = open_driver(S, options);
@@ -359,7 +342,7 @@ int uj_run_run(lua_State *L)
     lua_remove(L, 1);
   begin(S, L, &options);
   drive(S, L);
-  uj_lsched_report_failed(S);
+  uj_nursery_report_all(S);
   end(S, L);
   if (!lua_isnil(S->hub, UJ_HUB_ERROR))
     return uj_state_raise_kept(S, L);

@@ -2,7 +2,6 @@
 
 #include <lauxlib.h>
 
-#include "lua/api/sched.h"
 #include "lua/engine/traceback.h"
 #include "lua/state/job.h"
 

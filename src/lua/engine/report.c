@@ -4,10 +4,10 @@
 #include <stdio.h>
 
 #include "lua/api/coroutine.h"
-#include "lua/api/sched.h"
 #include "lua/engine/interrupt.h"
 #include "lua/state/job.h"
 #include "lua/state/outcome.h"
+#include "lua/state/sched.h"
 
 /* (value): its text. */
 static int to_text(lua_State *L)

@@ -58,3 +58,24 @@ enum uj_wake uj_suspend_result(struct uj_state *S, lua_State *L)
   }
   return wake;
 }
+
+int uj_suspend_return_nothing(lua_State *L, int status, lua_KContext ctx)
+{
+  (void)status;
+  (void)ctx;
+  uj_suspend_result(uj_state(L), L);
+  return 0;
+}
+
+int uj_suspend_return_true(lua_State *L, int status, lua_KContext ctx)
+{
+  (void)status;
+  (void)ctx;
+  if (uj_suspend_result(uj_state(L), L) == UJ_WAKE_OK) {
+    lua_pushboolean(L, 1);
+    return 1;
+  }
+  lua_pushnil(L);
+  lua_pushliteral(L, "timeout");
+  return 2;
+}

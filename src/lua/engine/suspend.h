@@ -59,4 +59,10 @@ void uj_suspend_push_error(struct uj_state *S, lua_State *L, enum uj_wake wake);
  * _CLOSED. */
 enum uj_wake uj_suspend_result(struct uj_state *S, lua_State *L);
 
+/* Continuations of functions that have nothing to do when the job runs again:
+ * they raise as uj_suspend_result() does, and return nothing; or true, or nil
+ * and "timeout". */
+int uj_suspend_return_nothing(lua_State *L, int status, lua_KContext ctx);
+int uj_suspend_return_true(lua_State *L, int status, lua_KContext ctx);
+
 #endif

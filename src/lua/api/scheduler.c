@@ -1,0 +1,312 @@
+#include "lua/api/scheduler.h"
+
+#include <math.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "core/sched.h"
+#include "lua/api/closing.h"
+#include "lua/api/spawn.h"
+#include "lua/base/args.h"
+#include "lua/engine/interrupt.h"
+#include "lua/engine/report.h"
+#include "lua/state/job.h"
+#include "lua/state/sched.h"
+
+/* ---- making one ---------------------------------------------------------- */
+
+/* Without jobs, or when the Lua state closes: then the state itself, which is
+ * collected last, lets go of the jobs. */
+static int sched_gc(lua_State *L)
+{
+  struct uj_lsched *sched = uj_lsched_to(L, 1);
+  if (sched == NULL || sched->core.nlive > 0)
+    return 0;
+  uj_waitq_close(&sched->core.idle);
+  uj_sched_term(&sched->core);
+  return 0;
+}
+
+struct sched_options {
+  struct uj_sched core;
+  bool nursery;
+  int top; /* the stack index of the name, followed by the handler */
+};
+
+static void take_limit(lua_State *L, const struct uj_options *options,
+                       void *into)
+{
+  ((struct sched_options *)into)->core.limit = uj_option_count(L, options, 1);
+}
+
+static void take_pending_limit(lua_State *L, const struct uj_options *options,
+                               void *into)
+{
+  ((struct sched_options *)into)->core.pending_limit =
+      uj_option_count(L, options, 0);
+}
+
+static void take_close_timeout(lua_State *L, const struct uj_options *options,
+                               void *into)
+{
+  ((struct sched_options *)into)->core.close_ns = uj_option_seconds(L, options);
+}
+
+static void take_wait_timeout(lua_State *L, const struct uj_options *options,
+                              void *into)
+{
+  ((struct sched_options *)into)->core.wait_ns = uj_option_seconds(L, options);
+}
+
+static void take_name(lua_State *L, const struct uj_options *options,
+                      void *into)
+{
+  if (lua_type(L, -1) != LUA_TSTRING)
+    uj_option_error(L, options, "string");
+  lua_copy(L, -1, ((struct sched_options *)into)->top);
+}
+
+static void take_handler(lua_State *L, const struct uj_options *options,
+                         void *into)
+{
+  if (!lua_isfunction(L, -1))
+    uj_option_error(L, options, "function");
+  lua_copy(L, -1, ((struct sched_options *)into)->top + 1);
+}
+
+static void take_on_error(lua_State *L, const struct uj_options *options,
+                          void *into)
+{
+  const char *value = uj_option_word(L);
+  bool cancel = strcmp(value, "cancel") == 0;
+  if (!cancel && strcmp(value, "report") != 0)
+    uj_option_error(L, options, "'report' or 'cancel'");
+  ((struct sched_options *)into)->nursery = cancel;
+}
+
+static void take_timeslice(lua_State *L, const struct uj_options *options,
+                           void *into)
+{
+  ((struct sched_options *)into)->core.slice_ns = uj_option_slice(L, options);
+}
+
+static const struct uj_option sched_known[] = {
+    {"limit", take_limit},
+    {"pending_limit", take_pending_limit},
+    {"close_timeout", take_close_timeout},
+    {"wait_timeout", take_wait_timeout},
+    {"timeslice", take_timeslice},
+    {"name", take_name},
+    {"exception_handler", take_handler},
+    {"on_error", take_on_error},
+    {NULL, NULL},
+};
+
+static const struct uj_callee scheduler_callee = {"scheduler", 0};
+
+/* Sets what the options say. Stack: sched, name, handler. */
+static void apply(lua_State *L, struct uj_lsched *sched,
+                  const struct sched_options *options)
+{
+  sched->core.limit = options->core.limit;
+  sched->core.pending_limit = options->core.pending_limit;
+  sched->core.close_ns = options->core.close_ns;
+  sched->core.wait_ns = options->core.wait_ns;
+  sched->core.slice_ns = options->core.slice_ns;
+  sched->nursery = options->nursery;
+  lua_setiuservalue(L, -3, UJ_SCHED_UV_HANDLER);
+  lua_setiuservalue(L, -2, UJ_SCHED_UV_NAME);
+}
+
+static int l_scheduler(lua_State *L)
+{
+  struct uj_state *S = uj_state(L);
+  struct uj_lsched *sched;
+  struct sched_options options;
+  lua_settop(L, 1);
+  if (!lua_isnoneornil(L, 1) && !lua_istable(L, 1))
+    uj_arg_typeerror(L, &scheduler_callee, 1, "table");
+  sched = uj_lsched_new(S, L);
+  options.core = sched->core;
+  options.nursery = false;
+  lua_settop(L, 4);
+  options.top = 3;
+  if (lua_istable(L, 1))
+    uj_options_read(L, &scheduler_callee, 1, sched_known, &options);
+  apply(L, sched, &options);
+  uj_interrupt_add_slice(S, sched->core.slice_ns);
+  return 1;
+}
+
+/* ---- looking ----------------------------------------------------------- */
+
+static uint64_t live_jobs(const struct uj_sched *sched)
+{
+  return sched->nactive + sched->npending;
+}
+
+static int sched_len(lua_State *L)
+{
+  const struct uj_lsched *sched = uj_lsched_self(L, "len");
+  lua_pushinteger(L, (lua_Integer)live_jobs(&sched->core));
+  return 1;
+}
+
+/* Upvalues: the state, the jobs, the index of the last one given. */
+static int next_job(lua_State *L)
+{
+  lua_Integer i = lua_tointeger(L, lua_upvalueindex(3));
+  for (;;) {
+    if (lua_rawgeti(L, lua_upvalueindex(2), ++i) == LUA_TNIL)
+      return 1;
+    if (!uj_job_ended(&uj_ljob_at(L, -1)->core))
+      break;
+    lua_pop(L, 1);
+  }
+  lua_pushinteger(L, i);
+  lua_replace(L, lua_upvalueindex(3));
+  return 1;
+}
+
+static int sched_jobs(lua_State *L)
+{
+  struct uj_state *S = uj_state(L);
+  struct uj_lsched *sched = uj_lsched_self(L, "jobs");
+  struct uj_link *link;
+  uint64_t room;
+  int n = 0;
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_pushnil(L);
+  do { /* making the table can run finalizers, and they can spawn */
+    room = live_jobs(&sched->core);
+    lua_pop(L, 1);
+    lua_createtable(L, (int)room, 0);
+  } while (live_jobs(&sched->core) > room);
+  for (link = sched->core.jobs.next; link != &sched->core.jobs;
+       link = link->next) {
+    uj_ljob_push(S, L, uj_ljob_of(uj_container(link, struct uj_job, member)));
+    lua_rawseti(L, -2, ++n);
+  }
+  lua_pushinteger(L, 0);
+  lua_pushcclosure(L, next_job, 3);
+  return 1;
+}
+
+static int sched_has(lua_State *L)
+{
+  static const struct uj_callee callee = {"has", 1};
+  const struct uj_lsched *sched = uj_lsched_self(L, callee.name);
+  const struct uj_ljob *job = uj_ljob_to(L, 2);
+  if (job == NULL)
+    return uj_arg_typeerror(L, &callee, 2, UJ_JOB_TYPE);
+  lua_pushboolean(L, job->core.sched == &sched->core && !job->core.shielded &&
+                         !uj_job_ended(&job->core));
+  return 1;
+}
+
+static int sched_call_exception_handler(lua_State *L)
+{
+  static const struct uj_callee callee = {"call_exception_handler", 1};
+  uj_state(L);
+  uj_lsched_self(L, callee.name);
+  if (!lua_istable(L, 2))
+    uj_arg_typeerror(L, &callee, 2, "table");
+  uj_report(L, 1, 2);
+  return 0;
+}
+
+static int sched_tostring(lua_State *L)
+{
+  const struct uj_lsched *sched = uj_lsched_self(L, "tostring");
+  uint64_t live = live_jobs(&sched->core);
+  lua_pushliteral(L, UJ_SCHED_TYPE ": ");
+  if (lua_getiuservalue(L, 1, UJ_SCHED_UV_NAME) == LUA_TSTRING)
+    lua_pushfstring(L, "\"%s\" ", lua_tostring(L, -1));
+  else
+    lua_pushliteral(L, "");
+  lua_remove(L, -2);
+  if (sched->core.closed && live == 0)
+    lua_pushliteral(L, "closed");
+  else
+    lua_pushfstring(L, "%I %s", (LUAI_UACINT)live, live == 1 ? "job" : "jobs");
+  lua_concat(L, 3);
+  return 1;
+}
+
+/* ---- properties -------------------------------------------------------- */
+
+static void push_limit(lua_State *L, uint64_t limit)
+{
+  if (limit == UJ_UNLIMITED)
+    lua_pushnumber(L, HUGE_VAL);
+  else
+    lua_pushinteger(L, (lua_Integer)limit);
+}
+
+static void push_seconds(lua_State *L, uint64_t span_ns)
+{
+  lua_pushnumber(L, span_ns == UJ_NEVER ? HUGE_VAL : (lua_Number)span_ns / 1e9);
+}
+
+static bool push_property(lua_State *L, const void *object, const char *key)
+{
+  const struct uj_sched *core = &((const struct uj_lsched *)object)->core;
+  if (strcmp(key, "limit") == 0)
+    push_limit(L, core->limit);
+  else if (strcmp(key, "pending_limit") == 0)
+    push_limit(L, core->pending_limit);
+  else if (strcmp(key, "close_timeout") == 0)
+    push_seconds(L, core->close_ns);
+  else if (strcmp(key, "wait_timeout") == 0)
+    push_seconds(L, core->wait_ns);
+  else if (strcmp(key, "timeslice") == 0)
+    push_seconds(L, core->slice_ns);
+  else if (strcmp(key, "name") == 0)
+    lua_getiuservalue(L, 1, UJ_SCHED_UV_NAME);
+  else if (strcmp(key, "closed") == 0)
+    lua_pushboolean(L, core->closed);
+  else if (strcmp(key, "active_count") == 0)
+    lua_pushinteger(L, (lua_Integer)core->nactive);
+  else if (strcmp(key, "pending_count") == 0)
+    lua_pushinteger(L, (lua_Integer)core->npending);
+  else if (strcmp(key, "exception_handler") == 0)
+    lua_getiuservalue(L, 1, UJ_SCHED_UV_HANDLER);
+  else
+    return false;
+  return true;
+}
+
+static int sched_newindex(lua_State *L)
+{
+  uj_lsched_self(L, "newindex");
+  return luaL_error(L, "cannot set '%s' of a " UJ_SCHED_TYPE " (read only)",
+                    luaL_tolstring(L, 2, NULL));
+}
+
+void uj_scheduler_register(lua_State *L)
+{
+  static const luaL_Reg methods[] = {
+      {"spawn", uj_spawn_spawn},
+      {"try_spawn", uj_spawn_try_spawn},
+      {"shield", uj_spawn_shield},
+      {"wait_and_close", uj_closing_wait_and_close},
+      {"close", uj_closing_close},
+      {"jobs", sched_jobs},
+      {"has", sched_has},
+      {"call_exception_handler", sched_call_exception_handler},
+      {NULL, NULL}};
+  static const luaL_Reg meta[] = {{"__len", sched_len},
+                                  {"__tostring", sched_tostring},
+                                  {"__newindex", sched_newindex},
+                                  {"__gc", sched_gc},
+                                  {NULL, NULL}};
+  static const struct uj_type type = {.tag = uj_sched_tag,
+                                      .methods = methods,
+                                      .meta = meta,
+                                      .property = push_property,
+                                      .counts_lookups = true};
+  uj_object_register(L, &type);
+}
+
+const luaL_Reg uj_scheduler_functions[] = {{"scheduler", l_scheduler},
+                                           {NULL, NULL}};

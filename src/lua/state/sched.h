@@ -1,0 +1,60 @@
+/* A scheduler as Lua's side has it: the userdata `uvjobs.Scheduler`. The
+ * metatable of its jobs refers to it, so it lives as long as any of them. */
+#ifndef UJ_LUA_STATE_SCHED_H
+#define UJ_LUA_STATE_SCHED_H
+
+#include <lua.h>
+#include <stdbool.h>
+
+#include "core/sched.h"
+#include "lua/base/object.h"
+#include "lua/state/state.h"
+
+struct uj_ljob;
+
+#define UJ_SCHED_TYPE "uvjobs.Scheduler"
+
+/* The user values of a scheduler. */
+enum {
+  UJ_SCHED_UV_HANDLER = 1, /* the exception handler, or nil */
+  UJ_SCHED_UV_NAME,
+  UJ_SCHED_UV_JOB_TYPE, /* the metatable of its jobs */
+  UJ_SCHED_UV_COUNT = UJ_SCHED_UV_JOB_TYPE
+};
+
+struct uj_lsched {
+  struct uj_counted_object object;
+  struct uj_sched core;
+  bool nursery;           /* the first job that fails closes it */
+  struct uj_ljob *failed; /* that job, kept until its error is raised or
+                             reported; or NULL */
+};
+
+extern const char uj_sched_tag[];
+
+/* The scheduler of a core scheduler. */
+static inline struct uj_lsched *uj_lsched_of(struct uj_sched *core)
+{
+  return uj_container(core, struct uj_lsched, core);
+}
+
+/* The scheduler at idx, or NULL when it is something else. */
+static inline struct uj_lsched *uj_lsched_to(lua_State *L, int idx)
+{
+  return uj_object_to(L, idx, uj_sched_tag);
+}
+/* The scheduler at idx, which is one. */
+static inline struct uj_lsched *uj_lsched_at(lua_State *L, int idx)
+{
+  return lua_touserdata(L, idx);
+}
+/* The scheduler that is self; raises otherwise. */
+static inline struct uj_lsched *uj_lsched_self(lua_State *L, const char *name)
+{
+  return uj_object_self(L, uj_sched_tag, name);
+}
+
+/* [-0, +1, m] Pushes a new scheduler with the default limits. */
+struct uj_lsched *uj_lsched_new(struct uj_state *S, lua_State *L);
+
+#endif
