@@ -1,17 +1,22 @@
--- uvjobs.attach: luv's loop, which somebody else runs, drives our jobs.
+-- uvjobs.attach: somebody else runs luv's loop, and luv's loop drives our jobs.
+
+local arguments = require "uvjobs.arguments"
 
 local NEEDED <const> = { "new_poll", "new_idle", "new_timer", "loop_mode", "run" }
 
-local function check_uv(uv, typename)
-  if type(uv) == "table" then
-    local has_all = true
-    for _, name in ipairs(NEEDED) do
-      has_all = has_all and type(uv[name]) == "function"
-    end
-    if has_all then return end
+local function has_needed(uv)
+  for _, name in ipairs(NEEDED) do
+    if type(uv[name]) ~= "function" then return false end
   end
-  error(("bad argument #1 to 'attach' (luv expected, got %s)"):format(
-    type(uv) == "table" and "a table without its functions" or typename(uv)), 3)
+  return true
+end
+
+local function check_luv(uv)
+  if type(uv) ~= "table" then
+    arguments.fail(3, 1, "attach", arguments.unexpected("luv", uv))
+  elseif not has_needed(uv) then
+    arguments.fail(3, 1, "attach", "luv expected, got a table without its functions")
+  end
 end
 
 return function(uvjobs, core)
@@ -19,81 +24,96 @@ return function(uvjobs, core)
 
   local A_DAY <const> = 24 * 60 * 60 -- seconds
 
-  local attached
+  local attached -- the Attachment, or nil: there is one at most
 
   local Attachment = {}
   Attachment.__index = Attachment
   Attachment.__name = "uvjobs.Attachment"
 
-  local function release(self)
+  local function close_handles(self)
     for _, name in ipairs { "idle", "poll", "timer" } do
       local handle = self[name]
       if handle and not handle:is_closing() then handle:close() end
     end
-    -- luv 1.44 crashes when the Lua state closes before its loop has let go of them.
+    -- luv 1.44 crashes when the Lua state closes while its loop still has the handles:
+    -- a turn of the loop ends them, unless the loop runs and will do so itself.
     if self.uv.loop_mode() == nil then self.uv.run "nowait" end
   end
 
+  --- Detaches: luv's loop drives the jobs no longer. Nothing happens the second time.
+  --- Does not suspend.
+  --- Errors: misuse.
   function Attachment:close()
     if getmetatable(self) ~= Attachment then
-      error(("bad self to 'close' (uvjobs.Attachment expected, got %s)"):format(
-        core.typename(self)), 2)
+      arguments.fail_self(2, "close", "uvjobs.Attachment", self)
     end
     if attached ~= self then return end
     attached = nil
     core.set_wake(nil)
-    release(self)
+    close_handles(self)
   end
 
   Attachment.__close = Attachment.close
 
-  -- A handle of luv's, or the error that it gave.
-  local function made(handle, message)
+  -- Raises the message with which luv has refused a handle.
+  local function check_made(handle, message)
     if type(handle) ~= "userdata" then
       error(tostring(message or "luv gave no handle"), 0)
     end
     return handle
   end
 
-  -- The poll handle sees deadlines and what else our loop waits for; where it does
-  -- not see deadlines there is a timer. The idle handle keeps luv's loop from
-  -- sleeping while jobs are ready. luv's loop goes on as long as jobs live, and no
-  -- longer for us.
+  -- Runs what is ready, and tells luv's loop when to do so again.
+  local function drive(self)
+    -- run() may have been called in a callback of luv's, and then turns luv's loop.
+    if core.loop_runs() then return end
+    local more = uvjobs.step()
+    if attached ~= self then return end -- a job has closed it
+    if more then self.start() else self.idle:stop() end
+    if core.has_jobs() then self.poll:ref() else self.poll:unref() end
+    if not self.timer then return end
+    local seconds = uvjobs.next_timeout()
+    if seconds then
+      self.timer:start(math.ceil(math.min(seconds, A_DAY) * 1000), 0, self.drive)
+    else
+      self.timer:stop()
+    end
+  end
+
+  -- The poll handle wakes luv's loop for deadlines and for everything else that our
+  -- loop waits for; where our descriptor does not see deadlines a timer does. The idle
+  -- handle keeps luv's loop from sleeping while jobs are ready.
+  local function make_handles(self)
+    local uv = self.uv
+    self.idle = check_made(uv.new_idle())
+    if not core.fd_is_timed() then self.timer = check_made(uv.new_timer()) end
+    -- With this our loop no longer watches luv's descriptor, so luv's may watch ours.
+    core.set_wake(self.start)
+    self.poll = check_made(uv.new_poll(uvjobs.fd()))
+    assert(self.poll:start("r", self.drive))
+  end
+
+  --- Makes luv's loop drive the jobs, until the attachment is closed. luv's loop goes on
+  --- for as long as jobs live. Does not suspend.
+  --- Errors: misuse, also that it is attached already; that luv gives no handle.
+  ---@param uv table luv
+  ---@return uvjobs.Attachment
   function uvjobs.attach(uv)
-    check_uv(uv, core.typename)
+    check_luv(uv)
     if attached then
       error("uvjobs is attached to luv's loop already", 2)
     end
     local self = setmetatable({ uv = uv }, Attachment)
-    local function drive()
-      if core.loop_runs() then return end -- run() was called before, in a job of which we are
-      local more = uvjobs.step()
-      if attached ~= self then return end
-      if more then self.start() else self.idle:stop() end
-      if core.has_jobs() then self.poll:ref() else self.poll:unref() end
-      if self.timer then
-        local seconds = uvjobs.next_timeout()
-        if seconds then
-          self.timer:start(math.ceil(math.min(seconds, A_DAY) * 1000), 0, drive)
-        else
-          self.timer:stop()
-        end
-      end
-    end
+    function self.drive() drive(self) end
     function self.start()
-      if self.poll then self.poll:ref() end -- the loop goes on also when the next line fails
-      self.idle:start(drive)
+      -- First, so that luv's loop goes on also when starting the idle handle fails.
+      if self.poll then self.poll:ref() end
+      self.idle:start(self.drive)
     end
-    local ok, err = pcall(function()
-      self.idle = made(uv.new_idle())
-      if not core.fd_is_timed() then self.timer = made(uv.new_timer()) end
-      core.set_wake(self.start) -- our loop does not watch luv's any more: so it can be watched
-      self.poll = made(uv.new_poll(uvjobs.fd()))
-      assert(self.poll:start("r", drive))
-    end)
-    if not ok then -- nothing has been done
+    local ok, err = pcall(make_handles, self)
+    if not ok then
       core.set_wake(nil)
-      release(self)
+      close_handles(self)
       error(("cannot attach: %s"):format(err), 2)
     end
     attached = self

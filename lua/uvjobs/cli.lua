@@ -25,7 +25,8 @@ exit status:
   143  terminated (SIGTERM)
 ]]
 
--- What the process ends with when a signal cancelled the main job.
+-- The exit status of the process, and what it prints, when a signal has cancelled the
+-- main job.
 local SIGNALS = {
   SIGINT = { status = 130, text = "interrupted" },
   SIGTERM = { status = 143, text = "terminated" },
@@ -36,13 +37,13 @@ local function complain(text)
   io.stderr:write("uvjobs: ", text, "\n")
 end
 
---- The signal that ended the script, or nil.
+--- Returns the entry of SIGNALS for an error that ended the script, or nil.
 local function signal_of(err)
   return uvjobs.code(err) == "cancelled" and SIGNALS[err.signal] or nil
 end
 
---- An error value as text: a value that is no text and cannot become one is
---- described, in the words of the plain interpreter.
+--- Returns an error as text. A value that tostring() has no text for is described in the
+--- words of the plain interpreter.
 local function describe(err)
   if type(err) == "string" or type(err) == "number" then
     return tostring(err)
@@ -55,37 +56,38 @@ local function describe(err)
   return ("(error object is a %s value)"):format(type(err))
 end
 
---- The report of a script that a signal ended: where it was at work; where it
---- waited says nothing that the user did not know.
-local function interruption(signal, level)
+--- Returns the report of a script that a signal has ended. It has a traceback only when
+--- the script was computing: where it was waiting is of no use to the user.
+local function report_of_signal(signal, level)
   if not core.main_at_work() then return signal.text end
   return debug.traceback(signal.text, level + 1)
 end
 
---- Runs `chunk(...)` as the main job. Returns nil when it ended normally; else
---- the error and, unless none could be made, its text with the traceback.
+--- Runs `chunk(...)` as the main job. Returns nil when it has ended normally; otherwise a
+--- table with the error as `value`, and its text with a traceback as `report`, which is
+--- nil for an error that was not raised in the main job.
 ---
---- The traceback has to be made inside the job, before its stack unwinds. The
---- error itself passes unchanged: the job's end depends on its identity.
+--- The traceback is made inside the job, before its stack unwinds. The error itself must
+--- pass unchanged: how the job ends depends on its identity.
 local function run(chunk, ...)
-  local seen, report
-  local function note(err)
+  local reported, report
+  local function handler(err)
     local signal = signal_of(err)
-    report = signal and interruption(signal, 2) or debug.traceback(describe(err), 2)
-    seen = err
+    report = signal and report_of_signal(signal, 2) or debug.traceback(describe(err), 2)
+    reported = err
     return err
   end
   local function main(...)
-    local ok, err = xpcall(chunk, note, ...)
+    local ok, err = xpcall(chunk, handler, ...)
     if not ok then error(err, 0) end
   end
   local ok, err = pcall(uvjobs.run, main, ...)
   if ok then return nil end
-  return { value = err, report = rawequal(err, seen) and report or nil }
+  return { value = err, report = rawequal(err, reported) and report or nil }
 end
 
---- Sets the global `arg` as the plain interpreter would for the script, which
---- is at `index` in `args`: what stands before it gets negative indices.
+--- Sets the global `arg` as the plain interpreter would for the script, which is at
+--- `index` in `args`: the arguments before it get negative indices.
 local function set_arg(args, index)
   local shifted = {}
   for i, v in pairs(args) do
@@ -129,8 +131,9 @@ local OPTIONS = {
   ["-v"] = print_version, ["--version"] = print_version,
 }
 
---- Does what the command line `args` says (a table like the global `arg`).
----@param args string[]
+--- Runs the command. It blocks until the script has ended. Errors are printed, and
+--- raised to nobody.
+---@param args string[] the command line, a table like the global `arg`
 ---@return integer status what the process should exit with
 function cli.main(args)
   local first, index = args[1], 1

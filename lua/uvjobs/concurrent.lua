@@ -1,35 +1,44 @@
--- all, race and map: functions that run as children of the current job. Their
--- jobs live in a nursery of their own, which is closed when the call is left:
--- so nothing is left running, whatever happens.
+-- all, race and map: they call functions as children of the current job. The children
+-- live in a nursery that is closed when the call ends, however it ends: so none of
+-- them outlives the call.
+
+local arguments = require "uvjobs.arguments"
+
+local fail, unexpected = arguments.fail, arguments.unexpected
+local expect = arguments.expect
 
 local FOREVER <const> = 1e18 -- seconds
+local DEFAULT_LIMIT <const> = 100 -- calls of map() at once
+local MAP_OPTIONS <const> = { limit = expect.count(1) }
+
+-- These blame the caller of the public function that calls them.
+
+local function check_functions(fns, name, least)
+  if type(fns) ~= "table" then fail(3, 1, name, unexpected("list of functions", fns)) end
+  for i = 1, #fns do
+    if type(fns[i]) ~= "function" then
+      fail(3, 1, name, arguments.unexpected_element("function", i, fns[i]))
+    end
+  end
+  if #fns < least then
+    fail(3, 1, name, "at least one function expected, got none")
+  end
+end
+
+local function check_map(list, fn, options)
+  if type(list) ~= "table" and type(list) ~= "function" then
+    fail(3, 1, "map", unexpected("list or iterator function", list))
+  end
+  arguments.check_function(3, 2, "map", fn)
+  local problem = options ~= nil and arguments.problem_of_options(options, MAP_OPTIONS)
+  if problem then fail(3, 3, "map", problem) end
+end
 
 return function(uvjobs, core)
   core.own_source()
 
-  -- Blames the caller of the public function that calls the one that calls this.
-  local function bad_argument(n, name, message)
-    error(("bad argument #%d to '%s' (%s)"):format(n, name, message), 4)
-  end
-
-  local function check_functions(fns, name, min)
-    if type(fns) ~= "table" then
-      bad_argument(1, name, "list of functions expected, got " ..
-        core.typename(fns))
-    end
-    for i = 1, #fns do
-      if type(fns[i]) ~= "function" then
-        bad_argument(1, name, ("function expected as element %d, got %s")
-          :format(i, core.typename(fns[i])))
-      end
-    end
-    if #fns < min then
-      bad_argument(1, name, "at least one function expected, got none")
-    end
-  end
-
-  -- What goes wrong besides the first error is reported as if the children were
-  -- jobs of the current job's scheduler.
+  -- The nursery of a call. What is reported besides the first error goes where the
+  -- reports of the current job's scheduler go.
   local function nursery(limit)
     local owner = uvjobs.current().scheduler
     return uvjobs.scheduler {
@@ -44,57 +53,65 @@ return function(uvjobs, core)
     }
   end
 
-  -- A child that fails while a sibling waits for it, or that somebody else
-  -- cancelled or killed, has no result and does not make the nursery fail: the
-  -- others are cancelled all the same, and its error is raised. `unstarted` has
-  -- the children with a number above `started`; they start in order.
-  local function guard_of(children)
-    local guard = { ended = nil, started = 0, unstarted = {} }
+  -- Each child of all() and map() has the guard as a to-be-closed variable. A nursery
+  -- takes no note of a child that fails while a sibling waits for it, nor of one that
+  -- was cancelled or killed by somebody else; the guard does: it closes the nursery,
+  -- and keeps the first such child, whose error the call raises.
+  -- Children start in order, `started` is the number of the last one. `unstarted` has
+  -- those with higher numbers: a child that never starts has no guard.
+  local function new_guard(children)
+    local guard = { failed = nil, started = 0, unstarted = {} }
     function guard.__close(_, err)
       if err == nil then return end
-      guard.ended = guard.ended or uvjobs.current()
+      guard.failed = guard.failed or uvjobs.current()
       if not children.closed then core.begin_close(children) end
     end
     return setmetatable(guard, guard)
   end
 
-  local function keep(guard, i, job)
+  local function note_spawned(guard, i, job)
     if i > guard.started then guard.unstarted[i] = job end
   end
 
-  local function start(guard, i)
+  local function note_started(guard, i)
     guard.started, guard.unstarted[i] = i, nil
   end
 
   local function wait_for_all(children, guard)
     core.wait_and_leave(children, FOREVER)
-    local _, dropped = next(guard.unstarted)
-    local ended = guard.ended or dropped
-    if ended then ended:wait() end
+    local _, unstarted = next(guard.unstarted)
+    local failed = guard.failed or unstarted
+    if failed then failed:wait() end -- raises its error
   end
 
   local function run_one(guard, fn, i, results, packed)
     local _ <close> = guard
-    start(guard, i)
+    note_started(guard, i)
     local values = table.pack(fn())
     results[i], packed[i] = values[1], values
   end
 
+  --- Calls all functions as children of the current job. Suspends.
+  --- Errors: misuse; the first error of a function, when the other children have been
+  --- cancelled and have ended; `cancelled`, `timeout` and `killed` of the current job.
+  ---@param fns function[]
+  ---@return { n: integer, [integer]: any } results the first result of each
+  ---@return table[] packed all results of each, from table.pack
   function uvjobs.all(fns)
     check_functions(fns, "all", 0)
     core.check_suspend("all", 2)
     local results, packed = { n = #fns }, {}
     local children <close> = nursery(math.huge)
-    local guard = guard_of(children)
+    local guard = new_guard(children)
     for i = 1, #fns do
-      keep(guard, i,
+      note_spawned(guard, i,
         children:spawn(run_one, guard, fns[i], i, results, packed))
     end
     wait_for_all(children, guard)
     return results, packed
   end
 
-  -- The first child that ends, however it does, decides.
+  -- A child of race(): the first that ends, with or without an error, decides.
   local function compete(fn, i, outcome, children)
     local _ <close> = setmetatable({}, { __close = function()
       outcome.first = outcome.first or i
@@ -104,6 +121,13 @@ return function(uvjobs, core)
     if not outcome.first then outcome.values = values end
   end
 
+  --- Calls the functions as children of the current job until one has ended, and
+  --- cancels the others. Suspends.
+  --- Errors: misuse; the error of the function that ended first; `cancelled`,
+  --- `timeout` and `killed` of the current job.
+  ---@param fns function[] at least one
+  ---@return integer index of the function that ended first
+  ---@return any ... all its results
   function uvjobs.race(fns)
     check_functions(fns, "race", 1)
     core.check_suspend("race", 2)
@@ -123,7 +147,8 @@ return function(uvjobs, core)
     return outcome.first, table.unpack(values, 1, values.n)
   end
 
-  -- An iterator over index and item of a list, or of what a function gives.
+  -- Returns an iterator over the indices and items of a list, or of what a function
+  -- returns until it returns nil.
   local function items_of(list)
     local i = 0
     if type(list) == "table" then
@@ -140,69 +165,40 @@ return function(uvjobs, core)
     end
   end
 
-  local function check_limit(limit)
-    if limit == nil then return 100 end
-    if type(limit) == "number" and
-      (limit == math.huge or (math.tointeger(limit) or 0) >= 1) then
-      return limit
-    end
-    local got = type(limit) == "number" and tostring(limit)
-      or type(limit) == "string" and ("'%s'"):format(limit)
-      or core.typename(limit)
-    bad_argument(3, "map",
-      "option 'limit': integer >= 1 or math.huge expected, got " .. got)
-  end
-
-  local function check_options(opts)
-    if opts == nil then return end
-    if type(opts) ~= "table" then
-      bad_argument(3, "map", "table expected, got " .. core.typename(opts))
-    end
-    for key in pairs(opts) do
-      if key ~= "limit" then
-        bad_argument(3, "map", ("unknown option '%s', did you mean 'limit'?")
-          :format(tostring(key)))
-      end
-    end
-  end
-
-  local function check_items(list, fn)
-    if type(list) ~= "table" and type(list) ~= "function" then
-      bad_argument(1, "map", "list or iterator function expected, got " ..
-        core.typename(list))
-    elseif type(fn) ~= "function" then
-      bad_argument(2, "map", "function expected, got " .. core.typename(fn))
-    end
-  end
-
   local function map_one(guard, fn, i, item, results)
     local _ <close> = guard
-    start(guard, i)
+    note_started(guard, i)
     results[i] = fn(item, i)
   end
 
-  -- Nil when the children were closed: because one failed or was cancelled.
+  -- Returns nil when the nursery was closed, because a child failed or was cancelled.
   local function try_spawn(children, ...)
     local ok, job = pcall(children.spawn, children, ...)
     if ok then return job end
     if uvjobs.code(job) ~= "closed" then error(job, 0) end
   end
 
-  -- A child for each item, made when there is a slot for it: the nursery has no
-  -- pending queue, so spawn() waits. After an error nothing more is asked for.
-  function uvjobs.map(list, fn, opts)
-    check_items(list, fn)
-    check_options(opts)
-    local limit = check_limit(opts and opts.limit)
+  --- Calls `fn(item, index)` for each item, in children of the current job, at most
+  --- `limit` of them at a time. An item is taken when there is room for its child; none
+  --- is taken after an error. Suspends.
+  --- Errors: misuse; the first error of a call or of the iterator, when the other
+  --- children have been cancelled and have ended; `cancelled`, `timeout` and `killed`
+  --- of the current job.
+  ---@param list any[]|fun(): any a list, or a function that returns nil at the end
+  ---@param fn fun(item: any, index: integer): any
+  ---@param options? uvjobs.MapOptions
+  ---@return { n: integer, [integer]: any } results the first result of each, in order
+  function uvjobs.map(list, fn, options)
+    check_map(list, fn, options)
     core.check_suspend("map", 2)
     local results = { n = 0 }
-    local children <close> = nursery(limit)
-    local guard = guard_of(children)
+    local children <close> = nursery(options and options.limit or DEFAULT_LIMIT)
+    local guard = new_guard(children)
     for i, item in items_of(list) do
       results.n = i
       local job = try_spawn(children, map_one, guard, fn, i, item, results)
       if not job then break end
-      keep(guard, i, job)
+      note_spawned(guard, i, job)
     end
     wait_for_all(children, guard)
     return results

@@ -1,29 +1,23 @@
--- uvjobs.exec: runs a child process and collects what it prints.
+-- uvjobs.exec: runs a child process and collects its output.
 
 local luv = require "luv"
 local uvjobs = require "uvjobs"
 local core = require "uvjobs.core"
 local uv = require "uvjobs.uv"
 local handles = require "uvjobs.uv.handles"
-local wrong_table = require "uvjobs.options".wrong
+local arguments = require "uvjobs.arguments"
 
 core.own_source()
 
+local expect = arguments.expect
+
 local MAX_OUTPUT <const> = 16 * 1024 * 1024 -- bytes, of each stream
 
--- A job that is being closed has its scheduler's close timeout to end. The child
--- gets the first part of it to end by itself.
+-- A job that is being closed has its scheduler's close timeout to end. This share of it
+-- is how long the child may take to end after SIGTERM; then it gets SIGKILL.
 local PATIENCE <const> = 0.7
 
 -- ---- arguments ---------------------------------------------------------------------
-
-local function is_string(value) return type(value) == "string" end
-local function is_boolean(value) return type(value) == "boolean" end
-local function is_function(value) return type(value) == "function" end
-
-local function is_seconds(value)
-  return type(value) == "number" and value >= 0 and value < math.huge
-end
 
 local function is_input(value)
   if type(value) == "string" then return true end
@@ -45,59 +39,57 @@ local function is_env(value)
   return true
 end
 
-local function is_size(value)
-  return value == math.huge or (math.type(value) == "integer" and value >= 0)
-end
-
-local function is_fd(value)
+local function is_descriptor(value)
   return math.type(value) == "integer" and value >= 0 and value < 1 << 31
 end
 
+local descriptor = arguments.kind(is_descriptor, "descriptor")
+
 local OPTIONS <const> = {
-  input = { is_input, "string or list of strings" },
-  env = { is_env, "table of names to strings or false" },
-  cwd = { is_string, "string" },
-  stdin = { is_fd, "descriptor" },
-  stdout = { is_fd, "descriptor" },
-  stderr = { is_fd, "descriptor" },
-  on_stdout = { is_function, "function" },
-  on_stderr = { is_function, "function" },
-  group = { is_boolean, "boolean" },
-  timeout = { is_seconds, "seconds >= 0" },
-  max_output = { is_size, "integer >= 0 or math.huge" },
+  input = arguments.kind(is_input, "string or list of strings"),
+  env = arguments.kind(is_env, "table of names to strings or false"),
+  cwd = expect.string,
+  stdin = descriptor,
+  stdout = descriptor,
+  stderr = descriptor,
+  on_stdout = expect.func,
+  on_stderr = expect.func,
+  group = expect.boolean,
+  timeout = expect.seconds,
+  max_output = expect.count(0),
 }
 
--- What is wrong with an argument, or nil.
-local function wrong_command(command)
+-- These return what is wrong with an argument, or nil.
+
+local function problem_of_command(command)
   if type(command) ~= "string" then
-    return "string expected, got " .. core.typename(command)
+    return arguments.unexpected("string", command)
   elseif command:find "\0" then
     return "string without a zero byte expected"
   end
 end
 
-local function wrong_args(args)
+local function problem_of_args(args)
   if type(args) ~= "table" then
-    return "list of strings expected, got " .. core.typename(args)
+    return arguments.unexpected("list of strings", args)
   end
   for i = 1, #args do
     if type(args[i]) ~= "string" then
-      return ("string expected as element %d, got %s"):format(
-        i, core.typename(args[i]))
+      return arguments.unexpected_element("string", i, args[i])
     elseif args[i]:find "\0" then
       return ("string without a zero byte expected as element %d"):format(i)
     end
   end
 end
 
--- Options of which at most one can be given.
+-- At most one option of each pair may be given.
 local EXCLUSIVE <const> = {
   { "input", "stdin" }, { "on_stdout", "stdout" }, { "on_stderr", "stderr" },
 }
 
-local function wrong_options(options)
-  local wrong = wrong_table(options, OPTIONS)
-  if wrong then return wrong end
+local function problem_of_options(options)
+  local problem = arguments.problem_of_options(options, OPTIONS)
+  if problem then return problem end
   for _, pair in ipairs(EXCLUSIVE) do
     if options[pair[1]] ~= nil and options[pair[2]] ~= nil then
       return ("options '%s' and '%s' exclude each other"):format(
@@ -106,12 +98,13 @@ local function wrong_options(options)
   end
 end
 
-local function check(n, wrong)
-  if not wrong then return end
-  error(("bad argument #%d to 'exec' (%s)"):format(n, wrong), 3)
+-- Blames the caller of exec().
+local function check(n, problem)
+  if problem then arguments.fail(3, n, "exec", problem) end
 end
 
--- The environment of the child: ours, with the changes; nil for ours.
+-- Returns the environment of the child, which is ours with the changes, as a list for
+-- luv; or nil, with which luv takes ours.
 local function environment(changes)
   if not changes then return nil end
   local list = {}
@@ -127,15 +120,15 @@ end
 -- ---- the child -----------------------------------------------------------------------
 
 ---@class uvjobs.exec.Child
----@field process userdata
+---@field process userdata luv's handle
 ---@field pid integer
----@field group? boolean it has a process group of its own
----@field pipes (userdata|false)[] our ends of its stdin, stdout and stderr
----@field stopped? string why it was stopped: "timeout" or "limit"
+---@field group? boolean the child leads a process group of its own
+---@field pipes (userdata|false)[] our ends of its stdin, stdout and stderr, where we have one
+---@field stop_reason? string "timeout" or "limit", when we have stopped it
 local Child = {}
 Child.__index = Child
 
--- A pipe where the standard stream `i` is ours to read or write, or false.
+-- Returns a pipe for each standard stream that we write or read, false for the others.
 local function new_pipes(options)
   return {
     options.input and uv.new_pipe(false) or false,
@@ -144,8 +137,8 @@ local function new_pipes(options)
   }
 end
 
--- Returns a Child, for a to-be-closed variable; or nil, a message and a code.
-local function start(command, args, options)
+-- Returns a running Child, for a to-be-closed variable; or nil, a message and a code.
+local function spawn_child(command, args, options)
   local pipes = new_pipes(options)
   local child = setmetatable({ pipes = pipes }, Child)
   local process, message, code = uv.spawn(command, {
@@ -161,7 +154,7 @@ local function start(command, args, options)
   })
   if process then
     child.process = process
-    child.pid, child.group = message, options.group -- a group has the same number
+    child.pid, child.group = message, options.group -- the group's number is the pid
     return child
   end
   child:close_pipes()
@@ -178,14 +171,16 @@ function Child:has_ended()
   return handles.state(self.process).status ~= nil
 end
 
--- By its number: when the Lua state closes luv's handle may be gone before.
+-- This signals the process by its number, because luv's handle may be gone already
+-- when the Lua state closes.
 function Child:kill(signal)
   if self.group then return luv.kill(-self.pid, signal) end
   if not self:has_ended() then luv.kill(self.pid, signal) end
 end
 
--- Asks it to end, then makes it; and waits for that. Processes that it leaves
--- behind may hold the pipes open. The job may be killed while it waits.
+-- Sends SIGTERM, after a while SIGKILL, and waits until the child has ended. The
+-- to-be-closed variable is for a job that is killed while it waits. It also closes the
+-- pipes, which processes that the child leaves behind may keep open.
 function Child:stop()
   local _ <close> = setmetatable({}, { __close = function()
     if self.group or not self:has_ended() then self:kill "sigkill" end
@@ -200,23 +195,23 @@ function Child:stop()
 end
 
 function Child:stop_for(reason)
-  if self.stopped then return end
-  self.stopped = reason
+  if self.stop_reason then return end
+  self.stop_reason = reason
   self:stop()
 end
 
--- Nothing of it is left, whatever happens to the job meanwhile. When the Lua state
--- closes the handles go with it.
-function Child:finish()
+-- Leaves nothing of the child, without waiting. It calls by pcall, because when the Lua
+-- state closes luv's handles may be gone already.
+function Child:release()
   if not self:has_ended() then self:kill "sigkill" end
   pcall(self.close_pipes, self)
   pcall(handles.close_at_exit, self.process)
 end
 
--- However the call is left: a group outlives no call that ended early. A job that
--- is ended by force has no time to ask, or to wait.
+-- Ends the child when exec() is left early: a group also when its first process has
+-- ended already. A job that is being killed cannot wait: there release() sends SIGKILL.
 function Child:__close(err)
-  local _ <close> = setmetatable({}, { __close = function() self:finish() end })
+  local _ <close> = setmetatable({}, { __close = function() self:release() end })
   if self:has_ended() then
     if err ~= nil and self.group then self:kill "sigkill" end
     return
@@ -227,8 +222,9 @@ end
 
 -- ---- its input and output ------------------------------------------------------------
 
--- The pieces of a stream; it ends also when the pipe is closed under it.
-local function pieces(pipe)
+-- Returns an iterator over the pieces of the output, until its end or until another
+-- job closes the pipe.
+local function chunks_of(pipe)
   return function()
     local chunk, message, code = pipe:read_some()
     if message and code ~= "ECANCELED" then error(message, 0) end
@@ -236,27 +232,28 @@ local function pieces(pipe)
   end
 end
 
+-- Collects the output as result[name], also when the job is cancelled meanwhile.
 local function collect(child, pipe, options, name, result)
-  local parts, left = {}, options.max_output
-  local function finish()
+  local parts, room = {}, options.max_output
+  local function save()
     result[name] = result[name] or table.concat(parts)
   end
-  local _ <close> = setmetatable({}, { __close = finish })
-  for chunk in pieces(pipe) do
-    parts[#parts + 1] = chunk:sub(1, left)
-    left = left - #chunk
-    if left < 0 then
-      finish()
+  local _ <close> = setmetatable({}, { __close = save })
+  for chunk in chunks_of(pipe) do
+    parts[#parts + 1] = chunk:sub(1, room)
+    room = room - #chunk
+    if room < 0 then
+      save()
       return child:stop_for "limit"
     end
   end
 end
 
--- The lines of a stream, each without its end; the last may have none. One that
--- is longer than the limit stops the child.
+-- Calls on_line with each line of the output, without its newline; the last one may
+-- have none. A line that is longer than the limit stops the child.
 local function each_line(child, pipe, options, on_line)
-  local parts, size = {}, 0 -- of the line that has not ended
-  for chunk in pieces(pipe) do
+  local parts, size = {}, 0 -- of the line whose newline has not come yet
+  for chunk in chunks_of(pipe) do
     local from, to = 1, chunk:find("\n", 1, true)
     while to do
       if size + to - from > options.max_output then return child:stop_for "limit" end
@@ -272,15 +269,17 @@ local function each_line(child, pipe, options, on_line)
   if size > 0 then on_line(table.concat(parts)) end
 end
 
-local function read(child, i, options, name, result)
+-- Reads the standard stream `i`, which is called `name`, to its end.
+local function read_stream(child, i, options, name, result)
   local pipe, on_line = child.pipes[i], options["on_" .. name]
   if not pipe then return end
   if on_line then return each_line(child, pipe, options, on_line) end
   return collect(child, pipe, options, name, result)
 end
 
--- A child that does not want to read all has not failed.
-local function write(child, options)
+-- A child that ends, or closes its standard input, before it has read everything has
+-- not failed.
+local function write_input(child, options)
   local pipe = child.pipes[1]
   if not pipe then return end
   local ok, message, code = pipe:write(options.input)
@@ -288,44 +287,57 @@ local function write(child, options)
   handles.close(pipe)
 end
 
--- Reads, writes and waits for the end, all at once.
+-- Reads, writes and waits for the child's end, all at once.
 local function communicate(child, options, result)
-  local ended, left = uvjobs.event(), 3
+  local all_ended = uvjobs.event()
+  local unfinished = 3
+  -- Calls fn(...); the last of the three parts to return ends the others of the list
+  -- below: the writer by its pipe, the time limit by the event.
   local function part(fn, ...)
     local args = table.pack(...)
     return function()
       fn(table.unpack(args, 1, args.n))
-      left = left - 1
-      if left > 0 then return end
-      ended:set()
+      unfinished = unfinished - 1
+      if unfinished > 0 then return end
+      all_ended:set()
       child:close_pipes()
     end
   end
   uvjobs.all {
-    part(read, child, 2, options, "stdout", result),
-    part(read, child, 3, options, "stderr", result),
+    part(read_stream, child, 2, options, "stdout", result),
+    part(read_stream, child, 3, options, "stderr", result),
     part(child.process.wait, child.process),
-    function() write(child, options) end,
+    function() write_input(child, options) end,
     function()
-      if not ended:wait(options.timeout) then child:stop_for "timeout" end
+      if not all_ended:wait(options.timeout) then child:stop_for "timeout" end
     end,
   }
   result.code, result.signal = child.process:wait()
 end
 
+--- uvjobs.exec: runs a child process until it has ended. Suspends. When the job is
+--- cancelled, the child is terminated, and waited for.
+--- Errors: misuse; an error of on_stdout or on_stderr, or of a read or write;
+--- `cancelled`, `timeout` and `killed` of the current job.
+---@param command string looked up in PATH
+---@param args? string[]
+---@param options? uvjobs.ExecOptions
+---@return uvjobs.ExecResult? result
+---@return string? reason "timeout", "limit", or the message of what could not be started
+---@return string|uvjobs.ExecResult? code of that error, or the result so far
 return function(command, args, options)
   args, options = args or {}, options or {}
-  check(1, wrong_command(command))
-  check(2, wrong_args(args))
-  check(3, wrong_options(options))
+  check(1, problem_of_command(command))
+  check(2, problem_of_args(args))
+  check(3, problem_of_options(options))
   core.check_suspend("exec", 2)
   if core.interrupted() then uvjobs.yield() end -- raises
   options = setmetatable({}, { __index = options })
   options.max_output = math.min(options.max_output or MAX_OUTPUT, math.maxinteger)
   local result = {}
-  local child <close>, message, code = start(command, args, options)
+  local child <close>, message, code = spawn_child(command, args, options)
   if not child then return nil, message, code end
   communicate(child, options, result)
-  if child.stopped then return nil, child.stopped, result end
+  if child.stop_reason then return nil, child.stop_reason, result end
   return result
 end

@@ -2,6 +2,7 @@
 -- in docs/api.md; what is hot is in the C module, what is policy is in Lua.
 
 local core = require "uvjobs.core"
+local arguments = require "uvjobs.arguments"
 
 core.own_source()
 
@@ -44,12 +45,9 @@ local function make_with(type_name)
   return function(self, fn, ...)
     local meta = debug.getmetatable(self)
     if not meta or meta.__name ~= type_name then
-      error(("bad self to 'with' (%s expected, got %s)"):format(
-        type_name, core.typename(self)), 2)
-    elseif type(fn) ~= "function" then
-      error(("bad argument #1 to 'with' (function expected, got %s)"):format(
-        core.typename(fn)), 2)
+      arguments.fail_self(2, "with", type_name, self)
     end
+    arguments.check_function(2, 1, "with", fn)
     core.check_suspend("with", 2)
     local _ <close> = self:permit()
     return fn(...)
@@ -90,29 +88,11 @@ uvjobs.context = setmetatable({}, context)
 
 require "uvjobs.concurrent" (uvjobs, core)
 require "uvjobs.attach" (uvjobs, core)
+require "uvjobs.luv_loading"
 
--- It needs luv, so it is loaded when it is called.
+-- uvjobs.exec needs luv, which may be missing: it is loaded by the first call.
 function uvjobs.exec(...)
   return require "uvjobs.exec" (...)
-end
-
--- luv runs its callbacks on the coroutine that loaded it. That must not be the
--- one of a job: it is given to another job, or collected. So luv is loaded on
--- one of its own.
-local function load_luv()
-  package.preload.luv = nil
-  local thread = coroutine.create(require)
-  local ok, result = coroutine.resume(thread, "luv")
-  if not ok then
-    package.preload.luv = load_luv
-    error(result, 0)
-  end
-  core.luv_thread = thread
-  return result
-end
-
-if not package.loaded.luv and not package.preload.luv then
-  package.preload.luv = load_luv
 end
 
 return uvjobs

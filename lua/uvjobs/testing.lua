@@ -1,33 +1,25 @@
 -- uvjobs.testing: tests of programs that use uvjobs, under any test runner. A test is a
--- run under the virtual clock, in which whatever is left over is a failure.
+-- run under the virtual clock; it fails when it leaves jobs or handles behind.
 
 local uvjobs = require "uvjobs"
 local core = require "uvjobs.core"
-local wrong_options = require "uvjobs.options".wrong
+local arguments = require "uvjobs.arguments"
 
 core.own_source()
+
+local expect = arguments.expect
 
 local testing = {}
 
 local TIMEOUT <const> = 3600        -- seconds of the test's clock
-local MAX_TURNS <const> = 10000     -- until settle() gives up
-local MAX_SUSPENSIONS <const> = 100000
-local CLOSE_TIMEOUT <const> = 0.1   -- seconds, as that of a scheduler
+local MAX_TURNS <const> = 10000     -- settle() gives up after these
+local MAX_SUSPENSIONS <const> = 100000 -- cancel_everywhere() gives up after these
+local CLOSE_TIMEOUT <const> = 0.1   -- seconds; the default of a scheduler, too
 
 -- ---- arguments ---------------------------------------------------------------------
 
-local function is_boolean(value) return type(value) == "boolean" end
-local function is_function(value) return type(value) == "function" end
-local function is_seconds(value) return type(value) == "number" and value >= 0 end
-local function is_clock(value) return value == "virtual" or value == "real" end
-local function is_way(value) return value == "cancel" or value == "kill" end
-
-local function is_count(value)
-  return math.type(value) == "integer" and value > 0
-end
-
 local function is_seeds(value)
-  if type(value) == "number" then return is_count(value) end
+  if type(value) == "number" then return expect.positive_integer(value) == nil end
   if type(value) ~= "table" or #value == 0 then return false end
   for i = 1, #value do
     if math.type(value[i]) ~= "integer" then return false end
@@ -35,42 +27,38 @@ local function is_seeds(value)
   return true
 end
 
-local RUN_OPTIONS <const> = {
-  clock = { is_clock, "'virtual' or 'real'" },
-  timeout = { is_seconds, "seconds >= 0" },
-  seeds = { is_seeds, "integer > 0 or list of integers" },
-  leaks = { is_boolean, "boolean" },
-  reports = { is_boolean, "boolean" },
+local TEST_OPTIONS <const> = {
+  clock = expect.either("virtual", "real"),
+  timeout = expect.seconds_or_forever,
+  seeds = arguments.kind(is_seeds, "integer > 0 or list of integers"),
+  leaks = expect.boolean,
+  reports = expect.boolean,
 }
 
-local FAULT_OPTIONS <const> = {
-  by = { is_way, "'cancel' or 'kill'" },
-  setup = { is_function, "function" },
-  check = { is_function, "function" },
-  close_timeout = { is_seconds, "seconds >= 0" },
-  limit = { is_count, "integer > 0" },
+local CANCEL_OPTIONS <const> = {
+  by = expect.either("cancel", "kill"),
+  setup = expect.func,
+  check = expect.func,
+  close_timeout = expect.seconds,
+  limit = expect.positive_integer,
 }
 
-local function bad(name, n, wrong)
-  error(("bad argument #%d to '%s' (%s)"):format(n, name, wrong), 4)
-end
-
--- Gives ([options,] fn) of a function whose arguments begin at `n`.
-local function read(name, n, known, given, fn)
-  if fn == nil and type(given) == "function" then return {}, given end
-  local wrong = wrong_options(given, known)
-  if wrong then bad(name, n, wrong) end
-  if type(fn) ~= "function" then
-    bad(name, n + 1, "function expected, got " .. core.typename(fn))
-  end
-  return given, fn
+-- Returns the options, which may be left out, and the function, of a public function
+-- `name` that has them from its argument `n` on. Blames the caller of that function.
+local function read_arguments(name, n, known, options, fn)
+  if fn == nil and type(options) == "function" then return {}, options end
+  local problem = arguments.problem_of_options(options, known)
+  if problem then arguments.fail(3, n, name, problem) end
+  arguments.check_function(3, n + 1, name, fn)
+  return options, fn
 end
 
 -- ---- the time of a test ------------------------------------------------------------
 
---- Gives way until no other job is ready: all of them wait, for time, for each other or
---- for I/O, or have ended. No time passes. Suspends.
---- Errors: jobs that are ready again and again, 10,000 turns long; `cancelled`, `timeout`.
+--- Yields until no other job is ready: then all of them wait, for time, for each other
+--- or for I/O, or have ended. No time passes. Suspends.
+--- Errors: that jobs are still ready after 10,000 turns; `cancelled`, `timeout` and
+--- `killed` of the current job.
 function testing.settle()
   core.check_suspend("settle", 2)
   for _ = 1, MAX_TURNS do
@@ -80,45 +68,46 @@ function testing.settle()
   error(("jobs are still ready after %d turns"):format(MAX_TURNS), 2)
 end
 
---- Lets time pass under the virtual clock, and then settles: what is due until then has
---- been done. Suspends.
+--- Lets time pass under the virtual clock, and settles: everything that is due by then
+--- has been done. Suspends.
+--- Errors: misuse, also that the clock is real; those of settle().
 ---@param seconds number >= 0, finite
---- Errors: misuse, also that the clock is real; `cancelled`, `timeout`; those of settle().
 function testing.advance(seconds)
-  if not is_seconds(seconds) or seconds == math.huge then
-    error(("bad argument #1 to 'advance' (seconds >= 0, finite, expected, got %s)"):format(
-      type(seconds) == "number" and seconds or core.typename(seconds)), 2)
+  if seconds == nil then
+    arguments.fail(2, 1, "advance", arguments.unexpected("number", seconds))
   end
+  core.check_timeout(seconds, 1, "advance", 2)
   core.check_suspend("advance", 2)
   if not core.is_virtual() then error("'advance' needs the virtual clock", 2) end
   uvjobs.sleep(seconds)
   testing.settle()
 end
 
--- ---- what is left over -------------------------------------------------------------
+-- ---- what a test leaves behind -----------------------------------------------------
 
-local function job_text(job)
-  local text = job:traceback() -- begins with what it is
+local function describe_job(job)
+  local text = job:traceback() -- its first line says which job it is
   local source = core.source(job)
   return source and ("%s\nspawned at, %s"):format(text, source) or text
 end
 
--- The jobs that live, as a set.
+-- Returns the set of jobs that live.
 local function live_jobs()
   local set = {}
   for _, job in ipairs(core.jobs()) do set[job] = true end
   return set
 end
 
--- Adds the jobs that are not in the set, nor the one that runs.
-local function add_new_jobs(texts, before)
+-- Adds a description of each job that lives but the current one, and those that lived
+-- before: a set.
+local function describe_new_jobs(texts, before)
   local current = uvjobs.current()
   for _, job in ipairs(core.jobs()) do
-    if job ~= current and not before[job] then texts[#texts + 1] = job_text(job) end
+    if job ~= current and not before[job] then texts[#texts + 1] = describe_job(job) end
   end
 end
 
--- The handles of luv's loop that nobody has closed, as a set.
+-- Returns the set of open handles of luv's loop.
 local function open_handles()
   local set, luv = {}, package.loaded.luv
   if luv then
@@ -129,8 +118,8 @@ local function open_handles()
   return set
 end
 
--- Adds those that are not in the set, and closes them.
-local function add_new_handles(texts, before)
+-- Closes the handles that were not open before, and adds a description of each.
+local function close_new_handles(texts, before)
   local handles = package.loaded["uvjobs.uv.handles"]
   for handle in pairs(open_handles()) do
     if not before[handle] then
@@ -143,30 +132,30 @@ local function add_new_handles(texts, before)
   end
 end
 
---- The jobs that live beside the one that calls, in words: what each is, where it stands,
---- and in debug mode where it was spawned. Does not suspend.
----@return string[]
+--- Describes the jobs that live beside the current one: which job it is, where it is
+--- suspended, and in debug mode where it was spawned. Does not suspend.
+---@return string[] texts one for each job
 function testing.leaks()
   local texts = {}
-  add_new_jobs(texts, {})
+  describe_new_jobs(texts, {})
   return texts
 end
 
-local function left_over(texts)
+local function message_of_leaks(texts)
   return ("%d left over at the end:\n%s"):format(#texts, table.concat(texts, "\n\n"))
 end
 
 -- ---- what is reported --------------------------------------------------------------
 
---- An exception handler that collects, and the list of the contexts it was given.
----@return fun(scheduler: uvjobs.Scheduler, context: table)
----@return table[]
+--- Makes an exception handler that collects what it is called with. Does not suspend.
+---@return uvjobs.ExceptionHandler handler
+---@return uvjobs.Context[] contexts those that it was called with so far
 function testing.collect()
   local contexts = {}
   return function(_, context) contexts[#contexts + 1] = context end, contexts
 end
 
-local function report_text(context)
+local function describe_report(context)
   local text = ("%s: %s"):format(context.message, tostring(context.exception))
   if context.traceback then text = text .. "\n" .. context.traceback end
   if context.source_traceback then
@@ -175,32 +164,33 @@ local function report_text(context)
   return text
 end
 
-local function reported(contexts)
+local function message_of_reports(contexts)
   local texts = {}
-  for i, context in ipairs(contexts) do texts[i] = report_text(context) end
+  for i, context in ipairs(contexts) do texts[i] = describe_report(context) end
   return ("%d reported, and no handler was set:\n%s"):format(
     #texts, table.concat(texts, "\n\n"))
 end
 
 -- ---- a test ------------------------------------------------------------------------
 
--- What holds for a while: the debug mode, so that what is left over can say where it
--- comes from, and where reports go that nobody else takes.
+-- For a to-be-closed variable: while it lives, debug mode is on, so that leaks can say
+-- where they were made; and `handler` gets the reports of schedulers without a handler.
 local Setting = {}
 
 function Setting:__close()
-  uvjobs.debug(self.debug)
-  core.set_handler(self.handler)
+  uvjobs.debug(self.debug_before)
+  core.set_handler(self.handler_before)
 end
 
-local function set(handler)
+local function new_setting(handler)
   return setmetatable({
-    debug = uvjobs.debug(true), handler = core.set_handler(handler),
+    debug_before = uvjobs.debug(true), handler_before = core.set_handler(handler),
   }, Setting)
 end
 
--- Errors of test libraries are tables with a message.
-local function add_to_error(err, note)
+-- Returns the error with the note added. Errors of test libraries are tables with a
+-- message.
+local function with_note(err, note)
   if type(err) == "string" then return err .. "\n" .. note end
   if type(err) == "table" and type(err.message) == "string" then
     err.message = err.message .. "\n" .. note
@@ -208,71 +198,77 @@ local function add_to_error(err, note)
   return err
 end
 
-local function call(options, texts, fn, ...)
+-- The main job of a test.
+local function call_in_time(options, texts, fn, ...)
   local timeout = options.timeout or TIMEOUT
   local results = timeout == math.huge and table.pack(fn(...))
     or table.pack(uvjobs.timeout(timeout, fn, ...))
   if options.leaks ~= false then
     testing.settle()
-    add_new_jobs(texts, {})
+    describe_new_jobs(texts, {})
   end
   return table.unpack(results, 1, results.n)
 end
 
--- Begins a run of its own.
+-- Runs a test once, with one seed or in the usual order.
 local function run_once(options, seed, fn, ...)
   local handler, contexts = testing.collect()
-  local _ <close> = set(handler)
+  local _ <close> = new_setting(handler)
   local handles, texts = open_handles(), {}
   local results = table.pack(pcall(uvjobs.run, {
     clock = options.clock or "virtual", shuffle = seed, slow = false,
-  }, call, options, texts, fn, ...))
-  if options.leaks ~= false then add_new_handles(texts, handles) end
+  }, call_in_time, options, texts, fn, ...))
+  if options.leaks ~= false then close_new_handles(texts, handles) end
   if not results[1] then error(results[2], 0) end
-  if #texts > 0 then error(left_over(texts), 0) end
-  if #contexts > 0 and options.reports ~= false then error(reported(contexts), 0) end
+  if #texts > 0 then error(message_of_leaks(texts), 0) end
+  if #contexts > 0 and options.reports ~= false then error(message_of_reports(contexts), 0) end
   return table.unpack(results, 2, results.n)
 end
 
--- The seeds to run with: those of the options, or the one of the environment.
+-- Returns the seeds to run a test with, or nil for the usual order. A seed in the
+-- environment takes the place of those in the options.
 local function seeds_of(options)
   local seeds = options.seeds
   if not seeds then return nil end
-  local wanted = math.tointeger(tonumber(os.getenv "UVJOBS_SEED"))
-  if wanted then return { wanted } end
+  local seed_to_repeat = math.tointeger(tonumber(os.getenv "UVJOBS_SEED"))
+  if seed_to_repeat then return { seed_to_repeat } end
   if type(seeds) == "table" then return seeds end
   local list = {}
   for seed = 1, seeds do list[seed] = seed end
   return list
 end
 
-local function run_all(options, fn, ...)
+-- Runs a test with all its seeds.
+local function run_test(options, fn, ...)
   local seeds = seeds_of(options)
   if not seeds then return run_once(options, nil, fn, ...) end
   local results
   for _, seed in ipairs(seeds) do
     results = table.pack(pcall(run_once, options, seed, fn, ...))
     if not results[1] then
-      error(add_to_error(results[2], ("with the seed %d: UVJOBS_SEED=%d runs this one")
+      error(with_note(results[2], ("with the seed %d: UVJOBS_SEED=%d runs this one")
         :format(seed, seed)), 0)
     end
   end
   return table.unpack(results, 2, results.n)
 end
 
---- A function for a test runner: it runs `fn` as the main job of a run of its own under
---- the virtual clock. It raises what `fn` raises; and an error when jobs live on or
---- handles of luv are open when `fn` has returned, or something was reported to no
---- handler. It returns what `fn` returns.
+--- Makes a function for a test runner. It runs `fn` as the main job of a run under the
+--- virtual clock, and returns what `fn` returns. It raises what `fn` raises; and an error
+--- when jobs live on or handles of luv are open after `fn` has returned, or when
+--- something was reported and no handler was set. Does not suspend.
+--- Errors: misuse.
 ---@param options? { clock?: "virtual"|"real", timeout?: number, seeds?: integer|integer[],
 ---  leaks?: boolean, reports?: boolean }
 ---@param fn function
+---@return function test passes its arguments on to `fn`
 function testing.wrap(options, fn)
-  options, fn = read("wrap", 1, RUN_OPTIONS, options, fn)
-  return function(...) return run_all(options, fn, ...) end
+  options, fn = read_arguments("wrap", 1, TEST_OPTIONS, options, fn)
+  return function(...) return run_test(options, fn, ...) end
 end
 
--- What a test file calls `it` is in the environment that the runner gives it.
+-- A test runner gives test files an environment that has `it`. This looks for it in the
+-- environments of the callers of testing.it().
 local function find_it()
   local level = 3
   while true do
@@ -288,54 +284,56 @@ local function find_it()
   end
 end
 
---- The test runner's `it`, with a function as made by wrap().
+--- Calls the test runner's `it` with the title, and with wrap(options, fn).
+--- Errors: misuse, also that the caller has no `it`.
 ---@param title string
----@param options? table as that of wrap()
+---@param options? table see wrap()
 ---@param fn function
---- Errors: misuse, also that there is no `it` where it is called.
+---@return any ... what the test runner's `it` returns
 function testing.it(title, options, fn)
   if type(title) ~= "string" then
-    error("bad argument #1 to 'it' (string expected, got " .. core.typename(title) .. ")", 2)
+    arguments.fail(2, 1, "it", arguments.unexpected("string", title))
   end
-  options, fn = read("it", 2, RUN_OPTIONS, options, fn)
+  options, fn = read_arguments("it", 2, TEST_OPTIONS, options, fn)
   local it = find_it()
   if not it then error("there is no 'it' here: pass testing.wrap(fn) to the test runner", 2) end
   return it(title, testing.wrap(options, fn))
 end
 
--- ---- faults ------------------------------------------------------------------------
+-- ---- cancelling everywhere ---------------------------------------------------------
 
--- How the job may end that was cancelled, or closed without any time.
-local EXPECTED <const> = {
+-- The states in which a job may end that was cancelled, or that was killed.
+local GOOD_ENDS <const> = {
   cancel = { cancelled = true, done = true },
   kill = { killed = true, cancelled = true, done = true },
 }
 
--- What is wrong after the job has ended, or nil.
-local function find_problem(by, job, before, contexts)
-  if not EXPECTED[by][job.state] then
+-- Returns what is wrong after the job has been cancelled or killed and has ended; or nil.
+local function problem_of_end(by, job, before, contexts)
+  if not GOOD_ENDS[by][job.state] then
     local _, err = pcall(job.wait, job)
     return ("the job has ended as %s: %s"):format(job.state, tostring(err))
   end
   testing.settle()
   local texts = {}
-  add_new_jobs(texts, before)
-  if #texts > 0 then return left_over(texts) end
+  describe_new_jobs(texts, before)
+  if #texts > 0 then return message_of_leaks(texts) end
   for _, context in ipairs(contexts) do
     if context.message ~= "Job closing timed out" or by ~= "kill" then
-      return report_text(context)
+      return describe_report(context)
     end
   end
 end
 
--- What went wrong, as `err`, came of ending the job at this place.
-local function explain(err, n, by, place)
+-- Raises the error with a note that says where the job was ended.
+local function raise_with_place(err, n, by, place)
   local note = ("when suspended for the %d. time, to %s it:\n%s"):format(n, by, place)
-  error(add_to_error(err, note), 0)
+  error(with_note(err, note), 0)
 end
 
--- Returns whether the job has suspended so often.
-local function try(options, n, fn)
+-- Calls `fn` in a job that is ended when it suspends for the n-th time. Returns whether
+-- the job has suspended that often.
+local function try_place(options, n, fn)
   local by = options.by or "cancel"
   local handler, contexts = testing.collect()
   local args = options.setup and table.pack(options.setup()) or { n = 0 }
@@ -347,41 +345,43 @@ local function try(options, n, fn)
   core.inject(job, n, by == "kill")
   job:join()
   local place = core.injected()
-  if not place then job:wait() end -- raises its error
-  local problem = place and find_problem(by, job, before, contexts)
-  if problem then explain(problem, n, by, place) end
+  if not place then job:wait() end -- raises the job's error
+  local problem = place and problem_of_end(by, job, before, contexts)
+  if problem then raise_with_place(problem, n, by, place) end
   if options.check then
     local ok, err = pcall(options.check, table.unpack(args, 1, args.n))
-    if not ok and place then explain(err, n, by, place) end
+    if not ok and place then raise_with_place(err, n, by, place) end
     if not ok then error(err, 0) end
   end
   return place ~= nil
 end
 
-local function try_all(options, fn)
+local function try_all_places(options, fn)
   for n = 1, options.limit or MAX_SUSPENSIONS do
-    if not try(options, n, fn) then return n - 1 end
+    if not try_place(options, n, fn) then return n - 1 end
   end
   if options.limit then return options.limit end
   error(("the function suspends more than %d times"):format(MAX_SUSPENSIONS), 0)
 end
 
---- Calls `fn` in a job that is cancelled when it suspends for the first time; then again,
---- for the second time; and so on, until it ends before that. Each time the job must end
---- in peace: not with another error, not by force, with nothing left over, and with
---- nothing reported. In a job it uses the run that is there, outside it begins one under
---- the virtual clock. Suspends.
+--- Calls `fn` in a job that is cancelled when it suspends for the first time; then in a
+--- job that is cancelled when it suspends for the second time; and so on, until a job
+--- ends before that. Each job must end cleanly: with no other error, without being killed,
+--- leaving no job behind, and with nothing reported. In a job it uses the current run;
+--- elsewhere it begins one under the virtual clock. Suspends in a job, blocks elsewhere.
+--- Errors: misuse; what was not clean, with the place where the job was cancelled; the
+--- errors of `fn`, `setup` and `check`.
 ---@param options? { by?: "cancel"|"kill", setup?: function, check?: function,
 ---  close_timeout?: number, limit?: integer }
 ---@param fn function gets what `setup` returns; so does `check`, which is called each time
 ---@return integer suspensions how often it was cancelled
 function testing.cancel_everywhere(options, fn)
-  options, fn = read("cancel_everywhere", 1, FAULT_OPTIONS, options, fn)
+  options, fn = read_arguments("cancel_everywhere", 1, CANCEL_OPTIONS, options, fn)
   if uvjobs.current() then
     core.check_suspend("cancel_everywhere", 2)
-    return try_all(options, fn)
+    return try_all_places(options, fn)
   end
-  return run_once({ timeout = math.huge }, nil, try_all, options, fn)
+  return run_once({ timeout = math.huge }, nil, try_all_places, options, fn)
 end
 
 return testing

@@ -77,7 +77,8 @@ end
 
 local function options_in(source, set)
   for name in read(source):gmatch('{"([%w_]+)", take_[%w_]+},') do set[name] = true end
-  for name in read(source):gmatch("\n  ([%w_]+) = { is_%l+,") do set[name] = true end
+  local kinds = read(source):match("\nlocal OPTIONS <const> = (%b{})") or ""
+  for name in kinds:gmatch("\n  ([%w_]+) = ") do set[name] = true end
 end
 
 --- The interface of the module: `uvjobs.sleep`, `job:wait`, `job.state`, ...

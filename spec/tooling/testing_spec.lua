@@ -187,7 +187,8 @@ describe("testing.wrap", function()
       { {}, "#1 to 'wrap' (table expected, got nil)" },
       { { {} }, "#2 to 'wrap' (function expected, got nil)" },
       { { { clock = "x" }, print }, "(option 'clock': 'virtual' or 'real' expected, got 'x')" },
-      { { { timeout = 0 / 0 }, print }, "(option 'timeout': seconds >= 0 expected, got " },
+      { { { timeout = 0 / 0 }, print },
+        "(option 'timeout': seconds >= 0 or math.huge expected, got nan" },
       { { { seeds = 0 }, print }, "(option 'seeds': integer > 0 or list of integers" },
       { { { seeds = {} }, print }, "(option 'seeds': " },
       { { { seeds = { 1.5 } }, print }, "(option 'seeds': " },
@@ -258,9 +259,15 @@ describe("testing.advance", function()
       assert.matches("'advance' needs the virtual clock", message(testing.advance, 1))
     end)
     assert.matches("'advance' must be called in a job", message(testing.advance, 1))
-    for _, value in ipairs { -1, 0 / 0, math.huge, "1" } do
-      assert.matches("bad argument #1 to 'advance' %(seconds >= 0, finite, expected, got ",
-        message(testing.advance, value))
+    for _, case in ipairs {
+      { "number expected, got nil" },
+      { "number expected, got string", "1" },
+      { "seconds must be >= 0, got -1", -1 },
+      { "seconds must be >= 0, got nan", 0 / 0 },
+      { "seconds must be finite, got inf", math.huge },
+    } do
+      assert.equal(("bad argument #1 to 'advance' (%s)"):format(case[1]),
+        message(testing.advance, case[2]))
     end
   end)
 end)

@@ -73,7 +73,7 @@ enum uj_interrupt_mode {
   UJ_INTERRUPT_COUNT   /* by a hook that is always on */
 };
 
-enum { UJ_OWN_SOURCES = 16 };
+enum { UJ_OWN_SOURCES = 32 };
 
 /* See interrupt.c. */
 struct uj_interrupt {

@@ -1,0 +1,166 @@
+-- Checks of the arguments and options of functions that are written in Lua. The
+-- messages are those of src/lua/base/args.c: they name the function and the argument,
+-- and say what was expected and what came.
+
+local core = require "uvjobs.core"
+
+local arguments = {}
+
+-- ---- raising -----------------------------------------------------------------------
+
+--- Raises "bad argument #n to 'name' (problem)".
+---@param level integer whom the error blames, counted as for error()
+---@param n integer place of the argument, not counting `self`
+---@param name string what the function is called
+---@param problem string
+function arguments.fail(level, n, name, problem)
+  error(("bad argument #%d to '%s' (%s)"):format(n, name, problem), level + 1)
+end
+
+--- Raises "bad self to 'name' (expected expected, got type)".
+---@param level integer whom the error blames, counted as for error()
+---@param name string what the method is called
+---@param expected string a type
+---@param self any what came
+function arguments.fail_self(level, name, expected, self)
+  error(("bad self to '%s' (%s expected, got %s)"):format(
+    name, expected, core.typename(self)), level + 1)
+end
+
+--- Returns "expected expected, got type", for arguments.fail().
+---@param expected string
+---@param value any what came
+---@return string problem
+function arguments.unexpected(expected, value)
+  return ("%s expected, got %s"):format(expected, core.typename(value))
+end
+
+--- The same for an element of a list.
+---@param expected string
+---@param i integer the index of the element
+---@param value any what came
+---@return string problem
+function arguments.unexpected_element(expected, i, value)
+  return ("%s expected as element %d, got %s"):format(
+    expected, i, core.typename(value))
+end
+
+--- Raises unless the argument is a function.
+---@param level integer whom the error blames, counted as for error()
+function arguments.check_function(level, n, name, value)
+  if type(value) ~= "function" then
+    arguments.fail(level + 1, n, name, arguments.unexpected("function", value))
+  end
+end
+
+-- ---- kinds of values ---------------------------------------------------------------
+
+--- A kind of value is a function: it returns nil for a value of that kind, and for
+--- another one what was expected, in words.
+---@alias uvjobs.Kind fun(value: any): string?
+
+--- Makes a kind of a function that tells whether a value is of that kind.
+---@param is_good fun(value: any): boolean
+---@param expected string
+---@return uvjobs.Kind
+function arguments.kind(is_good, expected)
+  return function(value)
+    if not is_good(value) then return expected end
+  end
+end
+
+local function kind_of_type(name)
+  return arguments.kind(function(value) return type(value) == name end, name)
+end
+
+local expect = {
+  boolean = kind_of_type "boolean",
+  func = kind_of_type "function",
+  string = kind_of_type "string",
+  seconds_or_forever = arguments.kind(function(value)
+    return type(value) == "number" and value >= 0
+  end, "seconds >= 0 or math.huge"),
+  positive_integer = arguments.kind(function(value)
+    return math.type(value) == "integer" and value >= 1
+  end, "integer > 0"),
+  scheduler = arguments.kind(function(value)
+    return core.typename(value) == "uvjobs.Scheduler"
+  end, "uvjobs.Scheduler"),
+}
+
+function expect.seconds(value)
+  if value == math.huge then return "finite seconds >= 0" end
+  if type(value) == "number" and value >= 0 then return nil end
+  return "seconds >= 0"
+end
+
+--- The kind of integers >= least, and math.huge.
+---@param least integer
+---@return uvjobs.Kind
+function expect.count(least)
+  return arguments.kind(function(value)
+    if type(value) ~= "number" then return false end
+    if value == math.huge then return true end
+    local integer = math.tointeger(value)
+    return integer ~= nil and integer >= least
+  end, ("integer >= %d or math.huge"):format(least))
+end
+
+--- One of two words.
+---@return uvjobs.Kind
+function expect.either(first, second)
+  return arguments.kind(function(value)
+    return value == first or value == second
+  end, ("'%s' or '%s'"):format(first, second))
+end
+
+arguments.expect = expect
+
+-- ---- tables of options -------------------------------------------------------------
+
+-- What a value looks like in a message.
+local function shown(value)
+  if value ~= value then return "nan" end -- tostring() may give "-nan"
+  if type(value) == "number" then return tostring(value) end
+  if type(value) == "string" then return ("'%s'"):format(value) end
+  return core.typename(value)
+end
+
+local function first_name(known)
+  local first
+  for name in pairs(known) do
+    if not first or name < first then first = name end
+  end
+  return first
+end
+
+--- What to say of an option that is not known.
+---@param key any
+---@param known table<string, any> the known ones
+---@return string
+function arguments.unknown_option(key, known)
+  if type(key) == "string" then
+    return ("unknown option '%s', did you mean '%s'?"):format(
+      key, core.nearest(key, known))
+  end
+  return ("unknown option [%s], '%s' is a known one"):format(
+    tostring(key), first_name(known))
+end
+
+--- What is wrong with a table of options, or nil.
+---@param given any
+---@param known table<string, uvjobs.Kind>
+---@return string? problem
+function arguments.problem_of_options(given, known)
+  if type(given) ~= "table" then return arguments.unexpected("table", given) end
+  for name, value in pairs(given) do
+    local kind = known[name]
+    if not kind then return arguments.unknown_option(name, known) end
+    local expected = kind(value)
+    if expected then
+      return ("option '%s': %s expected, got %s"):format(name, expected, shown(value))
+    end
+  end
+end
+
+return arguments
