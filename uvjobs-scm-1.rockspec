@@ -77,6 +77,7 @@ build = {
         "src/lua/base/allocator.c",
         "src/lua/base/args.c",
         "src/lua/base/copy.c",
+        "src/lua/base/hub.c",
         "src/lua/base/object.c",
         "src/lua/base/slots.c",
         "src/lua/drive/cqueues.c",

@@ -255,7 +255,7 @@ static enum uj_job_state ended_before_hook(struct uj_state *S,
   lua_State *co = job->co;
   if (lua_gethook(co) == foreign_hook) {
     lua_sethook(co, NULL, 0, 0);
-    uj_state_push_hub(S, co, UJ_HUB_FOREIGN_YIELD);
+    uj_hub_push(S->hub, co, UJ_HUB_FOREIGN_YIELD);
     return fail(S, co, job);
   }
   if (!uj_cqueues_was_not_told(S, co) || !job->core.cancel)
@@ -345,7 +345,7 @@ static enum uj_job_state go_on(struct uj_state *S, struct uj_ljob *job)
   uint64_t begin_ns = S->stats.timed ? uj_driver_now() : 0;
   int status, nresults, nargs;
   if (job->co == NULL && !start(S, job)) {
-    uj_state_push_hub(S, S->L, UJ_HUB_NO_MEMORY);
+    uj_hub_push(S->hub, S->L, UJ_HUB_NO_MEMORY);
     return fail(S, S->L, job);
   }
   if (core->op == UJ_OP_POLL)

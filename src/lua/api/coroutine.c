@@ -35,7 +35,7 @@ enum { FAILED = -1, PARKED = -2 };
 static int get_mark(struct uj_state *S, lua_State *L)
 {
   int type;
-  uj_state_push_hub(S, L, UJ_HUB_NESTED);
+  uj_hub_push(S->hub, L, UJ_HUB_NESTED);
   lua_insert(L, -2);
   type = lua_rawget(L, -2);
   lua_remove(L, -2);
@@ -46,7 +46,7 @@ static int get_mark(struct uj_state *S, lua_State *L)
  * Allocates only for one that has none. */
 static void set_mark(struct uj_state *S, lua_State *L)
 {
-  uj_state_push_hub(S, L, UJ_HUB_NESTED);
+  uj_hub_push(S->hub, L, UJ_HUB_NESTED);
   lua_insert(L, -3);
   lua_rawset(L, -3);
   lua_pop(L, 1);
@@ -467,8 +467,7 @@ static void make_marks(struct uj_state *S, lua_State *L)
   lua_pushliteral(L, "k");
   lua_setfield(L, -2, "__mode");
   lua_setmetatable(L, -2);
-  lua_xmove(L, S->hub, 1);
-  lua_replace(S->hub, UJ_HUB_NESTED);
+  uj_hub_set(S->hub, L, UJ_HUB_NESTED);
 }
 
 void uj_coroutine_register(lua_State *L, int state)

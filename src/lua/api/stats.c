@@ -24,8 +24,7 @@ static uint64_t count_live(const struct uj_loop *loop)
 void uj_stats_forget_longest(struct uj_state *S)
 {
   S->stats.longest_ns = 0;
-  lua_pushnil(S->hub);
-  lua_replace(S->hub, UJ_HUB_LONGEST);
+  uj_hub_clear(S->hub, UJ_HUB_LONGEST);
 }
 
 int uj_stats_stats(lua_State *L)
@@ -44,7 +43,7 @@ int uj_stats_stats(lua_State *L)
   if (S->stats.longest_ns > 0) {
     lua_pushnumber(L, (lua_Number)S->stats.longest_ns / 1e9);
     lua_setfield(L, -2, "longest");
-    uj_state_push_hub(S, L, UJ_HUB_LONGEST);
+    uj_hub_push(S->hub, L, UJ_HUB_LONGEST);
     lua_setfield(L, -2, "longest_job");
   }
   return 1;

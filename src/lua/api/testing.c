@@ -46,10 +46,9 @@ int uj_testing_set_handler(lua_State *L)
   lua_settop(L, 1);
   if (!lua_isnil(L, 1))
     luaL_checktype(L, 1, LUA_TFUNCTION);
-  uj_state_push_hub(S, L, UJ_HUB_HANDLER);
+  uj_hub_push(S->hub, L, UJ_HUB_HANDLER);
   lua_pushvalue(L, 1);
-  lua_xmove(L, S->hub, 1);
-  lua_replace(S->hub, UJ_HUB_HANDLER);
+  uj_hub_set(S->hub, L, UJ_HUB_HANDLER);
   return 1;
 }
 
@@ -60,8 +59,7 @@ int uj_testing_inject(lua_State *L)
   struct uj_state *S = uj_state(L);
   struct uj_ljob *job = uj_ljob_self(L, "inject");
   lua_Integer at = luaL_checkinteger(L, 2);
-  lua_pushnil(S->hub);
-  lua_replace(S->hub, UJ_HUB_PLACE);
+  uj_hub_clear(S->hub, UJ_HUB_PLACE);
   S->fault.job = uj_job_ended(&job->core) ? NULL : job;
   S->fault.at = (uint32_t)at;
   S->fault.kill = lua_toboolean(L, 3);
@@ -70,7 +68,7 @@ int uj_testing_inject(lua_State *L)
 
 int uj_testing_injected(lua_State *L)
 {
-  uj_state_push_hub(uj_state(L), L, UJ_HUB_PLACE);
+  uj_hub_push(uj_state(L)->hub, L, UJ_HUB_PLACE);
   return 1;
 }
 
@@ -79,8 +77,7 @@ static int keep_place(lua_State *L)
 {
   struct uj_state *S = uj_state_registered(L);
   uj_traceback_push(L, 1);
-  lua_xmove(L, S->hub, 1);
-  lua_replace(S->hub, UJ_HUB_PLACE);
+  uj_hub_set(S->hub, L, UJ_HUB_PLACE);
   return 0;
 }
 
@@ -93,8 +90,7 @@ void uj_testing_suspended(struct uj_state *S, struct uj_ljob *job)
   lua_pushcfunction(L, keep_place);
   uj_ljob_push(S, L, job);
   if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
-    lua_xmove(L, S->hub, 1); /* it has happened all the same */
-    lua_replace(S->hub, UJ_HUB_PLACE);
+    uj_hub_set(S->hub, L, UJ_HUB_PLACE); /* it has happened all the same */
   }
   uj_job_close(&job->core, S->fault.kill ? 0 : job->core.sched->close_ns);
 }

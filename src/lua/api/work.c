@@ -112,7 +112,7 @@ static void pack_path(struct uj_state *S, lua_State *L, struct uj_packer *into,
                       const char *field)
 {
   int top = lua_gettop(L);
-  uj_state_push_hub(S, L, UJ_HUB_LOADED);
+  uj_hub_push(S->hub, L, UJ_HUB_LOADED);
   lua_pushstring(L, LUA_LOADLIBNAME);
   lua_rawget(L, -2);
   lua_pushstring(L, field);

@@ -21,7 +21,7 @@ enum { AT_MAGIC = 1, AT_FD, AT_FUNCTIONS };
 
 static void push_function(struct uj_state *S, lua_State *L, int function)
 {
-  uj_state_push_hub(S, L, UJ_HUB_CQUEUES);
+  uj_hub_push(S->hub, L, UJ_HUB_CQUEUES);
   lua_rawgeti(L, -1, function);
   lua_remove(L, -2);
 }
@@ -34,8 +34,7 @@ int uj_cqueues_register(lua_State *L)
     lua_pushvalue(L, AT_FUNCTIONS + i - CQ_ENTER);
     lua_rawseti(L, -2, i);
   }
-  lua_xmove(L, S->hub, 1);
-  lua_replace(S->hub, UJ_HUB_CQUEUES);
+  uj_hub_set(S->hub, L, UJ_HUB_CQUEUES);
   S->cqueues.fd = (int)luaL_checkinteger(L, AT_FD);
   S->cqueues.due_ns = UJ_NEVER;
   S->cqueues.magic = lua_touserdata(L, AT_MAGIC);
@@ -122,7 +121,7 @@ static int push_reason(struct uj_state *S, lua_State *L)
   if (job->poll_failed) {
     job->poll_failed = false;
     if (job->co_slot == 0) {
-      uj_state_push_hub(S, L, UJ_HUB_NO_MEMORY);
+      uj_hub_push(S->hub, L, UJ_HUB_NO_MEMORY);
       return 1;
     }
     uj_ljob_push(S, L, job);

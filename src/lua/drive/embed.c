@@ -20,7 +20,7 @@
 
 bool uj_embed_attached(const struct uj_state *S)
 {
-  return !lua_isnil(S->hub, UJ_HUB_WAKE);
+  return !uj_hub_is_nil(S->hub, UJ_HUB_WAKE);
 }
 
 /* Whether luv is there, and ours to drive. */
@@ -114,8 +114,7 @@ int uj_embed_set_wake(lua_State *L)
   struct uj_state *S = uj_state(L);
   embed(S, L);
   lua_settop(L, 1);
-  lua_xmove(L, S->hub, 1);
-  lua_replace(S->hub, UJ_HUB_WAKE);
+  uj_hub_set(S->hub, L, UJ_HUB_WAKE);
   S->luv_is_host = uj_embed_attached(S);
   if (S->L != NULL)
     return 0;
@@ -237,7 +236,7 @@ int uj_embed_step(lua_State *L)
   end_step(S, L);
   if (status != LUA_OK)
     return lua_error(L);
-  if (!lua_isnil(S->hub, UJ_HUB_ERROR))
+  if (!uj_hub_is_nil(S->hub, UJ_HUB_ERROR))
     return uj_state_raise_kept(S, L);
   lua_pushboolean(L, uj_loop_ready(&S->loop));
   return 1;

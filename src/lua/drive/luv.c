@@ -27,8 +27,7 @@ static int keep_functions(lua_State *L)
       return 0;
     lua_rawseti(L, -2, i);
   }
-  lua_xmove(L, S->hub, 1);
-  lua_replace(S->hub, UJ_HUB_LUV);
+  uj_hub_set(S->hub, L, UJ_HUB_LUV);
   return 0;
 }
 
@@ -36,10 +35,10 @@ static int keep_functions(lua_State *L)
 bool uj_luv_loaded(struct uj_state *S, lua_State *L)
 {
   bool found;
-  if (!lua_isnil(S->hub, UJ_HUB_LUV))
+  if (!uj_hub_is_nil(S->hub, UJ_HUB_LUV))
     return true;
-  uj_state_push_hub(S, L, UJ_HUB_LOADED);
-  uj_state_push_hub(S, L, UJ_HUB_LUV_NAME);
+  uj_hub_push(S->hub, L, UJ_HUB_LOADED);
+  uj_hub_push(S->hub, L, UJ_HUB_LUV_NAME);
   found = lua_rawget(L, -2) == LUA_TTABLE;
   lua_remove(L, -2);
   if (!found) {
@@ -51,19 +50,19 @@ bool uj_luv_loaded(struct uj_state *S, lua_State *L)
   lua_pushlightuserdata(L, S);
   if (lua_pcall(L, 2, 0, 0) != LUA_OK)
     lua_pop(L, 1);
-  return !lua_isnil(S->hub, UJ_HUB_LUV);
+  return !uj_hub_is_nil(S->hub, UJ_HUB_LUV);
 }
 
 /* [-0, +1, -] Calls a function of luv without arguments, or with what is on the
  * hub at `arg`: what would allocate could fail here. */
 static int call(struct uj_state *S, lua_State *L, int function, int arg)
 {
-  uj_state_push_hub(S, L, UJ_HUB_LUV);
+  uj_hub_push(S->hub, L, UJ_HUB_LUV);
   lua_rawgeti(L, -1, function);
   lua_remove(L, -2);
   if (arg == 0)
     return lua_pcall(L, 0, 1, 0);
-  uj_state_push_hub(S, L, arg);
+  uj_hub_push(S->hub, L, arg);
   return lua_pcall(L, 1, 1, 0);
 }
 

@@ -149,7 +149,7 @@ static void look(struct uj_state *S, lua_State *L)
   uj_work_look(S);
   if (luv)
     uj_luv_update_time(S, L);
-  if (!lua_isnil(S->hub, UJ_HUB_ERROR))
+  if (!uj_hub_is_nil(S->hub, UJ_HUB_ERROR))
     cancel_main(S);
   take_signal(S);
 }
@@ -344,7 +344,7 @@ int uj_run_run(lua_State *L)
   drive(S, L);
   uj_nursery_report_all(S);
   end(S, L);
-  if (!lua_isnil(S->hub, UJ_HUB_ERROR))
+  if (!uj_hub_is_nil(S->hub, UJ_HUB_ERROR))
     return uj_state_raise_kept(S, L);
   return results(S, L);
 }

@@ -58,7 +58,7 @@ void uj_report(lua_State *L, int sched, int context)
   context = lua_absindex(L, context);
   if (lua_getiuservalue(L, sched, UJ_SCHED_UV_HANDLER) == LUA_TNIL) {
     lua_pop(L, 1);
-    uj_state_push_hub(S, L, UJ_HUB_HANDLER);
+    uj_hub_push(S->hub, L, UJ_HUB_HANDLER);
   }
   if (lua_isnil(L, -1)) {
     lua_pop(L, 1);

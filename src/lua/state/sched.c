@@ -11,7 +11,7 @@ const char uj_sched_tag[] = UJ_SCHED_TYPE;
 static void make_job_type(struct uj_state *S, lua_State *L)
 {
   int sched = lua_gettop(L);
-  uj_state_push_hub(S, L, UJ_HUB_JOB_TYPE);
+  uj_hub_push(S->hub, L, UJ_HUB_JOB_TYPE);
   uj_object_push_copy(L, UJ_JOB_TYPE_SCHED);
   lua_pushvalue(L, sched);
   lua_rawseti(L, -2, UJ_JOB_TYPE_SCHED);

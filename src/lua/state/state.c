@@ -32,18 +32,15 @@ struct uj_ljob *uj_state_job(struct uj_state *S, uint32_t slot)
 
 void uj_state_keep_error(struct uj_state *S, lua_State *L)
 {
-  if (!lua_isnil(S->hub, UJ_HUB_ERROR)) {
+  if (uj_hub_is_nil(S->hub, UJ_HUB_ERROR))
+    uj_hub_set(S->hub, L, UJ_HUB_ERROR);
+  else
     lua_pop(L, 1);
-    return;
-  }
-  lua_xmove(L, S->hub, 1);
-  lua_replace(S->hub, UJ_HUB_ERROR);
 }
 
 int uj_state_raise_kept(struct uj_state *S, lua_State *L)
 {
-  uj_state_push_hub(S, L, UJ_HUB_ERROR);
-  lua_pushnil(S->hub);
-  lua_replace(S->hub, UJ_HUB_ERROR);
+  uj_hub_push(S->hub, L, UJ_HUB_ERROR);
+  uj_hub_clear(S->hub, UJ_HUB_ERROR);
   return lua_error(L);
 }

@@ -13,6 +13,7 @@
 
 #include "core/loop.h"
 #include "loop/monitor.h"
+#include "lua/base/hub.h"
 #include "lua/base/slots.h"
 
 struct uj_driver;
@@ -198,14 +199,6 @@ struct uj_state *uj_state_registered(lua_State *L);
 static inline struct uj_state *uj_state_of(struct uj_loop *loop)
 {
   return (struct uj_state *)loop; /* its first member */
-}
-
-/* [-0, +1, -] Pushes what lies on the hub at that place. */
-static inline void uj_state_push_hub(struct uj_state *S, lua_State *L,
-                                     int place)
-{
-  lua_pushvalue(S->hub, place);
-  lua_xmove(S->hub, L, 1);
 }
 
 /* [-1, +0, -] Keeps the first error that run() or step() is to raise. */
