@@ -32,14 +32,14 @@ local TYPES = {
   { word = "job", class = "Job", source = "src/lua/api/job.c" },
   { word = "event", class = "Event", source = "src/lua/api/event.c" },
   { word = "queue", class = "Queue", source = "src/lua/api/queue.c" },
-  { word = "semaphore", class = "Semaphore", source = "src/lua/api/lock.c" },
+  { word = "semaphore", class = "Semaphore", source = "src/lua/api/semaphore.c" },
   { word = "mutex", class = "Mutex" },
   { word = "permit", class = "Permit" },
   { word = "err", class = "Error", source = "src/lua/state/error.c" },
 }
 
 -- Types that users never have in their hands.
-local INTERNAL = { Await = true, Scope = true }
+local INTERNAL = { Await = true, Scope = true, State = true, Work = true }
 
 --- A value of each type.
 local function samples()
@@ -163,8 +163,8 @@ describe("this spec", function()
   it("knows every type of the module", function()
     local known, found = {}, {}
     for _, type in ipairs(TYPES) do known[type.class] = true end
-    for _, path in ipairs(list "find src/lua -name '*.h'") do
-      for class in read(path):gmatch('#define UJ_%u+_TYPE "uvjobs%.(%a+)"') do
+    for _, path in ipairs(list "find src/lua -name '*.[ch]'") do
+      for class in read(path):gmatch('#define [%u_]+_TYPE "uvjobs%.(%a+)"') do
         if not INTERNAL[class] then found[class] = true end
       end
     end

@@ -4,7 +4,7 @@
 
 #include "loop/driver.h"
 #include "lua/api/coroutine.h"
-#include "lua/api/lock.h"
+#include "lua/api/mutex.h"
 #include "lua/api/nursery.h"
 #include "lua/api/testing.h"
 #include "lua/base/lua54.h"
@@ -415,7 +415,7 @@ static void host_ended(struct uj_loop *loop, struct uj_job *core)
   bool failed =
       core->state == UJ_JOB_FAILED && !core->result_wanted && !job->is_awaited;
   uj_testing_ended(S, job);
-  if (core->nlocks > 0 && uj_lock_abandon(S, job) > 0)
+  if (core->nlocks > 0 && uj_lmutex_unlock_all(S, job) > 0)
     uj_report_locked(S, job);
   if (failed && uj_nursery_fail(job))
     return; /* its scheduler keeps it */

@@ -9,10 +9,12 @@
 #include "lua/api/coroutine.h"
 #include "lua/api/event.h"
 #include "lua/api/job.h"
-#include "lua/api/lock.h"
+#include "lua/api/mutex.h"
+#include "lua/api/permit.h"
 #include "lua/api/queue.h"
 #include "lua/api/scheduler.h"
 #include "lua/api/scope.h"
+#include "lua/api/semaphore.h"
 #include "lua/api/work.h"
 #include "lua/base/allocator.h"
 #include "lua/drive/options.h"
@@ -124,8 +126,11 @@ static void register_types(lua_State *L)
   lua_settop(L, state);
   uj_lqueue_register(L);
   lua_settop(L, state);
-  uj_lock_register(L, state - 1);
-  lua_settop(L, state);
+  uj_permit_register(L);
+  uj_lsemaphore_register(L);
+  lua_setfield(L, state - 1, "Semaphore");
+  uj_lmutex_register(L);
+  lua_setfield(L, state - 1, "Mutex");
   uj_scheduler_register(L);
   lua_settop(L, state);
   luaL_getmetatable(L, UJ_SCHED_TYPE);

@@ -8,11 +8,12 @@
 #include "lua/api/coroutine.h"
 #include "lua/api/event.h"
 #include "lua/api/job.h"
-#include "lua/api/lock.h"
+#include "lua/api/mutex.h"
 #include "lua/api/nursery.h"
 #include "lua/api/queue.h"
 #include "lua/api/scheduler.h"
 #include "lua/api/scope.h"
+#include "lua/api/semaphore.h"
 #include "lua/api/stats.h"
 #include "lua/api/testing.h"
 #include "lua/api/work.h"
@@ -200,19 +201,10 @@ static void open_functions(lua_State *L)
       {"yield", l_yield},
       {"now", l_now},
       {"current", l_current},
-      {"timeout", uj_scope_timeout},
-      {"protect", uj_scope_protect},
-      {"await", uj_await_await},
       {"work", uj_work_work},
-      {"event", uj_levent_event},
-      {"queue", uj_lqueue_queue},
-      {"semaphore", uj_lock_semaphore},
-      {"mutex", uj_lock_mutex},
-      {"code", uj_error_code},
       {"debug", l_debug},
       {"here", l_here},
       {"loop_runs", l_loop_runs},
-      {"stats", uj_stats_stats},
       {"start", uj_embed_start},
       {"fd", uj_embed_fd},
       {"next_timeout", uj_embed_next_timeout},
@@ -231,13 +223,10 @@ static void open_functions(lua_State *L)
       {"interrupted", l_interrupted},
       {"enter", l_enter},
       {"grace", l_grace},
-      {"fail", uj_ljob_fail},
       {"typename", l_typename},
       {"ignore_sigpipe", l_ignore_sigpipe},
       {"nearest", uj_arg_nearest},
       {"can_suspend", l_can_suspend},
-      {"get_context", uj_context_get},
-      {"set_context", uj_context_set},
       {"jobs", uj_testing_jobs},
       {"source", uj_testing_source},
       {"set_handler", uj_testing_set_handler},
@@ -246,7 +235,11 @@ static void open_functions(lua_State *L)
       {"injected", uj_testing_injected},
       {NULL, NULL}};
   static const luaL_Reg *const rooms[] = {
-      uj_scheduler_functions, uj_nursery_internals, uj_closing_internals};
+      uj_scheduler_functions, uj_scope_functions,   uj_await_functions,
+      uj_levent_functions,    uj_lqueue_functions,  uj_lsemaphore_functions,
+      uj_lmutex_functions,    uj_error_functions,   uj_stats_functions,
+      uj_nursery_internals,   uj_closing_internals, uj_ljob_internals,
+      uj_context_internals};
   int state = lua_gettop(L);
   for (size_t i = 0; i < sizeof(rooms) / sizeof(rooms[0]); i++) {
     lua_pushvalue(L, state - 1);

@@ -6,6 +6,8 @@
 #include "lua/engine/suspend.h"
 #include "lua/state/job.h"
 
+#define AWAIT_TYPE "uvjobs.Await"
+
 /* One await. The job's stack has it, and so has the function `resume` that it
  * gave to `start`: whichever lives longer. It is a to-be-closed variable of
  * await(): so the operation is abandoned however the job leaves it. */
@@ -111,10 +113,10 @@ static void push_cell(lua_State *L, struct uj_ljob *job)
   await->nvalues = 0;
   await->waiting = false;
   await->resumed = false;
-  luaL_setmetatable(L, UJ_AWAIT_TYPE);
+  luaL_setmetatable(L, AWAIT_TYPE);
 }
 
-int uj_await_await(lua_State *L)
+static int l_await(lua_State *L)
 {
   static const struct uj_callee callee = {"await", 0};
   struct uj_state *S = uj_state(L);
@@ -137,7 +139,9 @@ int uj_await_await(lua_State *L)
 void uj_await_register(lua_State *L)
 {
   static const luaL_Reg meta[] = {{"__close", await_close}, {NULL, NULL}};
-  luaL_newmetatable(L, UJ_AWAIT_TYPE);
+  luaL_newmetatable(L, AWAIT_TYPE);
   luaL_setfuncs(L, meta, 0);
   lua_pop(L, 1);
 }
+
+const luaL_Reg uj_await_functions[] = {{"await", l_await}, {NULL, NULL}};

@@ -6,12 +6,14 @@
 #include "lua/base/object.h"
 #include "lua/engine/suspend.h"
 
+#define EVENT_TYPE "uvjobs.Event"
+
 struct levent {
   struct uj_object object;
   struct uj_event core;
 };
 
-static const char event_tag[] = UJ_EVENT_TYPE;
+static const char event_tag[] = EVENT_TYPE;
 
 static struct uj_event *check_self(lua_State *L, const char *name)
 {
@@ -19,14 +21,14 @@ static struct uj_event *check_self(lua_State *L, const char *name)
   return &event->core;
 }
 
-int uj_levent_event(lua_State *L)
+static int l_event(lua_State *L)
 {
   struct levent *event;
   uj_state(L);
   event = lua_newuserdatauv(L, sizeof(*event), 0);
   event->object.tag = event_tag;
   uj_event_init(&event->core);
-  luaL_setmetatable(L, UJ_EVENT_TYPE);
+  luaL_setmetatable(L, EVENT_TYPE);
   return 1;
 }
 
@@ -59,19 +61,6 @@ static int event_is_set(lua_State *L)
   return 1;
 }
 
-static int event_waited(lua_State *L, int status, lua_KContext ctx)
-{
-  (void)status;
-  (void)ctx;
-  if (uj_suspend_result(uj_state(L), L) == UJ_WAKE_OK) {
-    lua_pushboolean(L, 1);
-    return 1;
-  }
-  lua_pushnil(L);
-  lua_pushliteral(L, "timeout");
-  return 2;
-}
-
 static int event_wait(lua_State *L)
 {
   static const struct uj_callee callee = {"wait", 1};
@@ -84,13 +73,13 @@ static int event_wait(lua_State *L)
     return 1;
   }
   return uj_suspend(L, self, &event->waiters, uj_suspend_due(S, span_ns),
-                    UJ_OP_EVENT, event_waited);
+                    UJ_OP_EVENT, uj_suspend_return_true);
 }
 
 static int event_tostring(lua_State *L)
 {
   const struct uj_event *event = check_self(L, "tostring");
-  lua_pushfstring(L, UJ_EVENT_TYPE ": %s", event->is_set ? "set" : "clear");
+  lua_pushfstring(L, EVENT_TYPE ": %s", event->is_set ? "set" : "clear");
   return 1;
 }
 
@@ -107,3 +96,5 @@ void uj_levent_register(lua_State *L)
       .tag = event_tag, .methods = methods, .meta = meta};
   uj_object_register(L, &type);
 }
+
+const luaL_Reg uj_levent_functions[] = {{"event", l_event}, {NULL, NULL}};

@@ -2,15 +2,14 @@
 #ifndef UJ_LUA_EVENT_H
 #define UJ_LUA_EVENT_H
 
+#include <lauxlib.h>
 #include <lua.h>
-
-#define UJ_EVENT_TYPE "uvjobs.Event"
-
-/* uvjobs.event() */
-int uj_levent_event(lua_State *L);
 
 /* [-0, +1, m] Registers the metatable and pushes the table of the methods; the
  * state is on the top. */
 void uj_levent_register(lua_State *L);
+
+/* uvjobs.event() */
+extern const luaL_Reg uj_levent_functions[];
 
 #endif

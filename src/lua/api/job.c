@@ -154,7 +154,7 @@ static int job_cancel(lua_State *L)
   return 0;
 }
 
-int uj_ljob_fail(lua_State *L)
+static int l_fail(lua_State *L)
 {
   struct uj_ljob *job = uj_ljob_self(L, "fail");
   bool can_fail = !uj_job_ended(&job->core) && !job->has_failure;
@@ -268,3 +268,5 @@ void uj_ljob_register(lua_State *L)
                                       .property = push_property};
   uj_object_register(L, &type);
 }
+
+const luaL_Reg uj_ljob_internals[] = {{"fail", l_fail}, {NULL, NULL}};

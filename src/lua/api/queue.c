@@ -10,6 +10,8 @@
 #include "lua/engine/suspend.h"
 #include "lua/state/job.h"
 
+#define QUEUE_TYPE "uvjobs.Queue"
+
 /* The stored values are in the table that is the user value: a ring in its
  * slots 1 .. size, so that storing and taking never allocates. */
 struct lqueue {
@@ -22,7 +24,7 @@ struct lqueue {
 /* Up to BIG_SIZE slots are kept by a queue that is empty. */
 enum { UV_RING = 1, FIRST_SIZE = 8, BIG_SIZE = 1024 };
 
-static const char queue_tag[] = UJ_QUEUE_TYPE;
+static const char queue_tag[] = QUEUE_TYPE;
 
 static struct lqueue *check_self(lua_State *L, const char *name)
 {
@@ -309,7 +311,7 @@ static int queue_len(lua_State *L)
 static int queue_tostring(lua_State *L)
 {
   const struct lqueue *queue = check_self(L, "tostring");
-  lua_pushfstring(L, UJ_QUEUE_TYPE ": %I %s%s", (LUAI_UACINT)queue->core.count,
+  lua_pushfstring(L, QUEUE_TYPE ": %I %s%s", (LUAI_UACINT)queue->core.count,
                   queue->core.count == 1 ? "item" : "items",
                   queue->core.closed ? ", closed" : "");
   return 1;
@@ -335,7 +337,7 @@ static bool push_property(lua_State *L, const void *object, const char *key)
   return true;
 }
 
-int uj_lqueue_queue(lua_State *L)
+static int l_queue(lua_State *L)
 {
   static const struct uj_callee callee = {"queue", 0};
   struct lqueue *queue;
@@ -348,7 +350,7 @@ int uj_lqueue_queue(lua_State *L)
   uj_queue_init(&queue->core, capacity);
   queue->size = 0;
   queue->head = 0;
-  luaL_setmetatable(L, UJ_QUEUE_TYPE);
+  luaL_setmetatable(L, QUEUE_TYPE);
   return 1;
 }
 
@@ -372,3 +374,5 @@ void uj_lqueue_register(lua_State *L)
                                       .counts_lookups = true};
   uj_object_register(L, &type);
 }
+
+const luaL_Reg uj_lqueue_functions[] = {{"queue", l_queue}, {NULL, NULL}};

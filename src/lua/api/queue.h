@@ -2,15 +2,14 @@
 #ifndef UJ_LUA_QUEUE_H
 #define UJ_LUA_QUEUE_H
 
+#include <lauxlib.h>
 #include <lua.h>
-
-#define UJ_QUEUE_TYPE "uvjobs.Queue"
-
-/* uvjobs.queue([capacity]) */
-int uj_lqueue_queue(lua_State *L);
 
 /* [-0, +1, m] Registers the metatable and pushes the table of the methods; the
  * state is on the top. */
 void uj_lqueue_register(lua_State *L);
+
+/* uvjobs.queue([capacity]) */
+extern const luaL_Reg uj_lqueue_functions[];
 
 #endif

@@ -9,6 +9,8 @@
 #include "lua/engine/suspend.h"
 #include "lua/state/job.h"
 
+#define SCOPE_TYPE "uvjobs.Scope"
+
 /* What is asked for, and what the job had before. It is a to-be-closed variable
  * of the calling function: so the scope ends however the function does, and the
  * call itself needs no protection that would cost tracebacks their frames. */
@@ -79,7 +81,7 @@ static void enter(lua_State *L, struct uj_state *S, uint64_t limit_ns,
   scope->outer = S->nest == NULL ? NULL : S->nest->scope;
   scope->limit_ns = limit_ns;
   scope->holds_off = holds_off;
-  luaL_setmetatable(L, UJ_SCOPE_TYPE);
+  luaL_setmetatable(L, SCOPE_TYPE);
   lua_replace(L, 1);
   uj_job_renew(&S->current->core, limit_ns);
   apply(&S->current->core, scope);
@@ -111,7 +113,7 @@ static int call_only(lua_State *L)
   return lua_gettop(L);
 }
 
-int uj_scope_timeout(lua_State *L)
+static int l_timeout(lua_State *L)
 {
   static const struct uj_callee callee = {"timeout", 0};
   struct uj_state *S = uj_state(L);
@@ -126,7 +128,7 @@ int uj_scope_timeout(lua_State *L)
   return call(L);
 }
 
-int uj_scope_protect(lua_State *L)
+static int l_protect(lua_State *L)
 {
   static const struct uj_callee callee = {"protect", 0};
   struct uj_state *S = uj_state(L);
@@ -143,7 +145,10 @@ int uj_scope_protect(lua_State *L)
 void uj_scope_register(lua_State *L)
 {
   static const luaL_Reg meta[] = {{"__close", scope_close}, {NULL, NULL}};
-  luaL_newmetatable(L, UJ_SCOPE_TYPE);
+  luaL_newmetatable(L, SCOPE_TYPE);
   luaL_setfuncs(L, meta, 0);
   lua_pop(L, 1);
 }
+
+const luaL_Reg uj_scope_functions[] = {
+    {"timeout", l_timeout}, {"protect", l_protect}, {NULL, NULL}};

@@ -2,11 +2,10 @@
 #ifndef UJ_LUA_SCOPE_H
 #define UJ_LUA_SCOPE_H
 
+#include <lauxlib.h>
 #include <lua.h>
 
 #include "core/job.h"
-
-#define UJ_SCOPE_TYPE "uvjobs.Scope"
 
 struct uj_scope;
 
@@ -23,12 +22,10 @@ struct uj_nest {
  * around them. */
 void uj_scope_enter_again(struct uj_job *job, struct uj_scope *scope);
 
-/* uvjobs.timeout(seconds, fn, ...) */
-int uj_scope_timeout(lua_State *L);
-/* uvjobs.protect(fn, ...) */
-int uj_scope_protect(lua_State *L);
-
 /* [-0, +0, m] Registers the metatable; the state is on the top. */
 void uj_scope_register(lua_State *L);
+
+/* uvjobs.timeout(seconds, fn, ...) and uvjobs.protect(fn, ...) */
+extern const luaL_Reg uj_scope_functions[];
 
 #endif

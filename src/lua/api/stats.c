@@ -27,7 +27,7 @@ void uj_stats_forget_longest(struct uj_state *S)
   uj_hub_clear(S->hub, UJ_HUB_LONGEST);
 }
 
-int uj_stats_stats(lua_State *L)
+static int l_stats(lua_State *L)
 {
   struct uj_state *S = uj_state(L);
   lua_createtable(L, 0, 11);
@@ -48,3 +48,5 @@ int uj_stats_stats(lua_State *L)
   }
   return 1;
 }
+
+const luaL_Reg uj_stats_functions[] = {{"stats", l_stats}, {NULL, NULL}};

@@ -2,6 +2,7 @@
 #ifndef UJ_LUA_STATS_H
 #define UJ_LUA_STATS_H
 
+#include <lauxlib.h>
 #include <lua.h>
 
 #include "lua/state/state.h"
@@ -10,6 +11,6 @@
 void uj_stats_forget_longest(struct uj_state *S);
 
 /* uvjobs.stats() */
-int uj_stats_stats(lua_State *L);
+extern const luaL_Reg uj_stats_functions[];
 
 #endif

@@ -19,6 +19,14 @@ struct uj_ljob *uj_suspend_check(struct uj_state *S, lua_State *L,
   return job;
 }
 
+struct uj_ljob *uj_suspend_check_job(struct uj_state *S, lua_State *L,
+                                     const char *name)
+{
+  if (S->current == NULL)
+    luaL_error(L, "'%s' must be called in a job", name);
+  return S->current;
+}
+
 int uj_suspend(lua_State *L, struct uj_ljob *job, struct uj_waitq *waitq,
                uint64_t due_ns, enum uj_op op, lua_KFunction k)
 {

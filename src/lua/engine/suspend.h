@@ -28,6 +28,11 @@ static inline bool uj_is_killed(const struct uj_state *S, lua_State *L)
 struct uj_ljob *uj_suspend_check(struct uj_state *S, lua_State *L,
                                  const char *name);
 
+/* The job that calls, which need not be able to suspend; raises when there is
+ * none. */
+struct uj_ljob *uj_suspend_check_job(struct uj_state *S, lua_State *L,
+                                     const char *name);
+
 /* The time that is `span_ns` from now; UJ_NEVER stays what it is. */
 static inline uint64_t uj_suspend_due(struct uj_state *S, uint64_t span_ns)
 {

@@ -13,7 +13,7 @@ void uj_context_inherit(struct uj_state *S, lua_State *L, struct uj_ljob *job)
   job->has_context = true;
 }
 
-int uj_context_get(lua_State *L)
+static int l_get_context(lua_State *L)
 {
   struct uj_state *S = uj_state(L);
   if (S->current == NULL || !S->current->has_context) {
@@ -25,7 +25,7 @@ int uj_context_get(lua_State *L)
   return 1;
 }
 
-int uj_context_set(lua_State *L)
+static int l_set_context(lua_State *L)
 {
   struct uj_state *S = uj_state(L);
   if (S->current == NULL)
@@ -37,3 +37,7 @@ int uj_context_set(lua_State *L)
   S->current->has_context = true;
   return 0;
 }
+
+const luaL_Reg uj_context_internals[] = {{"get_context", l_get_context},
+                                         {"set_context", l_set_context},
+                                         {NULL, NULL}};

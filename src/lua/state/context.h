@@ -6,6 +6,7 @@
 #ifndef UJ_LUA_CONTEXT_H
 #define UJ_LUA_CONTEXT_H
 
+#include <lauxlib.h>
 #include <lua.h>
 
 #include "lua/state/job.h"
@@ -14,9 +15,8 @@
 /* [-0, +0, m] Gives the new job on the top the values of the current one. */
 void uj_context_inherit(struct uj_state *S, lua_State *L, struct uj_ljob *job);
 
-/* For init.lua: () the table of the current job, or nil; and (table), which
- * replaces it. */
-int uj_context_get(lua_State *L);
-int uj_context_set(lua_State *L);
+/* For init.lua, on the current job: get_context() returns its table, or nil;
+ * set_context(table) replaces it. */
+extern const luaL_Reg uj_context_internals[];
 
 #endif

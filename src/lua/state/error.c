@@ -6,6 +6,8 @@
 #include "lua/state/error.h"
 #include "lua/state/job.h"
 
+#define ERROR_TYPE "uvjobs.Error"
+
 struct error {
   struct uj_object object;
   enum uj_code code;
@@ -14,7 +16,7 @@ struct error {
 
 enum { UV_JOB = 1, UV_COUNT = 1 };
 
-static const char error_tag[] = UJ_ERROR_TYPE;
+static const char error_tag[] = ERROR_TYPE;
 
 static const char *const code_names[] = {
     [UJ_CODE_CANCELLED] = "cancelled", [UJ_CODE_TIMEOUT] = "timeout",
@@ -35,7 +37,7 @@ void uj_error_new(lua_State *L, enum uj_code code)
   error->signal = 0;
   lua_insert(L, -2);
   lua_setiuservalue(L, -2, UV_JOB);
-  luaL_setmetatable(L, UJ_ERROR_TYPE);
+  luaL_setmetatable(L, ERROR_TYPE);
 }
 
 int uj_error_raise(lua_State *L, enum uj_code code)
@@ -133,12 +135,12 @@ void uj_error_register(lua_State *L)
 {
   static const luaL_Reg meta[] = {
       {"__tostring", error_tostring}, {"__index", error_index}, {NULL, NULL}};
-  luaL_newmetatable(L, UJ_ERROR_TYPE);
+  luaL_newmetatable(L, ERROR_TYPE);
   luaL_setfuncs(L, meta, 0);
   lua_pop(L, 1);
 }
 
-int uj_error_code(lua_State *L)
+static int l_code(lua_State *L)
 {
   const struct error *error = to_error(L, 1);
   if (error == NULL)
@@ -147,3 +149,5 @@ int uj_error_code(lua_State *L)
     lua_pushstring(L, code_names[error->code]);
   return 1;
 }
+
+const luaL_Reg uj_error_functions[] = {{"code", l_code}, {NULL, NULL}};

@@ -4,10 +4,9 @@
 #ifndef UJ_LUA_ERROR_H
 #define UJ_LUA_ERROR_H
 
+#include <lauxlib.h>
 #include <lua.h>
 #include <stdbool.h>
-
-#define UJ_ERROR_TYPE "uvjobs.Error"
 
 struct uj_state;
 
@@ -33,6 +32,8 @@ void uj_error_set_signal(lua_State *L, int idx, int signal);
 
 /* [-0, +0, m] Registers the metatable; `code` for the module. */
 void uj_error_register(lua_State *L);
-int uj_error_code(lua_State *L);
+
+/* uvjobs.code(value) */
+extern const luaL_Reg uj_error_functions[];
 
 #endif
