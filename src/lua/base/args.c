@@ -1,6 +1,7 @@
 #include "lua/base/args.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define NS_PER_S 1e9
@@ -17,22 +18,24 @@ const char *uj_arg_typename(lua_State *L, int idx)
 int uj_arg_error(lua_State *L, const struct uj_callee *callee, int idx,
                  const char *message)
 {
-  return luaL_error(L, "bad argument #%d to '%s' (%s)", idx - callee->self,
-                    callee->name, message);
+  luaL_error(L, "bad argument #%d to '%s' (%s)", idx - callee->self,
+             callee->name, message);
+  abort(); /* Lua's header does not say that luaL_error() never returns */
 }
 
 int uj_arg_typeerror(lua_State *L, const struct uj_callee *callee, int idx,
                      const char *expected)
 {
   const char *got = uj_arg_typename(L, idx);
-  return uj_arg_error(L, callee, idx,
-                      lua_pushfstring(L, "%s expected, got %s", expected, got));
+  uj_arg_error(L, callee, idx,
+               lua_pushfstring(L, "%s expected, got %s", expected, got));
 }
 
 int uj_arg_selferror(lua_State *L, const char *name, const char *type)
 {
-  return luaL_error(L, "bad self to '%s' (%s expected, got %s)", name, type,
-                    uj_arg_typename(L, 1));
+  luaL_error(L, "bad self to '%s' (%s expected, got %s)", name, type,
+             uj_arg_typename(L, 1));
+  abort();
 }
 
 void uj_arg_function(lua_State *L, const struct uj_callee *callee, int idx)
@@ -194,7 +197,8 @@ int uj_arg_nearest(lua_State *L)
   return 1;
 }
 
-static int unknown_option(lua_State *L, const struct uj_options *options)
+_Noreturn static void unknown_option(lua_State *L,
+                                     const struct uj_options *options)
 {
   const char *message;
   if (lua_type(L, -2) == LUA_TSTRING) {
@@ -206,7 +210,7 @@ static int unknown_option(lua_State *L, const struct uj_options *options)
     message = lua_pushfstring(L, "unknown option [%s], '%s' is a known one",
                               got, options->known->name);
   }
-  return uj_arg_error(L, options->callee, options->idx, message);
+  uj_arg_error(L, options->callee, options->idx, message);
 }
 
 static const struct uj_option *find_option(lua_State *L,
@@ -233,10 +237,8 @@ void uj_options_read(lua_State *L, const struct uj_callee *callee, int idx,
     const struct uj_option *option = find_option(L, known);
     if (option == NULL)
       unknown_option(L, &options);
-    else {
-      options.name = option->name;
-      option->take(L, &options, into);
-    }
+    options.name = option->name;
+    option->take(L, &options, into);
     lua_pop(L, 1);
   }
 }
@@ -245,9 +247,9 @@ int uj_option_error(lua_State *L, const struct uj_options *options,
                     const char *expected)
 {
   const char *got = push_got(L, lua_gettop(L));
-  return uj_arg_error(L, options->callee, options->idx,
-                      lua_pushfstring(L, "option '%s': %s expected, got %s",
-                                      options->name, expected, got));
+  uj_arg_error(L, options->callee, options->idx,
+               lua_pushfstring(L, "option '%s': %s expected, got %s",
+                               options->name, expected, got));
 }
 
 uint64_t uj_option_seconds(lua_State *L, const struct uj_options *options)

@@ -18,14 +18,18 @@ struct uj_callee {
 /* The type as people call it: with the name of a userdata's metatable. */
 const char *uj_arg_typename(lua_State *L, int idx);
 
+/* The functions that are _Noreturn have a result so that a C function can say
+ * `return uj_arg_error(...)`, as it does with lua_error(). */
+
 /* Raises "bad argument #n to 'name' (message)". */
-int uj_arg_error(lua_State *L, const struct uj_callee *callee, int idx,
-                 const char *message);
+_Noreturn int uj_arg_error(lua_State *L, const struct uj_callee *callee,
+                           int idx, const char *message);
 /* Raises "... (expected expected, got type)". */
-int uj_arg_typeerror(lua_State *L, const struct uj_callee *callee, int idx,
-                     const char *expected);
+_Noreturn int uj_arg_typeerror(lua_State *L, const struct uj_callee *callee,
+                               int idx, const char *expected);
 /* Raises "bad self to 'name' (type expected, got other)". */
-int uj_arg_selferror(lua_State *L, const char *name, const char *type);
+_Noreturn int uj_arg_selferror(lua_State *L, const char *name,
+                               const char *type);
 
 void uj_arg_function(lua_State *L, const struct uj_callee *callee, int idx);
 
@@ -65,8 +69,8 @@ void uj_options_read(lua_State *L, const struct uj_callee *callee, int idx,
                      const struct uj_option *known, void *into);
 
 /* Raises "... (option 'name': expected expected, got value)". */
-int uj_option_error(lua_State *L, const struct uj_options *options,
-                    const char *expected);
+_Noreturn int uj_option_error(lua_State *L, const struct uj_options *options,
+                              const char *expected);
 uint64_t uj_option_seconds(lua_State *L, const struct uj_options *options);
 bool uj_option_boolean(lua_State *L, const struct uj_options *options);
 /* A string without a zero in it; "" for every other value. */
