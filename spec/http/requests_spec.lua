@@ -284,7 +284,7 @@ describe("misuse", function()
     with_socket(function(server)
       assert.equal("bad argument #2 to 'setup' (table expected, got number)",
         message(http.setup, server, 5))
-      assert.matches("option 'cancel_on_disconnect': boolean expected, got string",
+      assert.matches("option 'cancel_on_disconnect': boolean expected, got 'no'",
         message(http.setup, server, { cancel_on_disconnect = "no" }))
       assert.matches("option 'scheduler': uvjobs.Scheduler expected, got table",
         message(http.setup, server, { scheduler = {} }))
@@ -292,9 +292,12 @@ describe("misuse", function()
         message(http.setup, server, { scheduler = uvjobs.scheduler(), limit = 5 }))
       assert.equal("bad argument #2 to 'setup' (unknown option 'limitt', did you mean 'limit'?)",
         message(http.setup, server, { limitt = 5 }))
-      for _, seconds in ipairs { -1, math.huge, 0 / 0 } do
-        assert.matches("option 'retry_after': seconds >= 0 expected",
-          message(http.setup, server, { retry_after = seconds }))
+      for _, case in ipairs {
+        { -1, "seconds >= 0 expected, got -1" }, { 0 / 0, "seconds >= 0 expected, got nan" },
+        { math.huge, "finite seconds >= 0 expected, got inf" },
+      } do
+        assert.equal(("bad argument #2 to 'setup' (option 'retry_after': %s)"):format(case[2]),
+          message(http.setup, server, { retry_after = case[1] }))
       end
       assert.is_nil(http.get_scheduler_from_server(server)) -- nothing was done
       http.setup(server)

@@ -1,0 +1,24 @@
+-- Lets `require` find lua-http on Debian, which installs it, and what it needs, only
+-- below the paths of older releases of Lua. They are pure Lua, and run on 5.4.
+
+local core = require "uvjobs.core"
+
+core.own_source()
+
+local PATH <const> = "/usr/share/lua/5.3/?.lua;/usr/share/lua/5.3/?/init.lua;" ..
+  "/usr/share/lua/5.2/?.lua;/usr/share/lua/5.2/?/init.lua"
+local PACKAGES <const> = {
+  http = true, lpeg_patterns = true, fifo = true, binaryheap = true, basexx = true,
+  compat53 = true,
+}
+
+local function search(name)
+  if not PACKAGES[name:match "^[^.]+"] then return nil end
+  local path, message = package.searchpath(name, PATH)
+  if not path then return message end
+  return assert(loadfile(path)), path
+end
+
+if not package.searchpath("http.server", package.path) then
+  table.insert(package.searchers, search)
+end

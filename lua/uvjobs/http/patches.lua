@@ -1,0 +1,101 @@
+-- What is changed in lua-http: in its connections, for all those of servers that were set
+-- up, and in the streams of their requests.
+
+require "uvjobs.http.debian"
+local ce = require "cqueues.errno"
+local disconnect = require "uvjobs.http.disconnect"
+local records = require "uvjobs.http.records"
+local response = require "uvjobs.http.response"
+local core = require "uvjobs.core"
+
+core.own_source()
+
+local patches = {}
+
+-- ---- connections -------------------------------------------------------------------
+
+-- lua-http's server asks each connection for its next request. After a time without one
+-- it gives up, also while other requests are being handled, and then nobody reads from
+-- the connection any more. This one goes on reading for as long as there are requests,
+-- and so it sees when the client disconnects.
+-- For some malformed frames of HTTP/2 lua-http raises. Here that is an error like others:
+-- otherwise the connection's coroutine would end, and nobody would close the connection.
+local function next_stream(original, connection, timeout)
+  local record = records.by_socket[connection.socket or false]
+  if not record then return original(connection, timeout) end
+  local requests = records.requests_on(connection)
+  while true do
+    if record.closing and next(requests) == nil then timeout = 0 end
+    local ok, stream, err, errno = pcall(original, connection, timeout)
+    if not ok then stream, err, errno = nil, stream, nil end
+    if stream then return stream end
+    if errno ~= ce.ETIMEDOUT then
+      -- Without a socket a handler has taken it, for a WebSocket, and looks after it.
+      if connection.socket then disconnect.note_connection_gone(connection) end
+      return nil, err, errno
+    elseif next(requests) == nil then
+      if record.closing then return nil end
+      return nil, err, errno
+    end
+  end
+end
+
+local function patch_connections(module)
+  local methods = require(module).methods
+  local original = methods.get_next_incoming_stream
+  methods.get_next_incoming_stream = function(self, timeout)
+    return next_stream(original, self, timeout)
+  end
+end
+
+patch_connections "http.h1_connection"
+patch_connections "http.h2_connection"
+
+-- ---- streams -----------------------------------------------------------------------
+
+-- lua-http steps a stream of HTTP/1 until its body was read. When the body has no end, or
+-- the client disconnects in the middle of it, lua-http would do so for ever without
+-- waiting. So a step that changes nothing fails.
+local original_step = require "http.h1_stream".methods.step
+
+local function step_once(stream, timeout)
+  local state, bytes = stream.state, stream.stats_recv
+  local headers, chunks = stream.headers_fifo:length(), stream.chunk_fifo:length()
+  local ok, err, errno = original_step(stream, timeout)
+  if ok and stream.state == state and stream.stats_recv == bytes and
+    stream.headers_fifo:length() == headers and stream.chunk_fifo:length() == chunks then
+    return nil, ce.strerror(ce.EPIPE), ce.EPIPE
+  end
+  return ok, err, errno
+end
+
+--- Gives a new stream the changed methods.
+function patches.stream(stream)
+  if response.is_http1(stream) then stream.step = step_once end
+end
+
+--- Notes when a response of HTTP/2 begins, and when the client resets the stream.
+function patches.request(request)
+  local stream = request.stream
+  if response.is_http1(stream) then return end
+  local set_state, rst_stream = stream.set_state, stream.rst_stream
+  local write_headers = stream.write_headers
+  function stream:write_headers(headers, ...)
+    local status = headers:get ":status"
+    if status and not status:find "^1" then request.headers_sent = true end
+    return write_headers(self, headers, ...)
+  end
+  function stream:rst_stream(...)
+    request.reset_by_us = true
+    return rst_stream(self, ...)
+  end
+  function stream:set_state(state)
+    local result = set_state(self, state)
+    if state == "closed" and self.rst_stream_error and not request.reset_by_us then
+      disconnect.note_gone(request)
+    end
+    return result
+  end
+end
+
+return patches

@@ -1,0 +1,87 @@
+-- What uvjobs.http knows of the servers that were set up, of their connections and of
+-- their requests. The other files of this folder keep it up to date.
+
+local cqueues = require "uvjobs.cqueues"
+local socket_type = require "cqueues.socket".type
+local core = require "uvjobs.core"
+
+core.own_source()
+
+---@class uvjobs.http.ServerRecord
+---@field server table lua-http's
+---@field scheduler uvjobs.Scheduler
+---@field owns_scheduler boolean setup() has made it
+---@field requests table<uvjobs.http.Request, true> those whose jobs have not ended
+---@field cancel_on_disconnect boolean
+---@field retry_after string seconds
+---@field sockets table<userdata, true> those of the connections
+---@field changed table a condition: signalled when serve() has to look at the record
+---@field closing boolean the server takes no more requests
+---@field serving boolean serve() runs
+---@field add_socket function lua-http's own method
+
+---@class uvjobs.http.Request
+---@field server_record uvjobs.http.ServerRecord
+---@field stream table lua-http's
+---@field job? uvjobs.Job nil when the request was refused
+---@field started boolean the job has run
+---@field returned boolean the handler has returned, without an error
+---@field atomic boolean it is not cancelled when the client disconnects
+---@field client_gone boolean the client has disconnected, or reset the stream
+---@field reset_by_us boolean HTTP/2: we have reset the stream
+---@field headers_sent boolean HTTP/2: those of a response, not of an interim one
+
+local WEAK <const> = { __mode = "k" }
+
+local records = {
+  ---@type table<table, uvjobs.http.ServerRecord>
+  by_server = setmetatable({}, WEAK),
+  ---@type table<userdata, uvjobs.http.ServerRecord>
+  by_socket = setmetatable({}, WEAK),
+  ---@type table<table, uvjobs.http.Request>
+  by_stream = setmetatable({}, WEAK),
+}
+
+local requests_by_connection = setmetatable({}, WEAK)
+
+--- The set of the requests of a connection whose jobs have not ended.
+---@return table<uvjobs.http.Request, true>
+function records.requests_on(connection)
+  local set = requests_by_connection[connection]
+  if not set then
+    set = {}
+    requests_by_connection[connection] = set
+  end
+  return set
+end
+
+--- Whether lua-http has not closed the socket.
+function records.is_open(socket)
+  return socket_type(socket) == "socket"
+end
+
+--- Wakes the coroutine of lua-http that waits for the socket.
+function records.wake_connection(socket)
+  cqueues.cancel(socket:pollfd())
+end
+
+--- Adds a request to those of its server and of its connection.
+function records.add_request(request)
+  records.requests_on(request.stream.connection)[request] = true
+  request.server_record.requests[request] = true
+end
+
+--- Removes a request whose job has ended. When the server stops, it wakes the
+--- connection, which may have become idle and then ends.
+function records.remove_request(request)
+  local record, connection = request.server_record, request.stream.connection
+  local left, socket = records.requests_on(connection), connection.socket
+  left[request] = nil
+  record.requests[request] = nil
+  record.changed:signal()
+  if record.closing and next(left) == nil and records.is_open(socket) then
+    records.wake_connection(socket)
+  end
+end
+
+return records

@@ -1,0 +1,183 @@
+-- Serving, stopping and closing a server that was set up.
+
+local cqueues = require "uvjobs.cqueues"
+local disconnect = require "uvjobs.http.disconnect"
+local records = require "uvjobs.http.records"
+local uvjobs = require "uvjobs"
+local core = require "uvjobs.core"
+
+core.own_source()
+
+-- Seconds that a connection gets to send its first bytes when the server stops.
+local FIRST_BYTES_TIME <const> = 0.5
+
+local servers = {}
+
+-- ---- what lua-http's server calls ----------------------------------------------------
+
+--- Has the place of lua-http's `server:add_socket(socket)`: notes the socket, too.
+function servers.add_socket(server, socket)
+  local record = records.by_server[server]
+  record.sockets[socket] = true
+  records.by_socket[socket] = record
+  return record.add_socket(server, socket)
+end
+
+local function report(record, message, err)
+  record.scheduler:call_exception_handler { message = message, exception = err }
+end
+
+--- Makes errors of single connections go to the program's `onerror`, or when it has none
+--- to the exception handler. What `onerror` raises is reported: it must not end the server.
+function servers.wrap_onerror(record)
+  local user_handler = rawget(record.server, "onerror_")
+  record.server.onerror_ = function(server, context, operation, err, errno)
+    if user_handler then
+      local ok, failure = pcall(user_handler, server, context, operation, err, errno)
+      if not ok then report(record, "HTTP error handler failed", failure) end
+    else
+      report(record, "HTTP connection failed",
+        err and ("%s: %s"):format(operation, tostring(err)) or operation)
+    end
+  end
+end
+
+-- ---- running -------------------------------------------------------------------------
+
+local step = core.cqueues_step
+
+-- Runs everything of the server that is ready. An error ends the coroutine of lua-http
+-- that has raised it, and is reported.
+local function run_ready(record)
+  local controller = record.server.cq
+  while controller do
+    local ok, message, _, _ = step(controller, 0)
+    if ok then return end
+    report(record, "HTTP connection failed", message)
+    controller = record.server.cq
+  end
+end
+
+-- Runs the server until is_done(), or until the time `due`.
+local function run_until(record, is_done, due)
+  while record.server.cq and not is_done() do
+    local seconds = due and due - uvjobs.now()
+    if seconds and seconds <= 0 then return end
+    cqueues.poll(record.server.cq, record.changed, seconds)
+    run_ready(record)
+  end
+end
+
+-- ---- stopping ------------------------------------------------------------------------
+
+-- Returns the sockets that are open, and forgets those that lua-http has closed.
+local function open_sockets(record)
+  local list = {}
+  for socket in pairs(record.sockets) do
+    if records.is_open(socket) then
+      list[#list + 1] = socket
+    else
+      record.sockets[socket] = nil
+    end
+  end
+  return list
+end
+
+local function close_listener(server)
+  if server.socket then
+    server.socket:close()
+    server.socket = nil
+  end
+  server.pause_cond:signal()
+end
+
+-- After this no connection is accepted, and connections without a request end.
+local function stop_accepting(record)
+  record.closing = true
+  close_listener(record.server)
+  for _, socket in ipairs(open_sockets(record)) do records.wake_connection(socket) end
+end
+
+local function shut_down_silent(record)
+  for _, socket in ipairs(open_sockets(record)) do
+    if socket:stat().rcvd.count == 0 then socket:shutdown() end
+  end
+end
+
+-- Lets requests finish for the scheduler's wait_timeout. Returns when that is over.
+local function drain(record)
+  local server = record.server
+  local due = uvjobs.now() + record.scheduler.wait_timeout
+  local function has_no_connections() return server.n_connections <= 0 end
+  stop_accepting(record)
+  run_until(record, has_no_connections, math.min(due, uvjobs.now() + FIRST_BYTES_TIME))
+  shut_down_silent(record)
+  run_until(record, has_no_connections, due)
+  return due
+end
+
+-- Cancels the requests of this server alone: others may share its scheduler.
+local function cancel_requests(record)
+  local jobs = {}
+  for request in pairs(record.requests) do jobs[#jobs + 1] = request.job end
+  for _, job in ipairs(jobs) do job:cancel() end
+  for _, job in ipairs(jobs) do pcall(job.close, job) end
+end
+
+local function stop(record)
+  local due = drain(record)
+  if record.owns_scheduler then
+    record.scheduler:wait_and_close(math.max(0, due - uvjobs.now()))
+  else
+    cancel_requests(record)
+  end
+  local unfinished = {}
+  for request in pairs(record.requests) do unfinished[#unfinished + 1] = request end
+  for _, request in ipairs(unfinished) do disconnect.end_unstarted(request) end
+  run_ready(record)
+end
+
+-- Does what lua-http's own close() does, without waiting.
+local function release(record)
+  local server = record.server
+  for _, socket in ipairs(open_sockets(record)) do socket:close() end
+  record.serving = false
+  server.cq = nil
+  close_listener(server)
+  server.connection_done:signal()
+end
+
+--- Has the place of lua-http's `server:close()`. Where serve() runs, that stops the
+--- server. Otherwise everything is closed at once; in a job it suspends, to let the
+--- requests finish.
+---@return true
+function servers.close(server)
+  local record = records.by_server[server]
+  if record.serving then
+    record.closing = true
+    record.changed:signal()
+    return true
+  end
+  stop_accepting(record)
+  if core.can_suspend() and record.owns_scheduler then
+    record.scheduler:wait_and_close()
+  end
+  release(record)
+  return true
+end
+
+--- Runs the server in the current job until it is closed or the job is cancelled, and
+--- stops it. Suspends.
+---@param record uvjobs.http.ServerRecord
+function servers.serve(record)
+  record.serving = true
+  local _ <close> = setmetatable({}, { __close = function()
+    local _ <close> = setmetatable({}, { __close = function() release(record) end })
+    if core.can_suspend() then
+      uvjobs.protect(stop, record)
+    end
+  end })
+  run_until(record, function() return record.closing end)
+end
+
+return servers
