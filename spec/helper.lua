@@ -5,9 +5,31 @@ local uvjobs = require "uvjobs"
 
 local helper = {}
 
+function helper.ignore() end
+
 --- Runs `fn(...)` as the main job under the virtual clock.
 function helper.virtual(fn, ...)
   return uvjobs.run({ clock = "virtual" }, fn, ...)
+end
+
+--- A function that runs `fn` as the main job: `it("does this", in_run(function() ... end))`.
+function helper.in_run(fn)
+  return function() uvjobs.run(fn) end
+end
+
+--- A scheduler that ignores errors which nobody waits for, unless the options have a handler.
+function helper.quiet(options)
+  options = options or {}
+  options.exception_handler = options.exception_handler or helper.ignore
+  return uvjobs.scheduler(options)
+end
+
+--- What a call came to: true, or the code of its error (or what was raised, if it has
+--- none) and the error.
+function helper.outcome(fn, ...)
+  local ok, err = pcall(fn, ...)
+  if ok then return true end
+  return uvjobs.code(err) or err, err
 end
 
 --- Asserts that `fn(...)` raises a uvjobs error with this code, and returns it.
@@ -35,7 +57,19 @@ function helper.log()
   return setmetatable({}, { __index = { add = function(t, v) t[#t + 1] = v end } })
 end
 
--- ---- busy jobs -------------------------------------------------------------
+--- Memory in use, in KiB.
+function helper.kilobytes()
+  collectgarbage()
+  collectgarbage()
+  return collectgarbage("count")
+end
+
+-- ---- jobs that do not end of themselves ------------------------------------
+
+--- Suspends for ever, and cannot be cancelled.
+function helper.stubborn()
+  while true do uvjobs.protect(uvjobs.sleep, 1) end
+end
 
 --- A value for a to-be-closed variable, with this `__close`.
 function helper.closing(handler)

@@ -3,7 +3,7 @@
 local helper = require "spec.helper"
 local uvjobs = require "uvjobs"
 
-local function ignore() end
+local ignore = helper.ignore
 
 describe("a handler of a killed job", function()
   -- Kills a job whose handlers, the innermost first, have these bodies. One that

@@ -3,6 +3,8 @@
 local uvjobs = require "uvjobs"
 local helper = require "spec.helper"
 
+local closing = helper.closing
+
 local LIMIT <const> = 0.01 -- seconds
 
 -- Handlers that compute until the deadline has passed for sure; each way of taking
@@ -20,10 +22,6 @@ local function handlers_of(log)
     ["more parameters than arguments"] = function(_, _, _, _, ...) burn(...) end,
     ["a call in a protected call"] = function() assert(pcall(burn)) end,
   }
-end
-
-local function closing(handler)
-  return setmetatable({}, { __close = handler })
 end
 
 -- How the block is left that has the variable; `enter` calls its argument.
@@ -97,7 +95,7 @@ describe("a <close> variable is closed before its job hears", function()
   it("but not longer than it has to clean up #M8", function()
     uvjobs.run(function()
       local jobs <close> = uvjobs.scheduler {
-        close_timeout = LIMIT, timeslice = 0.001, exception_handler = function() end,
+        close_timeout = LIMIT, timeslice = 0.001, exception_handler = helper.ignore,
       }
       for _, way in ipairs { "timeout", "close" } do
         local began

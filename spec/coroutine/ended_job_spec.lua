@@ -6,10 +6,7 @@ local helper = require "spec.helper"
 local uvjobs = require "uvjobs"
 
 local virtual, raises = helper.virtual, helper.raises
-
-local function ignore() end
-
-local function closing(handler) return setmetatable({}, { __close = handler }) end
+local ignore, closing = helper.ignore, helper.closing
 
 -- Calls `fn()` in a job, two coroutines deep, each with a variable; notes their
 -- errors. The outer one is resumed, the inner one wrapped.

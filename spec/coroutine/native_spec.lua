@@ -5,10 +5,7 @@ local helper = require "spec.helper"
 local uvjobs = require "uvjobs"
 local ours = require "uvjobs.coroutine"
 
-local function ignore() end
-
--- A value with this handler for `<close>`.
-local function closing(handler) return setmetatable({}, { __close = handler }) end
+local ignore, closing = helper.ignore, helper.closing
 
 local function count(...) return select("#", ...), ... end
 

@@ -4,9 +4,7 @@ local co = require "uvjobs.coroutine"
 local helper = require "spec.helper"
 local uvjobs = require "uvjobs"
 
-local virtual = helper.virtual
-
-local function ignore() end
+local virtual, ignore = helper.virtual, helper.ignore
 
 local function expect(fn, ...)
   return { fn = fn, values = table.pack(...) }

@@ -88,7 +88,7 @@ describe("a job that waits in cqueues", function()
       uvjobs.run(function()
         WAITS[name](function(wait, wake)
           local jobs <close> = uvjobs.scheduler {
-            close_timeout = 0.01, exception_handler = function() end,
+            close_timeout = 0.01, exception_handler = helper.ignore,
           }
           local job = jobs:spawn({}, table.unpack(wrap, 1, wrap.n), wait)
           helper.yield(3)

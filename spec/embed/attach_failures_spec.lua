@@ -2,8 +2,7 @@
 local luv = require "luv"
 local uvjobs = require "uvjobs"
 local helper = require "spec.helper"
-local open_counts = require "spec.open_counts"
-local handles = open_counts.handles
+local guard = require "spec.guard"
 
 local message, attach = helper.message, uvjobs.attach
 
@@ -14,7 +13,7 @@ describe("uvjobs.attach", function()
   after_each(helper.check_clean)
 
   it("does nothing when luv fails, and can be called again", function()
-    local before = handles()
+    local before = guard.handles()
     for name, broken in pairs {
       new_poll = function() error "no memory" end,
       new_idle = function() return nil, "EMFILE: too many open files" end,
@@ -22,11 +21,11 @@ describe("uvjobs.attach", function()
       local broken_uv = setmetatable({ [name] = broken }, { __index = luv })
       local _, err = pcall(attach, broken_uv)
       assert.matches("cannot attach: .*%a", err)
-      assert.equal(before, handles())
+      assert.equal(before, guard.handles())
       assert.equal("ran", uvjobs.run(function() return "ran" end))
     end
     attach(luv):close()
-    assert.equal(before, handles())
+    assert.equal(before, guard.handles())
   end)
 
   it("works when step has driven luv before", function()

@@ -4,8 +4,7 @@ local luv = require "luv"
 local uvjobs = require "uvjobs"
 local uv = require "uvjobs.uv"
 local helper = require "spec.helper"
-local open_counts = require "spec.open_counts"
-local descriptors, handles = open_counts.descriptors, open_counts.handles
+local guard = require "spec.guard"
 
 local message, raises = helper.message, helper.raises
 local start, attach = uvjobs.start, uvjobs.attach
@@ -122,27 +121,11 @@ callbacks.write = over_a_pipe(function(left, _, done) left:write("data", done) e
 callbacks.shutdown = over_a_pipe(function(left, _, done) left:shutdown(done) end)
 
 describe("luv's loop", function()
-  local handles_before, descriptors_before
-
-  -- What is made once is there from here on.
-  setup(function()
+  guard.install(function()
     local _ <close> = attach(luv)
     start(uvjobs.exec, "true")
     for _, begin in pairs(callbacks) do begin(function() end) end
     luv.run()
-    handles()
-    pcall(helper.check_clean)
-  end)
-
-  before_each(function()
-    handles_before, descriptors_before = handles(), descriptors()
-  end)
-
-  after_each(function()
-    assert.equal(0, uvjobs.stats().live)
-    assert.equal(handles_before, handles())
-    assert.equal(descriptors_before, descriptors())
-    helper.check_clean()
   end)
 
   it("returns at once when no job lives", function()

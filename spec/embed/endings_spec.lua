@@ -1,62 +1,16 @@
 -- Jobs in the loop of somebody else: how they end and fail, busy ones, run() beside
 -- step(), and luv under a loop of poll(2). What is simple is in step_spec.lua.
-local cqueues = require "cqueues"
 local uvjobs = require "uvjobs"
 local uv = require "uvjobs.uv"
 local helper = require "spec.helper"
-local open_counts = require "spec.open_counts"
-local descriptors, handles = open_counts.descriptors, open_counts.handles
+local embed = require "spec.embed.helper"
 
 local message, raises, closing = helper.message, helper.raises, helper.closing
+local readable, drive, settle = embed.readable, embed.drive, embed.settle
 local start, step = uvjobs.start, uvjobs.step
 
-local function readable(seconds)
-  local ready = { pollfd = uvjobs.fd(), events = "r" }
-  local controller, got = cqueues.new(), nil
-  controller:wrap(function() got = cqueues.poll(ready, seconds or 0) end)
-  assert(controller:loop())
-  controller:close()
-  return got == ready
-end
-
--- A step for each time that the descriptor is readable. Returns their number.
-local function drive(...)
-  local steps = 0
-  for _, job in ipairs { ... } do
-    while not job.closed do
-      assert.is_true(readable(60), "nothing has come in a minute")
-      step()
-      steps = steps + 1
-    end
-  end
-  return steps
-end
-
-local function settle()
-  while step() do end
-end
-
 describe("jobs in the loop of another program", function()
-  local handles_before, descriptors_before
-
-  -- What is made once is there from here on.
-  setup(function()
-    readable()
-    drive(start(uv.fs_stat, "."))
-    pcall(helper.check_clean)
-  end)
-
-  before_each(function()
-    handles_before, descriptors_before = handles(), descriptors()
-  end)
-
-  after_each(function()
-    settle()
-    assert.equal(0, uvjobs.stats().live)
-    helper.check_clean()
-    assert.equal(handles_before, handles())
-    assert.equal(descriptors_before, descriptors())
-  end)
+  embed.install_guard(function() drive(start(uv.fs_stat, ".")) end)
 
   -- ---- errors ----------------------------------------------------------------
 

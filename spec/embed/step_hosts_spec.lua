@@ -6,38 +6,10 @@ local luv = require "luv"
 local uvjobs = require "uvjobs"
 local uv = require "uvjobs.uv"
 local helper = require "spec.helper"
-local open_counts = require "spec.open_counts"
-local descriptors, handles = open_counts.descriptors, open_counts.handles
+local embed = require "spec.embed.helper"
 
+local readable, drive, settle = embed.readable, embed.drive, embed.settle
 local start, step, next_timeout = uvjobs.start, uvjobs.step, uvjobs.next_timeout
-
--- In a coroutine of cqueues it lets the others run.
-local function readable(seconds)
-  local ready = { pollfd = uvjobs.fd(), events = "r" }
-  if cqueues.running() then return cqueues.poll(ready, seconds or 0) == ready end
-  local controller, got = cqueues.new(), nil
-  controller:wrap(function() got = cqueues.poll(ready, seconds or 0) end)
-  assert(controller:loop())
-  controller:close()
-  return got == ready
-end
-
--- A step for each time that the descriptor is readable. Returns their number.
-local function drive(...)
-  local steps = 0
-  for _, job in ipairs { ... } do
-    while not job.closed do
-      assert.is_true(readable(60), "nothing has come in a minute")
-      step()
-      steps = steps + 1
-    end
-  end
-  return steps
-end
-
-local function settle()
-  while step() do end
-end
 
 -- Starts a server that answers in capitals; the address is getsockname() of it.
 local function serve()
@@ -61,29 +33,11 @@ local function talk(server, text)
 end
 
 describe("a host that calls step", function()
-  local handles_before, descriptors_before
-
-  -- What is made once is there from here on.
-  setup(function()
-    readable()
+  embed.install_guard(function()
     drive(start(uvjobs.exec, "true"), start(uv.fs_stat, "."))
     local watch = luv.new_fs_event()
     watch:start(".", {}, print)
     watch:close()
-    handles()
-    pcall(helper.check_clean)
-  end)
-
-  before_each(function()
-    handles_before, descriptors_before = handles(), descriptors()
-  end)
-
-  after_each(function()
-    settle()
-    assert.equal(0, uvjobs.stats().live)
-    assert.equal(handles_before, handles())
-    assert.equal(descriptors_before, descriptors())
-    helper.check_clean()
   end)
 
   -- ---- poll(2), beside luv -------------------------------------------------------

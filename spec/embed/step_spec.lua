@@ -1,64 +1,16 @@
 -- start, step, fd and next_timeout: jobs in the loop of somebody else, here one
 -- of poll(2).
-local cqueues = require "cqueues"
 local luv = require "luv"
 local uvjobs = require "uvjobs"
 local helper = require "spec.helper"
-local open_counts = require "spec.open_counts"
-local descriptors, handles = open_counts.descriptors, open_counts.handles
+local embed = require "spec.embed.helper"
 
 local message, raises = helper.message, helper.raises
+local readable, drive, settle = embed.readable, embed.drive, embed.settle
 local start, step, next_timeout = uvjobs.start, uvjobs.step, uvjobs.next_timeout
 
--- Whether the descriptor is readable, now or within so many seconds.
-local function readable(seconds)
-  local ready = { pollfd = uvjobs.fd(), events = "r" }
-  local controller, got = cqueues.new(), nil
-  controller:wrap(function() got = cqueues.poll(ready, seconds or 0) end)
-  assert(controller:loop())
-  controller:close()
-  return got == ready
-end
-
--- A step for each time that the descriptor is readable. Returns their number.
-local function drive(...)
-  local steps = 0
-  for _, job in ipairs { ... } do
-    while not job.closed do
-      assert.is_true(readable(60), "nothing has come in a minute")
-      step()
-      steps = steps + 1
-    end
-  end
-  return steps
-end
-
--- Steps until nothing is ready.
-local function settle()
-  while step() do end
-end
-
 describe("a program with a loop of its own", function()
-  local handles_before, descriptors_before
-
-  -- What is made once is there from here on, cqueues' controller in the registry
-  -- for instance.
-  setup(function()
-    readable()
-    pcall(helper.check_clean)
-  end)
-
-  before_each(function()
-    handles_before, descriptors_before = handles(), descriptors()
-  end)
-
-  after_each(function()
-    settle()
-    assert.equal(0, uvjobs.stats().live)
-    helper.check_clean()
-    assert.equal(handles_before, handles())
-    assert.equal(descriptors_before, descriptors())
-  end)
+  embed.install_guard()
 
   -- ---- start ---------------------------------------------------------------
 

@@ -4,19 +4,14 @@ local luv = require "luv"
 local uvjobs = require "uvjobs"
 local helper = require "spec.helper"
 local exec_helper = require "spec.exec.helper"
-local open_counts = require "spec.open_counts"
-local descriptors, handles = open_counts.descriptors, open_counts.handles
+local guard = require "spec.guard"
 
-local exec, raises = uvjobs.exec, helper.raises
+local exec, raises, in_run = uvjobs.exec, helper.raises, helper.in_run
 
 -- It prints its number, and then does nothing for a long time.
 local SLEEPER <const> = "echo $$; exec sleep 60"
 local exists, runs, wait_until = exec_helper.exists, exec_helper.runs, exec_helper.wait_until
 local STUBBORN <const> = exec_helper.STUBBORN
-
-local function it_runs(title, fn)
-  it(title, function() uvjobs.run(fn) end)
-end
 
 -- Where a call can stand when it is ended. Each gets a function for the number of
 -- the process, which is to be called when the call stands there.
@@ -56,25 +51,7 @@ local stages = {
 }
 
 describe("exec", function()
-  local handles_before, descriptors_before
-
-  -- What is made once is there from here on.
-  setup(function()
-    uvjobs.run(exec, "true")
-    handles()
-    pcall(helper.check_clean)
-  end)
-
-  before_each(function()
-    handles_before, descriptors_before = handles(), descriptors()
-  end)
-
-  after_each(function()
-    assert.equal(0, uvjobs.stats().live)
-    assert.equal(handles_before, handles())
-    assert.equal(descriptors_before, descriptors())
-    helper.check_clean()
-  end)
+  guard.install(function() uvjobs.run(exec, "true") end)
 
   -- Spawns a call, and waits until it stands where it should. Returns the job, the
   -- scheduler and the number of the process, which is nil when the job ended before.
@@ -95,15 +72,15 @@ describe("exec", function()
   local TIMES <const> = { 0.15, 1.5, 15 }
 
   for name, stage in pairs(stages) do
-    it_runs("ends the process when the job is cancelled while " .. name, function()
+    it("ends the process when the job is cancelled while " .. name, in_run(function()
       local job, _, pid = begin(stage)
       assert.is_true(exists(pid))
       job:cancel()
       assert.equal(job, raises("cancelled", job.wait, job).job)
       assert.is_false(exists(pid))
-    end)
+    end))
 
-    it_runs("ends the process when a deadline passes while " .. name, function()
+    it("ends the process when a deadline passes while " .. name, in_run(function()
       for _, seconds in ipairs(TIMES) do
         local code
         local job, _, pid = begin(stage, nil, function(call)
@@ -114,24 +91,24 @@ describe("exec", function()
         if pid then return assert.is_false(exists(pid)) end
       end
       assert.is_true(false, "it never began")
-    end)
+    end))
 
-    it_runs("ends the process when the scheduler is closed while " .. name, function()
+    it("ends the process when the scheduler is closed while " .. name, in_run(function()
       local job, scheduler, pid = begin(stage, { close_timeout = 30 })
       scheduler:close()
       assert.equal("cancelled", job.state)
       assert.is_false(exists(pid))
-    end)
+    end))
 
-    it_runs("ends the process when the job is killed while " .. name, function()
+    it("ends the process when the job is killed while " .. name, in_run(function()
       local job, scheduler, pid = begin(stage, {
         close_timeout = 0.02,
-        exception_handler = function() end,
+        exception_handler = helper.ignore,
       }, uvjobs.protect)
       scheduler:close()
       assert.equal("killed", job.state)
       wait_until(function() return not exists(pid) end)
-    end)
+    end))
   end
 
   it("leaves nothing when run ends in the middle of it", function()
@@ -141,7 +118,7 @@ describe("exec", function()
     assert.is_false(exists(pid))
   end)
 
-  it_runs("does nothing in a job that is cancelled already", function()
+  it("does nothing in a job that is cancelled already", in_run(function()
     local scheduler <close> = uvjobs.scheduler()
     local path = os.tmpname()
     os.remove(path)
@@ -151,9 +128,9 @@ describe("exec", function()
     end)
     assert.equal("cancelled", job:wait())
     assert.is_nil(io.open(path))
-  end)
+  end))
 
-  it_runs("kills a process that ignores SIGTERM", function()
+  it("kills a process that ignores SIGTERM", in_run(function()
     local job, _, pid = begin(function(begun)
       return exec("sh", { "-c", STUBBORN }, {
         on_stdout = function(line) begun(tonumber(line)) end,
@@ -162,9 +139,9 @@ describe("exec", function()
     job:cancel()
     raises("cancelled", job.wait, job)
     assert.is_false(exists(pid))
-  end)
+  end))
 
-  it_runs("lets a process end in its own way", function()
+  it("lets a process end in its own way", in_run(function()
     local path = os.tmpname()
     local job = begin(function(begun)
       return exec("sh", { "-c", ("trap 'echo good bye >%s; exit 3' TERM; echo $$; "
@@ -177,9 +154,9 @@ describe("exec", function()
     local file <close> = assert(io.open(path))
     assert.equal("good bye\n", file:read "a")
     os.remove(path)
-  end)
+  end))
 
-  it_runs("raises the error of a function, unchanged, and ends the process", function()
+  it("raises the error of a function, unchanged, and ends the process", in_run(function()
     for _, name in ipairs { "on_stdout", "on_stderr" } do
       local failure, pid = { "of the function" }, nil
       local ok, err = pcall(exec, "sh", { "-c", "echo $$; echo $$ >&2; exec sleep 60" }, {
@@ -192,11 +169,11 @@ describe("exec", function()
       assert.equal(failure, err)
       assert.is_false(exists(pid))
     end
-  end)
+  end))
 
   -- ---- options that end it -----------------------------------------------------------
 
-  it_runs("returns what there was when its timeout has passed", function()
+  it("returns what there was when its timeout has passed", in_run(function()
     local start = uvjobs.now()
     local result, why, rest = exec("sh", { "-c", "exec sleep 60" }, { timeout = 0.05 })
     assert.is_true(uvjobs.now() - start >= 0.05)
@@ -212,14 +189,14 @@ describe("exec", function()
     end
     assert.same({ "out\n", "err\n" }, { rest.stdout, rest.stderr })
     assert.equal("timeout", (select(2, exec("sleep", { "60" }, { timeout = 0 }))))
-  end)
+  end))
 
-  it_runs("returns normally before its timeout", function()
+  it("returns normally before its timeout", in_run(function()
     assert.equal("x\n", exec("echo", { "x" }, { timeout = 3600 }).stdout)
     assert.equal(0, exec("true", {}, { timeout = 3600 }).code)
-  end)
+  end))
 
-  it_runs("ends its timeout also while others hold the output open", function()
+  it("ends its timeout also while others hold the output open", in_run(function()
     for _, seconds in ipairs(TIMES) do
       local _, why, rest = exec("sh", { "-c", "sleep 60 & echo $!; exit 5" },
         { timeout = seconds })
@@ -232,9 +209,9 @@ describe("exec", function()
       end
     end
     assert.is_true(false, "it never ended")
-  end)
+  end))
 
-  it_runs("ends a process that prints more than the limit", function()
+  it("ends a process that prints more than the limit", in_run(function()
     for _, stream in ipairs { "stdout", "stderr" } do
       local script = "head -c 5000 /dev/zero; exec sleep 60"
       if stream == "stderr" then script = "exec >&2; " .. script end
@@ -249,16 +226,16 @@ describe("exec", function()
     local _, why, rest = exec("echo", {}, { max_output = 0 })
     assert.equal("limit", why)
     assert.equal("", rest.stdout)
-  end)
+  end))
 
-  it_runs("kills a process that prints too much and ignores SIGTERM", function()
+  it("kills a process that prints too much and ignores SIGTERM", in_run(function()
     local _, why, rest = exec("sh", { "-c", "trap '' TERM; echo 1234567890; exec sleep 60" },
       { max_output = 5 })
     assert.equal("limit", why)
     assert.same({ code = 0, signal = 9, stdout = "12345", stderr = "" }, rest)
-  end)
+  end))
 
-  it_runs("ends a process whose line does not end, but not one with many lines", function()
+  it("ends a process whose line does not end, but not one with many lines", in_run(function()
     local count = 0
     local options = { max_output = 1000, on_stdout = function() count = count + 1 end }
     local _, why, rest = exec("sh", { "-c", "echo short; head -c 1500 /dev/zero; exec sleep 60" },
@@ -268,7 +245,7 @@ describe("exec", function()
     assert.equal(1, count)
     assert.equal(0, exec("seq", { "3000" }, options).code)
     assert.equal(3001, count)
-  end)
+  end))
 
   -- ---- groups ----------------------------------------------------------------------------
 
@@ -282,18 +259,18 @@ describe("exec", function()
     end
   end
 
-  it_runs("ends what the process has started, with a group", function()
+  it("ends what the process has started, with a group", in_run(function()
     local pid = grandchild(true)
     wait_until(function() return not runs(pid) end)
-  end)
+  end))
 
-  it_runs("leaves alone what the process has started, without a group", function()
+  it("leaves alone what the process has started, without a group", in_run(function()
     local pid = grandchild(false)
     assert.is_true(runs(pid))
     luv.kill(pid, "sigkill")
-  end)
+  end))
 
-  it_runs("ends a group when the job is cancelled, also what ignores SIGTERM", function()
+  it("ends a group when the job is cancelled, also what ignores SIGTERM", in_run(function()
     local first, second
     local job = begin(function(begun)
       return exec("sh", { "-c", "(trap '' TERM; echo $$; exec sleep 60) & echo $!; wait" }, {
@@ -307,9 +284,9 @@ describe("exec", function()
     job:cancel()
     raises("cancelled", job.wait, job)
     wait_until(function() return not runs(first) and not runs(second) end)
-  end)
+  end))
 
-  it_runs("gives the process a group of its own only when asked", function()
+  it("gives the process a group of its own only when asked", in_run(function()
     local function group_of_child(options)
       local stat = exec("cat", { "/proc/self/stat" }, options).stdout
       local pid, group = stat:match "^(%d+) %(cat%) %a %d+ (%d+)"
@@ -319,5 +296,5 @@ describe("exec", function()
     assert.equal(pid, group)
     pid, group = group_of_child {}
     assert.not_equal(pid, group)
-  end)
+  end))
 end)

@@ -5,31 +5,27 @@ local uvjobs = require "uvjobs"
 local helper = require "spec.helper"
 local exec_helper = require "spec.exec.helper"
 
-local exec = uvjobs.exec
+local exec, in_run = uvjobs.exec, helper.in_run
 
 local exists, runs, wait_until = exec_helper.exists, exec_helper.runs, exec_helper.wait_until
 local STUBBORN <const> = exec_helper.STUBBORN
 
-local function it_runs(title, fn)
-  it(title, function() uvjobs.run(fn) end)
-end
-
 describe("exec leaves nothing", function()
   local STUBBORN_ONE <const> = { "-c", STUBBORN }
 
-  it_runs("when its job has less time to end than its scheduler gives #M8", function()
+  it("when its job has less time to end than its scheduler gives #M8", in_run(function()
     local pid
-    local jobs <close> = uvjobs.scheduler { close_timeout = 5, exception_handler = function() end }
+    local jobs <close> = helper.quiet { close_timeout = 5 }
     local job = jobs:spawn(exec, "sh", STUBBORN_ONE,
       { on_stdout = function(line) pid = tonumber(line) end })
     wait_until(function() return pid end)
     pcall(job.close, job, 0.1)
     wait_until(function() return not exists(pid) end)
-  end)
+  end))
 
-  it_runs("below several levels of children", function()
+  it("below several levels of children", in_run(function()
     local pid
-    local jobs = uvjobs.scheduler { exception_handler = function() end }
+    local jobs = helper.quiet()
     jobs:spawn(function()
       uvjobs.all { function()
         uvjobs.all { function()
@@ -40,7 +36,7 @@ describe("exec leaves nothing", function()
     wait_until(function() return pid end)
     jobs:close()
     wait_until(function() return not exists(pid) end)
-  end)
+  end))
 
   it("when the Lua state closes", function()
     local r = helper.child [[
@@ -72,16 +68,16 @@ describe("exec leaves nothing", function()
 end)
 
 describe("the limits of exec", function()
-  it_runs("can be none", function()
+  it("can be none", in_run(function()
     assert.equal("hi\n", exec("echo", { "hi" }, { max_output = math.huge }).stdout)
-  end)
+  end))
 
-  it_runs("hold for every line", function()
+  it("hold for every line", in_run(function()
     local lines = {}
     local _, why = exec("printf", { "ab\\n0123456789\\nc\\n" }, {
       max_output = 5, on_stdout = function(line) lines[#lines + 1] = line end,
     })
     assert.equal("limit", why)
     assert.same({ "ab" }, lines)
-  end)
+  end))
 end)

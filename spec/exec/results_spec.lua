@@ -3,18 +3,12 @@
 local luv = require "luv"
 local uvjobs = require "uvjobs"
 local helper = require "spec.helper"
-local open_counts = require "spec.open_counts"
-local descriptors, handles = open_counts.descriptors, open_counts.handles
+local guard = require "spec.guard"
 
-local exec, message = uvjobs.exec, helper.message
+local exec, message, in_run = uvjobs.exec, helper.message, helper.in_run
 
 local function sh(script, options)
   return exec("sh", { "-c", script }, options)
-end
-
--- An `it` in a job, with what it leaves behind looked at.
-local function it_runs(title, fn)
-  it(title, function() uvjobs.run(fn) end)
 end
 
 -- The lines that a shell script prints, as on_stdout gets them.
@@ -28,47 +22,29 @@ local function lines_of(script, options)
 end
 
 describe("exec", function()
-  local handles_before, descriptors_before
-
-  -- What is made once is there from here on.
-  setup(function()
-    uvjobs.run(exec, "true")
-    handles()
-    pcall(helper.check_clean)
-  end)
-
-  before_each(function()
-    handles_before, descriptors_before = handles(), descriptors()
-  end)
-
-  after_each(function()
-    assert.equal(0, uvjobs.stats().live)
-    assert.equal(handles_before, handles())
-    assert.equal(descriptors_before, descriptors())
-    helper.check_clean()
-  end)
+  guard.install(function() uvjobs.run(exec, "true") end)
 
   -- ---- results -------------------------------------------------------------------
 
-  it_runs("returns the status and the output", function()
+  it("returns the status and the output", in_run(function()
     assert.same({ code = 0, signal = 0, stdout = "", stderr = "" }, exec("true"))
     assert.same({ code = 1, signal = 0, stdout = "", stderr = "" }, exec("false", {}))
     assert.same({ code = 7, signal = 0, stdout = "out", stderr = "err\n" },
       sh("printf out; echo err >&2; exit 7"))
     assert.equal(1, select("#", exec("true")))
-  end)
+  end))
 
-  it_runs("returns the signal that ended the process", function()
+  it("returns the signal that ended the process", in_run(function()
     assert.same({ code = 0, signal = 9, stdout = "before\n", stderr = "" },
       sh("echo before; kill -KILL $$"))
-  end)
+  end))
 
-  it_runs("passes arguments as they are, without a shell", function()
+  it("passes arguments as they are, without a shell", in_run(function()
     local result = exec("printf", { "<%s>", "a b", "", "$HOME", "*", "'\"\\", "\n", "\xff" })
     assert.equal("<a b><><$HOME><*><'\"\\><\n><\xff>", result.stdout)
-  end)
+  end))
 
-  it_runs("looks the command up in PATH, and takes a path", function()
+  it("looks the command up in PATH, and takes a path", in_run(function()
     assert.equal(0, exec("/bin/sh", { "-c", ":" }).code)
     local result, text, code = exec("no-such-command")
     assert.is_nil(result)
@@ -76,9 +52,9 @@ describe("exec", function()
     assert.equal("ENOENT", code)
     assert.equal("EACCES", (select(3, exec("/etc/passwd"))))
     assert.equal("ENOENT", (select(3, exec(""))))
-  end)
+  end))
 
-  it_runs("lets the other jobs run meanwhile", function()
+  it("lets the other jobs run meanwhile", in_run(function()
     local event = uvjobs.event()
     local jobs <close> = uvjobs.scheduler()
     local cat = jobs:spawn(function()
@@ -93,16 +69,16 @@ describe("exec", function()
     assert.is_true(cat.active)
     event:set()
     assert.equal(0, cat:wait().code)
-  end)
+  end))
 
-  it_runs("keeps bytes as they are", function()
+  it("keeps bytes as they are", in_run(function()
     local all = {}
     for i = 0, 255 do all[#all + 1] = string.char(i) end
     local bytes = table.concat(all):rep(20)
     assert.equal(bytes, exec("cat", {}, { input = bytes }).stdout)
-  end)
+  end))
 
-  it_runs("carries much in and out at once, without getting stuck", function()
+  it("carries much in and out at once, without getting stuck", in_run(function()
     local text = ("0123456789abcdef"):rep(256 * 1024) -- 4 MiB
     local result = exec("cat", {}, { input = text })
     assert.equal(#text, #result.stdout)
@@ -110,9 +86,9 @@ describe("exec", function()
     result = sh("head -c 500000 /dev/zero >&2; head -c 400000 /dev/zero; cat >&2", { input = text })
     assert.equal(400000, #result.stdout)
     assert.equal(500000 + #text, #result.stderr)
-  end)
+  end))
 
-  it_runs("runs many at once, as many as the limit lets", function()
+  it("runs many at once, as many as the limit lets", in_run(function()
     local most, running = 0, 0
     local results = uvjobs.map(function()
       running = running + 1
@@ -130,25 +106,25 @@ describe("exec", function()
     for i = 1, 50 do
       assert.same({ code = i, signal = 0, stdout = i .. "\n", stderr = "" }, results[i])
     end
-  end)
+  end))
 
   -- ---- input ------------------------------------------------------------------------
 
-  it_runs("gives no input unless asked", function()
+  it("gives no input unless asked", in_run(function()
     assert.equal("", exec("cat").stdout)
     assert.equal("", exec("cat", {}, { input = "" }).stdout)
     assert.equal("", exec("cat", {}, { input = {} }).stdout)
-  end)
+  end))
 
-  it_runs("takes a list of strings as input", function()
+  it("takes a list of strings as input", in_run(function()
     assert.equal("onetwo\0three",
       exec("cat", {}, { input = { "one", "", "two\0", "three" } }).stdout)
     local many = {}
     for i = 1, 3000 do many[i] = ("%d,"):format(i):rep(100) end
     assert.is_true(table.concat(many) == exec("cat", {}, { input = many }).stdout)
-  end)
+  end))
 
-  it_runs("does not mind a process that does not read its input", function()
+  it("does not mind a process that does not read its input", in_run(function()
     local much = ("x"):rep(1000000)
     assert.equal(0, exec("true", {}, { input = much }).code)
     assert.equal("first\n", sh("read line; echo $line; exec <&-; exit 0", {
@@ -156,7 +132,7 @@ describe("exec", function()
     }).stdout)
     local result = sh("exec <&-; echo closed; exit 3", { input = { much, much } })
     assert.same({ code = 3, signal = 0, stdout = "closed\n", stderr = "" }, result)
-  end)
+  end))
 
   it("is not ended by SIGPIPE", function()
     local r = helper.child [[
@@ -171,7 +147,7 @@ describe("exec", function()
     assert.same({ status = 0, out = "alive\n", err = "" }, r)
   end)
 
-  it_runs("reads from and writes to descriptors", function()
+  it("reads from and writes to descriptors", in_run(function()
     local path = os.tmpname()
     local fd <const> = assert(luv.fs_open(path, "w+", 384))
     assert.same({ code = 4, signal = 0, stderr = "err\n" },
@@ -183,11 +159,11 @@ describe("exec", function()
     assert.is_truthy(luv.fs_fstat(input)) -- it stays ours
     luv.fs_close(input)
     os.remove(path)
-  end)
+  end))
 
   -- ---- env and cwd ---------------------------------------------------------------------
 
-  it_runs("changes the environment by names", function()
+  it("changes the environment by names", in_run(function()
     local show = 'printf "<%s>" "$ONE" "${TWO-unset}" "${HOME-unset}"'
     local ours = os.getenv "HOME"
     assert.equal(("<1><><%s>"):format(ours),
@@ -198,27 +174,27 @@ describe("exec", function()
     assert.equal(("<><unset><%s>"):format(ours), sh(show, { env = { NEVER = false } }).stdout)
     assert.equal(ours, os.getenv "HOME")
     assert.is_nil(os.getenv "ONE")
-  end)
+  end))
 
-  it_runs("runs in another directory", function()
+  it("runs in another directory", in_run(function()
     assert.equal("/\n", exec("pwd", {}, { cwd = "/" }).stdout)
     local result, text, code = exec("pwd", {}, { cwd = "/does/not/exist" })
     assert.is_nil(result)
     assert.matches("^ENOENT", text)
     assert.equal("ENOENT", code)
-  end)
+  end))
 
   -- ---- lines -------------------------------------------------------------------------------
 
-  it_runs("calls a function with each line, without its end", function()
+  it("calls a function with each line, without its end", in_run(function()
     assert.same({ "one", "", "two", "" }, lines_of [[printf 'one\n\ntwo\n\n']])
     assert.same({ "one", "two" }, lines_of [[printf 'one\ntwo']])
     assert.same({ "one\r", "\r", "two\0x", "\r" }, lines_of [[printf 'one\r\n\r\ntwo\0x\n\r']])
     assert.same({}, lines_of ":")
     assert.same({ "" }, lines_of "echo")
-  end)
+  end))
 
-  it_runs("puts lines together that come in pieces", function()
+  it("puts lines together that come in pieces", in_run(function()
     local go = uvjobs.event()
     local jobs <close> = uvjobs.scheduler()
     local path = os.tmpname()
@@ -236,9 +212,9 @@ describe("exec", function()
     child:wait()
     os.remove(path)
     assert.same({ "ab", "c" }, lines)
-  end)
+  end))
 
-  it_runs("splits much into lines", function()
+  it("splits much into lines", in_run(function()
     local count, sum = 0, 0
     assert(exec("seq", { "50000" }, {
       on_stdout = function(line)
@@ -249,9 +225,9 @@ describe("exec", function()
     }))
     assert.equal(50000, count)
     assert.equal(50000 * 50001 // 2, sum)
-  end)
+  end))
 
-  it_runs("takes the lines of both streams, or of one", function()
+  it("takes the lines of both streams, or of one", in_run(function()
     local out, err = {}, {}
     local result = sh("echo out; echo err >&2", {
       on_stdout = function(line) out[#out + 1] = line end,
@@ -261,9 +237,9 @@ describe("exec", function()
     assert.same({ { "out" }, { "err" } }, { out, err })
     result = sh("echo out; echo err >&2", { on_stderr = function() end })
     assert.same({ code = 0, signal = 0, stdout = "out\n" }, result)
-  end)
+  end))
 
-  it_runs("calls the function in a child job, with the context of the caller", function()
+  it("calls the function in a child job, with the context of the caller", in_run(function()
     local caller = uvjobs.current()
     uvjobs.context.exec_spec = "here"
     local job, context
@@ -273,9 +249,9 @@ describe("exec", function()
     assert.not_equal(caller, job)
     assert.equal("here", context)
     assert.equal("done", job.state)
-  end)
+  end))
 
-  it_runs("lets the process wait while the function suspends", function()
+  it("lets the process wait while the function suspends", in_run(function()
     local go, seen = uvjobs.event(), 0
     local path = os.tmpname()
     local jobs <close> = uvjobs.scheduler()
@@ -295,7 +271,7 @@ describe("exec", function()
     assert.equal(0, child:wait().code)
     assert.equal(1500000, seen)
     os.remove(path)
-  end)
+  end))
 
   -- ---- misuse --------------------------------------------------------------------------------
 
@@ -332,14 +308,14 @@ describe("exec", function()
     { "option 'max_output': integer >= 0 or math.huge expected, got 1.5", { max_output = 1.5 } },
     { "option 'max_output': integer >= 0 or math.huge expected, got -1", { max_output = -1 } },
   } do
-    it_runs("is told of misuse: " .. case[1], function()
+    it("is told of misuse: " .. case[1], in_run(function()
       local expected, args = case[1], table.pack(table.unpack(case, 2))
       if type(args[1]) == "table" then
         expected, args = "#3 to 'exec' (" .. expected, { "true", nil, args[1], n = 3 }
       end
       local text = message(exec, table.unpack(args, 1, args.n))
       assert.equal("bad argument " .. expected, text:sub(1, #expected + 13))
-    end)
+    end))
   end
 
   it("must be called where it can suspend", function()

@@ -1,5 +1,6 @@
 -- What goes wrong in handlers and in connections does not end the server.
 local web = require "spec.http.helper"
+local helper = require "spec.helper"
 local uvjobs = require "uvjobs"
 local new_headers = require "http.headers".new
 
@@ -262,7 +263,7 @@ describe("malformed requests", function()
     local ok, err = pcall(web.serve, { ["/good"] = function(stream)
       served = served + 1
       hello(stream)
-    end }, { exception_handler = function() end }, function(site)
+    end }, { exception_handler = helper.ignore }, function(site)
       local jobs <close> = uvjobs.scheduler { limit = 20 }
       for i = 1, 3000 do
         GOOD = GOODS[math.random(#GOODS)]

@@ -1,7 +1,6 @@
 --- What the specs of cqueues and http share: servers, clients, and what they must not
 --- leave behind.
 local assert = require "luassert"
-local uv = require "luv"
 local uvjobs = require "uvjobs"
 local cqueues = require "uvjobs.cqueues"
 local http = require "uvjobs.http"
@@ -17,6 +16,7 @@ uvjobs.run(function()
   for _, socket in ipairs { cqueues_socket.pair() } do socket:close() end
 end)
 local jobs_helper = require "spec.helper"
+local guard = require "spec.guard"
 
 local helper = {}
 
@@ -34,26 +34,9 @@ end
 
 -- ---- what is left -------------------------------------------------------------------
 
--- New descriptors get the lowest number that is free.
-local HIGHEST <const> = 1100
-
 --- The number of open descriptors.
 function helper.descriptors()
-  collectgarbage()
-  collectgarbage()
-  local n = 0
-  for fd = 0, HIGHEST do
-    if uv.fs_readlink("/proc/self/fd/" .. fd) then n = n + 1 end
-  end
-  return n
-end
-
---- The number of luv's handles.
-function helper.handles()
-  local n = 0
-  for _ = 1, 3 do uv.run "nowait" end
-  uv.walk(function() n = n + 1 end)
-  return n
+  return guard.descriptors(1100)
 end
 
 local descriptors_before, handles_before
@@ -63,7 +46,7 @@ function helper.check_clean()
   if helper.descriptors() ~= descriptors_before then -- a stack may still have something
     uvjobs.run(cqueues.sleep, 0)
   end
-  local descriptors, handles = helper.descriptors(), helper.handles()
+  local descriptors, handles = helper.descriptors(), guard.handles()
   local were, had = descriptors_before, handles_before
   descriptors_before, handles_before = descriptors, handles
   jobs_helper.check_clean()
@@ -199,6 +182,6 @@ function helper.get(path, more)
   return ("GET %s HTTP/1.1\r\nHost: localhost\r\n%s\r\n"):format(path, more or "")
 end
 
-descriptors_before, handles_before = helper.descriptors(), helper.handles()
+descriptors_before, handles_before = helper.descriptors(), guard.handles()
 
 return helper

@@ -250,7 +250,7 @@ describe("the job of http.serve", function()
     local world, client = slow_world(), nil
     uvjobs.run(function()
       local site = web.new_server(world.routes, { wait_timeout = 0.01 })
-      uvjobs.scheduler { exception_handler = function() end }:spawn(http.serve, site.server)
+      helper.quiet():spawn(http.serve, site.server)
       client = web.connect(site)
       web.send(client, web.get "/")
       web.wait_until(function() return world.started == 1 end, "the handler")

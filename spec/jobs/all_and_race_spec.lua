@@ -2,38 +2,13 @@
 -- map_spec.lua, what the three have in common in children_spec.lua.
 
 local helper = require "spec.helper"
+local children_helper = require "spec.jobs.helper"
 local uvjobs = require "uvjobs"
 
-local virtual = helper.virtual
+local virtual, ignore, quiet = helper.virtual, helper.ignore, helper.quiet
+local child, assert_ended = children_helper.child, children_helper.assert_ended
 
-local function pack(...) return table.pack(...) end
-
-local function ignore() end
-
-local function scheduler(options)
-  options = options or {}
-  options.exception_handler = options.exception_handler or ignore
-  return uvjobs.scheduler(options)
-end
-
---- A function for a child: notes its job in `children`, then calls fn(...).
-local function child(children, fn, ...)
-  local args = pack(...)
-  return function()
-    children[#children + 1] = uvjobs.current()
-    return fn(table.unpack(args, 1, args.n))
-  end
-end
-
---- All of the children have ended.
-local function assert_ended(children, count)
-  assert.equal(count, #children)
-  for _, job in ipairs(children) do
-    assert.is_true(job.closed, tostring(job))
-    assert.equal(0, #job.scheduler)
-    assert.is_true(job.scheduler.closed)
-  end
-end
+local pack = table.pack
 
 describe("all", function()
   after_each(helper.check_clean)
@@ -85,7 +60,7 @@ describe("all", function()
   it("runs the children in jobs of their own, that are no jobs of the caller's scheduler",
     function()
       virtual(function()
-        local s, children = scheduler { limit = 1 }, {}
+        local s, children = quiet { limit = 1 }, {}
         s:spawn(function()
           uvjobs.all { child(children, uvjobs.sleep, 1), child(children, uvjobs.sleep, 1) }
         end)
@@ -189,7 +164,7 @@ describe("race", function()
 
   it("waits for the losers to clean up, for their close timeout at most", function()
     virtual(function()
-      local s, cleaned = scheduler { close_timeout = 2 }, nil
+      local s, cleaned = quiet { close_timeout = 2 }, nil
       local got, at = s:spawn(function()
         local index = uvjobs.race {
           function() uvjobs.sleep(1) end,
@@ -221,7 +196,7 @@ describe("race", function()
   it("reports the error of a loser, and returns the winner's results", function()
     virtual(function()
       local reports = helper.log()
-      local s = scheduler { exception_handler = function(from, context)
+      local s = uvjobs.scheduler { exception_handler = function(from, context)
         reports:add { from = from, context = context }
       end }
       local problems = { {}, {} }
@@ -246,7 +221,7 @@ describe("race", function()
   it("reports an error of the same turn as the winner's end", function()
     virtual(function()
       local reports = helper.log()
-      local s = scheduler {
+      local s = uvjobs.scheduler {
         exception_handler = function(_, context) reports:add(context.exception) end,
       }
       local function won() return "winner" end

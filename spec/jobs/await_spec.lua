@@ -136,7 +136,7 @@ describe("await", function()
   it("abandons the operation when the job is killed #M7", function()
     virtual(function()
       local log = helper.log()
-      local jobs = uvjobs.scheduler { close_timeout = 1, exception_handler = function() end }
+      local jobs = helper.quiet { close_timeout = 1 }
       local job = jobs:spawn(uvjobs.protect, uvjobs.await, function()
         return function() log:add("abandoned") end
       end)

@@ -4,16 +4,7 @@
 local helper = require "spec.helper"
 local uvjobs = require "uvjobs"
 
-local virtual = helper.virtual
-
-local function ignore() end
-
---- The code of what a call raised, or what was raised, or true; and the error.
-local function outcome(fn, ...)
-  local ok, err = pcall(fn, ...)
-  if ok then return true end
-  return uvjobs.code(err) or err, err
-end
+local virtual, ignore, outcome = helper.virtual, helper.ignore, helper.outcome
 
 describe("a cancelled job", function()
   after_each(helper.check_clean)

@@ -4,15 +4,13 @@
 local helper = require "spec.helper"
 local uvjobs = require "uvjobs"
 
-local virtual = helper.virtual
+local virtual, ignore = helper.virtual, helper.ignore
 
 --- What came of a call: its code (or its error, or true), and the error.
 local function outcome(ok, err)
   if ok then return true, err end
   return uvjobs.code(err) or err, err
 end
-
-local function ignore() end
 
 -- Jobs and other things for an operation to wait for. All of them stay as they
 -- are for longer than any of these specs looks.

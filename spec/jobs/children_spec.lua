@@ -1,38 +1,11 @@
 -- What all, race and map have in common: their children end with them.
 
 local helper = require "spec.helper"
+local children_helper = require "spec.jobs.helper"
 local uvjobs = require "uvjobs"
 
-local virtual = helper.virtual
-
-local function pack(...) return table.pack(...) end
-
-local function ignore() end
-
-local function scheduler(options)
-  options = options or {}
-  options.exception_handler = options.exception_handler or ignore
-  return uvjobs.scheduler(options)
-end
-
---- A function for a child: notes its job in `children`, then calls fn(...).
-local function child(children, fn, ...)
-  local args = pack(...)
-  return function()
-    children[#children + 1] = uvjobs.current()
-    return fn(table.unpack(args, 1, args.n))
-  end
-end
-
---- All of the children have ended.
-local function assert_ended(children, count)
-  assert.equal(count, #children)
-  for _, job in ipairs(children) do
-    assert.is_true(job.closed, tostring(job))
-    assert.equal(0, #job.scheduler)
-    assert.is_true(job.scheduler.closed)
-  end
-end
+local virtual, ignore, quiet = helper.virtual, helper.ignore, helper.quiet
+local child, assert_ended = children_helper.child, children_helper.assert_ended
 
 local calls = {
   all = function(fns) return uvjobs.all(fns) end,
@@ -67,7 +40,7 @@ for _, name in ipairs { "all", "race", "map" } do
 
     it("cancels the children when the job is cancelled, and waits for them", function()
       virtual(function()
-        local s, children, cleaned = scheduler { close_timeout = 5 }, {}, 0
+        local s, children, cleaned = quiet { close_timeout = 5 }, {}, 0
         local function slow()
           local _ <close> = setmetatable({}, { __close = function()
             uvjobs.protect(uvjobs.sleep, 1)
@@ -89,7 +62,7 @@ for _, name in ipairs { "all", "race", "map" } do
 
     it("waits for cancelled children for the close timeout at most #M8", function()
       virtual(function()
-        local s, children = scheduler { close_timeout = 0.5 }, {}
+        local s, children = quiet { close_timeout = 0.5 }, {}
         local job = s:spawn(call, { child(children, uvjobs.protect, uvjobs.sleep, 100) })
         uvjobs.sleep(2)
         job:cancel()
@@ -103,7 +76,7 @@ for _, name in ipairs { "all", "race", "map" } do
 
     it("leaves no child running when its job is closed by force #M7", function()
       virtual(function()
-        local s, children = scheduler(), {}
+        local s, children = quiet(), {}
         local job = s:spawn(uvjobs.protect, call,
           { child(children, uvjobs.sleep, 100),
             child(children, uvjobs.protect, uvjobs.sleep, 100) })
@@ -118,7 +91,7 @@ for _, name in ipairs { "all", "race", "map" } do
 
     it("leaves no child running when the scheduler of its job is closed #M8", function()
       virtual(function()
-        local s, children = scheduler { close_timeout = 0.5 }, {}
+        local s, children = quiet { close_timeout = 0.5 }, {}
         s:spawn(call, { child(children, uvjobs.protect, uvjobs.sleep, 100) })
         s:spawn(call, { child(children, call, { child(children, uvjobs.sleep, 100) }) })
         uvjobs.sleep(1)
@@ -141,7 +114,7 @@ for _, name in ipairs { "all", "race", "map" } do
 
     it("runs no child in a job that is cancelled already #M5", function()
       virtual(function()
-        local s, ran = scheduler(), false
+        local s, ran = quiet(), false
         local job = s:spawn(function()
           uvjobs.current():cancel()
           helper.raises("cancelled", call, { function() ran = true end })
@@ -183,7 +156,7 @@ for _, name in ipairs { "all", "race", "map" } do
     it("reports the children that fail besides the first to the job's scheduler", function()
       virtual(function()
         local reports = helper.log()
-        local s = scheduler {
+        local s = uvjobs.scheduler {
           exception_handler = function(_, context) reports:add(context.exception) end,
         }
         local job = s:spawn(call, {
@@ -208,7 +181,7 @@ describe("cancelling the children of all", function()
   -- Processor time to cancel a job that waits for n children.
   local function cost(n)
     return virtual(function()
-      local s, fns = scheduler(), {}
+      local s, fns = quiet(), {}
       for i = 1, n do fns[i] = function() uvjobs.sleep(10) end end
       local job = s:spawn(uvjobs.all, fns)
       uvjobs.sleep(1)

@@ -3,25 +3,11 @@
 local helper = require "spec.helper"
 local uvjobs = require "uvjobs"
 
-local virtual = helper.virtual
-
-local function ignore() end
+local virtual, ignore, quiet, outcome = helper.virtual, helper.ignore, helper.quiet, helper.outcome
 
 --- A to-be-closed value that calls `handler` with the error.
 local function closing(handler)
   return setmetatable({}, { __close = function(_, err) return handler(err) end })
-end
-
-local function scheduler(options)
-  options = options or {}
-  options.exception_handler = options.exception_handler or ignore
-  return uvjobs.scheduler(options)
-end
-
-local function outcome(fn, ...)
-  local ok, err = pcall(fn, ...)
-  if ok then return true end
-  return uvjobs.code(err) or err
 end
 
 -- How a job can end, what its handlers get then, and its last state.
@@ -49,7 +35,7 @@ for _, ending in ipairs(endings) do
       local job
       local got = helper.log()
       virtual(function()
-        job = scheduler():spawn(function()
+        job = quiet():spawn(function()
           local _ <close> = closing(function(err) got:add { 1, err, handler() } end)
           local _ <close> = closing(function(err) got:add { 2, err, handler() } end)
           do
@@ -92,7 +78,7 @@ for _, ending in ipairs(endings) do
     end)
 
     it("may call what does not suspend #M7", function()
-      local event, jobs = uvjobs.event(), scheduler()
+      local event, jobs = uvjobs.event(), quiet()
       local job, got = run(function()
         event:set()
         local current = uvjobs.current()
@@ -115,7 +101,7 @@ describe("a <close> variable", function()
 
   it("of a job that never started does not exist", function()
     virtual(function()
-      local jobs, count = scheduler { limit = 1 }, 0
+      local jobs, count = quiet { limit = 1 }, 0
       local function fn() local _ <close> = closing(function() count = count + 1 end) end
       jobs:spawn(fn):cancel()
       jobs:spawn(fn)
@@ -127,7 +113,7 @@ describe("a <close> variable", function()
 
   it("whose handler raises replaces the error, and the next ones run #M7", function()
     virtual(function()
-      local jobs, seen = scheduler(), helper.log()
+      local jobs, seen = quiet(), helper.log()
       local second = { "second" }
       local job = jobs:spawn(function()
         local _ <close> = closing(function(err) seen:add(err) end)
@@ -147,7 +133,7 @@ describe("a <close> variable", function()
 
   it("whose handler raises makes a job fail that would be done or cancelled #M7", function()
     virtual(function()
-      local jobs = scheduler()
+      local jobs = quiet()
       local function fn(seconds)
         local _ <close> = closing(function() error("from the handler", 0) end)
         uvjobs.sleep(seconds)
@@ -166,7 +152,9 @@ describe("a <close> variable", function()
   it("whose handler raises in a killed job changes nothing else #M7", function()
     virtual(function()
       local reports, count = helper.log(), 0
-      local jobs = scheduler { exception_handler = function(_, context) reports:add(context) end }
+      local jobs = uvjobs.scheduler {
+        exception_handler = function(_, context) reports:add(context) end,
+      }
       local job = jobs:spawn(function()
         local _ <close> = closing(function() count = count + 1 end)
         local _ <close> = closing(function() count = count + 1; error("from the handler") end)
@@ -186,7 +174,7 @@ describe("a <close> variable", function()
 
   it("whose handler does not end is interrupted and the next one runs #M7 #M8", function()
     virtual(function()
-      local jobs, order = scheduler(), helper.log()
+      local jobs, order = quiet(), helper.log()
       local job = jobs:spawn(function()
         local _ <close> = closing(function() order:add("last") end)
         local _ <close> = closing(function()
@@ -210,7 +198,7 @@ describe("a <close> variable", function()
 
   it("may call protect and timeout in a killed job, but they cannot suspend #M7", function()
     virtual(function()
-      local jobs, got = scheduler(), helper.log()
+      local jobs, got = quiet(), helper.log()
       local function suspend() got:add("called"); uvjobs.sleep(1); got:add("not reached") end
       local job = jobs:spawn(function()
         local _ <close> = closing(function()
@@ -231,7 +219,7 @@ describe("a <close> variable", function()
 
   it("of a handler of its own is run when that is interrupted #M7", function()
     virtual(function()
-      local jobs, order = scheduler(), helper.log()
+      local jobs, order = quiet(), helper.log()
       local job = jobs:spawn(function()
         local _ <close> = closing(function() order:add("outer") end)
         local _ <close> = closing(function()
@@ -254,7 +242,7 @@ describe("a <close> variable", function()
           local _ <close> = closing(function() order[#order + 1] = depth end)
           if depth == 2000 then body() else nest(depth + 1) end
         end
-        local job = scheduler():spawn(nest, 1)
+        local job = quiet():spawn(nest, 1)
         uvjobs.yield()
         act(job)
         job:join()
@@ -269,7 +257,7 @@ describe("a <close> variable", function()
     virtual(function()
       local closed = 0
       local function overflow(...) return 1 + overflow(...) end
-      local job = scheduler():spawn(function()
+      local job = quiet():spawn(function()
         local _ <close> = closing(function() uvjobs.yield(); closed = closed + 1 end)
         overflow(table.unpack({}, 1, 200)) -- wide frames: few of them fill the stack
       end)
@@ -282,7 +270,7 @@ describe("a <close> variable", function()
 
   it("of a generic for loop is run too #M7", function()
     virtual(function()
-      local jobs, closed = scheduler(), 0
+      local jobs, closed = quiet(), 0
       local function each()
         return function() uvjobs.sleep(1); return true end, nil, nil,
           closing(function() closed = closed + 1 end)
@@ -307,8 +295,8 @@ describe("a <close> variable", function()
       local title, body, act, _, state = table.unpack(ending)
       virtual(function()
         local inner, child
-        local job = scheduler():spawn(function()
-          local owned <close> = scheduler { wait_timeout = 2 }
+        local job = quiet():spawn(function()
+          local owned <close> = quiet { wait_timeout = 2 }
           inner, child = owned, owned:spawn(uvjobs.sleep, 1000)
           body()
         end)

@@ -133,7 +133,7 @@ describe("uvjobs.context", function()
 
   it("is the job's in timeout, protect, coroutines and <close> handlers", function()
     virtual(function()
-      local s, seen = uvjobs.scheduler { exception_handler = function() end }, helper.log()
+      local s, seen = helper.quiet(), helper.log()
       local job = s:spawn(function()
         context.id = 7
         local _ <close> = setmetatable({}, { __close = function() seen:add(context.id) end })

@@ -4,17 +4,9 @@
 local helper = require "spec.helper"
 local uvjobs = require "uvjobs"
 
-local virtual = helper.virtual
+local virtual, ignore, quiet = helper.virtual, helper.ignore, helper.quiet
 
-local function pack(...) return table.pack(...) end
-
-local function ignore() end
-
-local function scheduler(options)
-  options = options or {}
-  options.exception_handler = ignore
-  return uvjobs.scheduler(options)
-end
+local pack = table.pack
 
 -- Every operation that can wait. `set(s)` prepares one that would wait until
 -- t = 10; returns a function that begins it, and one that checks, when it is
@@ -41,7 +33,7 @@ local operations = {
     return function() job:close(10) end, function() assert.equal("closing", job.state) end
   end },
   { "spawn on a full scheduler", function()
-    local full, ran = scheduler { limit = 1, pending_limit = 0 }, false
+    local full, ran = quiet { limit = 1, pending_limit = 0 }, false
     full:spawn(uvjobs.sleep, 10)
     return function() full:spawn(function() ran = true end) end, function()
       assert.equal(1, #full)
@@ -58,7 +50,7 @@ local operations = {
     end
   end },
   { "wait_and_close", function()
-    local other = scheduler()
+    local other = quiet()
     local job = other:spawn(uvjobs.sleep, 10)
     return function() other:wait_and_close() end, function()
       assert.equal("active", job.state)
@@ -125,7 +117,7 @@ local operations = {
 --- Calls fn(begin, check, s) for an operation, in a run of its own.
 local function with_operation(set, fn)
   virtual(function()
-    local s = scheduler { close_timeout = 20 }
+    local s = quiet { close_timeout = 20 }
     local begin, check = set(s)
     fn(begin, check, s)
     s:close()
@@ -281,7 +273,7 @@ describe("a deadline", function()
 
   it("inside protect counts in a cancelled job, too, and the close timeout bounds it", function()
     virtual(function()
-      local s, log = scheduler { close_timeout = 5 }, helper.log()
+      local s, log = quiet { close_timeout = 5 }, helper.log()
       local job = s:spawn(function()
         pcall(uvjobs.sleep, 10)
         uvjobs.protect(function()
@@ -322,7 +314,7 @@ describe("a deadline", function()
 
   it("does not take back what has come in the same turn #M6", function()
     virtual(function()
-      local q, s = uvjobs.queue(), scheduler()
+      local q, s = uvjobs.queue(), quiet()
       s:spawn(function() uvjobs.sleep(1); q:put("in time") end)
       local job = s:spawn(function() return uvjobs.timeout(1, q.get, q) end)
       helper.yield(2)
@@ -336,7 +328,7 @@ describe("a deadline", function()
 
   it("of a job counts from its start and covers all of it", function()
     virtual(function()
-      local s = scheduler { limit = 1 }
+      local s = quiet { limit = 1 }
       s:spawn(uvjobs.sleep, 3)
       local job = s:spawn({ timeout = 2 }, function()
         uvjobs.timeout(100, uvjobs.sleep, 50)

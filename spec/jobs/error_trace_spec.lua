@@ -77,7 +77,7 @@ describe("an error of a job", function()
 
   it("arrives as the same value, whatever it is, at every waiter #M12", function()
     virtual(function()
-      local jobs = uvjobs.scheduler { exception_handler = function() end }
+      local jobs = helper.quiet()
       for _, value in ipairs { problem, "text", 12, 1.5, true, false, print, io.stdout } do
         local job = jobs:spawn(error, value, 0)
         for _ = 1, 2 do

@@ -34,7 +34,7 @@ describe("the results of a job", function()
 
   it("of a killed or cancelled job are one error, whenever it gets a name", function()
     virtual(function()
-      local jobs <close> = uvjobs.scheduler { exception_handler = function() end }
+      local jobs <close> = helper.quiet()
       for _, stubborn in ipairs { false, true } do
         local job = jobs:spawn(function()
           repeat pcall(uvjobs.sleep, 1) until not stubborn

@@ -2,13 +2,7 @@
 local uvjobs = require "uvjobs"
 local helper = require "spec.helper"
 
-local virtual, raises, message = helper.virtual, helper.raises, helper.message
-
-local function quiet(opts)
-  opts = opts or {}
-  opts.exception_handler = function() end
-  return uvjobs.scheduler(opts)
-end
+local virtual, raises, message, quiet = helper.virtual, helper.raises, helper.message, helper.quiet
 
 describe("wait", function()
   after_each(helper.check_clean)

@@ -3,9 +3,7 @@
 local helper = require "spec.helper"
 local uvjobs = require "uvjobs"
 
-local virtual = helper.virtual
-
-local function ignore() end
+local virtual, ignore = helper.virtual, helper.ignore
 
 describe("a job that was waited for", function()
   -- In processes of their own: before, a job was ended that was not the

@@ -3,15 +3,7 @@
 local helper = require "spec.helper"
 local uvjobs = require "uvjobs"
 
-local virtual = helper.virtual
-
-local function ignore() end
-
-local function kilobytes()
-  collectgarbage()
-  collectgarbage()
-  return collectgarbage("count")
-end
+local virtual, ignore, kilobytes = helper.virtual, helper.ignore, helper.kilobytes
 
 describe("map", function()
   after_each(helper.check_clean)

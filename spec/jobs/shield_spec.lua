@@ -110,7 +110,7 @@ describe("shield", function()
   it("is cancelled by close, and killed when it outstays close_timeout #M8", function()
     virtual(function()
       local log = helper.log()
-      local jobs = uvjobs.scheduler { close_timeout = 3, exception_handler = function() end }
+      local jobs = helper.quiet { close_timeout = 3 }
       local others <close> = uvjobs.scheduler()
       others:spawn(function()
         log:add(uvjobs.code(raises("cancelled", jobs.shield, jobs, uvjobs.sleep, 99)))

@@ -3,8 +3,7 @@ local uvjobs = require "uvjobs"
 local helper = require "spec.helper"
 
 local virtual, raises, message = helper.virtual, helper.raises, helper.message
-
-local function ignore() end
+local ignore = helper.ignore
 
 describe("spawn", function()
   after_each(helper.check_clean)
@@ -19,7 +18,7 @@ describe("spawn", function()
 
   it("takes a timeout, which counts from the start of the job", function()
     virtual(function()
-      local jobs <close> = uvjobs.scheduler { limit = 1, exception_handler = function() end }
+      local jobs <close> = helper.quiet { limit = 1 }
       jobs:spawn(uvjobs.sleep, 100)
       local job = jobs:spawn({ timeout = 5 }, uvjobs.sleep, 50)
       raises("timeout", job.wait, job)

@@ -133,7 +133,7 @@ describe("coroutine.yield", function()
 
   it("directly in a job is an error in it, at that place", function()
     virtual(function()
-      local jobs = uvjobs.scheduler { exception_handler = function() end }
+      local jobs = helper.quiet()
       local job = jobs:spawn(function()
         coroutine.yield(1, 2)
         uvjobs.sleep(1)
@@ -184,7 +184,7 @@ describe("coroutine.yield", function()
 
   it("in a job that is cancelled meanwhile still ends it", function()
     virtual(function()
-      local jobs = uvjobs.scheduler { exception_handler = function() end }
+      local jobs = helper.quiet()
       local job = jobs:spawn(function()
         coroutine.yield()
         uvjobs.sleep(99)

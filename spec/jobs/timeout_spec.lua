@@ -4,16 +4,7 @@
 local helper = require "spec.helper"
 local uvjobs = require "uvjobs"
 
-local virtual = helper.virtual
-
-local function ignore() end
-
---- What a call came to: true, the code of its error, or its error.
-local function outcome(fn, ...)
-  local ok, err = pcall(fn, ...)
-  if ok then return true end
-  return uvjobs.code(err) or err
-end
+local virtual, ignore, outcome = helper.virtual, helper.ignore, helper.outcome
 
 describe("uvjobs.timeout", function()
   after_each(helper.check_clean)

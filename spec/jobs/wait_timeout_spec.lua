@@ -3,22 +3,14 @@
 local helper = require "spec.helper"
 local uvjobs = require "uvjobs"
 
-local virtual = helper.virtual
-
-local function ignore() end
-
-local function scheduler(options)
-  options = options or {}
-  options.exception_handler = ignore
-  return uvjobs.scheduler(options)
-end
+local virtual, quiet = helper.virtual, helper.quiet
 
 describe("job:wait with a timeout", function()
   after_each(helper.check_clean)
 
   it("returns the results of a job that is in time", function()
     virtual(function()
-      local jobs = scheduler()
+      local jobs = quiet()
       local job = jobs:spawn(function() uvjobs.sleep(1); return 1, nil, 3 end)
       assert.same({ 1, nil, 3, n = 3 }, table.pack(job:wait(2)))
       assert.same({ 1, nil, 3, n = 3 }, table.pack(job:wait(0)))
@@ -29,7 +21,7 @@ describe("job:wait with a timeout", function()
   it("raises the job's own error when it comes in time #M12", function()
     virtual(function()
       local problem = {}
-      local job = scheduler():spawn(function() uvjobs.sleep(1); error(problem) end)
+      local job = quiet():spawn(function() uvjobs.sleep(1); error(problem) end)
       assert.equal(problem, select(2, pcall(job.wait, job, 2)))
       assert.equal(1, uvjobs.now())
     end)
@@ -37,7 +29,7 @@ describe("job:wait with a timeout", function()
 
   it("closes the job and raises timeout when the time has passed", function()
     virtual(function()
-      local job = scheduler():spawn(uvjobs.sleep, 10)
+      local job = quiet():spawn(uvjobs.sleep, 10)
       local err = helper.raises("timeout", job.wait, job, 2)
       assert.equal(job, err.job)
       assert.equal(2, uvjobs.now())
@@ -48,7 +40,7 @@ describe("job:wait with a timeout", function()
 
   it("of zero seconds closes a job that is not over", function()
     virtual(function()
-      local jobs = scheduler { limit = 1 }
+      local jobs = quiet { limit = 1 }
       local running = jobs:spawn(uvjobs.sleep, 10)
       local pending = jobs:spawn(uvjobs.sleep, 10)
       helper.raises("timeout", pending.wait, pending, 0)
@@ -60,7 +52,7 @@ describe("job:wait with a timeout", function()
 
   it("gives the job time to clean up before it raises", function()
     virtual(function()
-      local jobs, cleaned = scheduler { close_timeout = 3 }, nil
+      local jobs, cleaned = quiet { close_timeout = 3 }, nil
       local job = jobs:spawn(function()
         pcall(uvjobs.sleep, 10)
         uvjobs.protect(uvjobs.sleep, 2)
@@ -76,7 +68,7 @@ describe("job:wait with a timeout", function()
 
   it("has a job killed that outstays its close timeout #M8", function()
     virtual(function()
-      local jobs = scheduler { close_timeout = 0.5 }
+      local jobs = quiet { close_timeout = 0.5 }
       local job = jobs:spawn(uvjobs.protect, uvjobs.sleep, 100)
       helper.raises("timeout", job.wait, job, 2)
       assert.equal(2.5, uvjobs.now())
@@ -86,7 +78,7 @@ describe("job:wait with a timeout", function()
 
   it("closes it for the other waiters, too #M4", function()
     virtual(function()
-      local jobs, codes = scheduler(), {}
+      local jobs, codes = quiet(), {}
       local job = jobs:spawn(uvjobs.sleep, 10)
       for i = 1, 3 do
         jobs:spawn(function()
@@ -102,7 +94,7 @@ describe("job:wait with a timeout", function()
 
   it("leaves the job closing when the waiter is cancelled meanwhile", function()
     virtual(function()
-      local jobs = scheduler { close_timeout = 5 }
+      local jobs = quiet { close_timeout = 5 }
       local job = jobs:spawn(uvjobs.protect, uvjobs.sleep, 4)
       local waiter = jobs:spawn(function() job:wait(1) end)
       uvjobs.sleep(2)
@@ -118,7 +110,7 @@ describe("job:wait with a timeout", function()
 
   it("loses no result when the job ends at the very moment #M6", function()
     virtual(function()
-      local jobs = scheduler()
+      local jobs = quiet()
       local job = jobs:spawn(function() uvjobs.sleep(2); return "result" end)
       uvjobs.yield()
       pcall(job.wait, job, 2) -- which of the two is first is not promised
@@ -134,7 +126,7 @@ describe("job:join with a timeout", function()
 
   it("is false when the time passed, and the job goes on", function()
     virtual(function()
-      local job = scheduler():spawn(function() uvjobs.sleep(5); return "result" end)
+      local job = quiet():spawn(function() uvjobs.sleep(5); return "result" end)
       assert.is_false(job:join(2))
       assert.is_false(job:join(0))
       assert.equal(2, uvjobs.now())
@@ -148,7 +140,7 @@ describe("job:join with a timeout", function()
 
   it("is true however the job ended, and raises nothing", function()
     virtual(function()
-      local jobs = scheduler()
+      local jobs = quiet()
       local failed = jobs:spawn(error, "oh no")
       local cancelled = jobs:spawn(uvjobs.sleep, 5)
       local killed = jobs:spawn(uvjobs.protect, uvjobs.sleep, 50)
@@ -167,7 +159,7 @@ describe("job:close with a timeout", function()
 
   it("is bounded by it whatever the job's scheduler says #M8", function()
     virtual(function()
-      local jobs = scheduler { close_timeout = 1 }
+      local jobs = quiet { close_timeout = 1 }
       for _, case in ipairs { { 0, 0 }, { 0.25, 0.25 }, { 7, 7 }, { nil, 1 } } do
         local job = jobs:spawn(uvjobs.protect, uvjobs.sleep, 100)
         uvjobs.yield()
@@ -182,7 +174,7 @@ describe("job:close with a timeout", function()
 
   it("counts the shortest of several", function()
     virtual(function()
-      local jobs, codes = scheduler(), {}
+      local jobs, codes = quiet(), {}
       local job = jobs:spawn(uvjobs.protect, uvjobs.sleep, 100)
       for i, span in ipairs { 9, 3, 6 } do
         jobs:spawn(function()
@@ -199,7 +191,7 @@ describe("job:close with a timeout", function()
 
   it("returns nothing when the job ends in time, and raises what it failed with", function()
     virtual(function()
-      local jobs, problem = scheduler(), {}
+      local jobs, problem = quiet(), {}
       local obedient = jobs:spawn(uvjobs.sleep, 10)
       local stubborn = jobs:spawn(function() pcall(uvjobs.sleep, 10); return "result" end)
       local broken = jobs:spawn(function() pcall(uvjobs.sleep, 10); error(problem) end)
@@ -230,7 +222,7 @@ describe("event:wait with a timeout", function()
   it("returns true when it is set in time, and at once when it is set", function()
     virtual(function()
       local event = uvjobs.event()
-      scheduler():spawn(function() uvjobs.sleep(1); event:set() end)
+      quiet():spawn(function() uvjobs.sleep(1); event:set() end)
       assert.is_true(event:wait(2))
       assert.equal(1, uvjobs.now())
       assert.is_true(event:wait(0))
@@ -241,7 +233,7 @@ describe("event:wait with a timeout", function()
 
   it("takes the waiter out of the queue #M6", function()
     virtual(function()
-      local jobs, event, woken = scheduler(), uvjobs.event(), 0
+      local jobs, event, woken = quiet(), uvjobs.event(), 0
       for i = 1, 100 do
         jobs:spawn(function() if event:wait(i % 2 == 0 and 1 or 3) then woken = woken + 1 end end)
       end

@@ -2,12 +2,10 @@
 local uvjobs = require "uvjobs"
 local helper = require "spec.helper"
 
-local virtual, message = helper.virtual, helper.message
+local virtual, message, ignore = helper.virtual, helper.message, helper.ignore
 
 local NAN <const> = 0 / 0
 local INF <const> = math.huge
-
-local function ignore() end
 
 describe("options", function()
   after_each(helper.check_clean)

@@ -5,9 +5,7 @@ local cqueues = require "cqueues"
 local luv = require "luv"
 local uvjobs = require "uvjobs"
 local uv = require "uvjobs.uv"
-local helper = require "spec.helper"
-local open_counts = require "spec.open_counts"
-local descriptors, handles = open_counts.descriptors, open_counts.handles
+local guard = require "spec.guard"
 
 local WAIT <const> = 0.2 -- seconds
 local FEW <const> = 60
@@ -127,10 +125,7 @@ local waits = {
 }
 
 describe("an idle program", function()
-  local handles_before, descriptors_before
-
-  -- What is made once is there from here on.
-  setup(function()
+  guard.install(function()
     uvjobs.run(function()
       uvjobs.exec "true"
       local jobs <close> = uvjobs.scheduler { close_timeout = 60 }
@@ -141,19 +136,6 @@ describe("an idle program", function()
     end)
     uvjobs.fd()
     cqueues.poll(0)
-    handles()
-    pcall(helper.check_clean)
-  end)
-
-  before_each(function()
-    handles_before, descriptors_before = handles(), descriptors()
-  end)
-
-  after_each(function()
-    assert.equal(0, uvjobs.stats().live)
-    assert.equal(handles_before, handles())
-    assert.equal(descriptors_before, descriptors())
-    helper.check_clean()
   end)
 
   it("would be found out if it polled", function()

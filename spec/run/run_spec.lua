@@ -92,7 +92,7 @@ describe("run", function()
   it("closes them when the main job fails, and kills what outstays #M8", function()
     local job
     local ok, err = pcall(virtual, function()
-      local jobs = uvjobs.scheduler { exception_handler = function() end }
+      local jobs = helper.quiet()
       job = jobs:spawn(uvjobs.protect, uvjobs.sleep, 99)
       uvjobs.yield()
       error("boom", 0)
@@ -124,7 +124,7 @@ describe("run", function()
     local log = helper.log()
     virtual(function()
       local jobs = uvjobs.scheduler { limit = 1, pending_limit = 0 }
-      local others = uvjobs.scheduler { exception_handler = function() end }
+      local others = helper.quiet()
       jobs:spawn(uvjobs.sleep, 99)
       others:spawn(jobs.spawn, jobs, log.add, log, "ran")
       uvjobs.yield()

@@ -152,7 +152,7 @@ describe("a run that is stuck", function()
   it("ends though a job that is not main is protected, after its close timeout", function()
     local job
     message_of(function()
-      local s = uvjobs.scheduler { close_timeout = 1, exception_handler = function() end }
+      local s = helper.quiet { close_timeout = 1 }
       job = s:spawn(uvjobs.protect, function() uvjobs.event():wait() end)
       uvjobs.event():wait()
     end)

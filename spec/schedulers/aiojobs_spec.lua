@@ -39,7 +39,7 @@ describe("unlike aiojobs", function()
     virtual(function()
       local ran = helper.log()
       local jobs = uvjobs.scheduler { limit = 1, pending_limit = 1 }
-      local others <close> = uvjobs.scheduler { exception_handler = function() end }
+      local others <close> = helper.quiet()
       jobs:spawn(uvjobs.sleep, 99)
       jobs:spawn(ran.add, ran, "pending")
       local spawners = {}

@@ -118,9 +118,9 @@ describe("leaving the block of a scheduler", function()
   it("closes it when the job is killed: its jobs do not go on", function()
     virtual(function()
       local ticks, inner = 0, nil
-      local others = uvjobs.scheduler { close_timeout = 1, exception_handler = function() end }
+      local others = helper.quiet { close_timeout = 1 }
       others:spawn(function()
-        local jobs <close> = uvjobs.scheduler { exception_handler = function() end }
+        local jobs <close> = helper.quiet()
         inner = jobs:spawn(function()
           while true do
             uvjobs.sleep(1)

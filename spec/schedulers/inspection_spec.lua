@@ -6,7 +6,7 @@ local virtual, message = helper.virtual, helper.message
 
 -- For callers of shield: they fail when the function is cancelled.
 local function quiet()
-  return uvjobs.scheduler { exception_handler = function() end }
+  return helper.quiet()
 end
 
 local function collect(jobs)

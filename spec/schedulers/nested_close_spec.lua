@@ -43,8 +43,7 @@ describe("closing a job that closes others", function()
 
   it("leaves a shorter close timeout as it is", function()
     local state, ended = close(function()
-      local inner <close> = uvjobs.scheduler { close_timeout = 0.25,
-                                               exception_handler = function() end }
+      local inner <close> = helper.quiet { close_timeout = 0.25 }
       inner:spawn(stubborn)
       uvjobs.sleep(99)
     end)

@@ -290,7 +290,7 @@ describe("the errors of a nursery", function()
 
   it("are reported when the job that has the block is killed #M7", function()
     virtual(function()
-      local jobs = uvjobs.scheduler { exception_handler = function() end }
+      local jobs = helper.quiet()
       local s, reports = new_nursery()
       local owner = jobs:spawn(uvjobs.protect, function()
         local _ <close> = s

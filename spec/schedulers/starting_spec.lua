@@ -2,9 +2,7 @@
 local uvjobs = require "uvjobs"
 local helper = require "spec.helper"
 
-local virtual, raises = helper.virtual, helper.raises
-
-local function ignore() end
+local virtual, raises, ignore = helper.virtual, helper.raises, helper.ignore
 
 describe("a scheduler", function()
   after_each(helper.check_clean)
@@ -123,7 +121,7 @@ describe("a scheduler", function()
 
     it("gives the slot of a job that failed to the next #M3", function()
       virtual(function()
-        local jobs <close> = uvjobs.scheduler { limit = 1, exception_handler = function() end }
+        local jobs <close> = helper.quiet { limit = 1 }
         jobs:spawn(error, "boom")
         local job = jobs:spawn(uvjobs.now)
         assert.equal("pending", job.state)

@@ -3,18 +3,9 @@ local uvjobs = require "uvjobs"
 local helper = require "spec.helper"
 
 local virtual, raises, message = helper.virtual, helper.raises, helper.message
+local quiet, stubborn = helper.quiet, helper.stubborn
 
 -- A job that does not end when it is cancelled.
-local function stubborn()
-  while true do uvjobs.protect(uvjobs.sleep, 1) end
-end
-
-local function quiet(opts)
-  opts = opts or {}
-  opts.exception_handler = function() end
-  return uvjobs.scheduler(opts)
-end
-
 describe("wait_and_close", function()
   after_each(helper.check_clean)
 

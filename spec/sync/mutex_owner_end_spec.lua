@@ -3,15 +3,7 @@
 local helper = require "spec.helper"
 local uvjobs = require "uvjobs"
 
-local virtual = helper.virtual
-
-local function ignore() end
-
-local function scheduler(options)
-  options = options or {}
-  options.exception_handler = options.exception_handler or ignore
-  return uvjobs.scheduler(options)
-end
+local virtual, quiet = helper.virtual, helper.quiet
 
 describe("a job that ends holding a mutex", function()
   after_each(helper.check_clean)
@@ -20,7 +12,9 @@ describe("a job that ends holding a mutex", function()
   local function reported(expected_state, fn, ending)
     return virtual(function()
       local reports, mutex = helper.log(), uvjobs.mutex()
-      local s = scheduler { exception_handler = function(_, context) reports:add(context) end }
+      local s = uvjobs.scheduler {
+        exception_handler = function(_, context) reports:add(context) end,
+      }
       local job = s:spawn(fn, mutex)
       local waiter = s:spawn(function() return mutex:lock(), mutex:unlock() end)
       uvjobs.yield()
@@ -67,7 +61,7 @@ describe("a job that ends holding a mutex", function()
   it("is reported once for several mutexes, which all pass on", function()
     virtual(function()
       local reports, mutexes = 0, {}
-      local s = scheduler { exception_handler = function() reports = reports + 1 end }
+      local s = uvjobs.scheduler { exception_handler = function() reports = reports + 1 end }
       for i = 1, 5 do mutexes[i] = uvjobs.mutex() end
       s:spawn(function() for i = 1, 5 do mutexes[i]:lock() end end):wait()
       for i = 1, 5 do assert.is_true(mutexes[i]:try_lock()); mutexes[i]:unlock() end
@@ -78,7 +72,7 @@ describe("a job that ends holding a mutex", function()
 
   it("does not give back a lock that another job has by now, by its permit", function()
     virtual(function()
-      local mutex, s, permit = uvjobs.mutex(), scheduler(), nil
+      local mutex, s, permit = uvjobs.mutex(), quiet(), nil
       s:spawn(function() permit = mutex:permit() end):wait()
       mutex:lock()
       permit:release()
@@ -117,7 +111,7 @@ describe("the memory of a mutex", function()
 
   it("stays while jobs wait for it", function()
     virtual(function()
-      local s, got = scheduler(), 0
+      local s, got = quiet(), 0
       do
         local mutex = uvjobs.mutex()
         local function hold() got = got + 1; uvjobs.sleep(1) end

@@ -4,24 +4,16 @@
 local helper = require "spec.helper"
 local uvjobs = require "uvjobs"
 
-local virtual = helper.virtual
+local virtual, ignore, quiet = helper.virtual, helper.ignore, helper.quiet
 
-local function pack(...) return table.pack(...) end
-
-local function ignore() end
-
-local function scheduler(options)
-  options = options or {}
-  options.exception_handler = ignore
-  return uvjobs.scheduler(options)
-end
+local pack = table.pack
 
 describe("a mutex", function()
   after_each(helper.check_clean)
 
   it("is locked by one job at a time, first come, first served", function()
     virtual(function()
-      local mutex, s, log, inside = uvjobs.mutex(), scheduler(), helper.log(), 0
+      local mutex, s, log, inside = uvjobs.mutex(), quiet(), helper.log(), 0
       for i = 1, 20 do
         s:spawn(function()
           assert.same(pack(true), pack(mutex:lock()))
@@ -42,7 +34,7 @@ describe("a mutex", function()
 
   it("passes straight to the first waiter when it is unlocked, so nobody overtakes", function()
     virtual(function()
-      local mutex, s = uvjobs.mutex(), scheduler()
+      local mutex, s = uvjobs.mutex(), quiet()
       mutex:lock()
       local waiter = s:spawn(function()
         mutex:lock()
@@ -63,7 +55,7 @@ describe("a mutex", function()
 
   it("runs no user code inside unlock #M1", function()
     virtual(function()
-      local mutex, s, ran = uvjobs.mutex(), scheduler(), false
+      local mutex, s, ran = uvjobs.mutex(), quiet(), false
       mutex:lock()
       s:spawn(function() mutex:with(function() ran = true end) end)
       uvjobs.yield()
@@ -76,7 +68,7 @@ describe("a mutex", function()
 
   it("is locked by try_lock when it is free, and never waits", function()
     virtual(function()
-      local mutex, s = uvjobs.mutex(), scheduler()
+      local mutex, s = uvjobs.mutex(), quiet()
       assert.is_true(mutex:try_lock())
       assert.is_false(mutex:try_lock())
       local other = s:spawn(function() return mutex:try_lock() end)
@@ -90,7 +82,7 @@ describe("a mutex", function()
 
   it("gives nil and 'timeout' when the time of lock passes", function()
     virtual(function()
-      local mutex, s = uvjobs.mutex(), scheduler()
+      local mutex, s = uvjobs.mutex(), quiet()
       assert.is_true(mutex:lock(0))
       local job = s:spawn(function()
         local got = { pack(mutex:lock(2)), pack(mutex:lock(0)) }
@@ -106,7 +98,7 @@ describe("a mutex", function()
 
   it("does not keep the next from locking when the one before timed out", function()
     virtual(function()
-      local mutex, s, log = uvjobs.mutex(), scheduler(), helper.log()
+      local mutex, s, log = uvjobs.mutex(), quiet(), helper.log()
       mutex:lock()
       for i = 1, 4 do
         s:spawn(function()
@@ -144,7 +136,7 @@ describe("misuse of a mutex", function()
 
   it("raises when somebody unlocks it who is not the owner, and it stays locked", function()
     virtual(function()
-      local mutex, s = uvjobs.mutex(), scheduler()
+      local mutex, s = uvjobs.mutex(), quiet()
       assert.equal("the mutex is not locked", helper.message(mutex.unlock, mutex))
       local owner = s:spawn({ name = "owner" }, mutex.with, mutex, uvjobs.sleep, 5)
       uvjobs.yield()
@@ -195,7 +187,7 @@ describe("misuse of a mutex", function()
 
   it("raises when a permit is given back by another job, which does not own the lock", function()
     virtual(function()
-      local mutex, s, permit = uvjobs.mutex(), scheduler(), nil
+      local mutex, s, permit = uvjobs.mutex(), quiet(), nil
       s:spawn(function()
         local held <close> = mutex:permit()
         permit = held
@@ -214,7 +206,7 @@ describe("a waiter that leaves a mutex", function()
 
   local function leaves(job, act)
     virtual(function()
-      local mutex, s, got = uvjobs.mutex(), scheduler(), helper.log()
+      local mutex, s, got = uvjobs.mutex(), quiet(), helper.log()
       local function locker(i) mutex:lock(); got:add(i); mutex:unlock() end
       mutex:lock()
       s:spawn(locker, 1)
@@ -253,7 +245,7 @@ describe("a waiter that leaves a mutex", function()
 
   it("locks nothing in a cancelled job, though it is free #M5 #M6", function()
     virtual(function()
-      local mutex, s = uvjobs.mutex(), scheduler()
+      local mutex, s = uvjobs.mutex(), quiet()
       local job = s:spawn(function()
         pcall(uvjobs.sleep, 10)
         helper.raises("cancelled", mutex.lock, mutex)

@@ -4,17 +4,9 @@
 local helper = require "spec.helper"
 local uvjobs = require "uvjobs"
 
-local virtual = helper.virtual
+local virtual, quiet = helper.virtual, helper.quiet
 
-local function pack(...) return table.pack(...) end
-
-local function ignore() end
-
-local function scheduler(options)
-  options = options or {}
-  options.exception_handler = ignore
-  return uvjobs.scheduler(options)
-end
+local pack = table.pack
 
 -- What has permits: how to make one with a single permit, whether it is free.
 local kinds = {
@@ -73,7 +65,7 @@ local function holding(kind, name, hold)
 
     it("is free again when the job was cancelled", function()
       virtual(function()
-        local thing, s = make(), scheduler()
+        local thing, s = make(), quiet()
         local job = s:spawn(hold, thing, uvjobs.sleep, 10)
         uvjobs.yield()
         assert.is_false(free(thing))
@@ -113,7 +105,7 @@ local function holding(kind, name, hold)
 
     it("is not held when the job was cancelled while it waited #M6", function()
       virtual(function()
-        local thing, s, called = make(), scheduler(), false
+        local thing, s, called = make(), quiet(), false
         take(thing)
         local job = s:spawn(hold, thing, function() called = true end)
         uvjobs.yield()
@@ -129,7 +121,7 @@ local function holding(kind, name, hold)
 
     it("is given back when the job was cancelled after it was handed over #M6", function()
       virtual(function()
-        local thing, s = make(), scheduler()
+        local thing, s = make(), quiet()
         take(thing)
         local job = s:spawn(hold, thing, uvjobs.sleep, 10)
         uvjobs.yield()
@@ -144,7 +136,7 @@ local function holding(kind, name, hold)
 
     it("lets one job in at a time, in order", function()
       virtual(function()
-        local thing, s, log, inside = make(), scheduler(), helper.log(), 0
+        local thing, s, log, inside = make(), quiet(), helper.log(), 0
         for i = 1, 10 do
           s:spawn(hold, thing, function()
             inside = inside + 1
@@ -196,7 +188,7 @@ for _, kind in ipairs { "semaphore", "mutex" } do
 
     it("is nil and 'timeout' when the time passes", function()
       virtual(function()
-        local thing, s = make(), scheduler()
+        local thing, s = make(), quiet()
         s:spawn(thing.with, thing, uvjobs.sleep, 5)
         uvjobs.yield()
         assert.same(pack(nil, "timeout"), pack(thing:permit(2)))
@@ -238,7 +230,7 @@ describe("several permits", function()
 
   it("are given back in reverse order, also when the job is killed #M7", function()
     virtual(function()
-      local s = scheduler()
+      local s = quiet()
       local one, two, log = uvjobs.semaphore(1), uvjobs.mutex(), helper.log()
       local job = s:spawn(function()
         local _ <close> = one:permit()
@@ -260,7 +252,7 @@ describe("several permits", function()
   it("of a nested with() are both given back when the inner one is cancelled in its wait",
     function()
       virtual(function()
-        local s, outer, inner = scheduler(), uvjobs.semaphore(1), uvjobs.semaphore(1)
+        local s, outer, inner = quiet(), uvjobs.semaphore(1), uvjobs.semaphore(1)
         inner:acquire()
         local job = s:spawn(outer.with, outer, inner.with, inner, error)
         uvjobs.yield()

@@ -6,7 +6,7 @@ local uvjobs = require "uvjobs"
 
 local virtual = helper.virtual
 
-local function pack(...) return table.pack(...) end
+local pack = table.pack
 
 describe("a queue", function()
   after_each(helper.check_clean)

@@ -4,11 +4,9 @@
 local helper = require "spec.helper"
 local uvjobs = require "uvjobs"
 
-local virtual = helper.virtual
+local virtual, ignore, kilobytes = helper.virtual, helper.ignore, helper.kilobytes
 
-local function pack(...) return table.pack(...) end
-
-local function ignore() end
+local pack = table.pack
 
 describe("misuse of a queue", function()
   after_each(helper.check_clean)
@@ -241,12 +239,6 @@ end)
 
 describe("the memory of a queue", function()
   after_each(helper.check_clean)
-
-  local function kilobytes()
-    collectgarbage()
-    collectgarbage()
-    return collectgarbage("count")
-  end
 
   it("carries 100,000 items in order, stored and handed over", function()
     virtual(function()

@@ -4,24 +4,16 @@
 local helper = require "spec.helper"
 local uvjobs = require "uvjobs"
 
-local virtual = helper.virtual
+local virtual, ignore, quiet = helper.virtual, helper.ignore, helper.quiet
 
-local function pack(...) return table.pack(...) end
-
-local function ignore() end
-
-local function scheduler(options)
-  options = options or {}
-  options.exception_handler = ignore
-  return uvjobs.scheduler(options)
-end
+local pack = table.pack
 
 describe("a semaphore", function()
   after_each(helper.check_clean)
 
   it("gives out as many permits as it has, then makes acquire wait", function()
     virtual(function()
-      local sem, s = uvjobs.semaphore(2), scheduler()
+      local sem, s = uvjobs.semaphore(2), quiet()
       assert.same(pack(true), pack(sem:acquire()))
       assert.same(pack(true), pack(sem:acquire()))
       assert.equal(0, sem.count)
@@ -37,7 +29,7 @@ describe("a semaphore", function()
 
   it("never has more jobs inside than permits", function()
     virtual(function()
-      local sem, s, inside, most = uvjobs.semaphore(3), scheduler(), 0, 0
+      local sem, s, inside, most = uvjobs.semaphore(3), quiet(), 0, 0
       for i = 1, 50 do
         s:spawn(function()
           sem:acquire()
@@ -56,7 +48,7 @@ describe("a semaphore", function()
 
   it("serves first come, first served", function()
     virtual(function()
-      local sem, s, log = uvjobs.semaphore(1), scheduler(), helper.log()
+      local sem, s, log = uvjobs.semaphore(1), quiet(), helper.log()
       sem:acquire()
       for i = 1, 5 do
         s:spawn(function() sem:acquire(); log:add(i); uvjobs.yield(); sem:release() end)
@@ -70,7 +62,7 @@ describe("a semaphore", function()
 
   it("hands a permit straight to the first waiter, so nobody overtakes", function()
     virtual(function()
-      local sem, s = uvjobs.semaphore(1), scheduler()
+      local sem, s = uvjobs.semaphore(1), quiet()
       sem:acquire()
       local waiter = s:spawn(sem.acquire, sem)
       uvjobs.yield()
@@ -85,7 +77,7 @@ describe("a semaphore", function()
 
   it("runs no user code inside release #M1", function()
     virtual(function()
-      local sem, s, ran = uvjobs.semaphore(1), scheduler(), false
+      local sem, s, ran = uvjobs.semaphore(1), quiet(), false
       sem:acquire()
       s:spawn(function() sem:acquire(); ran = true end)
       uvjobs.yield()
@@ -211,7 +203,7 @@ describe("a waiter that leaves a semaphore", function()
 
   local function leaves(job, act)
     virtual(function()
-      local sem, s, got = uvjobs.semaphore(1), scheduler(), helper.log()
+      local sem, s, got = uvjobs.semaphore(1), quiet(), helper.log()
       sem:acquire()
       s:spawn(function() sem:acquire(); got:add(1) end)
       local leaver = s:spawn(job, sem)
@@ -252,7 +244,7 @@ describe("a waiter that leaves a semaphore", function()
 
   it("takes none in a cancelled job, though one is free #M5 #M6", function()
     virtual(function()
-      local sem, s = uvjobs.semaphore(1), scheduler()
+      local sem, s = uvjobs.semaphore(1), quiet()
       local job = s:spawn(function()
         pcall(uvjobs.sleep, 10)
         helper.raises("cancelled", sem.acquire, sem)
@@ -270,7 +262,7 @@ describe("a waiter that leaves a semaphore", function()
 
   it("keeps the permit it was handed before it was cancelled #M6", function()
     virtual(function()
-      local sem, s, got = uvjobs.semaphore(1), scheduler(), nil
+      local sem, s, got = uvjobs.semaphore(1), quiet(), nil
       sem:acquire()
       local job = s:spawn(function() got = sem:acquire(); uvjobs.yield() end)
       local with = s:spawn(function() sem:with(uvjobs.sleep, 5) end)

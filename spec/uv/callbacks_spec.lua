@@ -81,7 +81,7 @@ describe("a callback that raises", function()
       local problem = { "an error of its own" }
       local open = {}
       uvjobs.run(function()
-        local jobs <close> = uvjobs.scheduler { exception_handler = function() end }
+        local jobs <close> = helper.quiet()
         local job = jobs:spawn(function()
           give(open, function() error(problem) end)
           uvjobs.event():wait()
@@ -101,7 +101,7 @@ describe("a callback that raises", function()
   it("ends its job as failed, with its clean-up; the others go on #M7", function()
     uvjobs.run(function()
       local log = helper.log()
-      local jobs <close> = uvjobs.scheduler { exception_handler = function() end }
+      local jobs <close> = helper.quiet()
       local other = jobs:spawn(function()
         uvjobs.sleep(0.02)
         return "went on"

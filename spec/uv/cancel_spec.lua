@@ -177,7 +177,7 @@ describe("a request that is being worked on", function()
   local function given_up(leave)
     local path = fifo()
     uvjobs.run(function()
-      local jobs <close> = uvjobs.scheduler { exception_handler = function() end }
+      local jobs <close> = helper.quiet()
       local job = jobs:spawn(leave.protected and uvjobs.protect or opens,
         leave.protected and opens or path, path)
       world.settle(job)

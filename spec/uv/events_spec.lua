@@ -5,9 +5,7 @@ local uv = require "uvjobs.uv"
 local helper = require "spec.helper"
 local world = require "spec.uv.helper"
 
-local function run(fn)
-  return function() uvjobs.run(fn) end
-end
+local in_run = helper.in_run
 
 local function hang_up()
   luv.kill(luv.os_getpid(), "sighup")
@@ -51,7 +49,7 @@ for kind, what in pairs(kinds) do
     before_each(function() path = world.file "text" end)
     after_each(function() os.remove(path) end)
 
-    it("suspends until something happens", run(function()
+    it("suspends until something happens", in_run(function()
       local handle <close> = started(kind, what, path)
       local jobs <close> = uvjobs.scheduler()
       local waiting = jobs:spawn(handle.next, handle)
@@ -64,7 +62,7 @@ for kind, what in pairs(kinds) do
       if what.gives then assert.equal(what.gives, first) end
     end))
 
-    it("returns nil and timeout, and then what happens #M6", run(function()
+    it("returns nil and timeout, and then what happens #M6", in_run(function()
       local handle <close> = started(kind, what, path)
       assert.same(TIMEOUT, next_of(handle, 0))
       assert.same(TIMEOUT, next_of(handle, 0.02))
@@ -72,7 +70,7 @@ for kind, what in pairs(kinds) do
       assert.truthy((handle:next(30)))
     end))
 
-    it("keeps what has happened before it is asked", run(function()
+    it("keeps what has happened before it is asked", in_run(function()
       local handle <close> = started(kind, what, path)
       uvjobs.sleep(0.01)
       what.happen(handle, path)
@@ -80,7 +78,7 @@ for kind, what in pairs(kinds) do
       assert.truthy((handle:next(30)))
     end))
 
-    it("ends when the handle is closed", run(function()
+    it("ends when the handle is closed", in_run(function()
       local handle = started(kind, what, path)
       local jobs <close> = uvjobs.scheduler()
       local waiting = jobs:spawn(handle.next, handle)
@@ -90,7 +88,7 @@ for kind, what in pairs(kinds) do
       assert.is_nil((handle:next()))
     end))
 
-    it("needs a handle that was started without a callback", run(function()
+    it("needs a handle that was started without a callback", in_run(function()
       local handle <close> = uv["new_" .. kind]()
       assert.matches("'next' needs a handle that was started",
         helper.message(handle.next, handle), 1, true)
@@ -101,7 +99,7 @@ end
 describe("an event", function()
   after_each(world.check_clean)
 
-  it("of a signal that came twice is told once", run(function()
+  it("of a signal that came twice is told once", in_run(function()
     local handle <close> = uv.new_signal()
     assert.equal(0, handle:start("sighup"))
     hang_up()
@@ -114,7 +112,7 @@ describe("an event", function()
     assert.equal("sighup", handle:next(30))
   end))
 
-  it("of a signal that was asked for once comes once", run(function()
+  it("of a signal that was asked for once comes once", in_run(function()
     local handle <close> = uv.new_signal()
     handle:start_oneshot("sighup")
     hang_up()
@@ -122,7 +120,7 @@ describe("an event", function()
     assert.is_false(handle:is_active())
   end))
 
-  it("of a timer that repeats comes again and again, told once at a time", run(function()
+  it("of a timer that repeats comes again and again, told once at a time", in_run(function()
     local handle <close> = uv.new_timer()
     local start = luv.hrtime()
     assert.equal(0, handle:start(5, 5))
@@ -134,7 +132,7 @@ describe("an event", function()
     assert.same(TIMEOUT, next_of(handle, 0.02))
   end))
 
-  it("of a file names it and the change; the same change is told once", run(function()
+  it("of a file names it and the change; the same change is told once", in_run(function()
     local path = world.file()
     local handle <close> = uv.new_fs_event()
     assert.equal(0, handle:start(path))
@@ -148,7 +146,7 @@ describe("an event", function()
     os.remove(path)
   end))
 
-  it("of a polled file has its state before, and the newest one", run(function()
+  it("of a polled file has its state before, and the newest one", in_run(function()
     local path = world.file "1"
     local handle <close> = uv.new_fs_poll()
     assert.equal(0, handle:start(path, 1))
@@ -159,13 +157,13 @@ describe("an event", function()
     os.remove(path)
   end))
 
-  it("of a polled file that is not there is an error", run(function()
+  it("of a polled file that is not there is an error", in_run(function()
     local handle <close> = uv.new_fs_poll()
     assert.equal(0, handle:start("/does/not/exist", 1))
     assert.equal("ENOENT", (select(3, handle:next())))
   end))
 
-  it("of a descriptor says what it is ready for", run(function()
+  it("of a descriptor says what it is ready for", in_run(function()
     local fds = assert(luv.pipe())
     do
       local reading <close> = uv.new_poll(fds.read)
@@ -185,7 +183,7 @@ describe("an event", function()
     luv.fs_close(fds.write)
   end))
 
-  it("of a descriptor goes to all who wait for it, one by one", run(function()
+  it("of a descriptor goes to all who wait for it, one by one", in_run(function()
     local fds = assert(luv.pipe())
     do
       local handle <close> = uv.new_poll(fds.read)
@@ -200,7 +198,7 @@ describe("an event", function()
     luv.fs_close(fds.write)
   end))
 
-  it("of a descriptor is looked for only while a job waits", run(function()
+  it("of a descriptor is looked for only while a job waits", in_run(function()
     local fds = assert(luv.pipe())
     do
       local handle <close> = uv.new_poll(fds.read)
@@ -215,7 +213,7 @@ describe("an event", function()
     luv.fs_close(fds.write)
   end))
 
-  it("of an async handle is what was sent", run(function()
+  it("of an async handle is what was sent", in_run(function()
     local handle <close> = uv.new_async()
     assert.same(TIMEOUT, next_of(handle, 0.01))
     handle:send("a", 2, nil)
@@ -228,7 +226,7 @@ describe("an event", function()
     assert.equal("c", (handle:next()))
   end))
 
-  it("of the loop comes each time that it is asked for, and only then", run(function()
+  it("of the loop comes each time that it is asked for, and only then", in_run(function()
     for _, kind in ipairs { "idle", "prepare", "check" } do
       local handle <close> = uv["new_" .. kind]()
       assert.is_false(handle:is_active())
@@ -237,7 +235,7 @@ describe("an event", function()
     end
   end))
 
-  it("of the loop comes to all who wait for it", run(function()
+  it("of the loop comes to all who wait for it", in_run(function()
     for _, kind in ipairs { "idle", "prepare", "check" } do
       local handle <close> = uv["new_" .. kind]()
       local function next_one() return handle:next() end
@@ -245,7 +243,7 @@ describe("an event", function()
     end
   end))
 
-  it("goes to a callback when one is given, as with luv", run(function()
+  it("goes to a callback when one is given, as with luv", in_run(function()
     local handle <close> = uv.new_timer()
     local ticks = 0
     assert.equal(0, handle:start(1, 1, function() ticks = ticks + 1 end))
@@ -253,7 +251,7 @@ describe("an event", function()
     assert.matches("'next' needs a handle", helper.message(handle.next, handle), 1, true)
   end))
 
-  it("that luv refuses is a result, as with luv", run(function()
+  it("that luv refuses is a result, as with luv", in_run(function()
     local handle <close> = uv.new_fs_event()
     assert.equal("ENOENT", (select(3, handle:start("/does/not/exist"))))
   end))
@@ -266,7 +264,7 @@ describe("a child process", function()
     return assert(uv.spawn("sh", { args = { "-c", script } }))
   end
 
-  it("is waited for, as often as one asks", run(function()
+  it("is waited for, as often as one asks", in_run(function()
     local process, pid = uv.spawn("sh", { args = { "-c", "exit 7" } })
     assert.equal(process:get_pid(), pid)
     local results = table.pack(world.suspends(process.wait, process))
@@ -275,12 +273,12 @@ describe("a child process", function()
     process:close()
   end))
 
-  it("that a signal ends tells its number", run(function()
+  it("that a signal ends tells its number", in_run(function()
     local process <close> = spawn "kill -9 $$"
     assert.same({ 0, 9 }, { process:wait() })
   end))
 
-  it("is waited for with a timeout, and by several", run(function()
+  it("is waited for with a timeout, and by several", in_run(function()
     local process <close> = assert(uv.spawn("sleep", { args = { "60" } }))
     assert.same(TIMEOUT, table.pack(process:wait(0.01)))
     local jobs <close> = uvjobs.scheduler()
@@ -291,7 +289,7 @@ describe("a child process", function()
     assert.same({ 0, 15 }, { second:wait() })
   end))
 
-  it("speaks through pipes", run(function()
+  it("speaks through pipes", in_run(function()
     local input <close> = uv.new_pipe()
     local output <close> = uv.new_pipe()
     local process <close> = assert(uv.spawn("cat", { stdio = { input, output } }))
@@ -302,14 +300,14 @@ describe("a child process", function()
     assert.same({ 0, 0 }, { process:wait() })
   end))
 
-  it("that cannot be started is a result", run(function()
+  it("that cannot be started is a result", in_run(function()
     local process, message, code = uv.spawn("/does/not/exist", {})
     assert.is_nil(process)
     assert.matches("^ENOENT", message)
     assert.equal("ENOENT", code)
   end))
 
-  it("whose handle is closed wakes the one who waits", run(function()
+  it("whose handle is closed wakes the one who waits", in_run(function()
     local process, pid = assert(uv.spawn("sleep", { args = { "60" } }))
     local jobs <close> = uvjobs.scheduler()
     local waiting = jobs:spawn(process.wait, process)
@@ -319,7 +317,7 @@ describe("a child process", function()
     luv.kill(pid, "sigkill")
   end))
 
-  it("that was spawned with a callback has no wait()", run(function()
+  it("that was spawned with a callback has no wait()", in_run(function()
     local ended
     local process <close> = uv.spawn("true", {}, function(...) ended = { ... } end)
     assert.matches("'wait' needs a process", helper.message(process.wait, process), 1, true)

@@ -5,12 +5,10 @@ local uv = require "uvjobs.uv"
 local helper = require "spec.helper"
 local world = require "spec.uv.helper"
 
+local in_run = helper.in_run
+
 -- More than the buffers of two sockets take.
 local HUGE <const> = 16 * 1024 * 1024
-
-local function run(fn)
-  return function() uvjobs.run(fn) end
-end
 
 local pairs_of = { TCP = world.tcp_pair, ["a pipe"] = world.pipe_pair }
 
@@ -18,7 +16,7 @@ for kind, pair in pairs(pairs_of) do
   describe(kind, function()
     after_each(world.check_clean)
 
-    it("gives the bytes that have come, and nil at the end", run(function()
+    it("gives the bytes that have come, and nil at the end", in_run(function()
       local left, right = pair()
       assert.is_true(left:write("hello"))
       assert.equal("hello", right:read_some())
@@ -29,7 +27,7 @@ for kind, pair in pairs(pairs_of) do
       right:close()
     end))
 
-    it("suspends the one who reads, and not the others", run(function()
+    it("suspends the one who reads, and not the others", in_run(function()
       local left, right = pair()
       local jobs <close> = uvjobs.scheduler()
       local reader = jobs:spawn(right.read_some, right)
@@ -41,7 +39,7 @@ for kind, pair in pairs(pairs_of) do
       right:close()
     end))
 
-    it("returns nil and timeout, and loses nothing by it #M6", run(function()
+    it("returns nil and timeout, and loses nothing by it #M6", in_run(function()
       local left, right = pair()
       assert.same({ n = 2, nil, "timeout" }, table.pack(right:read_some(0)))
       assert.same({ n = 2, nil, "timeout" }, table.pack(right:read_some(0.01)))
@@ -51,7 +49,7 @@ for kind, pair in pairs(pairs_of) do
       right:close()
     end))
 
-    it("chunks() gives all until the end", run(function()
+    it("chunks() gives all until the end", in_run(function()
       local left, right = pair()
       local jobs <close> = uvjobs.scheduler()
       jobs:spawn(function()
@@ -66,7 +64,7 @@ for kind, pair in pairs(pairs_of) do
       right:close()
     end))
 
-    it("writes lists of strings, and empty ones", run(function()
+    it("writes lists of strings, and empty ones", in_run(function()
       local left, right = pair()
       assert.is_true(left:write { "a", "", "bc" })
       assert.is_true(left:write("d"))
@@ -79,7 +77,7 @@ for kind, pair in pairs(pairs_of) do
       right:close()
     end))
 
-    it("writes more than the buffers take, in order, also in lists", run(function()
+    it("writes more than the buffers take, in order, also in lists", in_run(function()
       local left, right = pair()
       local jobs <close> = uvjobs.scheduler()
       local size = HUGE / 2
@@ -101,7 +99,7 @@ for kind, pair in pairs(pairs_of) do
       right:close()
     end))
 
-    it("keeps what several jobs write in pieces whole", run(function()
+    it("keeps what several jobs write in pieces whole", in_run(function()
       local left, right = pair()
       local jobs <close> = uvjobs.scheduler()
       for i = 1, 4 do
@@ -121,7 +119,7 @@ for kind, pair in pairs(pairs_of) do
       right:close()
     end))
 
-    it("holds a sender back while nobody reads, and keeps little", run(function()
+    it("holds a sender back while nobody reads, and keeps little", in_run(function()
       local left, right = pair()
       local jobs <close> = uvjobs.scheduler()
       local piece, sent = ("x"):rep(65536), 0
@@ -154,7 +152,7 @@ for kind, pair in pairs(pairs_of) do
       right:close()
     end))
 
-    it("with several readers, gives each piece to one of them, in turn", run(function()
+    it("with several readers, gives each piece to one of them, in turn", in_run(function()
       local left, right = pair()
       local jobs <close> = uvjobs.scheduler()
       local readers = {}
@@ -170,7 +168,7 @@ for kind, pair in pairs(pairs_of) do
       right:close()
     end))
 
-    it("that is closed wakes the ones who read", run(function()
+    it("that is closed wakes the ones who read", in_run(function()
       local left, right = pair()
       local jobs <close> = uvjobs.scheduler()
       local reader = jobs:spawn(right.read_some, right)
@@ -183,7 +181,7 @@ for kind, pair in pairs(pairs_of) do
       left:close()
     end))
 
-    it("that is closed ends the write that waits, with an error", run(function()
+    it("that is closed ends the write that waits, with an error", in_run(function()
       local left, right = pair()
       local jobs <close> = uvjobs.scheduler()
       local writer = jobs:spawn(left.write, left, ("x"):rep(HUGE))
@@ -194,7 +192,7 @@ for kind, pair in pairs(pairs_of) do
       right:close()
     end))
 
-    it("whose other side is gone fails to write, and the process lives", run(function()
+    it("whose other side is gone fails to write, and the process lives", in_run(function()
       local left, right = pair()
       right:close()
       local code
@@ -203,7 +201,7 @@ for kind, pair in pairs(pairs_of) do
       left:close()
     end))
 
-    it("is closed at the end of its block, and may be closed twice", run(function()
+    it("is closed at the end of its block, and may be closed twice", in_run(function()
       local left, right = pair()
       do local _ <close> = left end
       assert.is_true(left:is_closing())
@@ -213,7 +211,7 @@ for kind, pair in pairs(pairs_of) do
       do local _ <close> = right end
     end))
 
-    it("that is closed twice at once lets both wait until it is", run(function()
+    it("that is closed twice at once lets both wait until it is", in_run(function()
       local left, right = pair()
       local jobs <close> = uvjobs.scheduler()
       local first, second = jobs:spawn(left.close, left), jobs:spawn(left.close, left)
@@ -227,7 +225,7 @@ end
 describe("a server", function()
   after_each(world.check_clean)
 
-  it("gives its clients one by one, and nil when it is closed", run(function()
+  it("gives its clients one by one, and nil when it is closed", in_run(function()
     local server, port = world.server()
     local jobs <close> = uvjobs.scheduler()
     local served = {}
@@ -249,7 +247,7 @@ describe("a server", function()
     assert.same({ "1", "2", "3" }, served)
   end))
 
-  it("returns nil and timeout while nobody comes", run(function()
+  it("returns nil and timeout while nobody comes", in_run(function()
     local server, port = world.server()
     assert.same({ n = 2, nil, "timeout" }, table.pack(server:next(0.01)))
     local client <close> = uv.new_tcp()
@@ -259,7 +257,7 @@ describe("a server", function()
     server:close()
   end))
 
-  it("with several jobs that wait, gives each client to one of them", run(function()
+  it("with several jobs that wait, gives each client to one of them", in_run(function()
     local server, port = world.server()
     local jobs <close> = uvjobs.scheduler()
     local seen, clients = {}, {}
@@ -289,7 +287,7 @@ describe("a server", function()
     for i = 1, 4 do acceptors[i]:wait() end
   end))
 
-  it("leaves to the system the clients that nobody takes", run(function()
+  it("leaves to the system the clients that nobody takes", in_run(function()
     local server, port = world.server(8)
     local clients = {}
     for i = 1, 4 do
@@ -306,7 +304,7 @@ describe("a server", function()
     server:close()
   end))
 
-  it("listens to a pipe, too", run(function()
+  it("listens to a pipe, too", in_run(function()
     local path = os.tmpname()
     os.remove(path)
     local server <close> = uv.new_pipe()
@@ -319,7 +317,7 @@ describe("a server", function()
     assert.equal("through the pipe", accepted:read_some())
   end))
 
-  it("needs listen() before next()", run(function()
+  it("needs listen() before next()", in_run(function()
     local tcp <close> = uv.new_tcp()
     assert.matches("'next' needs a server that listens", helper.message(tcp.next, tcp), 1, true)
   end))
@@ -328,7 +326,7 @@ end)
 describe("a connection", function()
   after_each(world.check_clean)
 
-  it("that is refused gives nil, a message and a code", run(function()
+  it("that is refused gives nil, a message and a code", in_run(function()
     local server, port = world.server()
     server:close()
     local client <close> = uv.new_tcp()
@@ -341,7 +339,7 @@ describe("a connection", function()
     assert.equal("ENOENT", (select(3, pipe:connect("/does/not/exist"))))
   end))
 
-  it("that is reset tells the reader so", run(function()
+  it("that is reset tells the reader so", in_run(function()
     local left, right = world.tcp_pair()
     left:close_reset()
     assert.equal("ECONNRESET", (select(3, right:read_some())))
@@ -349,7 +347,7 @@ describe("a connection", function()
     right:close()
   end))
 
-  it("of pipes carries handles", run(function()
+  it("of pipes carries handles", in_run(function()
     local left, right = world.pipe_pair(true)
     local tcp <close> = uv.new_tcp()
     assert(tcp:bind("127.0.0.1", 0))
@@ -367,7 +365,7 @@ end)
 describe("handles that luv itself has made", function()
   after_each(world.check_clean)
 
-  it("keep luv's methods, and get those that luv has not", run(function()
+  it("keep luv's methods, and get those that luv has not", in_run(function()
     local fds = luv.socketpair("stream", nil, { nonblock = true }, { nonblock = true })
     local left, right = luv.new_tcp(), luv.new_tcp()
     left:open(fds[1])

@@ -2,20 +2,15 @@
 local uvjobs = require "uvjobs"
 local helper = require "spec.helper"
 
-local message = helper.message
+local message, in_run = helper.message, helper.in_run
 
 --- Runs in the pool: gives back what it gets.
 local function echo(...) return ... end
 
--- fn as the main job, of the real clock.
-local function run(fn)
-  return function() uvjobs.run(fn) end
-end
-
 describe("what is copied", function()
   after_each(helper.check_clean)
 
-  it("are nil, booleans and numbers, integers and floats apart", run(function()
+  it("are nil, booleans and numbers, integers and floats apart", in_run(function()
     for _, value in ipairs { true, false, 0, 1, -1, math.maxinteger, math.mininteger, 1.0, 0.1,
       math.huge, -math.huge, 2 ^ 53, 5e-324 } do
       local copy = uvjobs.work(echo, value)
@@ -31,7 +26,7 @@ describe("what is copied", function()
     end, 1.0, 1))
   end))
 
-  it("are strings of any bytes and length", run(function()
+  it("are strings of any bytes and length", in_run(function()
     local all = {}
     for i = 0, 255 do all[i + 1] = string.char(i) end
     for _, text in ipairs { "", "\0", "a\0b", table.concat(all), ("x"):rep(1000000) } do
@@ -40,7 +35,7 @@ describe("what is copied", function()
     end
   end))
 
-  it("are tables with any keys", run(function()
+  it("are tables with any keys", in_run(function()
     local big = { list = {}, [1.5] = "float", [true] = false, [-1] = "below", [2 ^ 53] = 1,
       nested = { {}, { { "deep" } }, n = 3 } }
     for i = 1, 1000 do big.list[i], big["key" .. i] = i, { i } end
@@ -51,13 +46,13 @@ describe("what is copied", function()
     assert.same(sparse, uvjobs.work(echo, sparse))
   end))
 
-  it("are keys that are tables", run(function()
+  it("are keys that are tables", in_run(function()
     local copy = uvjobs.work(echo, { [{ 1 }] = { 2 } })
     local key, value = next(copy)
     assert.same({ { 1 }, { 2 } }, { key, value })
   end))
 
-  it("are references to one table, also from two arguments, and cycles", run(function()
+  it("are references to one table, also from two arguments, and cycles", in_run(function()
     local shared = {}
     shared.self, shared.back = shared, { shared }
     shared[shared] = "key"
@@ -69,7 +64,7 @@ describe("what is copied", function()
     assert.is_false(rawequal(b, shared))
   end))
 
-  it("are the fields of a table, and neither its metatable nor what that gives", run(function()
+  it("are the fields of a table, and neither its metatable nor what that gives", in_run(function()
     local copy = uvjobs.work(function(t)
       return { t.own, t.given, getmetatable(t) == nil }, setmetatable({ 1 }, { __index = { 2, 3 } })
     end, setmetatable({ own = 1 }, {
@@ -79,7 +74,7 @@ describe("what is copied", function()
     assert.same({ 1, nil, true }, copy)
   end))
 
-  it("are very many arguments and results", run(function()
+  it("are very many arguments and results", in_run(function()
     local list = {}
     for i = 1, 20000 do list[i] = i end
     assert.same(list, { uvjobs.work(echo, table.unpack(list)) })
@@ -90,7 +85,7 @@ describe("what is copied", function()
     end)))
   end))
 
-  it("are tables up to 200 deep, by either way", run(function()
+  it("are tables up to 200 deep, by either way", in_run(function()
     local function nest(depth)
       local t = {}
       for _ = 2, depth do t = { t } end
@@ -111,7 +106,7 @@ describe("what is not copied", function()
   local text = "bad argument #%d to 'work' (nil, boolean, number, string or table of them "
     .. "expected, got %s)"
 
-  it("are functions, userdata and threads", run(function()
+  it("are functions, userdata and threads", in_run(function()
     for name, value in pairs {
       ["function"] = print,
       ["thread"] = coroutine.create(print),
