@@ -6,7 +6,6 @@
 
 #include "loop/driver.h"
 #include "lua/api/await.h"
-#include "lua/api/coroutine.h"
 #include "lua/api/event.h"
 #include "lua/api/job.h"
 #include "lua/api/mutex.h"
@@ -18,9 +17,14 @@
 #include "lua/api/work.h"
 #include "lua/base/allocator.h"
 #include "lua/drive/options.h"
+#include "lua/engine/hook.h"
 #include "lua/engine/hookerror.h"
 #include "lua/engine/interrupt.h"
+#include "lua/engine/killing.h"
+#include "lua/engine/nest.h"
+#include "lua/engine/own.h"
 #include "lua/engine/pool.h"
+#include "lua/engine/stretch.h"
 #include "lua/host.h"
 #include "lua/state/error.h"
 #include "lua/state/job.h"
@@ -37,7 +41,7 @@ static void close_jobs(struct uj_state *S, lua_State *L)
   for (uint32_t slot = 1; slot < S->jobs.next; slot++) {
     struct uj_ljob *job = uj_state_job(S, slot);
     if (job != NULL && job->co != NULL && job != S->current)
-      uj_coroutine_close(S, job, L);
+      uj_nest_close(S, job, L);
   }
 }
 
@@ -63,6 +67,30 @@ static int end(lua_State *L)
 
 /* ---- birth --------------------------------------------------------------- */
 
+/* The record and the parts that it points to, in one userdata. */
+struct whole {
+  struct uj_state state; /* first: the userdata is the state */
+  struct uj_pool pool;
+  struct uj_hook hook;
+  struct uj_stretch stretch;
+  struct uj_own own;
+  struct uj_hookerror hookerror;
+  struct uj_killing kill;
+  struct uj_interrupt interrupt;
+};
+
+static void connect(struct whole *whole)
+{
+  struct uj_state *S = &whole->state;
+  S->pool = &whole->pool;
+  S->hook = &whole->hook;
+  S->stretch = &whole->stretch;
+  S->own = &whole->own;
+  S->hookerror = &whole->hookerror;
+  S->kill = &whole->kill;
+  S->interrupt = &whole->interrupt;
+}
+
 /* [-0, +0, m] Makes the hub: the state at idx keeps it, and it the tables. */
 static void make_hub(lua_State *L, int idx, struct uj_state *S)
 {
@@ -72,7 +100,7 @@ static void make_hub(lua_State *L, int idx, struct uj_state *S)
     luaL_error(L, "not enough memory");
   lua_setiuservalue(L, idx, UJ_STATE_UV_HUB);
   uj_slots_init(&S->jobs, lua_newthread(L));            /* UJ_HUB_JOBS */
-  uj_pool_init(&S->pool, lua_newthread(L));             /* UJ_HUB_POOL */
+  uj_pool_init(S->pool, lua_newthread(L));              /* UJ_HUB_POOL */
   luaL_newmetatable(L, UJ_JOB_TYPE);                    /* UJ_HUB_JOB_TYPE */
   lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE); /* UJ_HUB_LOADED */
   lua_pushliteral(L, "not enough memory");              /* UJ_HUB_NO_MEMORY */
@@ -95,8 +123,11 @@ static bool debug_from_environment(void)
  * when all of it is there. */
 static struct uj_state *push_new(lua_State *L, const struct uj_heap *heap)
 {
-  struct uj_state *S = lua_newuserdatauv(L, sizeof(*S), UJ_STATE_UV_TYPES);
-  memset(S, 0, sizeof(*S));
+  struct whole *whole = lua_newuserdatauv(L, sizeof(*whole), UJ_STATE_UV_TYPES);
+  struct uj_state *S = &whole->state;
+  memset(whole, 0, sizeof(*whole));
+  connect(whole);
+  S->hook->ours = &uj_interrupt_hooks;
   S->heap = heap;
   S->chain_yields = true;
   S->debug = debug_from_environment();

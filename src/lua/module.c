@@ -22,6 +22,7 @@
 #include "lua/drive/embed.h"
 #include "lua/drive/run.h"
 #include "lua/engine/interrupt.h"
+#include "lua/engine/own.h"
 #include "lua/engine/suspend.h"
 #include "lua/lifetime.h"
 #include "lua/state/context.h"
@@ -216,7 +217,7 @@ static void open_functions(lua_State *L)
       {"cq_fail", uj_cqueues_fail},
       {"has_jobs", uj_embed_has_jobs},
       {"fd_is_timed", uj_embed_fd_is_timed},
-      {"own_source", uj_interrupt_own_source},
+      {"own_source", uj_own_add_source},
       {"main_at_work", uj_interrupt_main_at_work},
       {"check_suspend", l_check_suspend},
       {"check_timeout", l_check_timeout},

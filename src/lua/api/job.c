@@ -5,7 +5,7 @@
 
 #include "core/sched.h"
 #include "lua/base/args.h"
-#include "lua/engine/interrupt.h"
+#include "lua/engine/stretch.h"
 #include "lua/engine/suspend.h"
 #include "lua/engine/traceback.h"
 #include "lua/state/error.h"
@@ -150,7 +150,7 @@ static int job_cancel(lua_State *L)
   struct uj_ljob *job = uj_ljob_self(L, "cancel");
   uj_job_cancel(&job->core);
   if (job == S->current)
-    uj_interrupt_limits_changed(S);
+    uj_stretch_limits_changed(S);
   return 0;
 }
 
@@ -164,7 +164,7 @@ static int l_fail(lua_State *L)
     uj_ljob_set_extra(L, 1, "failure");
     job->has_failure = true;
     uj_job_cancel(&job->core);
-    uj_interrupt_limits_changed(uj_state(L));
+    uj_stretch_limits_changed(uj_state(L));
   }
   lua_pushboolean(L, can_fail);
   return 1;

@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "core/queue.h"
-#include "lua/api/coroutine.h"
 #include "lua/base/object.h"
+#include "lua/engine/nest.h"
 #include "lua/engine/suspend.h"
 #include "lua/state/job.h"
 
@@ -198,7 +198,7 @@ static int queue_try_put(lua_State *L)
  * that function's stack. */
 static void take_over(lua_State *L, struct uj_job *putter)
 {
-  lua_State *co = uj_coroutine_parked(uj_state(L), uj_ljob_of(putter));
+  lua_State *co = uj_nest_parked(uj_state(L), uj_ljob_of(putter));
   lua_pushvalue(co, 2);
   lua_xmove(co, L, 1);
 }

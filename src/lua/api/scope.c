@@ -3,9 +3,9 @@
 #include <lauxlib.h>
 
 #include "core/sched.h"
-#include "lua/api/coroutine.h"
 #include "lua/base/args.h"
-#include "lua/engine/interrupt.h"
+#include "lua/engine/nest.h"
+#include "lua/engine/stretch.h"
 #include "lua/engine/suspend.h"
 #include "lua/state/job.h"
 
@@ -33,14 +33,14 @@ static void apply(struct uj_job *job, struct uj_scope *scope)
   else
     uj_job_limit(job, uj_clock_min(job->deadline_ns, scope->limit_ns),
                  job->protect);
-  uj_interrupt_limits_changed(uj_state_of(job->sched->loop));
+  uj_stretch_limits_changed(uj_state_of(job->sched->loop));
 }
 
 /* What held before holds again. */
 static void restore(struct uj_job *job, const struct uj_scope *scope)
 {
   uj_job_limit(job, scope->deadline_ns, scope->protect);
-  uj_interrupt_limits_changed(uj_state_of(job->sched->loop));
+  uj_stretch_limits_changed(uj_state_of(job->sched->loop));
 }
 
 void uj_scope_enter_again(struct uj_job *job, struct uj_scope *scope)
@@ -59,7 +59,7 @@ static void leave_nested(lua_State *L, const struct uj_scope *scope)
     S->nest->scope = scope->outer;
     restore(&S->current->core, scope);
   } else
-    uj_coroutine_set_scope(S, L, scope->outer);
+    uj_nest_set_scope(S, L, scope->outer);
 }
 
 static int scope_close(lua_State *L)

@@ -9,15 +9,6 @@
 
 struct uj_scope;
 
-/* A coroutine of a job that was resumed by another one of it, as long as it
- * runs: on the C stack of who resumed it. Its scopes hold only while it runs.
- */
-struct uj_nest {
-  struct uj_nest *outer;
-  lua_State *co;
-  struct uj_scope *scope; /* the innermost that it has open, or NULL */
-};
-
 /* The coroutine goes on in these scopes: what holds in the job now is what is
  * around them. */
 void uj_scope_enter_again(struct uj_job *job, struct uj_scope *scope);

@@ -1,8 +1,14 @@
-/* What differs between the releases of Lua 5.4, and nothing else. */
-#ifndef UJ_LUA_COMPAT_H
-#define UJ_LUA_COMPAT_H
+/* What we know of the inside of Lua 5.4, and what differs between its releases.
+ * Everything else uses the documented interface only.
+ *
+ * Nothing here is promised by the manual: spec/host/test_lua54.c proves each of
+ * these facts for the Lua that it is built with, and fails for a release that
+ * changes one. */
+#ifndef UJ_LUA_BASE_LUA54_H
+#define UJ_LUA_BASE_LUA54_H
 
 #include <lua.h>
+#include <string.h>
 
 #if LUA_VERSION_NUM != 504
 #error "uvjobs needs Lua 5.4"
@@ -19,6 +25,50 @@ static inline int uj_closethread(lua_State *co, lua_State *from)
   (void)from;
   return lua_resetthread(co);
 #endif
+}
+
+/* ---- protected calls ----------------------------------------------------- */
+
+enum {
+  /* How many values pcall() and xpcall() have on their stack below the function
+   * that they call: true; and the function, the handler and true. */
+  UJ_LUA54_PCALL_BELOW = 1,
+  UJ_LUA54_XPCALL_BELOW = 3,
+  /* Where xpcall() has its message handler, which it reads when the error is
+   * raised: a hook can put another one in its place. */
+  UJ_LUA54_XPCALL_HANDLER = 2
+};
+
+/* What lua_getinfo() says of the function of a to-be-closed variable, when a
+ * block calls it that is left without an error. */
+#define UJ_LUA54_CLOSE_NAMEWHAT "metamethod"
+#define UJ_LUA54_CLOSE_NAME "close"
+
+/* ---- hooks --------------------------------------------------------------- */
+
+/* The last event of an instruction that a hook with this mask is called for:
+ * the count comes before the line. Only there may a hook yield. */
+static inline int uj_lua54_last_event(int mask)
+{
+  return mask & LUA_MASKLINE ? LUA_HOOKLINE : LUA_HOOKCOUNT;
+}
+
+/* ---- the layout of a coroutine ------------------------------------------- */
+
+enum {
+  UJ_LUA54_CO_SIZE = 200, /* of a lua_State, about */
+  UJ_LUA54_CO_WORDS = 7,  /* of which these point to what running it needs: */
+  UJ_LUA54_CO_TOP = 2,    /* the top of its stack */
+  UJ_LUA54_CO_CALL = 4,   /* the innermost call */
+  UJ_LUA54_CO_STACK = 6   /* its stack */
+};
+
+/* The first words of a coroutine, as addresses. They are only to be prefetched:
+ * if a release of Lua has something else there, nothing breaks. */
+static inline void uj_lua54_read_words(const lua_State *co,
+                                       const void *words[UJ_LUA54_CO_WORDS])
+{
+  memcpy(words, co, UJ_LUA54_CO_WORDS * sizeof(*words));
 }
 
 #endif

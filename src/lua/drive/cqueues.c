@@ -4,8 +4,6 @@
 
 #include "loop/driver.h"
 #include "lua/engine/hookerror.h"
-#include "lua/engine/interrupt.h"
-#include "lua/engine/kill.h"
 #include "lua/engine/pool.h"
 #include "lua/engine/suspend.h"
 #include "lua/state/job.h"

@@ -147,11 +147,11 @@ static void begin_step(struct uj_state *S, lua_State *L)
   S->loop.asleep = false;
   S->luv_is_host =
       uj_embed_attached(S) || (uj_luv_loaded(S, L) && uj_luv_running(S, L));
-  if (!S->interrupt.started) {
+  if (!S->interrupt->started) {
     uj_drive_options_apply(S, &S->embed);
     uj_interrupt_start(S);
   }
-  uj_watch_awake(&S->interrupt.watch);
+  uj_watch_awake(&S->watch);
 }
 
 /* When no job is left nobody may call step() again: handles of luv that were
@@ -171,7 +171,7 @@ static void finish_luv(struct uj_state *S, lua_State *L)
 static void end_step(struct uj_state *S, lua_State *L)
 {
   finish_luv(S, L);
-  uj_watch_sleep(&S->interrupt.watch);
+  uj_watch_sleep(&S->watch);
   S->L = NULL;
   uj_embed_settle(S, L);
 }

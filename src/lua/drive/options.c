@@ -3,6 +3,8 @@
 #include <string.h>
 
 #include "loop/monitor.h"
+#include "lua/engine/hook.h"
+#include "lua/engine/stretch.h"
 
 void uj_drive_options_init(struct uj_drive_options *options)
 {
@@ -131,10 +133,10 @@ void uj_drive_options_read_start(lua_State *L, const struct uj_callee *callee,
 void uj_drive_options_apply(struct uj_state *S,
                             const struct uj_drive_options *options)
 {
-  S->interrupt.mode = options->mode;
-  S->interrupt.watch.signal = options->signal;
-  S->interrupt.slow_ns = options->slow_ns;
-  S->interrupt.never_slow = options->never_slow;
+  S->hook->mode = options->mode;
+  S->watch.signal = options->signal;
+  S->stretch->slow_ns = options->slow_ns;
+  S->stretch->never_slow = options->never_slow;
   S->stats.timed = options->timed;
   S->loop.shuffles = options->shuffles;
   S->loop.seed = options->seed;

@@ -15,6 +15,7 @@
 #include "lua/drive/stuck.h"
 #include "lua/drive/turn.h"
 #include "lua/engine/interrupt.h"
+#include "lua/engine/signal.h"
 #include "lua/state/error.h"
 #include "lua/state/job.h"
 #include "lua/state/outcome.h"
@@ -35,26 +36,6 @@
 /* What run() has on its stack while the loop runs. */
 enum { AT_SCHED = 1, AT_JOB };
 
-static void cancel_main(struct uj_state *S)
-{
-  uj_job_cancel(&S->main->core);
-}
-
-static void take_signal(struct uj_state *S)
-{
-  int number = uj_driver_signal(S->driver);
-  if (number == 0)
-    return;
-  S->signal = number;
-  cancel_main(S);
-}
-
-void uj_run_take_signal(struct uj_state *S)
-{
-  uj_driver_poll(S->driver);
-  take_signal(S);
-}
-
 /* [-(0|1), +0, -] An error that comes out of a guest's loop, from no job, ends
  * the run: see look(). */
 static void check_guest(struct uj_state *S, lua_State *L, int status)
@@ -73,9 +54,9 @@ static void wait_for_io(struct uj_state *S, lua_State *L, uint64_t due_ns,
   if (S->cqueues.threads > 0)
     due_ns = uj_clock_min(due_ns, S->cqueues.due_ns);
   uj_driver_watch(S->driver, UJ_GUEST_LUV, fd);
-  uj_watch_sleep(&S->interrupt.watch);
+  uj_watch_sleep(&S->watch);
   uj_driver_wait(S->driver, due_ns);
-  uj_watch_awake(&S->interrupt.watch);
+  uj_watch_awake(&S->watch);
 }
 
 static uint64_t next_look(const struct uj_state *S)
@@ -150,8 +131,8 @@ static void look(struct uj_state *S, lua_State *L)
   if (luv)
     uj_luv_update_time(S, L);
   if (!uj_hub_is_nil(S->hub, UJ_HUB_ERROR))
-    cancel_main(S);
-  take_signal(S);
+    uj_job_cancel(&S->main->core);
+  uj_signal_take(S);
 }
 
 /* Not later than that is it in real time. */

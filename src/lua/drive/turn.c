@@ -18,7 +18,7 @@ static int trim(lua_State *L)
 
 void uj_drive_trim(struct uj_state *S, lua_State *L)
 {
-  if (!uj_slots_sparse(&S->jobs) && !uj_slots_sparse(&S->pool.slots))
+  if (!uj_slots_sparse(&S->jobs) && !uj_slots_sparse(&S->pool->slots))
     return;
   lua_pushcfunction(L, trim);
   lua_pushlightuserdata(L, S);

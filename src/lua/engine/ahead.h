@@ -1,19 +1,18 @@
-/* Among many jobs nothing of the next one is in a cache: the job, its
- * coroutine, and what that points to are misses that follow one from the
- * other, and take longer than all that is done for the job. So while one runs,
- * the memory of those behind it is asked for.
+/* Asks for the memory of the jobs that run next, while one runs. Among many
+ * jobs nothing of the next one is in a cache: the job, its coroutine, and what
+ * that points to are three misses, each of which has to wait for the one before
+ * it, and together they take longer than all that is done for the job.
  *
- * These are hints. They read a job that is ready and the first words of its
- * coroutine, both of which are there as long as it is; where they guess wrong
- * what those are, they do nothing. */
-#ifndef UJ_LUA_AHEAD_H
-#define UJ_LUA_AHEAD_H
+ * These are hints. They read only jobs that are ready and the first words of
+ * their coroutines, both of which live as long as the job does. Where a word is
+ * not the address that it is taken for, the processor ignores it. */
+#ifndef UJ_LUA_ENGINE_AHEAD_H
+#define UJ_LUA_ENGINE_AHEAD_H
 
-#include <lua.h>
-#include <stdint.h>
-#include <string.h>
+#include <stddef.h>
 
 #include "core/link.h"
+#include "lua/base/lua54.h"
 #include "lua/state/job.h"
 
 #ifdef __GNUC__
@@ -23,13 +22,8 @@
 #endif
 
 enum {
-  UJ_AHEAD_MANY =
-      2048, /* coroutines that a cache near the processor can hold */
-  UJ_CACHE_LINE = 64,
-  UJ_CO_SIZE = 200,  /* of a lua_State, about */
-  UJ_CO_POINTERS = 7 /* words at its beginning of which some point to its stack
-                        and to what it calls: in Lua 5.4 the third, fifth and
-                        seventh do */
+  UJ_AHEAD_MANY = 2048, /* with fewer coroutines a near cache holds them all */
+  UJ_CACHE_LINE = 64
 };
 
 static inline void uj_ahead_of_range(const void *begin, size_t size)
@@ -46,25 +40,26 @@ static inline const struct uj_ljob *uj_ahead_job(struct uj_link *link)
 static inline void uj_ahead_of_co(const struct uj_ljob *job)
 {
   if (job->co != NULL)
-    uj_ahead_of_range(job->co, UJ_CO_SIZE);
+    uj_ahead_of_range(job->co, UJ_LUA54_CO_SIZE);
 }
 
 /* What the coroutine of a job points to. */
 static inline void uj_ahead_of_stack(const struct uj_ljob *job)
 {
-  const void *words[UJ_CO_POINTERS];
+  const void *words[UJ_LUA54_CO_WORDS];
   if (job->co == NULL)
     return;
-  memcpy(words, job->co, sizeof(words));
-  for (int i = 2; i < UJ_CO_POINTERS; i += 2)
-    UJ_PREFETCH(words[i]);
+  uj_lua54_read_words(job->co, words);
+  UJ_PREFETCH(words[UJ_LUA54_CO_TOP]);
+  UJ_PREFETCH(words[UJ_LUA54_CO_CALL]);
+  UJ_PREFETCH(words[UJ_LUA54_CO_STACK]);
 }
 
-/* A job runs: of those behind it in this list of uj_job::queue, looks for what
- * the coroutine of one points to, the coroutine of one further on, and the job
- * that is the furthest. Each distance is long enough for the memory to come. */
+/* How far ahead of the running job each step is taken, so that the memory of
+ * one step is there when the next one needs it. */
 enum { UJ_AHEAD_STACK = 2, UJ_AHEAD_CO = 4, UJ_AHEAD_JOB = 6 };
 
+/* A job runs that was taken from this list of uj_job::queue. */
 static inline void uj_ahead_of(const struct uj_link *batch)
 {
   struct uj_link *link = batch->next;

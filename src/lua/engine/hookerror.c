@@ -2,19 +2,17 @@
 
 #include <lauxlib.h>
 
-#include "lua/engine/interrupt.h"
-#include "lua/host.h"
+#include "lua/base/lua54.h"
+#include "lua/engine/own.h"
+#include "lua/engine/resume.h"
 
-/* Where xpcall() has its message handler. */
-enum { XPCALL_HANDLER = 2 };
-
-/* How deep it is searched for: reaching a level takes as long as there are
- * above it. */
+/* How deep a message handler is searched for: to reach a level, Lua walks
+ * through all that are above it. */
 enum { LEVELS = 500 };
 
-/* [-0, +(0|1), -] Pushes the message handler that an error would meet, when it
- * is a function of Lua, and sets `ar` to its xpcall(). What is written in C is
- * taken to come back. */
+/* [-0, +(0|1), -] Pushes the message handler that an error would meet, if it is
+ * a function of Lua, and sets `ar` to its xpcall(). A handler in C is expected
+ * to come back. */
 static bool push_handler(const struct uj_state *S, lua_State *L, lua_Debug *ar)
 {
   lua_CFunction function = NULL;
@@ -22,11 +20,12 @@ static bool push_handler(const struct uj_state *S, lua_State *L, lua_Debug *ar)
     lua_getinfo(L, "f", ar);
     function = lua_tocfunction(L, -1);
     lua_pop(L, 1);
-    if (function != NULL && (function == S->pcall || function == S->xpcall))
+    if (function != NULL &&
+        (function == S->hookerror->pcall || function == S->hookerror->xpcall))
       break;
   }
-  if (function == NULL || function != S->xpcall ||
-      lua_getlocal(L, ar, XPCALL_HANDLER) == NULL)
+  if (function == NULL || function != S->hookerror->xpcall ||
+      lua_getlocal(L, ar, UJ_LUA54_XPCALL_HANDLER) == NULL)
     return false;
   if (lua_isfunction(L, -1) && !lua_iscfunction(L, -1))
     return true;
@@ -39,7 +38,7 @@ static bool is_own(const struct uj_state *S, lua_State *L)
   lua_Debug ar;
   lua_pushvalue(L, -1);
   lua_getinfo(L, ">S", &ar);
-  return uj_interrupt_is_own(S, ar.source);
+  return uj_own_has(S, ar.source);
 }
 
 /* (error): a handler that does nothing. */
@@ -49,7 +48,8 @@ static int pass(lua_State *L)
   return 1;
 }
 
-/* (error): calls the handler in a coroutine of its own, where hooks work. */
+/* (error): calls the handler in a coroutine of its own, where hooks work. It
+ * cannot suspend the job there. */
 static int call_apart(struct uj_state *S, lua_State *L)
 {
   lua_State *co = lua_newthread(L);
@@ -59,7 +59,7 @@ static int call_apart(struct uj_state *S, lua_State *L)
   lua_pushvalue(L, 1);
   lua_xmove(L, co, 2);
   S->chain_yields = false;
-  status = uj_host_resume_nested(S, co, L, 1, &nresults);
+  status = uj_resume_nested(S, co, L, 1, &nresults);
   S->chain_yields = yields;
   if (status == LUA_OK) {
     lua_settop(co, 1);
@@ -69,14 +69,14 @@ static int call_apart(struct uj_state *S, lua_State *L)
   return 1;
 }
 
-/* In place of a handler, which is upvalue 1. It stays there for other errors.
- */
+/* (error): stands in for the handler, which is upvalue 1. It keeps the place of
+ * the handler for the errors that follow, which are not of a hook. */
 static int stand_in(lua_State *L)
 {
   struct uj_state *S = uj_state_registered(L);
   lua_settop(L, 1);
-  if (S->in_hookerror) {
-    S->in_hookerror = false;
+  if (S->hookerror->raised) {
+    S->hookerror->raised = false;
     return call_apart(S, L);
   }
   lua_pushvalue(L, lua_upvalueindex(1));
@@ -98,9 +98,9 @@ int uj_hookerror_raise(struct uj_state *S, lua_State *L, bool again)
     return lua_error(L);
   } else {
     lua_pushcclosure(L, stand_in, 1);
-    S->in_hookerror = true;
+    S->hookerror->raised = true;
   }
-  lua_setlocal(L, &ar, XPCALL_HANDLER);
+  lua_setlocal(L, &ar, UJ_LUA54_XPCALL_HANDLER);
   return lua_error(L);
 }
 
@@ -117,6 +117,6 @@ static lua_CFunction find(lua_State *L, const char *name)
 
 void uj_hookerror_register(struct uj_state *S, lua_State *L)
 {
-  S->pcall = find(L, "pcall");
-  S->xpcall = find(L, "xpcall");
+  S->hookerror->pcall = find(L, "pcall");
+  S->hookerror->xpcall = find(L, "xpcall");
 }

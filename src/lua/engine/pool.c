@@ -1,8 +1,7 @@
 #include "lua/engine/pool.h"
 
 #include "lua/base/alloc.h"
-#include "lua/engine/interrupt.h"
-#include "lua/state/job.h"
+#include "lua/engine/hook.h"
 
 /* Idle coroutines that are kept: this many, enough for the usual limits and
  * little for the collector to walk over; with many jobs, one for so many. */
@@ -26,7 +25,7 @@ void uj_pool_init(struct uj_pool *pool, lua_State *co)
 
 void uj_pool_term(struct uj_state *S, lua_State *L)
 {
-  struct uj_pool *pool = &S->pool;
+  struct uj_pool *pool = S->pool;
   uj_alloc_free(L, pool->idle, pool->idle_size * sizeof(*pool->idle));
   uj_slots_term(&pool->slots, L);
   uj_pool_init(pool, pool->slots.co);
@@ -37,7 +36,7 @@ void uj_pool_term(struct uj_state *S, lua_State *L)
 static void refresh_hook(struct uj_state *S, lua_State *co, bool counted)
 {
   if (counted || lua_gethook(co) != NULL || lua_gethook(S->L) != NULL)
-    uj_interrupt_reset_hook(S, co, counted);
+    uj_hook_reset(S, co, counted);
 }
 
 /* ---- taking ------------------------------------------------------------- */
@@ -71,7 +70,7 @@ static bool new_thread(struct uj_state *S, struct uj_ljob *job)
 
 bool uj_pool_take(struct uj_state *S, struct uj_ljob *job, bool counted)
 {
-  struct uj_pool *pool = &S->pool;
+  struct uj_pool *pool = S->pool;
   if (pool->nidle > 0) {
     const struct uj_thread *thread = &pool->idle[--pool->nidle];
     job->co = thread->co;
@@ -103,9 +102,9 @@ static int keep(lua_State *L)
 {
   struct uj_state *S = lua_touserdata(L, 1);
   struct uj_ljob *job = lua_touserdata(L, 2);
-  uint32_t slot = uj_slots_put(&S->pool.slots, L);
+  uint32_t slot = uj_slots_put(&S->pool->slots, L);
   job->co_slot = slot;
-  reserve_idle(&S->pool, L);
+  reserve_idle(S->pool, L);
   return 0;
 }
 
@@ -123,7 +122,7 @@ void uj_pool_keep(struct uj_state *S, struct uj_ljob *job)
     return;
   lua_pop(L, 1);
   if (job->co_slot != 0)
-    uj_slots_drop(&S->pool.slots, job->co_slot);
+    uj_slots_drop(&S->pool->slots, job->co_slot);
   job->co_slot = 0;
 }
 
@@ -136,7 +135,7 @@ static bool are_enough(const struct uj_pool *pool, uint32_t nidle)
 
 void uj_pool_give(struct uj_state *S, struct uj_ljob *job)
 {
-  struct uj_pool *pool = &S->pool;
+  struct uj_pool *pool = S->pool;
   pool->used--;
   if (job->core.id > pool->old_id && !are_enough(pool, pool->nidle))
     uj_pool_keep(S, job);
@@ -146,7 +145,7 @@ void uj_pool_give(struct uj_state *S, struct uj_ljob *job)
   }
   if (job->co_slot != 0) {
     if (lua_gethook(job->co) != NULL) /* maybe of the job's own */
-      uj_interrupt_reset_hook(S, job->co, false);
+      uj_hook_reset(S, job->co, false);
     pool->idle[pool->nidle++] = (struct uj_thread){job->co, job->co_slot};
   }
   job->co = NULL;
@@ -164,7 +163,7 @@ static bool burst_is_over(const struct uj_pool *pool)
 
 void uj_pool_trim(struct uj_state *S)
 {
-  struct uj_pool *pool = &S->pool;
+  struct uj_pool *pool = S->pool;
   while (pool->nidle > 0 && are_enough(pool, pool->nidle - 1))
     drop_idle(pool);
   if (!burst_is_over(pool))
@@ -179,7 +178,7 @@ void uj_pool_trim(struct uj_state *S)
  * finalizers, and they can spawn. */
 void uj_pool_compact(struct uj_state *S, lua_State *L)
 {
-  struct uj_pool *pool = &S->pool;
+  struct uj_pool *pool = S->pool;
   uint32_t next = pool->slots.next, *map;
   if (!uj_slots_sparse(&pool->slots))
     return;

@@ -3,8 +3,8 @@
 #include <lauxlib.h>
 #include <stdio.h>
 
-#include "lua/api/coroutine.h"
-#include "lua/engine/interrupt.h"
+#include "lua/engine/hook.h"
+#include "lua/engine/nest.h"
 #include "lua/state/job.h"
 #include "lua/state/outcome.h"
 #include "lua/state/sched.h"
@@ -119,8 +119,7 @@ static int report_blocked(lua_State *L)
   push_context(L, "Job blocks the loop");
   lua_pushvalue(L, 2);
   lua_setfield(L, -2, "seconds");
-  uj_coroutine_push_traceback(uj_state_of(job->core.sched->loop), L, job, true,
-                              NULL);
+  uj_nest_push_traceback(uj_state_of(job->core.sched->loop), L, job, 1, NULL);
   lua_setfield(L, -2, "traceback");
   return report_context(L);
 }
@@ -137,10 +136,10 @@ static void report_by(struct uj_state *S, lua_State *L, struct uj_ljob *job,
   uj_ljob_push(S, L, job);
   lua_rotate(L, -2 - nargs, 2);
   S->current = NULL; /* a handler runs outside any job */
-  uj_interrupt_run(S, NULL);
+  uj_hook_run(S, NULL);
   status = lua_pcall(L, 1 + nargs, 0, 0);
   S->current = current;
-  uj_interrupt_run(S, running);
+  uj_hook_run(S, running);
   if (status == LUA_OK)
     return;
   lua_writestringerror("%s\n", status == LUA_ERRMEM

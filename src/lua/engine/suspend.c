@@ -2,9 +2,16 @@
 
 #include <lauxlib.h>
 
-#include "lua/engine/kill.h"
+#include "lua/engine/killing.h"
 #include "lua/state/error.h"
 #include "lua/state/job.h"
+
+/* [-0, +0, m] Raises `killed`. */
+static int raise_killed(struct uj_state *S, lua_State *L)
+{
+  uj_suspend_push_killed(S, L);
+  return lua_error(L);
+}
 
 struct uj_ljob *uj_suspend_check(struct uj_state *S, lua_State *L,
                                  const char *name)
@@ -13,7 +20,7 @@ struct uj_ljob *uj_suspend_check(struct uj_state *S, lua_State *L,
   if (job == NULL || S->running != L)
     luaL_error(L, "'%s' must be called in a job", name);
   if (job->core.wake == UJ_WAKE_KILLED)
-    uj_kill_raise(S, L);
+    raise_killed(S, L);
   if (!lua_isyieldable(L) || !S->chain_yields)
     luaL_error(L, "'%s' cannot suspend across a C call", name);
   return job;
@@ -32,6 +39,13 @@ int uj_suspend(lua_State *L, struct uj_ljob *job, struct uj_waitq *waitq,
 {
   uj_job_park(&job->core, waitq, due_ns, op);
   return lua_yieldk(L, 0, 0, k);
+}
+
+void uj_suspend_push_killed(struct uj_state *S, lua_State *L)
+{
+  S->kill->begun = true;
+  uj_ljob_push(S, L, S->current);
+  uj_error_new(L, UJ_CODE_KILLED);
 }
 
 void uj_suspend_push_error(struct uj_state *S, lua_State *L, enum uj_wake wake)
@@ -59,7 +73,7 @@ enum uj_wake uj_suspend_result(struct uj_state *S, lua_State *L)
 {
   enum uj_wake wake = (enum uj_wake)uj_suspend_self(S, L)->core.wake;
   if (wake == UJ_WAKE_KILLED)
-    uj_kill_raise(S, L);
+    raise_killed(S, L);
   if (wake == UJ_WAKE_CANCELLED || wake == UJ_WAKE_DEADLINE) {
     uj_suspend_push_error(S, L, wake);
     lua_error(L);

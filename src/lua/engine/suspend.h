@@ -1,7 +1,7 @@
 /* How a function of the module suspends the job that calls it: check, park,
  * yield; and, when the job runs again, look at why. */
-#ifndef UJ_LUA_SUSPEND_H
-#define UJ_LUA_SUSPEND_H
+#ifndef UJ_LUA_ENGINE_SUSPEND_H
+#define UJ_LUA_ENGINE_SUSPEND_H
 
 #include <lua.h>
 
@@ -16,8 +16,8 @@ static inline bool uj_can_suspend(const struct uj_state *S, lua_State *L)
          S->chain_yields && S->current->core.wake != UJ_WAKE_KILLED;
 }
 
-/* Whether the code that runs is clean-up of a job that is ended by force: what
- * would wait must not, but can still be begun. */
+/* Whether the code that runs is clean-up of a job that is ended by force. It
+ * cannot wait for anything, but can still begin it. */
 static inline bool uj_is_killed(const struct uj_state *S, lua_State *L)
 {
   return S->current != NULL && S->running == L &&
@@ -44,8 +44,8 @@ static inline uint64_t uj_suspend_due(struct uj_state *S, uint64_t span_ns)
 int uj_suspend(lua_State *L, struct uj_ljob *job, struct uj_waitq *waitq,
                uint64_t due_ns, enum uj_op op, lua_KFunction k);
 
-/* Whether the calling job must be interrupted rather than be told at once that
- * what it asks for is there. */
+/* Whether the calling job must suspend, to be interrupted, even if what it asks
+ * for is there. */
 static inline bool uj_suspend_needed(const struct uj_ljob *job)
 {
   return uj_job_interrupted(&job->core) != UJ_WAKE_OK;
@@ -55,8 +55,11 @@ static inline bool uj_suspend_needed(const struct uj_ljob *job)
  * else than us. */
 struct uj_ljob *uj_suspend_self(struct uj_state *S, lua_State *L);
 
-/* [-0, +1, m] Pushes what a job is told that is to end: by UJ_WAKE_CANCELLED or
- * _DEADLINE. It counts as told. */
+/* [-0, +1, m] Pushes `killed`, which is about the current job. */
+void uj_suspend_push_killed(struct uj_state *S, lua_State *L);
+
+/* [-0, +1, m] Pushes the error for a job that is to end, by UJ_WAKE_CANCELLED
+ * or _DEADLINE, and notes that it is raised. */
 void uj_suspend_push_error(struct uj_state *S, lua_State *L, enum uj_wake wake);
 
 /* For the beginning of a continuation: raises `cancelled`, `timeout` or

@@ -3,7 +3,7 @@
 #include <lauxlib.h>
 
 #include "core/sched.h"
-#include "lua/api/coroutine.h"
+#include "lua/engine/nest.h"
 #include "lua/state/job.h"
 
 /* [-0, +1, m] Pushes what a parked job waits for, or an empty string. */
@@ -55,8 +55,9 @@ void uj_traceback_push(lua_State *L, int idx)
   push_wait(L, job);
   lua_concat(L, 2);
   if (job->co != NULL)
-    uj_coroutine_push_traceback(S, L, job, job == S->current && L == S->running,
-                                lua_tostring(L, top));
+    uj_nest_push_traceback(
+        S, L, job, job == S->current && L == S->running ? 1 : UJ_NEST_PARKED,
+        lua_tostring(L, top));
   else {
     uj_ljob_get_extra(L, idx, "traceback");
     if (!lua_isnil(L, -1))

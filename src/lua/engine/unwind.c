@@ -2,27 +2,29 @@
 
 #include <string.h>
 
-#include "lua/host.h"
+#include "lua/base/lua54.h"
+#include "lua/engine/body.h"
+#include "lua/engine/hookerror.h"
 
 enum { MOST_LEVELS = 200, MOST_VARARGS = 300 };
 
-/* What a protected call has on its stack below the function that it calls. */
-enum { OF_PCALL = 1, OF_XPCALL = 3, OF_BODY = 2 };
-
-/* It was called by a block that is left without an error. */
+/* Whether a block that is left without an error has called the function. */
 static bool is_close(lua_State *L, lua_Debug *ar)
 {
-  return lua_getinfo(L, "n", ar) && strcmp(ar->namewhat, "metamethod") == 0 &&
-         strcmp(ar->name, "close") == 0;
+  return lua_getinfo(L, "n", ar) &&
+         strcmp(ar->namewhat, UJ_LUA54_CLOSE_NAMEWHAT) == 0 &&
+         strcmp(ar->name, UJ_LUA54_CLOSE_NAME) == 0;
 }
 
+/* How many values a protected call has on its stack below the function that it
+ * calls; 0 if `function` is no protected call. */
 static int values_below(const struct uj_state *S, lua_CFunction function)
 {
-  if (function == S->pcall)
-    return OF_PCALL;
-  if (function == S->xpcall)
-    return OF_XPCALL;
-  return function == uj_host_body ? OF_BODY : 0;
+  if (function == S->hookerror->pcall)
+    return UJ_LUA54_PCALL_BELOW;
+  if (function == S->hookerror->xpcall)
+    return UJ_LUA54_XPCALL_BELOW;
+  return function == uj_body ? UJ_BODY_BELOW : 0;
 }
 
 static int count_varargs(lua_State *L, lua_Debug *ar)
@@ -35,8 +37,8 @@ static int count_varargs(lua_State *L, lua_Debug *ar)
   return n;
 }
 
-/* A vararg function is moved above its arguments, and leaves them and itself
- * below. */
+/* Lua moves a vararg function above its arguments when it is called: they, and
+ * a copy of the function, stay below. */
 static int values_moved(lua_State *L, lua_Debug *callee)
 {
   lua_getinfo(L, "Su", callee);
@@ -45,9 +47,10 @@ static int values_moved(lua_State *L, lua_Debug *callee)
   return callee->nparams + count_varargs(L, callee) + 1;
 }
 
-/* A protected call has caught an error. What it calls for the variables of the
- * blocks that are left has these below it, and so more than a function that was
- * called in the first place. */
+/* Whether the protected call at `ar` has caught an error and closes variables.
+ * `callee` is what it calls. The functions of to-be-closed variables are called
+ * above the variables; so there are more values below them than below the
+ * function that the protected call was made for. */
 static bool has_caught(const struct uj_state *S, lua_State *L, lua_Debug *ar,
                        lua_Debug *callee)
 {

@@ -18,8 +18,15 @@
 
 struct uj_driver;
 struct uj_heap;
+struct uj_hook;
+struct uj_hookerror;
+struct uj_interrupt;
+struct uj_killing;
 struct uj_ljob;
 struct uj_nest;
+struct uj_own;
+struct uj_pool;
+struct uj_stretch;
 struct uj_workers;
 
 /* The user values of the state: the hub, and the types that Lua adds to. */
@@ -38,7 +45,7 @@ enum uj_hub {
   UJ_HUB_LUV, /* nil at first, from here on: table of the functions of luv that
                  we call */
   UJ_HUB_LONGEST, /* the job of the longest stretch, or nil */
-  UJ_HUB_NESTED,  /* table: see coroutine.c */
+  UJ_HUB_NESTED,  /* table: see nest.h */
   UJ_HUB_WAKE,    /* what embed.c calls when a job is ready, or nil */
   UJ_HUB_CQUEUES, /* table: see cq.c; or nil */
   UJ_HUB_ERROR,   /* what run() is to raise, or nil */
@@ -50,59 +57,11 @@ enum uj_hub {
 #define UJ_FOREIGN_YIELD \
   "attempt to yield from a job by coroutine.yield (use uvjobs.yield)"
 
-/* A coroutine that waits for its next job. */
-struct uj_thread {
-  lua_State *co;
-  uint32_t slot; /* in uj_pool::slots */
-};
-
-/* See pool.h. */
-struct uj_pool {
-  struct uj_slots slots;  /* the coroutines that are used again and again */
-  struct uj_thread *idle; /* those without a job */
-  uint32_t nidle;
-  uint32_t idle_size; /* places in `idle`: at least as many as used slots */
-  uint32_t used;      /* coroutines with a job */
-  uint32_t peak;      /* the most of them since the last burst was over */
-  uint64_t old_id;    /* of the last job that was there then */
-};
-
 /* How a job that does not suspend is interrupted. */
 enum uj_interrupt_mode {
   UJ_INTERRUPT_NONE,
   UJ_INTERRUPT_SIGNAL, /* by the monitor */
   UJ_INTERRUPT_COUNT   /* by a hook that is always on */
-};
-
-enum { UJ_OWN_SOURCES = 32 };
-
-/* See interrupt.c. */
-struct uj_interrupt {
-  struct uj_watch watch;
-  enum uj_interrupt_mode mode;
-  bool started;
-  bool main_at_work;    /* the main job was interrupted, not its wait */
-  volatile bool asked;  /* the hook is to be set on what runs */
-  volatile bool moving; /* it is being set: the signal handler keeps away */
-  lua_State *hooked;    /* what it is set on, or NULL */
-  lua_Hook user_hook;   /* what was there before */
-  int user_mask;
-  int user_count;
-  const char *own[UJ_OWN_SOURCES]; /* sources of the library, or NULL */
-  uint64_t stretch_tick; /* the stretch that stretch_ns and counted are of */
-  uint64_t stretch_ns;
-  uint64_t counted;   /* instructions */
-  bool exact;         /* asked for at an exact virtual time, and not by the real
-                         one: what happens in virtual time depends on no other */
-  uint64_t slow_ns;   /* to report a job after; or UJ_NEVER */
-  bool never_slow;    /* not in debug mode either */
-  uint64_t slow_tick; /* the stretch that was reported */
-  uint64_t held_tick; /* that in which what is to be raised is held off */
-  uint64_t stubborn_ns;   /* since when it is so in this stretch: */
-  uint64_t stubborn_tick; /* that could not be preempted when it had to be */
-  uint64_t jump_tick;     /* that jump_ns is for */
-  uint64_t jump_ns;       /* when the virtual clock jumps */
-  unsigned signals;       /* see uj_driver_signals() */
 };
 
 /* For uvjobs.stats(). */
@@ -116,7 +75,7 @@ struct uj_stats {
 struct uj_drive_options {
   enum uj_interrupt_mode mode;
   int signal;       /* for UJ_INTERRUPT_SIGNAL */
-  uint64_t slow_ns; /* see struct uj_interrupt */
+  uint64_t slow_ns; /* see struct uj_stretch */
   bool never_slow;
   bool timed;    /* see struct uj_stats */
   bool shuffles; /* see struct uj_loop */
@@ -156,24 +115,27 @@ struct uj_state {
   struct uj_workers *workers;  /* NULL until work() needs them */
   uint32_t working;            /* jobs that wait in work() */
   struct uj_slots jobs;        /* the jobs that live */
-  struct uj_pool pool;
-  uint64_t virtual_ns;    /* the virtual clock */
-  uint64_t looked_ns;     /* when run() looked at I/O last */
-  uint64_t looked_ticks;  /* uj_driver_ticks() when it looked at the clock */
-  uint64_t clock_ns;      /* what the clock said then */
-  int signal;             /* the signal that cancelled the main job, or 0 */
-  uint64_t kill_until_ns; /* see kill.c */
-  uint64_t kill_count;
-  int kill_depth;
-  lua_State *kill_inner;
-  lua_CFunction pcall; /* Lua's own */
-  lua_CFunction xpcall;
-  bool in_hookerror; /* see hookerror.c */
-  bool kill_begun;
-  bool killing;         /* the current job is ended by force */
-  struct uj_nest *nest; /* of `running`, or NULL for the job's own coroutine */
-  bool chain_yields;    /* what resumed `running` lets it suspend the job */
-  struct uj_interrupt interrupt;
+  uint64_t virtual_ns;         /* the virtual clock */
+  uint64_t looked_ns;          /* when run() looked at I/O last */
+  uint64_t looked_ticks;     /* uj_driver_ticks() when it looked at the clock */
+  uint64_t clock_ns;         /* what the clock said then */
+  int signal;                /* the signal that cancelled the main job, or 0 */
+  bool killing;              /* the current job is being ended by force */
+  volatile bool hook_wanted; /* on `running`: see hook.h */
+  struct uj_nest *nest;  /* of `running`, or NULL for the job's own coroutine */
+  bool chain_yields;     /* what resumed `running` lets it suspend the job */
+  struct uj_watch watch; /* its ticks count the stretches of jobs */
+
+  /* The parts of the engine, in the same userdata as this record. Each struct
+   * stands in its owner's header. */
+  struct uj_pool *pool;
+  struct uj_hook *hook;
+  struct uj_stretch *stretch;
+  struct uj_own *own;
+  struct uj_hookerror *hookerror;
+  struct uj_killing *kill;
+  struct uj_interrupt *interrupt;
+
   struct uj_stats stats;
   struct uj_drive_options embed; /* for step() */
   bool embedded;    /* somebody else's loop drives us, when run() does not */

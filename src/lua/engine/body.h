@@ -1,0 +1,29 @@
+/* What runs inside the coroutine of a job: a function in C, around the one of
+ * the job, that keeps its results or its error. */
+#ifndef UJ_LUA_ENGINE_BODY_H
+#define UJ_LUA_ENGINE_BODY_H
+
+#include <lua.h>
+#include <stdbool.h>
+
+#include "lua/state/job.h"
+#include "lua/state/state.h"
+
+/* The stack of a body: the job and the message handler; then the job's function
+ * with its arguments, or what came of it. */
+enum {
+  UJ_BODY_JOB = 1,
+  UJ_BODY_HANDLER,
+  UJ_BODY_FIRST,
+  UJ_BODY_BELOW = UJ_BODY_FIRST - 1 /* values below the function it calls */
+};
+
+/* (job, handler, fn, ...): calls fn(...). */
+int uj_body(lua_State *L);
+
+/* [co: -0, +4+nargs] Gives a job a coroutine of the pool, on which its body is
+ * ready to be resumed: `job->ninputs` is what lua_resume() needs. Returns false
+ * when there is no memory for that. */
+bool uj_body_start(struct uj_state *S, struct uj_ljob *job);
+
+#endif
