@@ -53,6 +53,8 @@ build = {
     ["uvjobs.uv.streams"] = "lua/uvjobs/uv/streams.lua",
     ["uvjobs.core"] = {
       sources = {
+        "src/core/admit.c",
+        "src/core/end.c",
         "src/core/job.c",
         "src/core/loop.c",
         "src/core/mutex.c",
@@ -60,7 +62,7 @@ build = {
         "src/core/sched.c",
         "src/core/shuffle.c",
         "src/core/timers.c",
-        "src/core/waitq.c",
+        "src/core/turn.c",
         "src/loop/driver.c",
         "src/loop/monitor.c",
         "src/loop/stack.c",

@@ -1,5 +1,5 @@
-/* Closing (src/core/sched.c; job.c: kill_at(), uj_job_grace(), uj_job_abandon();
- * loop.c: uj_loop_overrun(); uj_closing_close() and wait_and_close() of
+/* Closing (src/core/end.c: kill_at(), uj_job_grace(), uj_job_abandon();
+ * turn.c: uj_loop_overrun(); uj_closing_close() and wait_and_close() of
  * src/lua/api/closing.c).
  *
  * Job 0, the main job, closes P or waits for it, or closes C. Job 1 is of P and
@@ -253,7 +253,7 @@ inline compute()
        :: else -> o_i = 1
        fi;
        o_w = job[o_i].leave;
-       left(o_i);
+       forget_abandon(o_i);
        if
        :: (o_w == LEAVE_CLOSE && job[o_i].wake != W_OK) ||
           (o_w == LEAVE_CLOSE_LATE && job[o_i].wake == W_TIMEOUT) ->

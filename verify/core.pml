@@ -1,6 +1,6 @@
-/* src/core in Promela: job.c, waitq.c, sched.c. Each inline has the name of the
+/* src/core in Promela: job.c, admit.c, end.c. Each inline has the name of the
  * function that it mirrors, without the `uj_`, and does the same in the same
- * order. loop.pml has loop.c.
+ * order. loop.pml has turn.c.
  *
  * The including model sets NJOBS, NSCHEDS, NMORE (wait queues of its own),
  * LIMIT(s), PENDING(s), CLOSE(s): the limits and the close timeout of a
@@ -187,8 +187,8 @@ hidden byte n_i, t_i, z_i, z_k, z_a, z_p;
          || (job[j].state == CLOSING && to >= DONE));                          \
   job[j].state = to
 
-/* uj_loop_add_ready() */
-#define add_ready(j)                                                           \
+/* uj_job_make_ready() */
+#define make_ready(j)                                                          \
   job[j].place = AT_READY;                                                     \
   link_append(Q_READY, j)
 
@@ -200,7 +200,7 @@ hidden byte n_i, t_i, z_i, z_k, z_a, z_p;
   :: else                                                                      \
   fi
 
-inline make_ready(j, w)
+inline finish_wait(j, w)
 {
   assert(job[j].place == AT_NONE || job[j].place == AT_WAIT); /* woken once */
   if
@@ -213,7 +213,7 @@ inline make_ready(j, w)
   fi;
   job[j].wake = w;
   job[j].limit = W_OK;
-  add_ready(j)
+  make_ready(j)
 }
 
 inline arm_at(j, d, w)
@@ -243,7 +243,7 @@ inline refuse(j, w)
   :: else
   fi;
   if
-  :: !tired || w == W_KILLED -> make_ready(j, w)
+  :: !tired || w == W_KILLED -> finish_wait(j, w)
   :: else -> job[j].place = AT_WAIT; arm_at(j, 1, w)
   fi;
   tired = false
@@ -281,7 +281,7 @@ inline yield(j)
   job[j].op = OP_YIELD;
   if
   :: p_w != W_OK -> refuse(j, p_w)
-  :: else -> tired = false; make_ready(j, W_OK)
+  :: else -> tired = false; finish_wait(j, W_OK)
   fi
 }
 
@@ -294,8 +294,8 @@ inline preempt(j)
   link_append(Q_PREEMPTED, j)
 }
 
-/* uj_sched_unblock() */
-#define unblock(j)                                                             \
+/* uj_job_drop() */
+#define job_drop(j)                                                            \
   assert(job[j].state == NEW);                                                 \
   link_remove(j);                                                              \
   job[j].place = AT_NONE;                                                      \
@@ -308,7 +308,7 @@ inline abandon_spawn(j)
      x_t = job[j].target;
      job[j].target = NONE;
 #ifndef BUG_ABANDON
-     unblock(x_t)
+     job_drop(x_t)
 #endif
   :: else
   fi
@@ -332,7 +332,7 @@ inline job_wake(j, w)
      :: k_w != W_OK -> abandon_spawn(j)
      :: else
      fi;
-     make_ready(j, k_w)
+     finish_wait(j, k_w)
   fi
 }
 
@@ -346,7 +346,7 @@ inline wake_all(k)
 }
 
 /* uj_job_forget_abandon() */
-inline left(j)
+inline forget_abandon(j)
 {
   if
   :: job[j].leave != LEAVE_ALONE ->
@@ -356,25 +356,12 @@ inline left(j)
   fi
 }
 
-inline interrupt_ready(j)
-{
-  if
-  :: job[j].wake == W_TIMEOUT || job[j].wake == W_DEADLINE ||
-#ifdef BUG_HANDOVER /* what was handed over is lost */
-     job[j].wake == W_OK ||
-#endif
-     (job[j].wake == W_OK && job[j].op == OP_YIELD) ->
-     job[j].wake = W_CANCELLED
-  :: else
-  fi
-}
-
-/* ---- the end of a job ---------------------------------------------------- */
+/* ---- admit.c ------------------------------------------------------------- */
 
 #define activate(s, j)                                                         \
   move(j, ACTIVE);                                                             \
   sched[s].nactive++;                                                          \
-  add_ready(j)
+  make_ready(j)
 
 inline enqueue(s, j)
 {
@@ -394,6 +381,28 @@ inline sched_spawn(s, j)
   fi;
   sched[s].nlive++;
   job[j].member = true
+}
+
+/* uj_sched_shield(), for a scheduler that is open */
+inline sched_shield(s, j)
+{
+  job[j].shielded = true;
+  activate(s, j);
+  sched[s].nactive--;
+  sched[s].nlive++;
+  job[j].member = true
+}
+
+/* uj_sched_block() */
+inline sched_block(s, j, spawner)
+{
+  assert(!sched[s].closed && !has_room(s));
+  job[spawner].target = j;
+  park(spawner, Q_WAITERS(j), NEVER, OP_SPAWN);
+  if
+  :: (len(q[Q_WAITERS(j)]) == 0) -> job_drop(j)
+  :: else -> job[j].place = AT_BLOCKED; link_append(Q_BLOCKED(s), j)
+  fi
 }
 
 inline promote_pending(s)
@@ -441,8 +450,15 @@ inline wake_idle(s)
   fi
 }
 
+/* uj_sched_wait_alone() */
+inline sched_wait_alone(s, j)
+{
+  park(j, Q_ALONE(s), NEVER, OP_IDLE);
+  wake_idle(s)
+}
+
 /* uj_sched_remove() */
-inline sched_left(s, j, was)
+inline sched_remove(s, j, was)
 {
   job[j].member = false;
   sched[s].nlive--;
@@ -465,6 +481,8 @@ inline sched_left(s, j, was)
   wake_idle(s)
 }
 
+/* ---- end.c --------------------------------------------------------------- */
+
 /* uj_job_end(). What host->ended() does besides is job_ended() of the model. */
 inline job_end(j, st)
 {
@@ -477,7 +495,7 @@ inline job_end(j, st)
 #endif
   job[j].place = AT_NONE;
   e_s = job[j].sched;
-  sched_left(e_s, j, e_was);
+  sched_remove(e_s, j, e_was);
   /* nobody looks at these any more */
   job[j].kill = NEVER;
   job[j].deadline = NEVER;
@@ -490,7 +508,18 @@ inline job_end(j, st)
   job[j].told = false
 }
 
-/* ---- cancelling and closing ---------------------------------------------- */
+inline interrupt_ready(j)
+{
+  if
+  :: job[j].wake == W_TIMEOUT || job[j].wake == W_DEADLINE ||
+#ifdef BUG_HANDOVER /* what was handed over is lost */
+     job[j].wake == W_OK ||
+#endif
+     (job[j].wake == W_OK && job[j].op == OP_YIELD) ->
+     job[j].wake = W_CANCELLED
+  :: else
+  fi
+}
 
 /* uj_job_cancel() */
 inline job_cancel(j)
@@ -567,30 +596,6 @@ inline job_close(j, span)
   fi
 }
 
-/* ---- sched.c ------------------------------------------------------------- */
-
-/* uj_sched_block() */
-inline sched_block(s, j, spawner)
-{
-  assert(!sched[s].closed && !has_room(s));
-  job[spawner].target = j;
-  park(spawner, Q_WAITERS(j), NEVER, OP_SPAWN);
-  if
-  :: (len(q[Q_WAITERS(j)]) == 0) -> unblock(j)
-  :: else -> job[j].place = AT_BLOCKED; link_append(Q_BLOCKED(s), j)
-  fi
-}
-
-/* uj_sched_shield(), for a scheduler that is open */
-inline sched_shield(s, j)
-{
-  job[j].shielded = true;
-  activate(s, j);
-  sched[s].nactive--;
-  sched[s].nlive++;
-  job[j].member = true
-}
-
 inline drop_blocked(s)
 {
   skip;
@@ -651,13 +656,6 @@ inline sched_close_within(s, closer, span)
   drop_blocked(s);
   drop_pending(s);
   close_all(s, closer, s_grace)
-}
-
-/* uj_sched_wait_alone() */
-inline sched_wait_alone(s, j)
-{
-  park(j, Q_ALONE(s), NEVER, OP_IDLE);
-  wake_idle(s)
 }
 
 /* ---- what must hold between two steps ------------------------------------ */

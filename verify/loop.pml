@@ -1,4 +1,4 @@
-/* src/core/loop.c in Promela: a turn, the clock, and who calls uj_loop_turn()
+/* src/core/turn.c in Promela: a turn, the clock, and who calls uj_loop_turn()
  * (drive_main() and drive_rest() of src/lua/drive/run.c).
  *
  * SPIN copies an inline to each place that uses it. So all calls of the core
@@ -129,7 +129,7 @@ inline run_first()
   first_in(queue, cur);
   link_remove(cur);
   job[cur].place = AT_NONE;
-  left(cur);
+  forget_abandon(cur);
   assert(!ended(cur));
   if
   :: job[cur].wake == W_KILLED -> /* host->kill() */

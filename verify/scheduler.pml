@@ -1,4 +1,4 @@
-/* The limits and the life of jobs (src/core/sched.c, job.c).
+/* The limits and the life of jobs (src/core/admit.c, end.c, job.c).
  *
  * Jobs 0 .. SPAWNERS-1 are of the scheduler MAIN, which has no limit; 0 is the
  * main job. They spawn the other jobs, CHILDREN of them, on the scheduler S,

@@ -11,7 +11,7 @@
  *            src/lua/drive/run.c: a function in the thread pool ends, a signal comes
  *     wakes  the end of the task reaches its job
  *     heard  the signal reaches the main job
- *   EMBED    uj_embed_settle() of src/lua/drive/embed.c, uj_loop_add_ready(): what
+ *   EMBED    uj_embed_settle() of src/lua/drive/embed.c, uj_job_make_ready(): what
  *            makes a job ready between two steps of a host's loop sets the alarm
  *     steps  such a job runs */
 
@@ -254,8 +254,8 @@ bool asleep;   /* uj_loop::asleep */
 bool alarm;    /* the alarm has gone off: the descriptor is readable */
 byte n;
 
-/* uj_loop_add_ready() */
-inline add_ready()
+/* uj_job_make_ready() */
+inline make_ready()
 {
   d_step {
     nmade++;
@@ -287,14 +287,14 @@ active proctype host()
   settle(); /* embed() */
 end:
   do
-  :: nmade < JOBS -> add_ready() /* in a callback, or in none */
+  :: nmade < JOBS -> make_ready() /* in a callback, or in none */
   :: alarm ->
      /* uj_embed_step() */
      asleep = false;
      n = nready; /* one turn: not those that become ready in it */
      do
      :: n > 0 -> n--; nready--; nran++
-     :: n > 0 && nmade < JOBS -> n--; nready--; nran++; add_ready()
+     :: n > 0 && nmade < JOBS -> n--; nready--; nran++; make_ready()
      :: n == 0 -> break
      od;
      settle()

@@ -1,5 +1,5 @@
 /* Waiting for a thing that is handed over: a semaphore, or a queue of values
- * (src/core/waitq.c, queue.c, semaphore.h; job.c for whoever leaves the line).
+ * (src/core/queue.c, semaphore.h; job.c for whoever leaves the line).
  *
  * The jobs 0 .. NJOBS-1, all of one scheduler, take and give, with a time limit
  * or none, in a protect() or not, with a deadline for the whole job or none.

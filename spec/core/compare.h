@@ -6,9 +6,9 @@
 #include "check.h"
 
 #include "core/event.h"
-#include "core/loop.h"
 #include "core/mutex.h"
 #include "core/semaphore.h"
+#include "core/turn.h"
 #include "model_things.h"
 
 /* What the core has for the job of this index in the model. */

@@ -12,9 +12,11 @@
 
 #include "check.h"
 
+#include "core/admit.h"
+#include "core/end.h"
 #include "core/job.h"
-#include "core/loop.h"
 #include "core/sched.h"
+#include "core/turn.h"
 
 #define FAKE_ACTS 8
 #define MS UINT64_C(1000000)

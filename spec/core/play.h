@@ -5,7 +5,9 @@
 
 #include "check.h"
 
-#include "core/loop.h"
+#include "core/admit.h"
+#include "core/end.h"
+#include "core/turn.h"
 #include "play_base.h"
 #include "play_things.h"
 

@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-#include "core/waitq.h"
+#include "core/job.h"
 
 struct uj_event {
   struct uj_waitq waiters; /* empty while the flag is set */

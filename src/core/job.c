@@ -2,9 +2,6 @@
 
 #include <assert.h>
 
-#include "core/loop.h"
-#include "core/sched.h"
-
 void uj_job_init(struct uj_job *job, struct uj_sched *sched)
 {
   uj_link_init(&job->queue);
@@ -81,8 +78,9 @@ static void warn(struct uj_job *job)
   job->kill_ns = uj_clock_add(now_ns, close_ns);
 }
 
-/* What it is sure to close is remembered until it runs. */
-static void make_ready(struct uj_job *job, enum uj_wake wake)
+/* Ends whatever the job was doing. With an `on_abandon` its target is kept
+ * until the job runs. */
+static void finish_wait(struct uj_job *job, enum uj_wake wake)
 {
   if (job->on_abandon == UJ_ABANDON_ALONE)
     job->target = NULL;
@@ -92,7 +90,7 @@ static void make_ready(struct uj_job *job, enum uj_wake wake)
     warn(job);
   job->wants_result = false;
   job->wake = (uint8_t)wake;
-  uj_loop_add_ready(job->sched->loop, job);
+  uj_job_make_ready(job);
 }
 
 /* Arms the timer for a limit, or for the forced end if that comes before. At
@@ -137,7 +135,7 @@ static void refuse(struct uj_job *job, enum uj_wake wake)
     warn(job); /* a pause is no time to clean up */
   if (job->refusals < FREE_REFUSALS || wake == UJ_WAKE_KILLED) {
     job->refusals++;
-    make_ready(job, wake);
+    finish_wait(job, wake);
     return;
   }
   doublings = job->refusals - FREE_REFUSALS;
@@ -177,7 +175,7 @@ void uj_job_yield(struct uj_job *job)
     return;
   }
   job->refusals = 0;
-  make_ready(job, UJ_WAKE_OK);
+  finish_wait(job, UJ_WAKE_OK);
 }
 
 void uj_job_preempt(struct uj_job *job)
@@ -237,14 +235,24 @@ uint64_t uj_job_overrun_due(const struct uj_job *job)
   return uj_clock_min(due_ns, job->kill_ns);
 }
 
-/* A spawner that leaves its wait takes the job back that it could not spawn. */
+void uj_job_drop(struct uj_job *job)
+{
+  struct uj_loop *loop = job->sched->loop;
+  assert(job->state == UJ_JOB_NEW);
+  uj_link_remove(&job->queue);
+  job->place = UJ_AT_NONE;
+  uj_job_move(job, UJ_JOB_CANCELLED);
+  loop->host->ended(loop, job);
+}
+
+/* A spawner whose wait ends early drops the job that it could not spawn. */
 static void abandon_spawn(struct uj_job *job)
 {
   struct uj_job *target = job->target;
   if (job->op != UJ_OP_SPAWN || target == NULL)
     return;
   job->target = NULL;
-  uj_sched_unblock(target);
+  uj_job_drop(target);
 }
 
 void uj_job_wake(struct uj_job *job, enum uj_wake wake)
@@ -255,7 +263,7 @@ void uj_job_wake(struct uj_job *job, enum uj_wake wake)
   uj_timers_remove(&job->sched->loop->timers, &job->timer);
   if (wake != UJ_WAKE_OK)
     abandon_spawn(job);
-  make_ready(job, wake);
+  finish_wait(job, wake);
 }
 
 void uj_job_forget_abandon(struct uj_job *job)
@@ -266,106 +274,30 @@ void uj_job_forget_abandon(struct uj_job *job)
   job->on_abandon = UJ_ABANDON_ALONE;
 }
 
-void uj_job_abandon(struct uj_job *job)
+struct uj_job *uj_waitq_first(const struct uj_waitq *waitq)
 {
-  enum uj_on_abandon leave = (enum uj_on_abandon)job->on_abandon;
-  bool closes =
-      (leave == UJ_ABANDON_CLOSE && job->wake != UJ_WAKE_OK) ||
-      (leave == UJ_ABANDON_CLOSE_LATE && job->wake == UJ_WAKE_TIMEOUT);
-  uj_job_forget_abandon(job);
-  if (closes && job->op == UJ_OP_WAIT)
-    uj_job_close(job->target, uj_job_grace(job, job->target->sched->close_ns));
-  else if (closes)
-    uj_sched_close(job->idle, job);
+  if (uj_waitq_empty(waitq))
+    return NULL;
+  return uj_container(waitq->jobs.next, struct uj_job, queue);
 }
 
-/* Cancellation wins over a time limit of the same turn, and reaches a job that
- * only gave way: nothing was taken that would be lost. One that was taken off
- * is told when it goes on. */
-static void interrupt_ready(struct uj_job *job)
+struct uj_job *uj_waitq_wake_one(struct uj_waitq *waitq)
 {
-  if (job->wake == UJ_WAKE_TIMEOUT || job->wake == UJ_WAKE_DEADLINE ||
-      (job->wake == UJ_WAKE_OK && job->op == UJ_OP_YIELD))
-    job->wake = UJ_WAKE_CANCELLED;
+  struct uj_job *job = uj_waitq_first(waitq);
+  if (job != NULL)
+    uj_job_wake(job, UJ_WAKE_OK);
+  return job;
 }
 
-void uj_job_cancel(struct uj_job *job)
+void uj_waitq_wake_all(struct uj_waitq *waitq)
 {
-  if (uj_job_ended(job) || job->cancel)
-    return;
-  assert(job->state != UJ_JOB_NEW);
-  job->cancel = true;
-  if (!job->started) {
-    uj_job_end(job, UJ_JOB_CANCELLED);
-    return;
-  }
-  uj_job_move(job, UJ_JOB_CLOSING);
-  if (job->protect)
-    return;
-  if (job->place == UJ_AT_READY)
-    interrupt_ready(job);
-  else
-    uj_job_wake(job, UJ_WAKE_CANCELLED);
+  while (uj_waitq_wake_one(waitq) != NULL)
+    continue;
 }
 
-/* Brings the forced end forward. */
-static void kill_at(struct uj_job *job, uint64_t kill_ns)
+void uj_waitq_close(struct uj_waitq *waitq)
 {
-  job->unwarned = false;
-  if (kill_ns >= job->kill_ns)
-    return;
-  job->kill_ns = kill_ns;
-  if (job->place != UJ_AT_WAIT)
-    return;
-  if (uj_timer_armed(&job->timer)) {
-    if (job->timer.due_ns <= kill_ns)
-      return; /* that comes first, and the job looks at kill_ns next time */
-    uj_timers_remove(&job->sched->loop->timers, &job->timer);
-  }
-  job->limit = UJ_WAKE_KILLED;
-  uj_timers_add(&job->sched->loop->timers, &job->timer, kill_ns);
-}
-
-/* Three quarters of what it has: the rest is for what it does after them. */
-uint64_t uj_job_grace(const struct uj_job *closer, uint64_t span_ns)
-{
-  uint64_t now_ns, left_ns;
-  if (closer == NULL || closer->kill_ns == UJ_NEVER)
-    return span_ns;
-  now_ns = uj_loop_now(closer->sched->loop);
-  left_ns = closer->kill_ns > now_ns ? closer->kill_ns - now_ns : 0;
-  return uj_clock_min(span_ns, left_ns - left_ns / 4);
-}
-
-void uj_job_close(struct uj_job *job, uint64_t span_ns)
-{
-  if (uj_job_ended(job))
-    return;
-  if (job->started)
-    kill_at(job, uj_clock_add(uj_loop_now(job->sched->loop), span_ns));
-  uj_job_cancel(job);
-}
-
-/* Whoever was woken before by something else does not get it any more. */
-static bool is_asked(const struct uj_job *job)
-{
-  struct uj_link *link = job->waiters.jobs.next;
-  for (; link != &job->waiters.jobs; link = link->next)
-    if (uj_container(link, struct uj_job, queue)->wants_result)
-      return true;
-  return false;
-}
-
-void uj_job_end(struct uj_job *job, enum uj_job_state state)
-{
-  struct uj_sched *sched = job->sched;
-  enum uj_job_state was = (enum uj_job_state)job->state;
-  uj_job_move(job, state);
-  uj_link_remove(&job->queue);
-  uj_timers_remove(&job->sched->loop->timers, &job->timer);
-  job->result_wanted = is_asked(job);
-  uj_waitq_wake_all(&job->waiters);
-  job->place = UJ_AT_NONE;
-  uj_sched_remove(sched, job, was);
-  sched->loop->host->ended(sched->loop, job);
+  struct uj_job *job;
+  while ((job = uj_waitq_first(waitq)) != NULL)
+    uj_job_wake(job, UJ_WAKE_CLOSED);
 }

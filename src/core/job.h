@@ -1,4 +1,5 @@
-/* One job: its life, its waits, its cancellation.
+/* One job: its states, its waits, and how it is interrupted. admit.h lets it
+ * into its scheduler, turn.h runs it, end.h cancels, closes and ends it.
  *
  *            spawn                 run                    end
  *   NEW --+--------> PENDING ----+      +---------------> DONE
@@ -9,12 +10,12 @@
  *
  * Invariants:
  *   - the state is changed by uj_job_move() alone;
- *   - a job is in at most one queue, and `place` says in which;
+ *   - a job is in at most one list by its `queue`, and `place` says in which;
  *   - its timer is armed only while it is parked (UJ_AT_WAIT);
  *   - once a job was woken with UJ_WAKE_OK, what it waited for is its own: a
  *     later cancellation is raised at its next operation (M6);
- *   - a job that runs on and on is not asked for anything: who interrupts it
- *     looks at uj_job_overrun(), and may take it off by uj_job_preempt(). */
+ *   - nothing here stops a job that runs on and on: who interrupts it asks
+ *     uj_job_overrun() what to raise, or preempts it by uj_job_preempt(). */
 #ifndef UJ_CORE_JOB_H
 #define UJ_CORE_JOB_H
 
@@ -22,32 +23,12 @@
 #include <stdint.h>
 
 #include "core/clock.h"
+#include "core/life.h"
 #include "core/link.h"
+#include "core/loop.h"
+#include "core/sched.h"
 #include "core/timers.h"
 #include "core/waitq.h"
-
-struct uj_sched;
-
-enum uj_job_state {
-  UJ_JOB_NEW,     /* not admitted: being made, or blocked in spawn */
-  UJ_JOB_PENDING, /* waits for a free slot of its scheduler */
-  UJ_JOB_ACTIVE,  /* has a slot; runs, waits, or is about to start */
-  UJ_JOB_CLOSING, /* active, and asked to end */
-  UJ_JOB_DONE,
-  UJ_JOB_FAILED,
-  UJ_JOB_CANCELLED,
-  UJ_JOB_KILLED
-};
-
-/* Why a job runs again. */
-enum uj_wake {
-  UJ_WAKE_OK,        /* what it waited for has come */
-  UJ_WAKE_TIMEOUT,   /* the time limit of the operation passed */
-  UJ_WAKE_DEADLINE,  /* the deadline that it runs under passed */
-  UJ_WAKE_CANCELLED, /* it is to end */
-  UJ_WAKE_CLOSED,    /* the thing waited for was closed */
-  UJ_WAKE_KILLED     /* it is ended without being asked any more */
-};
 
 /* Where uj_job::queue is linked. */
 enum uj_place {
@@ -55,7 +36,7 @@ enum uj_place {
   UJ_AT_BLOCKED, /* uj_sched::blocked */
   UJ_AT_PENDING, /* uj_sched::pending */
   UJ_AT_READY,   /* uj_loop::ready, ::batch, ::preempted or ::busy */
-  UJ_AT_WAIT     /* a wait queue, or none when only time or a call wakes it */
+  UJ_AT_WAIT     /* a wait queue; none if only time or a call wakes the job */
 };
 
 /* What a parked job is doing: for people, and where leaving a wait has more to
@@ -80,50 +61,53 @@ enum uj_op {
   UJ_OP_LOCK
 };
 
-/* What a job does to what it waited for, or is to close besides (`target` or
- * `idle`), when it left the wait too early. It does it when it runs; but what
- * it waited for may hold the loop, and then it is done for it: see
- * uj_loop_overrun(). */
+/* What happens to the target of a wait (`target` or `idle`) when the waiter
+ * leaves the wait too early. Normally the waiter does it when it next runs. If
+ * the target hogs the loop, uj_loop_overrun() does it on its behalf. */
 enum uj_on_abandon {
-  UJ_ABANDON_ALONE,
-  UJ_ABANDON_CLOSE_LATE, /* closes it when its own time limit passed */
-  UJ_ABANDON_CLOSE       /* closes it in any case */
+  UJ_ABANDON_ALONE,      /* nothing */
+  UJ_ABANDON_CLOSE_LATE, /* it is closed if the wait's own limit passed */
+  UJ_ABANDON_CLOSE       /* it is closed */
 };
 
 /* Owned by its Lua userdata. The scheduler, the loop and the wait queues borrow
  * it; all of them have let go of it when the job ended. */
 struct uj_job {
-  struct uj_link queue;    /* see `place` */
-  struct uj_link member;   /* uj_sched::jobs or ::shields, while it lives */
-  struct uj_timer timer;   /* the earliest of what may end its wait */
-  struct uj_waitq waiters; /* jobs that wait for the end, or the admission */
-  struct uj_sched *sched;
-  union {                  /* what it waits for, borrowed; or NULL */
-    struct uj_job *target; /* UJ_OP_WAIT, _CLOSE, _SHIELD, _SPAWN */
-    struct uj_sched *idle; /* UJ_OP_IDLE; or with `on_abandon`: to close then */
+  struct uj_link queue;  /* in the list that `place` names */
+  struct uj_link member; /* in uj_sched::jobs or ::shields while it lives */
+  struct uj_timer timer; /* in uj_loop::timers: the earliest limit of a wait */
+  struct uj_waitq waiters; /* jobs that wait for its end or its admission */
+  struct uj_sched *sched;  /* borrowed; outlives the job */
+  /* Borrowed, or NULL: valid while it waits, and with an `on_abandon` until it
+   * runs. */
+  union {
+    struct uj_job *target; /* UJ_OP_WAIT, _CLOSE, _SHIELD, _SPAWN: waits for */
+    struct uj_sched *idle; /* UJ_OP_IDLE: waits for; any other: is to close */
   };
-  uint64_t deadline_ns; /* before it started: the time it gets, from then */
+  uint64_t deadline_ns; /* before it started: the span that it gets */
   uint64_t kill_ns;     /* when it is ended by force */
   uint64_t raised_ns;   /* when `raised` was raised */
   uint64_t id;
   uint32_t nlocks;         /* mutexes that it holds */
-  uint32_t preemptions;    /* how often it was taken off */
+  uint32_t preemptions;    /* how often it was preempted */
   uint8_t state;           /* enum uj_job_state */
   uint8_t place;           /* enum uj_place */
   uint8_t wake;            /* enum uj_wake: why it was made ready */
-  uint8_t limit;           /* enum uj_wake: what the timer brings */
-  uint8_t op;              /* enum uj_op */
+  uint8_t limit;           /* enum uj_wake: what the timer wakes it with */
+  uint8_t op;              /* enum uj_op: what it waits for, or did last */
   uint8_t refusals;        /* operations in a row that were refused */
   unsigned on_abandon : 2; /* enum uj_on_abandon */
-  unsigned raised : 3;     /* enum uj_wake: what was raised in it last */
-  bool started : 1;
-  bool cancel : 1;       /* asked to end */
-  bool protect : 1;      /* holds off cancellation */
-  bool shielded : 1;     /* runs outside the limit, in uj_sched::shields */
-  bool wants_result : 1; /* it waits in `waiters` of another, for its error, too
-                          */
-  bool result_wanted : 1; /* it has ended, and such a one gets its error */
-  bool unwarned : 1; /* `kill_ns` is for its own deadline, not yet raised */
+  unsigned raised : 3;     /* enum uj_wake: what was raised in it last while it
+                              ran on */
+  bool started : 1;        /* it has run; before, `deadline_ns` is a span */
+  bool cancel : 1;         /* it is cancelled */
+  bool protect : 1;        /* it holds cancellation off */
+  bool shielded : 1;       /* it is in uj_sched::shields, outside the limit */
+  bool wants_result : 1;   /* it waits in `waiters` of another job and wants its
+                              error, if it fails */
+  bool result_wanted : 1;  /* it has ended, and such a waiter gets its error */
+  bool unwarned : 1; /* `kill_ns` belongs to its own deadline, which was not
+                        raised yet */
 };
 
 /* Sets up a job that belongs to `sched` but is not admitted. */
@@ -137,11 +121,29 @@ static inline bool uj_job_ended(const struct uj_job *job)
 /* Changes the state; asserts that the change is legal. */
 void uj_job_move(struct uj_job *job, enum uj_job_state state);
 
-/* Why the job must not go into, or go on with, an operation that can suspend:
+/* The first of a list of uj_job::queue that is not empty. */
+static inline struct uj_job *uj_job_first(const struct uj_link *queue)
+{
+  return uj_container(queue->next, struct uj_job, queue);
+}
+
+/* Puts a job that is in no queue at the end of those that are ready. */
+static inline void uj_job_make_ready(struct uj_job *job)
+{
+  struct uj_loop *loop = job->sched->loop;
+  job->place = UJ_AT_READY;
+  uj_link_append(&loop->ready, &job->queue);
+  if (loop->asleep) {
+    loop->asleep = false;
+    loop->host->wake(loop);
+  }
+}
+
+/* Why the job must not begin, or go on with, an operation that can suspend:
  * UJ_WAKE_KILLED, _CANCELLED or _DEADLINE, in this order; or UJ_WAKE_OK. */
 enum uj_wake uj_job_interrupted(const struct uj_job *job);
 
-/* Suspends the running job: in `waitq` (NULL: until uj_job_wake) and until
+/* Suspends the running job in `waitq` (NULL: until uj_job_wake()) and until
  * `due_ns` at most. The caller must give up the thread after it. An interrupted
  * job is not queued but runs again on the next turn with the reason. */
 void uj_job_park(struct uj_job *job, struct uj_waitq *waitq, uint64_t due_ns,
@@ -154,22 +156,31 @@ void uj_job_yield(struct uj_job *job);
  * when the others that are ready have run. */
 void uj_job_preempt(struct uj_job *job);
 
-/* What is to be raised now in the running job, which does not suspend: what it
- * was not told yet, and UJ_WAKE_KILLED when it goes on all the same; UJ_WAKE_OK
- * for nothing. */
+/* Makes a parked job ready. Nothing happens when it is ready or running. */
+void uj_job_wake(struct uj_job *job, enum uj_wake wake);
+
+/* The job has run, so it does by itself what `on_abandon` says. */
+void uj_job_forget_abandon(struct uj_job *job);
+
+/* Ends a job that was never admitted. The host may free it. */
+void uj_job_drop(struct uj_job *job);
+
+/* What is to be raised now in the running job, which does not suspend: what was
+ * not raised in it yet, then UJ_WAKE_KILLED if it goes on all the same;
+ * UJ_WAKE_OK for nothing. */
 enum uj_wake uj_job_overrun(const struct uj_job *job);
-/* The reason is raised in it. */
+/* When uj_job_overrun() has something new to say; or UJ_NEVER. */
+uint64_t uj_job_overrun_due(const struct uj_job *job);
+/* The reason has been raised in the running job. */
 void uj_job_note_raised(struct uj_job *job, enum uj_wake wake);
-/* A deadline is set anew: at the very time at which another one was raised it
- * is to be raised all the same. */
+/* A deadline is about to be set. One that is not later than the last that was
+ * raised must be raised all the same. */
 static inline void uj_job_renew(struct uj_job *job, uint64_t deadline_ns)
 {
   if (job->raised == UJ_WAKE_DEADLINE && deadline_ns < job->deadline_ns &&
       deadline_ns <= job->raised_ns)
     job->raised = UJ_WAKE_OK;
 }
-/* When to ask that again; UJ_NEVER when nothing is to come. */
-uint64_t uj_job_overrun_due(const struct uj_job *job);
 
 /* The limits that hold in the job from now on. */
 static inline void uj_job_limit(struct uj_job *job, uint64_t deadline_ns,
@@ -179,26 +190,17 @@ static inline void uj_job_limit(struct uj_job *job, uint64_t deadline_ns,
   job->protect = protect;
 }
 
-/* Does what a job that is ready again is sure to do to what it waited for. */
-void uj_job_abandon(struct uj_job *job);
-/* It does that itself: it runs. */
-void uj_job_forget_abandon(struct uj_job *job);
+/* The job that waits longest, or NULL. */
+struct uj_job *uj_waitq_first(const struct uj_waitq *waitq);
 
-/* Makes a parked job ready. Nothing happens when it is ready or running. */
-void uj_job_wake(struct uj_job *job, enum uj_wake wake);
+/* Wakes the first waiter with UJ_WAKE_OK and returns it, or NULL. What it
+ * waited for is its own from now on: no cancellation takes it back. */
+struct uj_job *uj_waitq_wake_one(struct uj_waitq *waitq);
 
-/* Asks a job to end: at once if it never ran, at its next operation else. */
-void uj_job_cancel(struct uj_job *job);
+/* Wakes all waiters with UJ_WAKE_OK, in order. */
+void uj_waitq_wake_all(struct uj_waitq *waitq);
 
-/* How long a job may give others to end: `span_ns`, but not so long that it is
- * ended by force itself before they are. NULL for nobody. */
-uint64_t uj_job_grace(const struct uj_job *closer, uint64_t span_ns);
-
-/* Cancels a job and has it killed when it lives on after `span_ns`. */
-void uj_job_close(struct uj_job *job, uint64_t span_ns);
-
-/* The job ended: tells its scheduler and everything that waits for it. The
- * job's memory may be gone when this returns. */
-void uj_job_end(struct uj_job *job, enum uj_job_state state);
+/* Wakes all waiters with UJ_WAKE_CLOSED, in order. */
+void uj_waitq_close(struct uj_waitq *waitq);
 
 #endif

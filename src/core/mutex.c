@@ -4,8 +4,6 @@
 #include <stddef.h>
 
 #include "core/job.h"
-#include "core/loop.h"
-#include "core/sched.h"
 
 void uj_mutex_init(struct uj_mutex *mutex)
 {

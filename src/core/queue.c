@@ -2,6 +2,8 @@
 
 #include <stddef.h>
 
+#include "core/job.h"
+
 void uj_queue_init(struct uj_queue *queue, uint64_t capacity)
 {
   uj_waitq_init(&queue->getters);

@@ -14,6 +14,8 @@
 
 #include "core/waitq.h"
 
+struct uj_job;
+
 struct uj_queue {
   struct uj_waitq getters;
   struct uj_waitq putters;

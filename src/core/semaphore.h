@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "core/waitq.h"
+#include "core/job.h"
 
 struct uj_semaphore {
   struct uj_waitq waiters;

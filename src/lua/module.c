@@ -2,6 +2,7 @@
 #include <lauxlib.h>
 #include <lua.h>
 
+#include "core/end.h"
 #include "loop/driver.h"
 #include "lua/api/await.h"
 #include "lua/api/closing.h"

@@ -1,5 +1,7 @@
 #include "lua/api/closing.h"
 
+#include "core/admit.h"
+#include "core/end.h"
 #include "core/sched.h"
 #include "lua/api/nursery.h"
 #include "lua/base/args.h"

@@ -3,6 +3,7 @@
 #include <lauxlib.h>
 #include <string.h>
 
+#include "core/end.h"
 #include "core/sched.h"
 #include "lua/base/args.h"
 #include "lua/engine/stretch.h"

@@ -1,5 +1,6 @@
 #include "lua/api/nursery.h"
 
+#include "core/end.h"
 #include "lua/engine/report.h"
 #include "lua/state/job.h"
 #include "lua/state/outcome.h"

@@ -2,6 +2,7 @@
 
 #include <lauxlib.h>
 
+#include "core/admit.h"
 #include "core/sched.h"
 #include "lua/base/args.h"
 #include "lua/engine/suspend.h"
@@ -149,20 +150,6 @@ static void check_function(lua_State *L, const struct uj_callee *callee)
   uj_arg_function(L, callee, lua_istable(L, 2) ? 3 : 2);
 }
 
-static bool is_full(const struct uj_sched *sched)
-{
-  return sched->nactive >= sched->limit &&
-         sched->npending >= sched->pending_limit;
-}
-
-/* Whether there is room for a job: UJ_OK, UJ_ECLOSED or UJ_EFULL. */
-static int look_for_room(const struct uj_sched *sched)
-{
-  if (sched->closed)
-    return UJ_ECLOSED;
-  return is_full(sched) ? UJ_EFULL : UJ_OK;
-}
-
 /* Admits a new job, or lets go of it. Even where there was room before the job
  * was made there may be none now: making it can run the collector, and that
  * finalizers which spawn. */
@@ -200,7 +187,7 @@ int uj_spawn_spawn(lua_State *L)
   struct uj_lsched *sched = uj_lsched_self(L, callee.name);
   bool can_suspend = uj_can_suspend(S, L);
   struct uj_ljob *job;
-  int status = look_for_room(&sched->core);
+  int status = uj_sched_room(&sched->core);
   if (status == UJ_ECLOSED || (status == UJ_EFULL && !can_suspend)) {
     check_function(L, &callee);
     return raise_refusal(L, status);
@@ -211,7 +198,7 @@ int uj_spawn_spawn(lua_State *L)
                       uj_suspend_return_nothing);
   }
   job = push_spawned(S, L, &callee);
-  if (can_suspend && look_for_room(&sched->core) == UJ_EFULL) {
+  if (can_suspend && uj_sched_room(&sched->core) == UJ_EFULL) {
     uj_sched_block(&sched->core, &job->core, &S->current->core);
     return lua_yieldk(L, 0, 0, spawn_admitted);
   }
@@ -231,7 +218,7 @@ int uj_spawn_try_spawn(lua_State *L)
   static const struct uj_callee callee = {"try_spawn", 1};
   struct uj_state *S = uj_state(L);
   struct uj_lsched *sched = uj_lsched_self(L, callee.name);
-  int status = look_for_room(&sched->core);
+  int status = uj_sched_room(&sched->core);
   if (status != UJ_OK) {
     check_function(L, &callee);
     return push_refusal(L, status);

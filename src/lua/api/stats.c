@@ -3,6 +3,7 @@
 #include <lauxlib.h>
 
 #include "core/sched.h"
+#include "core/turn.h"
 #include "lua/api/work.h"
 #include "memory/heap.h"
 

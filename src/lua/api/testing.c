@@ -2,6 +2,7 @@
 
 #include <lauxlib.h>
 
+#include "core/end.h"
 #include "core/job.h"
 #include "core/sched.h"
 #include "lua/engine/traceback.h"

@@ -2,6 +2,7 @@
 
 #include <lauxlib.h>
 
+#include "core/admit.h"
 #include "core/sched.h"
 #include "loop/driver.h"
 #include "lua/api/spawn.h"

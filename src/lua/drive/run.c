@@ -2,6 +2,9 @@
 
 #include <lauxlib.h>
 
+#include "core/admit.h"
+#include "core/end.h"
+#include "core/turn.h"
 #include "loop/driver.h"
 #include "lua/api/nursery.h"
 #include "lua/api/spawn.h"

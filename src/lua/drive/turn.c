@@ -1,5 +1,6 @@
 #include "lua/drive/turn.h"
 
+#include "core/turn.h"
 #include "lua/engine/pool.h"
 #include "lua/state/job.h"
 

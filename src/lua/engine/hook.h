@@ -16,6 +16,8 @@
 
 #include "lua/state/state.h"
 
+struct uj_sched;
+
 /* The library's three hooks. */
 struct uj_hooks {
   lua_Hook interrupt; /* set once for one interruption */

@@ -1,6 +1,8 @@
 #include "lua/engine/interrupt.h"
 
+#include "core/end.h"
 #include "core/sched.h"
+#include "core/turn.h"
 #include "loop/driver.h"
 #include "lua/base/lua54.h"
 #include "lua/engine/hookerror.h"

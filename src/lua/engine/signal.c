@@ -1,5 +1,6 @@
 #include "lua/engine/signal.h"
 
+#include "core/end.h"
 #include "loop/driver.h"
 #include "lua/state/job.h"
 

@@ -1,6 +1,7 @@
 #include "lua/engine/stretch.h"
 
 #include "core/sched.h"
+#include "core/turn.h"
 #include "loop/driver.h"
 #include "lua/state/job.h"
 

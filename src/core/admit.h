@@ -1,0 +1,33 @@
+/* Who may enter a scheduler: into a slot, into the pending queue, or not yet.
+ *
+ * Whenever a job leaves, the next in line is let in at once, so nobody can
+ * overtake (M3). See sched.h for the invariants. */
+#ifndef UJ_CORE_ADMIT_H
+#define UJ_CORE_ADMIT_H
+
+#include "core/job.h"
+#include "core/sched.h"
+
+/* Admits a NEW job: into a slot, or into the pending queue. Returns UJ_OK,
+ * UJ_ECLOSED, or UJ_EFULL; only UJ_OK changes anything. */
+int uj_sched_spawn(struct uj_sched *sched, struct uj_job *job);
+
+/* Admits a NEW job outside the limits. Returns UJ_OK or UJ_ECLOSED. */
+int uj_sched_shield(struct uj_sched *sched, struct uj_job *job);
+
+/* Parks `spawner` until the NEW job, for which there is no room, is admitted
+ * (UJ_WAKE_OK) or never will be (UJ_WAKE_CLOSED). If the wait ends for another
+ * reason, or is refused, the job is dropped. */
+void uj_sched_block(struct uj_sched *sched, struct uj_job *job,
+                    struct uj_job *spawner);
+
+/* Parks a job of the scheduler until all others have ended, except those that
+ * wait in the same way. */
+void uj_sched_wait_alone(struct uj_sched *sched, struct uj_job *self);
+
+/* For uj_job_end(): the job, which was in the state `was`, gives back its place
+ * to the next in line. */
+void uj_sched_remove(struct uj_sched *sched, struct uj_job *job,
+                     enum uj_job_state was);
+
+#endif

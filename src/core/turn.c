@@ -1,0 +1,167 @@
+#include "core/turn.h"
+
+#include <assert.h>
+
+#include "core/end.h"
+#include "core/job.h"
+#include "core/sched.h"
+#include "core/shuffle.h"
+
+static bool expire(struct uj_loop *loop)
+{
+  struct uj_timer *timer;
+  uint64_t now_ns;
+  bool any = false;
+  if (loop->timers.min_ns == UJ_NEVER)
+    return false;
+  now_ns = uj_loop_now(loop);
+  while ((timer = uj_timers_pop(&loop->timers, now_ns)) != NULL) {
+    struct uj_job *job = uj_container(timer, struct uj_job, timer);
+    uj_job_wake(job, (enum uj_wake)job->limit);
+    any = true;
+  }
+  return any;
+}
+
+/* A job's own deadline counts from its start. */
+static void start(struct uj_loop *loop, struct uj_job *job)
+{
+  job->started = true;
+  if (job->deadline_ns == UJ_NEVER)
+    return;
+  job->deadline_ns = uj_clock_add(uj_loop_now(loop), job->deadline_ns);
+  job->kill_ns = uj_clock_add(job->deadline_ns, job->sched->close_ns);
+  job->unwarned = job->kill_ns != UJ_NEVER;
+}
+
+static void run_job(struct uj_loop *loop, struct uj_job *job)
+{
+  enum uj_job_state state;
+  if (job->wake == UJ_WAKE_KILLED) {
+    loop->host->kill(loop, job);
+    uj_job_end(job, UJ_JOB_KILLED);
+    return;
+  }
+  if (!job->started)
+    start(loop, job);
+  state = loop->host->resume(loop, job);
+  if (state != UJ_JOB_ACTIVE)
+    uj_job_end(job, state);
+  else
+    assert(job->place != UJ_AT_NONE);
+}
+
+/* Does what the ready jobs of a queue would do about their abandoned waits. To
+ * close something can take jobs out of the queue that have not started, but
+ * never the one on whose behalf it is closed. */
+static void leave_waits(const struct uj_loop *loop, const struct uj_link *queue)
+{
+  struct uj_link *link = queue->next;
+  for (; link != queue && loop->nabandoning > 0; link = link->next)
+    uj_job_abandon(uj_container(link, struct uj_job, queue));
+}
+
+bool uj_loop_overrun(struct uj_loop *loop)
+{
+  bool any = expire(loop);
+  leave_waits(loop, &loop->batch);
+  leave_waits(loop, &loop->ready);
+  return any;
+}
+
+static void run_first(struct uj_loop *loop, struct uj_link *queue)
+{
+  struct uj_job *job = uj_job_first(queue);
+  uj_link_remove(&job->queue);
+  job->place = UJ_AT_NONE;
+  uj_job_forget_abandon(job);
+  run_job(loop, job);
+}
+
+/* What this turn runs: one busy job, the rest of a batch, or a new batch. */
+static struct uj_link *next_queue(struct uj_loop *loop)
+{
+  if (loop->busy_next && !uj_link_empty(&loop->busy))
+    return &loop->busy;
+  if (uj_link_empty(&loop->batch)) {
+    uj_link_splice(&loop->busy, &loop->preempted);
+    uj_link_splice(&loop->batch, &loop->ready);
+    if (loop->shuffles)
+      uj_shuffle(&loop->batch, &loop->seed);
+  }
+  return &loop->batch;
+}
+
+void uj_loop_turn(struct uj_loop *loop)
+{
+  uint64_t preemptions = loop->preemptions;
+  struct uj_link *queue;
+  loop->turns++;
+  if (uj_timers_bound(&loop->timers) <= loop->latest_ns)
+    (void)expire(loop);
+  loop->latest_ns = UJ_NEVER;
+  queue = next_queue(loop);
+  while (!uj_link_empty(queue) && loop->preemptions == preemptions) {
+    run_first(loop, queue);
+    if (queue == &loop->busy)
+      break;
+  }
+  loop->busy_next = queue == &loop->batch && uj_link_empty(queue);
+#ifdef UJ_DEBUG
+  uj_loop_check(loop);
+#endif
+}
+
+void uj_loop_close(struct uj_loop *loop, uint64_t span_ns)
+{
+  struct uj_link *link;
+  for (link = loop->scheds.next; link != &loop->scheds; link = link->next)
+    uj_sched_close_within(uj_container(link, struct uj_sched, link), NULL,
+                          span_ns);
+}
+
+void uj_loop_close_open(struct uj_loop *loop)
+{
+  struct uj_link *link;
+  for (link = loop->scheds.next; link != &loop->scheds; link = link->next) {
+    struct uj_sched *sched = uj_container(link, struct uj_sched, link);
+    if (!sched->closed)
+      uj_sched_close(sched, NULL);
+  }
+}
+
+bool uj_loop_live(const struct uj_loop *loop)
+{
+  struct uj_link *link;
+  for (link = loop->scheds.next; link != &loop->scheds; link = link->next)
+    if (uj_container(link, struct uj_sched, link)->nlive != 0)
+      return true;
+  return false;
+}
+
+static uint64_t count_queue(const struct uj_link *queue)
+{
+  uint64_t count = 0;
+  for (struct uj_link *link = queue->next; link != queue; link = link->next) {
+    struct uj_job *job = uj_container(link, struct uj_job, queue);
+    assert(job->place == UJ_AT_READY && !uj_timer_armed(&job->timer));
+    (void)job;
+    count++;
+  }
+  return count;
+}
+
+uint64_t uj_loop_count_ready(const struct uj_loop *loop)
+{
+  return count_queue(&loop->ready) + count_queue(&loop->batch) +
+         count_queue(&loop->preempted) + count_queue(&loop->busy);
+}
+
+void uj_loop_check(const struct uj_loop *loop)
+{
+  struct uj_link *link;
+  for (link = loop->scheds.next; link != &loop->scheds; link = link->next)
+    uj_sched_check(uj_container(link, struct uj_sched, link));
+  (void)uj_loop_count_ready(loop);
+  (void)uj_timers_check(&loop->timers);
+}

@@ -1,0 +1,43 @@
+/* Turning the loop: timers that have passed, then the jobs that are ready.
+ *
+ * A turn runs the jobs that were ready when it began and no others, so no chain
+ * of ready jobs starves timers or I/O (M11).
+ *
+ * A preemption ends the turn, because timers and I/O have waited for that job
+ * long enough. The next turns run what is left of the batch. When all of it has
+ * run, one of the preempted jobs has a turn to itself. So a preempted job waits
+ * until all jobs that were ready before it have run, and a job that suspends by
+ * itself waits for one busy job at most. */
+#ifndef UJ_CORE_TURN_H
+#define UJ_CORE_TURN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/loop.h"
+
+/* Takes one turn. The driver can spare it the clock by setting
+ * uj_loop::latest_ns before. */
+void uj_loop_turn(struct uj_loop *loop);
+
+/* Handles the timers that have passed while a job runs and holds the loop. No
+ * other job runs; but what a waiter has abandoned is closed on its behalf.
+ * Returns whether a timer has passed. */
+bool uj_loop_overrun(struct uj_loop *loop);
+
+/* Closes every scheduler, including those that are closed already. Their jobs
+ * get at most `span_ns` to end. */
+void uj_loop_close(struct uj_loop *loop, uint64_t span_ns);
+/* Closes the schedulers that are open. */
+void uj_loop_close_open(struct uj_loop *loop);
+
+/* Whether any job is left. */
+bool uj_loop_live(const struct uj_loop *loop);
+
+/* The number of jobs that are ready; it walks over them. */
+uint64_t uj_loop_count_ready(const struct uj_loop *loop);
+
+/* Asserts the invariants of everything that hangs on the loop. */
+void uj_loop_check(const struct uj_loop *loop);
+
+#endif
