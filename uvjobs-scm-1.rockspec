@@ -42,6 +42,7 @@ build = {
     ["uvjobs.http.request"] = "lua/uvjobs/http/request.lua",
     ["uvjobs.http.response"] = "lua/uvjobs/http/response.lua",
     ["uvjobs.http.server"] = "lua/uvjobs/http/server.lua",
+    ["uvjobs.defer"] = "lua/uvjobs/defer.lua",
     ["uvjobs.exec"] = "lua/uvjobs/exec.lua",
     ["uvjobs.luv_loading"] = "lua/uvjobs/luv_loading.lua",
     ["uvjobs.testing"] = "lua/uvjobs/testing.lua",

@@ -3,6 +3,7 @@
 -- them outlives the call.
 
 local arguments = require "uvjobs.arguments"
+local defer = require "uvjobs.defer"
 
 local fail, unexpected = arguments.fail, arguments.unexpected
 local expect = arguments.expect
@@ -113,10 +114,10 @@ return function(uvjobs, core)
 
   -- A child of race(): the first that ends, with or without an error, decides.
   local function compete(fn, i, outcome, children)
-    local _ <close> = setmetatable({}, { __close = function()
+    local _ <close> = defer(function()
       outcome.first = outcome.first or i
       core.wake_idle(children)
-    end })
+    end)
     local values = table.pack(fn())
     if not outcome.first then outcome.values = values end
   end

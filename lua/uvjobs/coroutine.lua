@@ -1,6 +1,6 @@
--- A drop-in for Lua's own `coroutine`. What a coroutine does that a job resumes
--- by these functions, the job does: it may sleep, wait, be preempted and be
--- stopped there. Elsewhere they do what Lua's own do.
+-- `require "uvjobs.coroutine"`: takes the place of Lua's own `coroutine`. A coroutine that a
+-- job resumes by these functions acts for the job: in it the job may sleep, wait, be
+-- preempted and be killed. Outside of jobs they do the same as Lua's own.
 
 local core = require "uvjobs.core"
 

@@ -1,6 +1,6 @@
---- cqueues in jobs. `require "uvjobs.cqueues"` gives cqueues; once it was loaded,
---- everything of cqueues that waits suspends the job that calls it. How it works
---- is in docs/design.md.
+--- `require "uvjobs.cqueues"`: cqueues in jobs. It returns cqueues. When it has been
+--- loaded, every function of cqueues that waits suspends the job that calls it.
+--- docs/design.md describes how it works.
 local cqueues = require "cqueues"
 local condition = require "cqueues.condition"
 local uvjobs = require "uvjobs"
@@ -12,9 +12,9 @@ local POLL <const> = cqueues._POLL
 
 -- ---- a step that does not wait -----------------------------------------------------
 
--- cqueues wraps its own step: in a running controller that one polls first. The
--- one below it is the upvalue that it calls.
-local function upvalue(fn, wanted)
+-- The method step() of a controller is a wrapper which, in a running controller, polls
+-- first. Its upvalue `step` is another wrapper, or the function in C that we need.
+local function upvalue_of(fn, wanted)
   for i = 1, debug.getinfo(fn, "u").nups do
     local name, value = debug.getupvalue(fn, i)
     if name == wanted then return value, i end
@@ -23,60 +23,61 @@ end
 
 local function find_step()
   local step = debug.getmetatable(cqueues.new()).__index.step
-  while step and debug.getinfo(step, "S").what ~= "C" do step = upvalue(step, "step") end
+  while step and debug.getinfo(step, "S").what ~= "C" do step = upvalue_of(step, "step") end
   return step
 end
 
 local step = assert(find_step(), "this release of cqueues is not known")
 
--- The jobs' own controller. What is wrapped in it runs between the turns of the
--- loop.
+-- The controller in which coroutines wait for what jobs wait for, and in which
+-- coroutines run that jobs wrap. The loop steps it between its turns.
 local controller = cqueues.new()
 
--- The one in whose step the loop runs. It goes on for as long as the loop does, so
--- nothing can be added to it.
+-- The controller in whose step the loop runs. That step lasts for as long as the loop
+-- runs, so nothing can be added to it.
 local outer
 
--- Calls go_on(...) where cqueues believes that a controller is being stepped.
-local function enter(go_on, ...)
-  if cqueues.running() then return go_on(...) end
-  local here = cqueues.new()
-  outer = here
-  here:wrap(go_on, ...)
-  local ok, message = step(here, 0)
+-- Calls run_loop(...) in a step of a controller: there cqueues lets coroutines poll.
+local function run_in_step(run_loop, ...)
+  if cqueues.running() then return run_loop(...) end
+  local new = cqueues.new()
+  outer = new
+  new:wrap(run_loop, ...)
+  local ok, message = step(new, 0)
   outer = nil
-  here:close()
+  new:close()
   if not ok then error(message, 0) end
 end
 
 local running = cqueues.running
 
 function cqueues.running()
-  local cq, is_thread = running()
-  if cq ~= nil and cq == outer then
-    core.cq_touch() -- it is asked for to have something added
+  local stepped, is_thread = running()
+  if stepped ~= nil and stepped == outer then
+    core.cq_touch() -- the caller will add something, which the loop has to step
     return controller, is_thread
   end
-  return cq, is_thread
+  return stepped, is_thread
 end
 
--- A job in which this module was loaded goes on outside of a step until it has
--- suspended: then cqueues' own poll would block the thread.
+-- The job that has loaded this module runs outside of a step until it suspends. There
+-- cqueues' own poll would block the thread, so that job yields first.
 local original_poll = cqueues.poll
 
-local function poll_inside(...)
+local function poll_in_step(...)
   if uvjobs.current() and not running() and core.can_suspend() then uvjobs.yield() end
   return original_poll(...)
 end
 
-cqueues.poll = poll_inside
+cqueues.poll = poll_in_step
 
--- Sockets have kept the original if they were loaded before.
+-- cqueues.socket keeps poll() in an upvalue, which has the original when cqueues.socket
+-- was loaded before this module.
 local function replace_socket_poll()
   local methods = debug.getregistry()["CQS Socket"].__index
-  local timed_poll = upvalue(methods.xread, "timed_poll")
-  local poll, i = upvalue(timed_poll, "poll")
-  if poll == original_poll then debug.setupvalue(timed_poll, i, poll_inside) end
+  local timed_poll = upvalue_of(methods.xread, "timed_poll")
+  local poll, i = upvalue_of(timed_poll, "poll")
+  if poll == original_poll then debug.setupvalue(timed_poll, i, poll_in_step) end
 end
 
 local socket_type = require "cqueues.socket".type
@@ -85,58 +86,62 @@ replace_socket_poll()
 -- ---- jobs that wait ----------------------------------------------------------------
 
 ---@class uvjobs.cqueues.Wait
----@field job? userdata the job, until it has left
----@field thread thread in the controller, which waits in its place
----@field left table a condition: signalled when the job has left
+---@field job? uvjobs.Job the job that waits; nil when it has stopped waiting
+---@field thread thread a coroutine in the controller, which polls in its place
+---@field withdrawn table a condition: signalled when the job has stopped waiting
 
-local by_job, by_thread = {}, {}
-local free = {} -- conditions that nobody waits for
+local waits_by_job, waits_by_thread = {}, {}
+local free_conditions = {} -- to be used by later waits
 local MAX_FREE <const> = 1000
 
-local function forget(wait)
-  by_thread[wait.thread] = nil
-  if wait.job then by_job[wait.job] = nil end
-  if #free < MAX_FREE then free[#free + 1] = wait.left end
+local function end_wait(wait)
+  waits_by_thread[wait.thread] = nil
+  if wait.job then waits_by_job[wait.job] = nil end
+  if #free_conditions < MAX_FREE then
+    free_conditions[#free_conditions + 1] = wait.withdrawn
+  end
 end
 
--- The signal of a condition that has come to a job which is to end, or has left, is
--- for the next one that waits for it.
+-- Signals the conditions among the objects again, for the next that waits for each: the
+-- job has stopped waiting, or is to end, and has no use for the signal.
 local function signal_next(wait, ...)
   for i = 1, select("#", ...) do
     local object = select(i, ...)
-    if object ~= wait.left and condition.type(object) == "condition" then
+    if object ~= wait.withdrawn and condition.type(object) == "condition" then
       object:signal(1)
     end
   end
 end
 
-local function pass_on(wait, ...)
+-- Wakes the job with the objects that are ready.
+local function wake_job(wait, ...)
   local job = wait.job
   if not (job and core.cq_wake(job, ...)) then signal_next(wait, ...) end
-  forget(wait)
+  end_wait(wait)
 end
 
--- Objects that cannot be polled end the coroutine that polls them. The errors of
--- others are nobody's.
-local function fail(message, thread)
-  local wait = by_thread[thread]
+-- Raises the error of a coroutine in the job that it polls for: cqueues ends a coroutine
+-- that polls what cannot be polled. The error of a coroutine that was wrapped is no
+-- job's, and is raised here.
+local function raise_in_job(message, thread)
+  local wait = waits_by_thread[thread]
   if not wait then error(message, 0) end
   local job = wait.job
-  forget(wait)
+  end_wait(wait)
   if job then core.cq_fail(job, message) end
 end
 
--- Steps the controller until there is no error left.
+-- Steps the controller; an error ends a step early, so it steps again after each.
 local function step_all()
   repeat
     local ok, message, _, thread = step(controller, 0)
-    if not ok then fail(message, thread) end
+    if not ok then raise_in_job(message, thread) end
   until ok
 end
 
--- What is ready stays ready, with these: they need not be waited for at once. A
--- condition that is signalled must not be missed.
-local function can_wait(objects)
+-- Whether the controller may begin to poll the objects later, when the loop steps it:
+-- sockets and time limits stay ready. The signal of a condition would be missed.
+local function can_poll_later(objects)
   for i = 1, objects.n do
     local object = objects[i]
     if type(object) ~= "number" and socket_type(object) ~= "socket" then
@@ -146,9 +151,9 @@ local function can_wait(objects)
   return true
 end
 
--- What is wrong with an object, or nil. cqueues would raise in the middle of a step
--- for some, and never be fit for another step.
-local function wrong(object)
+-- Returns why an object cannot be polled, or nil. For some such objects cqueues would
+-- raise in the middle of a step, and the controller could not be stepped any more.
+local function problem_of(object)
   if type(object) == "number" or object == nil then return nil end
   local ok, fd = pcall(function()
     local _, _ = object.events, object.timeout
@@ -164,41 +169,46 @@ local function wrong(object)
   end
 end
 
--- A coroutine waits for what the job waits for, and for the job to leave. The
--- controller starts it without arguments. Who polls nothing only gives way.
-local function poll(job, ...)
+-- Called when a job polls: makes a coroutine that polls the same objects in the
+-- controller, and a condition by which the wait is withdrawn. A job that polls nothing
+-- is woken at once: it only yields.
+local function begin_wait(job, ...)
   local objects = table.pack(...)
   if objects.n == 0 then return core.cq_wake(job) end
   for i = 1, objects.n do
-    local message = wrong(objects[i])
-    if message then return core.cq_fail(job, message) end
+    local problem = problem_of(objects[i])
+    if problem then return core.cq_fail(job, problem) end
   end
-  local wait = { job = job, left = table.remove(free) or condition.new() }
+  local wait = { job = job, withdrawn = table.remove(free_conditions) or condition.new() }
+  -- The controller starts it without arguments, so it finds them in upvalues.
   wait.thread = coroutine.create(function()
-    pass_on(wait, coroutine.yield(POLL, wait.left,
+    wake_job(wait, coroutine.yield(POLL, wait.withdrawn,
       table.unpack(objects, 1, objects.n)))
   end)
-  by_job[job], by_thread[wait.thread] = wait, wait
+  waits_by_job[job], waits_by_thread[wait.thread] = wait, wait
   controller:attach(wait.thread)
-  if not can_wait(objects) then step_all() end
+  if not can_poll_later(objects) then step_all() end
 end
 
--- Its wait is withdrawn before the job goes on: it may close what it waited for.
-local function leave(job)
-  local wait = by_job[job]
+-- Called when a job stops waiting early. The controller must let go of the objects before
+-- the job goes on, because the job may close them.
+local function withdraw(job)
+  local wait = waits_by_job[job]
   if not wait then return end
-  by_job[job], wait.job = nil, nil
-  wait.left:signal()
+  waits_by_job[job], wait.job = nil, nil
+  wait.withdrawn:signal()
   step_all()
 end
 
--- What the loop calls; returns when to do so again, and how many coroutines wait.
-local function look()
+-- Called by the loop. Returns the seconds until it has to be called again, or nil, and how
+-- many coroutines the controller has.
+local function step_controller()
   step_all()
   return controller:timeout(), controller:count()
 end
 
 core.cqueues_step = step
-core.cq_open(POLL, controller:pollfd(), enter, poll, leave, look)
+core.cq_open(POLL, controller:pollfd(), run_in_step, begin_wait, withdraw,
+  step_controller)
 
 return cqueues

@@ -6,6 +6,7 @@ local core = require "uvjobs.core"
 local uv = require "uvjobs.uv"
 local handles = require "uvjobs.uv.handles"
 local arguments = require "uvjobs.arguments"
+local defer = require "uvjobs.defer"
 
 core.own_source()
 
@@ -182,10 +183,10 @@ end
 -- to-be-closed variable is for a job that is killed while it waits. It also closes the
 -- pipes, which processes that the child leaves behind may keep open.
 function Child:stop()
-  local _ <close> = setmetatable({}, { __close = function()
+  local _ <close> = defer(function()
     if self.group or not self:has_ended() then self:kill "sigkill" end
     self:close_pipes()
-  end })
+  end)
   self:kill "sigterm"
   local patience = uvjobs.current().scheduler.close_timeout * PATIENCE
   if not self.process:wait(core.grace(patience)) then
@@ -211,7 +212,7 @@ end
 -- Ends the child when exec() is left early: a group also when its first process has
 -- ended already. A job that is being killed cannot wait: there release() sends SIGKILL.
 function Child:__close(err)
-  local _ <close> = setmetatable({}, { __close = function() self:release() end })
+  local _ <close> = defer(function() self:release() end)
   if self:has_ended() then
     if err ~= nil and self.group then self:kill "sigkill" end
     return
@@ -238,7 +239,7 @@ local function collect(child, pipe, options, name, result)
   local function save()
     result[name] = result[name] or table.concat(parts)
   end
-  local _ <close> = setmetatable({}, { __close = save })
+  local _ <close> = defer(save)
   for chunk in chunks_of(pipe) do
     parts[#parts + 1] = chunk:sub(1, room)
     room = room - #chunk

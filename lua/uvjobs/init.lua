@@ -1,5 +1,6 @@
--- uvjobs: a scheduler for jobs that are coroutines. The interface is described
--- in docs/api.md; what is hot is in the C module, what is policy is in Lua.
+-- `require "uvjobs"`: a scheduler for jobs that are coroutines. docs/api.md describes the
+-- interface. Functions that are called often are in the C module uvjobs.core; this
+-- module adds those that are rules about several of them.
 
 local core = require "uvjobs.core"
 local arguments = require "uvjobs.arguments"
@@ -14,21 +15,19 @@ for _, name in ipairs {
   "stats", "step", "timeout", "work", "yield",
 } do
   uvjobs[name] = core[name]
-  core[name] = nil -- tracebacks name a function by the module that has it
+  core[name] = nil -- so that tracebacks say uvjobs.sleep, not uvjobs.core.sleep
 end
 
--- Leaving the block of `local s <close>`: when all is well the jobs may finish;
--- when the block is left by an error, and when the job is cancelled while it
--- waits, they are closed, and that cannot be interrupted; where nothing can be
--- waited for, the closing is only begun. A nursery that failed
--- raises its error when that is why the block was left.
+-- Ends the block of `local s <close>`. A block that is left without an error waits until
+-- the jobs have finished. When it is left by an error, or its job is cancelled while it
+-- waits, the jobs are closed, which cannot be interrupted; where the caller cannot
+-- suspend, closing them is only begun. The error of a nursery that failed takes the
+-- place of the `closed` that its owner has met in the block.
 function core.types.Scheduler.__close(scheduler, err)
-  local failed, failure = false, nil
+  local ok, failure = true, nil
   if err == nil then
-    local ok
     ok, failure = pcall(core.wait_and_leave, scheduler)
     if ok then return end
-    failed = true
   end
   if core.can_suspend() then
     uvjobs.protect(core.close_quietly, scheduler)
@@ -37,11 +36,12 @@ function core.types.Scheduler.__close(scheduler, err)
   end
   if uvjobs.code(err) == "closed" then core.raise_failed(scheduler) end
   core.report_failed(scheduler)
-  if failed then error(failure, 0) end
+  if not ok then error(failure, 0) end
 end
 
--- Calls fn(...) with a permit, or the lock, that is given back however it ends.
-local function make_with(type_name)
+-- Makes the method with(fn, ...) of semaphores and mutexes: it calls fn(...) with a
+-- permit, or with the lock, and gives that back however fn ends.
+local function new_with(type_name)
   return function(self, fn, ...)
     local meta = debug.getmetatable(self)
     if not meta or meta.__name ~= type_name then
@@ -54,14 +54,22 @@ local function make_with(type_name)
   end
 end
 
-core.types.Semaphore.with = make_with "uvjobs.Semaphore"
-core.types.Mutex.with = make_with "uvjobs.Mutex"
+core.types.Semaphore.with = new_with "uvjobs.Semaphore"
+core.types.Mutex.with = new_with "uvjobs.Mutex"
 
+-- uvjobs.context: the values of the current job, as a table. Jobs share the table of
+-- values that they were spawned with, so setting a value makes a new one.
 local context = {}
 
 function context.__index(_, key)
   local values = core.get_context()
   if values then return values[key] end
+end
+
+local function copy_of_values()
+  local copy = {}
+  for key, value in pairs(core.get_context() or {}) do copy[key] = value end
+  return copy
 end
 
 function context.__newindex(_, key, value)
@@ -70,16 +78,13 @@ function context.__newindex(_, key, value)
   elseif key == nil or key ~= key then
     error(("bad key for 'context' (%s)"):format(key == nil and "nil" or "NaN"), 2)
   end
-  local values = {}
-  for k, v in pairs(core.get_context() or {}) do values[k] = v end
+  local values = copy_of_values()
   values[key] = value
   core.set_context(values)
 end
 
 function context.__pairs()
-  local copy = {}
-  for k, v in pairs(core.get_context() or {}) do copy[k] = v end
-  return next, copy
+  return next, copy_of_values()
 end
 
 context.__metatable = false

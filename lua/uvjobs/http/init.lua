@@ -2,6 +2,7 @@
 --- describes it.
 local condition = require "cqueues.condition"
 local arguments = require "uvjobs.arguments"
+local defer = require "uvjobs.defer"
 local records = require "uvjobs.http.records"
 local requests = require "uvjobs.http.request"
 local servers = require "uvjobs.http.server"
@@ -170,9 +171,7 @@ function http.atomic(handler)
     local request = records.by_stream[stream]
     if not request then return handler(server, stream, ...) end
     local atomic_before = request.atomic
-    local _ <close> = setmetatable({}, { __close = function()
-      request.atomic = atomic_before
-    end })
+    local _ <close> = defer(function() request.atomic = atomic_before end)
     request.atomic = true
     return handler(server, stream, ...)
   end

@@ -1,6 +1,7 @@
 -- Serving, stopping and closing a server that was set up.
 
 local cqueues = require "uvjobs.cqueues"
+local defer = require "uvjobs.defer"
 local disconnect = require "uvjobs.http.disconnect"
 local records = require "uvjobs.http.records"
 local uvjobs = require "uvjobs"
@@ -171,12 +172,10 @@ end
 ---@param record uvjobs.http.ServerRecord
 function servers.serve(record)
   record.serving = true
-  local _ <close> = setmetatable({}, { __close = function()
-    local _ <close> = setmetatable({}, { __close = function() release(record) end })
-    if core.can_suspend() then
-      uvjobs.protect(stop, record)
-    end
-  end })
+  local _ <close> = defer(function()
+    local _ <close> = defer(function() release(record) end)
+    if core.can_suspend() then uvjobs.protect(stop, record) end
+  end)
   run_until(record, function() return record.closing end)
 end
 
