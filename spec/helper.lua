@@ -2,6 +2,8 @@
 --- spec of the file runs: the registry is measured from then on.
 local assert = require "luassert"
 local uvjobs = require "uvjobs"
+local core = require "uvjobs.core"
+local process = require "spec.process"
 
 local helper = {}
 
@@ -88,43 +90,27 @@ end
 
 -- ---- child processes -------------------------------------------------------
 
-local function quote(s)
-  return "'" .. s:gsub("'", [['\'']]) .. "'"
+--- Runs a script with this text in a Lua process of its own: process.run(text, env).
+helper.child = process.run
+
+-- ---- reports ---------------------------------------------------------------
+
+-- Without a handler of its own, a scheduler prints its reports: here they are kept instead.
+local reports = {}
+core.set_handler(function(_, context) reports[#reports + 1] = context end)
+
+--- The reports of schedulers without a handler, since the last call. check_clean() fails on
+--- those that no spec has taken.
+function helper.take_reports()
+  local taken = reports
+  reports = {}
+  return taken
 end
 
-local function read_and_remove(path)
-  local file = io.open(path)
-  local text = file and file:read("a") or ""
-  if file then file:close() end
-  os.remove(path)
-  return text
-end
-
--- The children find the modules where this process does.
-local function interpreter()
-  local i = 0
-  while arg[i - 1] do i = i - 1 end
-  return ("env LUA_PATH_5_4=%s LUA_CPATH_5_4=%s"):format(
-    quote(package.path), quote(package.cpath)), quote(arg[i])
-end
-
---- Runs a script with this text in a Lua process of its own; `env` is text like
---- "UVJOBS_DEBUG=1". Returns a table of `status` (the exit status, or the text
---- "signal N"), `out` and `err`.
-function helper.child(text, env)
-  local base = os.tmpname()
-  local file = assert(io.open(base, "w"))
-  file:write(text)
-  file:close()
-  local set, lua = interpreter()
-  local _, kind, status = os.execute(("timeout 60 %s %s %s %s >%s.out 2>%s.err </dev/null")
-    :format(set, env or "", lua, base, base, base))
-  os.remove(base)
-  return {
-    status = kind == "exit" and status or "signal " .. status,
-    out = read_and_remove(base .. ".out"),
-    err = read_and_remove(base .. ".err"),
-  }
+local function check_reports()
+  for _, context in ipairs(helper.take_reports()) do
+    error(("%s: %s\n%s"):format(context.message, context.exception, context.traceback), 0)
+  end
 end
 
 -- ---- nothing is left behind ------------------------------------------------
@@ -156,8 +142,8 @@ assert.equal(100000, #("x"):rep(100000))
 
 local keys_before = registry_keys()
 
---- For after_each: no job lives, nothing runs, and the registry has nothing
---- that it did not have before.
+--- For after_each: no job lives, nothing runs, nothing was reported that the spec did not ask
+--- for, and the registry has nothing that it did not have before.
 function helper.check_clean()
   assert.is_nil(uvjobs.current())
   for scheduler in pairs(schedulers) do
@@ -169,6 +155,7 @@ function helper.check_clean()
   for key in pairs(now) do
     assert.is_true(before[key], "the registry has grown by " .. tostring(key))
   end
+  check_reports()
 end
 
 return helper

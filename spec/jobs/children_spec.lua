@@ -149,6 +149,10 @@ for _, name in ipairs { "all", "race", "map" } do
             end,
             ignore,
           })
+          local reports = helper.take_reports()
+          assert.equal(1, #reports)
+          assert.equal("Job closing timed out", reports[1].message)
+          assert.equal(killed, reports[1].job)
         end)
       end)
     end

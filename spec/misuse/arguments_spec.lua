@@ -1,21 +1,11 @@
 -- No script can crash the process through the module: the fuzz of its arguments plays
 -- the same programs each time.
 
-local function quote(s)
-  return "'" .. s:gsub("'", [['\'']]) .. "'"
-end
+local process = require "spec.process"
 
-local function interpreter()
-  local i = 0
-  while arg[i - 1] do i = i - 1 end
-  return arg[i]
-end
-
--- The modules are found where this process finds them.
 local function play(first, last)
-  local pipe = assert(io.popen(("env LUA_PATH_5_4=%s LUA_CPATH_5_4=%s %s spec/fuzz/arguments.lua"
-    .. " -n %d %d 2>&1 </dev/null"):format(quote(package.path), quote(package.cpath),
-    quote(interpreter()), first, last)))
+  local pipe = assert(io.popen(("%s spec/fuzz/arguments.lua -n %d %d 2>&1 </dev/null"):format(
+    process.command(), first, last)))
   local text = pipe:read "a"
   return pipe:close(), text
 end

@@ -3,6 +3,8 @@
 local luv = require "luv"
 local uvjobs = require "uvjobs"
 local uv = require "uvjobs.uv"
+local files = require "spec.files"
+local interpreter = require("spec.process").interpreter
 
 local kill = {}
 
@@ -49,19 +51,6 @@ kill.PRELUDE = [[
 
 -- What is made at the first use, and stays, comes before what measures.
 uvjobs.run(uvjobs.exec, "cat", {}, { input = "x" })
-
-local function interpreter()
-  local i = 0
-  while arg[i - 1] do i = i - 1 end
-  return arg[i]
-end
-
-local function write(text)
-  local path = os.tmpname()
-  local file <close> = assert(io.open(path, "w"))
-  file:write(text)
-  return path
-end
 
 local function read_all(pipe)
   local parts = {}
@@ -113,7 +102,7 @@ end
 --- Returns a table: `code` and `signal` of its end, the list of lines `out`, the text `err`,
 --- and whether processes of its group were `left`.
 function kill.play(options)
-  local path = write(kill.PRELUDE .. options.script)
+  local path = files.temporary(kill.PRELUDE .. options.script)
   local _ <close> = setmetatable({}, { __close = function() os.remove(path) end })
   local stdin <close> = uv.new_pipe(false)
   local stdout <close> = uv.new_pipe(false)

@@ -1,10 +1,9 @@
 -- The rock is built from lists, CMake from globs: they must name the same files.
 
+local files = require "spec.files"
+
 local function find(arguments)
-  local pipe <close> = assert(io.popen("find " .. arguments .. " | sort"))
-  local paths = {}
-  for path in pipe:lines() do paths[#paths + 1] = path end
-  return paths
+  return files.lines_of("find " .. arguments .. " | sort")
 end
 
 local function rockspec()

@@ -1,26 +1,9 @@
 -- The command, run as a process of its own.
 
-local function quote(s)
-  return "'" .. s:gsub("'", [['\'']]) .. "'"
-end
+local files = require "spec.files"
+local process = require "spec.process"
 
-local function read(path)
-  local file <close> = assert(io.open(path))
-  return file:read("a")
-end
-
-local function write(path, text)
-  local file <close> = assert(io.open(path, "w"))
-  file:write(text)
-end
-
--- The children find the modules where this process does.
-local function interpreter()
-  local i = 0
-  while arg[i - 1] do i = i - 1 end
-  return ("env LUA_PATH_5_4=%s LUA_CPATH_5_4=%s %s"):format(
-    quote(package.path), quote(package.cpath), quote(arg[i]))
-end
+local quote, read, write = process.quote, files.read, files.write
 
 describe("the command", function()
   local dir, script
@@ -41,7 +24,7 @@ describe("the command", function()
   local function uvjobs(arguments, input)
     write(dir .. "/in", input or "")
     local _, kind, status = os.execute(("timeout 60 %s bin/uvjobs %s <%s/in >%s/out 2>%s/err")
-      :format(interpreter(), arguments, dir, dir, dir))
+      :format(process.command(), arguments, dir, dir, dir))
     assert.equal("exit", kind)
     return { status = status, out = read(dir .. "/out"), err = read(dir .. "/err") }
   end

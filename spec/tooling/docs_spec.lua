@@ -1,19 +1,10 @@
 -- The reference, the types for editors and the module have the same names; and
 -- the map of the sources names all of them.
 
+local files = require "spec.files"
 local uvjobs = require "uvjobs"
 
-local function read(path)
-  local file <close> = assert(io.open(path))
-  return file:read("a")
-end
-
-local function list(command)
-  local pipe <close> = assert(io.popen(command))
-  local lines = {}
-  for line in pipe:lines() do lines[#lines + 1] = line end
-  return lines
-end
+local read, list = files.read, files.lines_of
 
 --- The keys of a set, sorted, one a line: so that a failure shows what differs.
 local function lines_of(set)
@@ -249,14 +240,14 @@ end)
 
 describe("the map in docs/design.md", function()
   it("names every source file and no other", function()
-    local files, named = {}, {}
+    local sources, named = {}, {}
     for _, path in ipairs(list "find src lua -name '*.[ch]' -o -name '*.lua'") do
-      files[path] = true
+      sources[path] = true
     end
     for row in read("docs/design.md"):gmatch("\n|([^|]*)|") do
       for path in row:gmatch("`([%w_/]+%.%a+)`") do named[path] = true end
     end
-    assert.equal(lines_of(files), lines_of(named))
+    assert.equal(lines_of(sources), lines_of(named))
   end)
 end)
 

@@ -4,6 +4,7 @@ local assert = require "luassert"
 local luv = require "luv"
 local uvjobs = require "uvjobs"
 local uv = require "uvjobs.uv"
+local files = require "spec.files"
 local helper = require "spec.helper"
 
 local world = {}
@@ -150,11 +151,7 @@ end
 
 --- The name of a new file with this text. It has to be removed.
 function world.file(text)
-  local path = os.tmpname()
-  local file = assert(io.open(path, "w"))
-  file:write(text or "")
-  file:close()
-  return path
+  return files.temporary(text or "")
 end
 
 --- The text of a file, or nil.
