@@ -122,7 +122,7 @@ static enum uj_job_state ended(struct uj_state *S, struct uj_ljob *job,
   enum uj_job_state state = (enum uj_job_state)job->outcome;
   if (status != LUA_OK) { /* the body had no memory for the results */
     state = fail(S, co, job);
-    uj_closethread(co, S->L);
+    uj_lua54_closethread(co, S->L);
     lua_settop(co, 0);
   } else if (lua_gethook(co) != NULL)
     state = ended_before_hook(S, job, state);

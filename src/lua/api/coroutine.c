@@ -34,11 +34,11 @@ static int close(struct uj_state *S, lua_State *L, lua_State *co)
   bool yields = S->chain_yields;
   int status, depth;
   if (!takes_part(S, L))
-    return uj_closethread(co, L);
+    return uj_lua54_closethread(co, L);
   S->chain_yields = false;
   depth = S->killing ? uj_killing_go_in(S) : 0;
   uj_hook_run(S, co);
-  status = uj_closethread(co, L);
+  status = uj_lua54_closethread(co, L);
   uj_hook_run(S, L);
   if (S->killing) {
     lua_sethook(co, NULL, 0, 0);

@@ -15,9 +15,10 @@
 #endif
 
 /* Ends a suspended or failed coroutine: runs its to-be-closed variables and
- * empties its stack, up to one error value. Returns LUA_OK or the status of a
- * variable's handler that failed. The handlers cannot suspend. */
-static inline int uj_closethread(lua_State *co, lua_State *from)
+ * empties its stack, up to one error value. Returns LUA_OK, or the status of
+ * that error: of the coroutine, which is on the top of its stack and which the
+ * handlers get, or of a handler that failed. The handlers cannot suspend. */
+static inline int uj_lua54_closethread(lua_State *co, lua_State *from)
 {
 #if LUA_VERSION_RELEASE_NUM >= 50406
   return lua_closethread(co, from);
@@ -46,6 +47,8 @@ enum {
 
 /* ---- hooks --------------------------------------------------------------- */
 
+/* A coroutine inherits the hook of the one that makes it. */
+
 /* The last event of an instruction that a hook with this mask is called for:
  * the count comes before the line. Only there may a hook yield. */
 static inline int uj_lua54_last_event(int mask)
@@ -55,6 +58,7 @@ static inline int uj_lua54_last_event(int mask)
 
 /* ---- the layout of a coroutine ------------------------------------------- */
 
+/* Of systems with 64 bits. */
 enum {
   UJ_LUA54_CO_SIZE = 200, /* of a lua_State, about */
   UJ_LUA54_CO_WORDS = 7,  /* of which these point to what running it needs: */

@@ -163,7 +163,7 @@ void uj_nest_close(struct uj_state *S, const struct uj_ljob *job,
                    lua_State *from)
 {
   for (int n = count_steps(S, job); n >= 0; n--)
-    (void)uj_closethread(parked_in(S, job, n), from);
+    (void)uj_lua54_closethread(parked_in(S, job, n), from);
 }
 
 /* Of the coroutines between the one that runs and the job's own nothing is

@@ -1,0 +1,363 @@
+/* src/lua/base/lua54.h: what we know of the inside of Lua 5.4 is so in the Lua
+ * that this program is linked with. */
+#include "check.h"
+
+#include <lauxlib.h>
+#include <lua.h>
+#include <lualib.h>
+
+#include "lua/base/lua54.h"
+
+static lua_State *new_state(void)
+{
+  lua_State *L = luaL_newstate();
+  luaL_openlibs(L);
+  return L;
+}
+
+static void run(lua_State *L, const char *script)
+{
+  if (luaL_dostring(L, script) == LUA_OK)
+    return;
+  printf("  %s\n", lua_tostring(L, -1));
+  CHECK(!"the script has ended well");
+}
+
+/* Runs a script that calls probe(). */
+static void run_with(lua_CFunction probe, const char *script)
+{
+  lua_State *L = new_state();
+  lua_register(L, "probe", probe);
+  run(L, script);
+  lua_close(L);
+}
+
+/* ---- protected calls ----------------------------------------------------- */
+
+/* How many values the C function at a level has below what it calls. */
+static int values_at(lua_State *L, int level)
+{
+  lua_Debug ar;
+  int n = 0;
+  CHECK(lua_getstack(L, level, &ar));
+  while (lua_getlocal(L, &ar, n + 1) != NULL) {
+    lua_pop(L, 1);
+    n++;
+  }
+  return n;
+}
+
+/* (level): the number of values there. */
+static int count_values(lua_State *L)
+{
+  lua_pushinteger(L, values_at(L, (int)luaL_checkinteger(L, 1)));
+  return 1;
+}
+
+static int in_pcall(lua_State *L)
+{
+  CHECK_EQ(values_at(L, 1), UJ_LUA54_PCALL_BELOW);
+  return 0;
+}
+
+static void pcall_has_one_value_below(void)
+{
+  run_with(in_pcall, "assert(pcall(probe)); assert(pcall(probe, 1, 2, 3))");
+}
+
+static int in_xpcall(lua_State *L)
+{
+  lua_Debug ar;
+  CHECK_EQ(values_at(L, 1), UJ_LUA54_XPCALL_BELOW);
+  CHECK(lua_getstack(L, 1, &ar));
+  CHECK(lua_getlocal(L, &ar, UJ_LUA54_XPCALL_HANDLER) != NULL);
+  lua_getglobal(L, "print");
+  CHECK(lua_rawequal(L, -1, -2));
+  return 0;
+}
+
+static void xpcall_has_its_handler_below(void)
+{
+  run_with(in_xpcall,
+           "assert(xpcall(probe, print)); assert(xpcall(probe, print, 1, 2))");
+}
+
+static int replace_handler(lua_State *L)
+{
+  lua_Debug ar;
+  CHECK(lua_getstack(L, 1, &ar));
+  lua_getglobal(L, "other");
+  CHECK(lua_setlocal(L, &ar, UJ_LUA54_XPCALL_HANDLER) != NULL);
+  return luaL_error(L, "an error");
+}
+
+static void a_replaced_handler_is_called(void)
+{
+  run_with(replace_handler, "function other() return 'other' end\n"
+                            "local ok, err = xpcall(probe, error)\n"
+                            "assert(not ok and err == 'other')");
+}
+
+/* Below a function with one parameter and two extra arguments: the three of
+ * them, and the function. */
+static void a_vararg_function_leaves_its_arguments(void)
+{
+  run_with(
+      count_values,
+      "local function f(a, ...) local n <const> = probe(2); return n end\n"
+      "local _, plain = pcall(function() local n = probe(2); return n end)\n"
+      "local _, moved = pcall(f, 1, 2, 3)\n"
+      "assert(plain == 1, plain); assert(moved == plain + 4, moved)");
+}
+
+static void a_caught_error_leaves_variables_below(void)
+{
+  run_with(count_values,
+           "local n\n"
+           "local mt = { __close = function() n = probe(2) end }\n"
+           "assert(not pcall(function()\n"
+           "  local x <close> = setmetatable({}, mt)\n"
+           "  error('an error')\n"
+           "end))\n"
+           "assert(n > 1, n)");
+}
+
+static int in_close(lua_State *L)
+{
+  lua_Debug ar;
+  CHECK(lua_getstack(L, 0, &ar));
+  CHECK(lua_getinfo(L, "n", &ar));
+  CHECK_STR(ar.namewhat, UJ_LUA54_CLOSE_NAMEWHAT);
+  CHECK_STR(ar.name == NULL ? "" : ar.name, UJ_LUA54_CLOSE_NAME);
+  return 0;
+}
+
+static void a_block_names_what_it_closes(void)
+{
+  run_with(
+      in_close,
+      "local mt = { __close = probe }\n"
+      "do local x <close> = setmetatable({}, mt) end\n"
+      "(function() local x <close> = setmetatable({}, mt); return 1 end)()\n"
+      "for _ in next, {}, nil, setmetatable({}, mt) do break end");
+}
+
+/* ---- hooks --------------------------------------------------------------- */
+
+static int events[2], nevents;
+
+static void note_event(lua_State *L, lua_Debug *ar)
+{
+  (void)L;
+  if (nevents < 2)
+    events[nevents] = ar->event;
+  nevents++;
+}
+
+static void the_count_comes_before_the_line(void)
+{
+  lua_State *L = new_state();
+  CHECK_EQ(luaL_loadstring(L, "local a = 1\nlocal b = 2"), LUA_OK);
+  lua_sethook(L, note_event, LUA_MASKLINE | LUA_MASKCOUNT, 1);
+  lua_call(L, 0, 0);
+  CHECK(nevents > 2);
+  CHECK_EQ(events[0], LUA_HOOKCOUNT);
+  CHECK_EQ(events[1], LUA_HOOKLINE);
+  CHECK_EQ(uj_lua54_last_event(LUA_MASKLINE | LUA_MASKCOUNT), LUA_HOOKLINE);
+  CHECK_EQ(uj_lua54_last_event(LUA_MASKCOUNT), LUA_HOOKCOUNT);
+  lua_close(L);
+}
+
+static void a_coroutine_inherits_the_hook(void)
+{
+  lua_State *L = new_state(), *co;
+  lua_sethook(L, note_event, LUA_MASKLINE | LUA_MASKCOUNT, 7);
+  co = lua_newthread(L);
+  CHECK(lua_gethook(co) == note_event);
+  CHECK_EQ(lua_gethookmask(co), LUA_MASKLINE | LUA_MASKCOUNT);
+  CHECK_EQ(lua_gethookcount(co), 7);
+  lua_close(L);
+}
+
+/* ---- closing coroutines -------------------------------------------------- */
+
+/* [-0, +1] A coroutine that a script has made, at its first stop. */
+static lua_State *resume_script(lua_State *L, const char *script, int expected)
+{
+  lua_State *co = lua_newthread(L);
+  int nresults;
+  CHECK_EQ(luaL_loadstring(co, script), LUA_OK);
+  CHECK_EQ(lua_resume(co, L, 0, &nresults), expected);
+  return co;
+}
+
+static void a_suspended_coroutine_is_emptied(void)
+{
+  lua_State *L = new_state();
+  lua_State *co = resume_script(
+      L,
+      "local x <close> = setmetatable({}, { __close = function(_, err)\n"
+      "  assert(err == nil); closed = true\n"
+      "end })\n"
+      "coroutine.yield(1, 2)",
+      LUA_YIELD);
+  CHECK_EQ(uj_lua54_closethread(co, L), LUA_OK);
+  CHECK_EQ(lua_gettop(co), 0);
+  CHECK_EQ(lua_getglobal(L, "closed"), LUA_TBOOLEAN);
+  lua_close(L);
+}
+
+static void an_error_of_closing_is_left(void)
+{
+  lua_State *L = new_state();
+  lua_State *co = resume_script(
+      L,
+      "local x <close> = setmetatable({}, { __close = function()\n"
+      "  error('of closing', 0)\n"
+      "end })\n"
+      "coroutine.yield()",
+      LUA_YIELD);
+  CHECK_EQ(uj_lua54_closethread(co, L), LUA_ERRRUN);
+  CHECK_EQ(lua_gettop(co), 1);
+  CHECK_STR(lua_tostring(co, -1), "of closing");
+  lua_close(L);
+}
+
+static void a_failed_coroutine_closes_with_its_error(void)
+{
+  lua_State *L = new_state();
+  lua_State *co = resume_script(
+      L,
+      "local x <close> = setmetatable({}, { __close = function(_, err)\n"
+      "  assert(err == 'its error'); closed = true\n"
+      "end })\n"
+      "error('its error', 0)",
+      LUA_ERRRUN);
+  CHECK_STR(lua_tostring(co, -1), "its error");
+  CHECK_EQ(uj_lua54_closethread(co, L), LUA_ERRRUN);
+  CHECK_STR(lua_tostring(co, -1), "its error");
+  CHECK_EQ(lua_getglobal(L, "closed"), LUA_TBOOLEAN);
+  lua_close(L);
+}
+
+/* ---- the layout of a coroutine ------------------------------------------- */
+
+static bool is_64_bit(void)
+{
+  return sizeof(void *) == 8;
+}
+
+static uintptr_t word(const lua_State *co, int which)
+{
+  const void *words[UJ_LUA54_CO_WORDS];
+  uj_lua54_read_words(co, words);
+  return (uintptr_t)words[which];
+}
+
+static void a_word_is_the_top_of_the_stack(void)
+{
+  lua_State *L = new_state(), *co = lua_newthread(L);
+  uintptr_t slot, empty = word(co, UJ_LUA54_CO_TOP);
+  if (!is_64_bit())
+    return;
+  lua_pushinteger(co, 1);
+  slot = word(co, UJ_LUA54_CO_TOP) - empty;
+  CHECK(slot >= sizeof(lua_Integer) && slot <= 4 * sizeof(lua_Integer));
+  lua_pushinteger(co, 2);
+  CHECK_EQ(word(co, UJ_LUA54_CO_TOP), empty + 2 * slot);
+  lua_settop(co, 0);
+  CHECK_EQ(word(co, UJ_LUA54_CO_TOP), empty);
+  CHECK_EQ(word(co, UJ_LUA54_CO_STACK), empty - slot);
+  lua_close(L);
+}
+
+static void a_word_is_the_stack(void)
+{
+  enum { MANY = 100000 };
+  lua_State *L = new_state(), *co = lua_newthread(L);
+  uintptr_t before = word(co, UJ_LUA54_CO_STACK);
+  uintptr_t used = word(co, UJ_LUA54_CO_TOP) - before;
+  if (!is_64_bit())
+    return;
+  CHECK(lua_checkstack(co, MANY));
+  CHECK(word(co, UJ_LUA54_CO_STACK) != before);
+  CHECK_EQ(word(co, UJ_LUA54_CO_TOP) - word(co, UJ_LUA54_CO_STACK), used);
+  lua_close(L);
+}
+
+/* A call begins with the place of its function on the stack. */
+static int check_call(lua_State *L)
+{
+  uintptr_t function, call = word(L, UJ_LUA54_CO_CALL);
+  memcpy(&function, (const void *)call, sizeof(function));
+  CHECK(function >= word(L, UJ_LUA54_CO_STACK));
+  CHECK(function < word(L, UJ_LUA54_CO_TOP));
+  CHECK(call < (uintptr_t)L || call >= (uintptr_t)L + UJ_LUA54_CO_SIZE);
+  return 0;
+}
+
+static void a_word_is_the_innermost_call(void)
+{
+  if (is_64_bit())
+    run_with(check_call, "coroutine.wrap(probe)(1, 2)");
+}
+
+static size_t last_size;
+
+static void *note_size(void *unused, void *block, size_t old_size,
+                       size_t new_size)
+{
+  (void)unused;
+  if (block == NULL && old_size == LUA_TTHREAD)
+    last_size = new_size;
+  if (new_size > 0)
+    return realloc(block, new_size);
+  free(block);
+  return NULL;
+}
+
+static void a_coroutine_is_about_as_large(void)
+{
+  enum { CACHE_LINE = 64 };
+  lua_State *L = lua_newstate(note_size, NULL);
+  lua_newthread(L);
+  if (!is_64_bit())
+    return;
+  CHECK(last_size >= UJ_LUA54_CO_SIZE);
+  CHECK(last_size < UJ_LUA54_CO_SIZE + CACHE_LINE);
+  lua_close(L);
+}
+
+int main(void)
+{
+  static const struct check_test tests[] = {
+      {"pcall has one value below what it calls", pcall_has_one_value_below},
+      {"xpcall has three values below, the second of which is the handler",
+       xpcall_has_its_handler_below},
+      {"a handler that takes the place of another is called",
+       a_replaced_handler_is_called},
+      {"a vararg function has its arguments and itself below",
+       a_vararg_function_leaves_its_arguments},
+      {"what closes variables after an error has them below",
+       a_caught_error_leaves_variables_below},
+      {"what a block closes is a metamethod called close",
+       a_block_names_what_it_closes},
+      {"a hook hears of the count before the line",
+       the_count_comes_before_the_line},
+      {"a coroutine inherits the hook of the one that makes it",
+       a_coroutine_inherits_the_hook},
+      {"a suspended coroutine is closed and emptied",
+       a_suspended_coroutine_is_emptied},
+      {"an error of closing is left on the stack", an_error_of_closing_is_left},
+      {"a failed coroutine closes its variables with its error",
+       a_failed_coroutine_closes_with_its_error},
+      {"a word of a coroutine is the top of its stack",
+       a_word_is_the_top_of_the_stack},
+      {"a word of a coroutine is its stack", a_word_is_the_stack},
+      {"a word of a coroutine is its innermost call",
+       a_word_is_the_innermost_call},
+      {"a coroutine is about as large as we think",
+       a_coroutine_is_about_as_large},
+  };
+  return CHECK_RUN(tests);
+}
