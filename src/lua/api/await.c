@@ -8,24 +8,30 @@
 
 #define AWAIT_TYPE "uvjobs.Await"
 
-/* One await. The job's stack has it, and so has the function `resume` that it
- * gave to `start`: whichever lives longer. It is a to-be-closed variable of
- * await(): so the operation is abandoned however the job leaves it. */
+/* The cell of one call of await(). Two refer to it, and it lives as long as
+ * either: the stack of the job, and the function `resume` that `start` was
+ * given. On the stack it is a to-be-closed variable, so the operation is
+ * abandoned however the job leaves await(). */
 struct await {
-  struct uj_ljob *job; /* NULL when its job does not wait for it any more */
-  int nvalues;  /* that `resume` left in the user value before the job waited */
-  bool waiting; /* the job is parked in this await */
-  bool resumed; /* a call of `resume` has taken effect */
+  struct uj_ljob *job; /* NULL when the job has left await() */
+  int nvalues;         /* how many early values there are */
+  bool waiting;        /* the job is parked in this await() */
+  bool resumed;        /* a call of `resume` has taken effect, or none will */
 };
 
-/* The user values: a table of the early values, and the function that abandons
- * the operation. */
-enum { UV_VALUES = 1, UV_ABANDON, UV_COUNT = UV_ABANDON };
+/* The user values. */
+enum {
+  UV_VALUES = 1, /* table: early values, those of a `resume` that was called
+                    before the job waited */
+  UV_ABANDON,    /* the function that `start` returned, if any: it abandons the
+                    operation */
+  UV_COUNT = UV_ABANDON
+};
 
 /* The stack of await(). */
 enum { AT_CELL = 1, AT_START };
 
-/* [-n, +0, m] Keeps the values that came before the job waited. */
+/* [-n, +0, m] Keeps the n topmost values as early values. */
 static void keep_values(lua_State *L, int cell, struct await *await, int n)
 {
   lua_createtable(L, n, 0);
@@ -36,8 +42,8 @@ static void keep_values(lua_State *L, int cell, struct await *await, int n)
   await->nvalues = n;
 }
 
-/* resume(...): upvalue 2 is the cell. The values go straight to the stack of
- * the job that waits. */
+/* resume(...); upvalue 2 is the cell. It hands the values to the job, or keeps
+ * them when it is called before `start` has returned. */
 static int resume(lua_State *L)
 {
   struct await *await = lua_touserdata(L, lua_upvalueindex(2));
@@ -45,7 +51,7 @@ static int resume(lua_State *L)
   struct uj_ljob *job = await->job;
   if (job == NULL || await->resumed)
     return 0;
-  if (!await->waiting) { /* `start` has not returned */
+  if (!await->waiting) {
     keep_values(L, lua_upvalueindex(2), await, n);
     await->resumed = true;
   } else if (job->core.place == UJ_AT_WAIT) {
@@ -58,7 +64,7 @@ static int resume(lua_State *L)
   return 0;
 }
 
-/* (cell, error) */
+/* (cell, error): the job leaves await(). */
 static int await_close(lua_State *L)
 {
   struct await *await = lua_touserdata(L, 1);
@@ -80,7 +86,8 @@ static int awaited(lua_State *L, int status, lua_KContext ctx)
   return lua_gettop(L) - AT_START;
 }
 
-static int early_values(lua_State *L, const struct await *await)
+/* [-0, +n, m] Pushes the early values; returns their number. */
+static int push_early_values(lua_State *L, const struct await *await)
 {
   int n = await->nvalues;
   luaL_checkstack(L, n + 1, "too many values");
@@ -90,7 +97,7 @@ static int early_values(lua_State *L, const struct await *await)
   return n;
 }
 
-/* Stack: cell, what `start` returned. */
+/* `start` has returned. Stack: cell, what it returned. */
 static int started(lua_State *L, int status, lua_KContext ctx)
 {
   struct uj_state *S = uj_state(L);
@@ -100,19 +107,16 @@ static int started(lua_State *L, int status, lua_KContext ctx)
   lua_pushvalue(L, AT_START);
   lua_setiuservalue(L, AT_CELL, UV_ABANDON);
   if (await->resumed)
-    return early_values(L, await);
+    return push_early_values(L, await);
   await->waiting = !uj_suspend_needed(S->current);
   return uj_suspend(L, S->current, NULL, UJ_NEVER, UJ_OP_AWAIT, awaited);
 }
 
-/* [-0, +1, m] Pushes the cell; it is closed when await() is left. */
+/* [-0, +1, m] Pushes a new cell. */
 static void push_cell(lua_State *L, struct uj_ljob *job)
 {
   struct await *await = lua_newuserdatauv(L, sizeof(*await), UV_COUNT);
-  await->job = job;
-  await->nvalues = 0;
-  await->waiting = false;
-  await->resumed = false;
+  *await = (struct await){.job = job};
   luaL_setmetatable(L, AWAIT_TYPE);
 }
 
@@ -120,13 +124,14 @@ static int l_await(lua_State *L)
 {
   static const struct uj_callee callee = {"await", 0};
   struct uj_state *S = uj_state(L);
-  struct uj_ljob *self;
+  struct uj_ljob *caller;
   uj_arg_function(L, &callee, 1);
-  self = uj_suspend_check(S, L, callee.name);
-  if (uj_suspend_needed(self)) /* nothing is started */
-    return uj_suspend(L, self, NULL, UJ_NEVER, UJ_OP_AWAIT, awaited);
+  caller = uj_suspend_check(S, L, callee.name);
+  if (uj_suspend_needed(caller)) /* it raises, and nothing is started */
+    return uj_suspend(L, caller, NULL, UJ_NEVER, UJ_OP_AWAIT,
+                      uj_suspend_return_nothing);
   lua_settop(L, 1);
-  push_cell(L, self);
+  push_cell(L, caller);
   lua_insert(L, AT_CELL);
   lua_toclose(L, AT_CELL);
   lua_pushvalue(L, lua_upvalueindex(1));

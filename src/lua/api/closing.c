@@ -26,10 +26,10 @@ static int raise_own_cancel(lua_State *L, int status, lua_KContext ctx)
 /* For a job that closes its own scheduler: the others end first, then it is
  * cancelled itself. */
 static int close_from_inside(lua_State *L, struct uj_lsched *sched,
-                             struct uj_ljob *self)
+                             struct uj_ljob *caller)
 {
-  uj_sched_close(&sched->core, &self->core);
-  uj_sched_wait_alone(&sched->core, &self->core);
+  uj_sched_close(&sched->core, &caller->core);
+  uj_sched_wait_alone(&sched->core, &caller->core);
   return lua_yieldk(L, 0, 0, raise_own_cancel);
 }
 
@@ -115,13 +115,13 @@ enum { AT_SELF = 1, AT_DUE };
 /* Parks the calling job until the scheduler is idle, and goes on with `k`,
  * whose context is `on_abandon`: what becomes of the scheduler when the wait is
  * interrupted. */
-static int park_idle(lua_State *L, struct uj_ljob *self,
+static int park_idle(lua_State *L, struct uj_ljob *caller,
                      struct uj_lsched *sched, uint64_t due_ns,
                      enum uj_on_abandon on_abandon, lua_KFunction k)
 {
-  self->core.idle = &sched->core;
-  self->core.on_abandon = on_abandon;
-  uj_job_park(&self->core, &sched->core.idle, due_ns, UJ_OP_IDLE);
+  caller->core.idle = &sched->core;
+  caller->core.on_abandon = on_abandon;
+  uj_job_park(&caller->core, &sched->core.idle, due_ns, UJ_OP_IDLE);
   return lua_yieldk(L, 0, on_abandon, k);
 }
 
@@ -158,7 +158,7 @@ static int wait_and_close(lua_State *L, enum uj_on_abandon on_abandon)
   struct uj_lsched *sched = uj_lsched_self(L, callee.name);
   uint64_t span_ns = uj_arg_opt_seconds(L, &callee, 2, sched->core.wait_ns);
   uint64_t due_ns = uj_suspend_due(S, span_ns);
-  struct uj_ljob *self;
+  struct uj_ljob *caller;
   if (S->current != NULL && S->current->core.sched == &sched->core)
     return luaL_error(L, "a job cannot wait for its own scheduler");
   if (sched->core.nlive == 0 &&
@@ -166,10 +166,10 @@ static int wait_and_close(lua_State *L, enum uj_on_abandon on_abandon)
     uj_sched_close(&sched->core, NULL);
     return uj_nursery_raise(L, sched);
   }
-  self = uj_suspend_check(S, L, callee.name);
+  caller = uj_suspend_check(S, L, callee.name);
   lua_settop(L, AT_SELF);
   lua_pushinteger(L, (lua_Integer)due_ns);
-  return park_idle(L, self, sched, due_ns, on_abandon, waited);
+  return park_idle(L, caller, sched, due_ns, on_abandon, waited);
 }
 
 int uj_closing_wait_and_close(lua_State *L)
@@ -188,10 +188,10 @@ static int l_wait_until_idle(lua_State *L)
 {
   struct uj_state *S = uj_state(L);
   struct uj_lsched *sched = uj_lsched_self(L, "wait");
-  struct uj_ljob *self = uj_suspend_check(S, L, "wait");
-  if (sched->core.nlive == 0 && !uj_suspend_needed(self))
+  struct uj_ljob *caller = uj_suspend_check(S, L, "wait");
+  if (sched->core.nlive == 0 && !uj_suspend_needed(caller))
     return 0;
-  return park_idle(L, self, sched, UJ_NEVER, UJ_ABANDON_CLOSE,
+  return park_idle(L, caller, sched, UJ_NEVER, UJ_ABANDON_CLOSE,
                    uj_suspend_return_nothing);
 }
 

@@ -133,7 +133,7 @@ static void enter_scopes(struct uj_state *S, lua_State *L)
   struct uj_scope *scope = uj_nest_take_scope(S, L, AT_CO);
   lua_pushlightuserdata(L, scope);
   if (scope != NULL)
-    uj_scope_enter_again(&S->current->core, scope);
+    uj_scope_reenter(&S->current->core, scope);
 }
 
 /* Stack: coroutine, arguments. Puts what is to be kept between them, and

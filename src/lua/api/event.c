@@ -32,8 +32,8 @@ static int l_event(lua_State *L)
   return 1;
 }
 
-/* A job that waits for it has it on its stack; but somebody else may have
- * closed that coroutine. */
+/* A job that waits for the event has it on its stack, so it is not collected
+ * then; unless somebody else has closed the coroutine of that job. */
 static int event_gc(lua_State *L)
 {
   struct levent *event = uj_object_to(L, 1, event_tag);
@@ -67,12 +67,12 @@ static int event_wait(lua_State *L)
   struct uj_state *S = uj_state(L);
   struct uj_event *event = check_self(L, callee.name);
   uint64_t span_ns = uj_arg_opt_seconds(L, &callee, 2, UJ_NEVER);
-  struct uj_ljob *self = uj_suspend_check(S, L, callee.name);
-  if (event->is_set && !uj_suspend_needed(self)) {
+  struct uj_ljob *caller = uj_suspend_check(S, L, callee.name);
+  if (event->is_set && !uj_suspend_needed(caller)) {
     lua_pushboolean(L, 1);
     return 1;
   }
-  return uj_suspend(L, self, &event->waiters, uj_suspend_due(S, span_ns),
+  return uj_suspend(L, caller, &event->waiters, uj_suspend_due(S, span_ns),
                     UJ_OP_EVENT, uj_suspend_return_true);
 }
 

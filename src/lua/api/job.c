@@ -15,15 +15,17 @@
 
 /* ---- waiting ----------------------------------------------------------- */
 
-/* Parks the calling job until the one at index 1 ends. */
-static int park_for(lua_State *L, struct uj_ljob *self, struct uj_ljob *job,
+/* Suspends the calling job until `job` ends, which is at index 1; goes on with
+ * `k`. */
+static int park_for(lua_State *L, struct uj_ljob *caller, struct uj_ljob *job,
                     uint64_t due_ns, enum uj_op op, lua_KFunction k)
 {
-  self->core.target = &job->core;
-  return uj_suspend(L, self, &job->core.waiters, due_ns, op, k);
+  caller->core.target = &job->core;
+  return uj_suspend(L, caller, &job->core.waiters, due_ns, op, k);
 }
 
-/* Whether an ended job can be answered for without suspending. */
+/* Whether the call needs not suspend: the job has ended, and there is nothing
+ * that is to be raised in the caller instead. */
 static bool answers_at_once(struct uj_state *S, lua_State *L,
                             const struct uj_ljob *job)
 {
@@ -31,17 +33,24 @@ static bool answers_at_once(struct uj_state *S, lua_State *L,
          !(uj_can_suspend(S, L) && uj_suspend_needed(S->current));
 }
 
+/* Raises `timeout` about the job at index 1. */
+static int raise_timeout(lua_State *L)
+{
+  lua_pushvalue(L, 1);
+  return uj_error_raise(L, UJ_CODE_TIMEOUT);
+}
+
 static int wait_timed_out(lua_State *L, int status, lua_KContext ctx)
 {
   (void)status;
   (void)ctx;
   uj_suspend_result(uj_state(L), L);
-  lua_pushvalue(L, 1);
-  return uj_error_raise(L, UJ_CODE_TIMEOUT);
+  return raise_timeout(L);
 }
 
-/* A caller that leaves does not ask for the error any more: it goes to the
- * exception handler, if nobody else does. */
+/* When wait() times out it closes the job and waits for its end. A caller that
+ * is interrupted does not get the job's error, which then goes to the exception
+ * handler unless somebody else waits for it. */
 static int wait_ended(lua_State *L, int status, lua_KContext ctx)
 {
   struct uj_state *S = uj_state(L);
@@ -53,7 +62,7 @@ static int wait_ended(lua_State *L, int status, lua_KContext ctx)
   uj_job_close(&job->core,
                uj_job_grace(&S->current->core, job->core.sched->close_ns));
   if (uj_job_ended(&job->core))
-    return wait_timed_out(L, LUA_OK, 0);
+    return raise_timeout(L);
   return park_for(L, S->current, job, UJ_NEVER, UJ_OP_CLOSE, wait_timed_out);
 }
 
@@ -61,17 +70,17 @@ static int job_wait(lua_State *L)
 {
   static const struct uj_callee callee = {"wait", 1};
   struct uj_state *S = uj_state(L);
-  struct uj_ljob *job = uj_ljob_self(L, callee.name), *self;
+  struct uj_ljob *job = uj_ljob_self(L, callee.name), *caller;
   uint64_t span_ns = uj_arg_opt_seconds(L, &callee, 2, UJ_NEVER);
   lua_settop(L, 1);
   if (answers_at_once(S, L, job))
     return uj_outcome_push_results(L, 1);
-  self = uj_suspend_check(S, L, callee.name);
-  if (job == self)
+  caller = uj_suspend_check(S, L, callee.name);
+  if (job == caller)
     return luaL_error(L, "a job cannot wait for itself");
-  self->core.wants_result = true;
-  self->core.on_abandon = UJ_ABANDON_CLOSE_LATE;
-  return park_for(L, self, job, uj_suspend_due(S, span_ns), UJ_OP_WAIT,
+  caller->core.wants_result = true;
+  caller->core.on_abandon = UJ_ABANDON_CLOSE_LATE;
+  return park_for(L, caller, job, uj_suspend_due(S, span_ns), UJ_OP_WAIT,
                   wait_ended);
 }
 
@@ -87,46 +96,39 @@ static int job_join(lua_State *L)
 {
   static const struct uj_callee callee = {"join", 1};
   struct uj_state *S = uj_state(L);
-  struct uj_ljob *job = uj_ljob_self(L, callee.name), *self;
+  struct uj_ljob *job = uj_ljob_self(L, callee.name), *caller;
   uint64_t span_ns = uj_arg_opt_seconds(L, &callee, 2, UJ_NEVER);
   if (answers_at_once(S, L, job)) {
     lua_pushboolean(L, 1);
     return 1;
   }
-  self = uj_suspend_check(S, L, callee.name);
-  if (job == self)
+  caller = uj_suspend_check(S, L, callee.name);
+  if (job == caller)
     return luaL_error(L, "a job cannot join itself");
-  return park_for(L, self, job, uj_suspend_due(S, span_ns), UJ_OP_WAIT,
+  return park_for(L, caller, job, uj_suspend_due(S, span_ns), UJ_OP_WAIT,
                   join_ended);
 }
 
-/* ---- ending ------------------------------------------------------------ */
+/* ---- ending -------------------------------------------------------------- */
 
-/* What close() tells of a job that has ended. */
-static int close_outcome(lua_State *L, const struct uj_ljob *job)
-{
-  if (job->core.state == UJ_JOB_KILLED) {
-    lua_pushvalue(L, 1);
-    return uj_error_raise(L, UJ_CODE_TIMEOUT);
-  }
-  return job->core.state == UJ_JOB_FAILED ? uj_outcome_push_results(L, 1) : 0;
-}
-
+/* Of the ways in which the job can end close() raises two: that it had to be
+ * killed, and its own error. */
 static int close_ended(lua_State *L, int status, lua_KContext ctx)
 {
+  const struct uj_ljob *job = uj_ljob_at(L, 1);
   (void)status;
   (void)ctx;
-  struct uj_state *S = uj_state(L);
-  struct uj_ljob *job = uj_ljob_at(L, 1);
-  uj_suspend_result(S, L);
-  return close_outcome(L, job);
+  uj_suspend_result(uj_state(L), L);
+  if (job->core.state == UJ_JOB_KILLED)
+    return raise_timeout(L);
+  return job->core.state == UJ_JOB_FAILED ? uj_outcome_push_results(L, 1) : 0;
 }
 
 static int job_close(lua_State *L)
 {
   static const struct uj_callee callee = {"close", 1};
   struct uj_state *S = uj_state(L);
-  struct uj_ljob *job = uj_ljob_self(L, callee.name), *self;
+  struct uj_ljob *job = uj_ljob_self(L, callee.name), *caller;
   uint64_t span_ns =
       uj_arg_opt_seconds(L, &callee, 2, job->core.sched->close_ns);
   if (answers_at_once(S, L, job))
@@ -137,12 +139,12 @@ static int job_close(lua_State *L)
     uj_job_cancel(&job->core);
     return 0;
   }
-  self = uj_suspend_check(S, L, callee.name);
-  uj_job_close(&job->core, uj_job_grace(&self->core, span_ns));
-  if (answers_at_once(S, L, job))
-    return 0; /* it never ran */
-  self->core.wants_result = true;
-  return park_for(L, self, job, UJ_NEVER, UJ_OP_CLOSE, close_ended);
+  caller = uj_suspend_check(S, L, callee.name);
+  uj_job_close(&job->core, uj_job_grace(&caller->core, span_ns));
+  if (answers_at_once(S, L, job)) /* a job that never ran ends at once */
+    return 0;
+  caller->core.wants_result = true;
+  return park_for(L, caller, job, UJ_NEVER, UJ_OP_CLOSE, close_ended);
 }
 
 static int job_cancel(lua_State *L)
@@ -171,7 +173,7 @@ static int l_fail(lua_State *L)
   return 1;
 }
 
-/* ---- properties -------------------------------------------------------- */
+/* ---- looking ------------------------------------------------------------- */
 
 static const char *const state_names[] = {
     [UJ_JOB_NEW] = "new",
@@ -200,7 +202,7 @@ static int job_traceback(lua_State *L)
   return 1;
 }
 
-/* Nil where it is not measured. */
+/* [-0, +1, -] Pushes nil when the time is not measured. */
 static void push_cpu_time(lua_State *L, const struct uj_ljob *job)
 {
   if (job->cpu_ns > 0 || uj_state(L)->stats.timed)

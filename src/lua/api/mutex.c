@@ -57,15 +57,15 @@ static struct uj_ljob *check_may_wait(struct uj_state *S, lua_State *L,
                                       const struct uj_mutex *mutex,
                                       const char *name)
 {
-  struct uj_ljob *self = uj_suspend_check(S, L, name);
-  if (mutex->owner == &self->core)
+  struct uj_ljob *caller = uj_suspend_check(S, L, name);
+  if (mutex->owner == &caller->core)
     luaL_error(L, "the mutex is already locked by this job");
-  return self;
+  return caller;
 }
 
-static bool take(struct uj_mutex *mutex, struct uj_ljob *self)
+static bool take(struct uj_mutex *mutex, struct uj_ljob *caller)
 {
-  return !uj_suspend_needed(self) && uj_mutex_try(mutex, &self->core);
+  return !uj_suspend_needed(caller) && uj_mutex_try(mutex, &caller->core);
 }
 
 static int wait(struct uj_state *S, lua_State *L, struct uj_mutex *mutex,
@@ -81,8 +81,8 @@ static int mutex_lock(lua_State *L)
   struct uj_state *S = uj_state(L);
   struct uj_mutex *mutex = check_self(L, callee.name);
   uint64_t span_ns = uj_arg_opt_seconds(L, &callee, 2, UJ_NEVER);
-  struct uj_ljob *self = check_may_wait(S, L, mutex, callee.name);
-  if (!take(mutex, self))
+  struct uj_ljob *caller = check_may_wait(S, L, mutex, callee.name);
+  if (!take(mutex, caller))
     return wait(S, L, mutex, span_ns, uj_suspend_return_true);
   lua_pushboolean(L, 1);
   return 1;
@@ -94,9 +94,9 @@ static int mutex_permit(lua_State *L)
   struct uj_state *S = uj_state(L);
   struct uj_mutex *mutex = check_self(L, callee.name);
   uint64_t span_ns = uj_arg_opt_seconds(L, &callee, 2, UJ_NEVER);
-  struct uj_ljob *self = check_may_wait(S, L, mutex, callee.name);
+  struct uj_ljob *caller = check_may_wait(S, L, mutex, callee.name);
   uj_permit_push_of_mutex(L, mutex);
-  if (!take(mutex, self))
+  if (!take(mutex, caller))
     return wait(S, L, mutex, span_ns, uj_permit_waited);
   return uj_permit_got(L);
 }
@@ -105,8 +105,8 @@ static int mutex_try_lock(lua_State *L)
 {
   struct uj_state *S = uj_state(L);
   struct uj_mutex *mutex = check_self(L, "try_lock");
-  struct uj_ljob *self = uj_suspend_check_job(S, L, "try_lock");
-  lua_pushboolean(L, uj_mutex_try(mutex, &self->core));
+  struct uj_ljob *caller = uj_suspend_check_job(S, L, "try_lock");
+  lua_pushboolean(L, uj_mutex_try(mutex, &caller->core));
   return 1;
 }
 
@@ -114,10 +114,10 @@ static int mutex_unlock(lua_State *L)
 {
   struct uj_state *S = uj_state(L);
   struct uj_mutex *mutex = check_self(L, "unlock");
-  struct uj_ljob *self = uj_suspend_check_job(S, L, "unlock");
+  struct uj_ljob *caller = uj_suspend_check_job(S, L, "unlock");
   if (mutex->owner == NULL)
     return luaL_error(L, "the mutex is not locked");
-  if (mutex->owner != &self->core) {
+  if (mutex->owner != &caller->core) {
     uj_ljob_push(S, L, uj_ljob_of(mutex->owner));
     uj_ljob_push_label(L, -1);
     return luaL_error(L, "the mutex is locked by %s", lua_tostring(L, -1));
@@ -126,11 +126,11 @@ static int mutex_unlock(lua_State *L)
   return 0;
 }
 
-/* Of a collected one, too. */
+/* Works for a collected mutex, too. */
 static int mutex_tostring(lua_State *L)
 {
-  const struct lmutex *self = uj_object_self(L, mutex_tag, "tostring");
-  const struct uj_job *owner = self->core.owner;
+  const struct lmutex *mutex = uj_object_self(L, mutex_tag, "tostring");
+  const struct uj_job *owner = mutex->core.owner;
   if (owner == NULL)
     lua_pushliteral(L, MUTEX_TYPE ": free");
   else

@@ -12,8 +12,8 @@
 
 #define QUEUE_TYPE "uvjobs.Queue"
 
-/* The stored values are in the table that is the user value: a ring in its
- * slots 1 .. size, so that storing and taking never allocates. */
+/* The stored values are in a table, the user value. Its fields 1 .. size are a
+ * ring, so that storing and taking never allocates. */
 struct lqueue {
   struct uj_counted_object object;
   struct uj_queue core;
@@ -21,8 +21,11 @@ struct lqueue {
   uint64_t head; /* the slot of the first value, from 0 */
 };
 
-/* Up to BIG_SIZE slots are kept by a queue that is empty. */
-enum { UV_RING = 1, FIRST_SIZE = 8, BIG_SIZE = 1024 };
+enum { UV_RING = 1 }; /* the user value */
+
+/* A ring begins with FIRST_SIZE slots. A queue that is empty again gives it
+ * back when it has more than KEPT_SIZE. */
+enum { FIRST_SIZE = 8, KEPT_SIZE = 1024 };
 
 static const char queue_tag[] = QUEUE_TYPE;
 
@@ -33,13 +36,13 @@ static struct lqueue *check_self(lua_State *L, const char *name)
 
 /* ---- the ring ---------------------------------------------------------- */
 
-/* The slot of the value that is `n` places behind the first, from 1. */
+/* The slot, from 1, of the value that is `n` places behind the first one. */
 static lua_Integer slot_of(const struct lqueue *queue, uint64_t n)
 {
   return (lua_Integer)((queue->head + n) & (queue->size - 1)) + 1;
 }
 
-/* [-1, +0, -] Moves the values to the table on the top, of that size. */
+/* [-1, +0, -] Makes the table on the top, which has `size` slots, the ring. */
 static void move_values(lua_State *L, struct lqueue *queue, uint64_t size)
 {
   lua_getiuservalue(L, 1, UV_RING);
@@ -53,8 +56,9 @@ static void move_values(lua_State *L, struct lqueue *queue, uint64_t size)
   queue->head = 0;
 }
 
-/* [-0, +0, m] Makes room for one value more. Making the table can run
- * finalizers, and they can use the queue. */
+/* [-0, +0, m] Makes room for one more value. Making the table can run
+ * finalizers, and they can use the queue: a table that came too late is
+ * dropped. */
 static void reserve(lua_State *L, struct lqueue *queue)
 {
   while (queue->core.count >= queue->size) {
@@ -68,8 +72,8 @@ static void reserve(lua_State *L, struct lqueue *queue)
   }
 }
 
-/* [-1, +0, -] Stores the value on the top as the last one: the core has counted
- * it already. */
+/* [-1, +0, -] Stores the value on the top as the last one, which the core has
+ * counted already. */
 static void store(lua_State *L, const struct lqueue *queue)
 {
   lua_getiuservalue(L, 1, UV_RING);
@@ -78,7 +82,7 @@ static void store(lua_State *L, const struct lqueue *queue)
   lua_pop(L, 1);
 }
 
-/* [-0, +1, -] Takes the first value out. */
+/* [-0, +1, -] Pushes the first value and takes it out of the ring. */
 static void take(lua_State *L, struct lqueue *queue)
 {
   lua_Integer slot = slot_of(queue, 0);
@@ -90,10 +94,11 @@ static void take(lua_State *L, struct lqueue *queue)
   queue->head = (queue->head + 1) & (queue->size - 1);
 }
 
-/* [-0, +0, -] Gives the memory back that a burst took. */
+/* [-0, +0, -] Gives the ring of an empty queue back when a burst of values has
+ * made it large. */
 static void trim(lua_State *L, struct lqueue *queue)
 {
-  if (queue->core.count > 0 || queue->size <= BIG_SIZE)
+  if (queue->core.count > 0 || queue->size <= KEPT_SIZE)
     return;
   lua_pushnil(L);
   lua_setiuservalue(L, 1, UV_RING);
@@ -103,8 +108,7 @@ static void trim(lua_State *L, struct lqueue *queue)
 
 /* ---- putting ----------------------------------------------------------- */
 
-/* Gives the value at index 2 to a job that waits in get(): as the one value
- * that it is resumed with. */
+/* Gives the value at index 2 to a job that waits in get(). */
 static void hand_over(lua_State *L, struct uj_job *getter)
 {
   lua_pushvalue(L, 2);
@@ -141,7 +145,8 @@ static void check_value(lua_State *L, const struct uj_callee *callee)
     uj_arg_error(L, callee, 2, "value expected, got nil");
 }
 
-/* Whoever got the value, or made room for it, took it from the stack. */
+/* The value needs no more care: who woke the job has taken it from its stack.
+ */
 static int put_waited(lua_State *L, int status, lua_KContext ctx)
 {
   enum uj_wake wake = uj_suspend_result(uj_state(L), L);
@@ -158,12 +163,12 @@ static int queue_put(lua_State *L)
   static const struct uj_callee callee = {"put", 1};
   struct uj_state *S = uj_state(L);
   struct lqueue *queue = check_self(L, callee.name);
-  struct uj_ljob *self;
+  struct uj_ljob *caller;
   uint64_t span_ns;
   check_value(L, &callee);
   span_ns = uj_arg_opt_seconds(L, &callee, 3, UJ_NEVER);
-  self = uj_suspend_check(S, L, callee.name);
-  if (!uj_suspend_needed(self)) {
+  caller = uj_suspend_check(S, L, callee.name);
+  if (!uj_suspend_needed(caller)) {
     enum uj_queue_result result = put(L, queue);
     if (result == UJ_QUEUE_CLOSED)
       return push_failure(L, "closed");
@@ -172,7 +177,7 @@ static int queue_put(lua_State *L)
       return 1;
     }
   }
-  return uj_suspend(L, self, &queue->core.putters, uj_suspend_due(S, span_ns),
+  return uj_suspend(L, caller, &queue->core.putters, uj_suspend_due(S, span_ns),
                     UJ_OP_PUT, put_waited);
 }
 
@@ -194,8 +199,8 @@ static int queue_try_put(lua_State *L)
 
 /* ---- getting ----------------------------------------------------------- */
 
-/* [-0, +1, -] Takes the value of a job that waits in put(): it is at index 2 of
- * that function's stack. */
+/* [-0, +1, -] Pushes the value of a job that has waited in put(), which is at
+ * index 2 of that function's stack. */
 static void take_over(lua_State *L, struct uj_job *putter)
 {
   lua_State *co = uj_nest_parked(uj_state(L), uj_ljob_of(putter));
@@ -218,7 +223,7 @@ static enum uj_queue_result get(lua_State *L, struct lqueue *queue)
   return result;
 }
 
-/* The value is on the top: whoever put it, resumed the job with it. */
+/* The value is on the top: the job was handed it by whoever has put it. */
 static int get_waited(lua_State *L, int status, lua_KContext ctx)
 {
   enum uj_wake wake = uj_suspend_result(uj_state(L), L);
@@ -230,16 +235,16 @@ static int get_waited(lua_State *L, int status, lua_KContext ctx)
 }
 
 static int get_until(struct uj_state *S, lua_State *L, struct lqueue *queue,
-                     struct uj_ljob *self, uint64_t span_ns)
+                     struct uj_ljob *caller, uint64_t span_ns)
 {
-  if (!uj_suspend_needed(self)) {
+  if (!uj_suspend_needed(caller)) {
     enum uj_queue_result result = get(L, queue);
     if (result == UJ_QUEUE_CLOSED)
       return push_failure(L, "closed");
     if (result != UJ_QUEUE_WAIT)
       return 1;
   }
-  return uj_suspend(L, self, &queue->core.getters, uj_suspend_due(S, span_ns),
+  return uj_suspend(L, caller, &queue->core.getters, uj_suspend_due(S, span_ns),
                     UJ_OP_GET, get_waited);
 }
 
@@ -263,8 +268,8 @@ static int queue_try_get(lua_State *L)
   return result == UJ_QUEUE_WAIT ? push_failure(L, "empty") : 1;
 }
 
-/* The iterator of items(); upvalue 2 is the queue. Nil, when it is closed and
- * drained, ends the loop. */
+/* The iterator of items(); upvalue 2 is the queue. When the queue is closed and
+ * empty the failure of get() is nil, which ends the loop. */
 static int next_item(lua_State *L)
 {
   struct uj_state *S = uj_state(L);
@@ -292,8 +297,8 @@ static int queue_close(lua_State *L)
   return 0;
 }
 
-/* A job that waits for it has it on its stack; but somebody else may have
- * closed that coroutine. */
+/* A job that waits for the queue has it on its stack, so it is not collected
+ * then; unless somebody else has closed the coroutine of that job. */
 static int queue_gc(lua_State *L)
 {
   struct lqueue *queue = uj_object_to(L, 1, queue_tag);

@@ -15,79 +15,74 @@
 
 /* ---- making one ---------------------------------------------------------- */
 
-/* Without jobs, or when the Lua state closes: then the state itself, which is
- * collected last, lets go of the jobs. */
-static int sched_gc(lua_State *L)
-{
-  struct uj_lsched *sched = uj_lsched_to(L, 1);
-  if (sched == NULL || sched->core.nlive > 0)
-    return 0;
-  uj_waitq_close(&sched->core.idle);
-  uj_sched_term(&sched->core);
-  return 0;
-}
-
-struct sched_options {
-  struct uj_sched core;
-  bool nursery;
-  int top; /* the stack index of the name, followed by the handler */
-};
+/* The stack while a scheduler is made. */
+enum { AT_OPTIONS = 1, AT_SCHED };
 
 static void take_limit(lua_State *L, const struct uj_options *options,
-                       void *into)
+                       void *sched)
 {
-  ((struct sched_options *)into)->core.limit = uj_option_count(L, options, 1);
+  ((struct uj_lsched *)sched)->core.limit = uj_option_count(L, options, 1);
 }
 
 static void take_pending_limit(lua_State *L, const struct uj_options *options,
-                               void *into)
+                               void *sched)
 {
-  ((struct sched_options *)into)->core.pending_limit =
+  ((struct uj_lsched *)sched)->core.pending_limit =
       uj_option_count(L, options, 0);
 }
 
 static void take_close_timeout(lua_State *L, const struct uj_options *options,
-                               void *into)
+                               void *sched)
 {
-  ((struct sched_options *)into)->core.close_ns = uj_option_seconds(L, options);
+  ((struct uj_lsched *)sched)->core.close_ns = uj_option_seconds(L, options);
 }
 
 static void take_wait_timeout(lua_State *L, const struct uj_options *options,
-                              void *into)
+                              void *sched)
 {
-  ((struct sched_options *)into)->core.wait_ns = uj_option_seconds(L, options);
+  ((struct uj_lsched *)sched)->core.wait_ns = uj_option_seconds(L, options);
+}
+
+static void take_timeslice(lua_State *L, const struct uj_options *options,
+                           void *sched)
+{
+  ((struct uj_lsched *)sched)->core.slice_ns = uj_option_slice(L, options);
+}
+
+/* [-0, +0, -] Keeps the option's value, which is on the top, as a user value of
+ * the scheduler. */
+static void keep_value(lua_State *L, int user_value)
+{
+  lua_pushvalue(L, -1);
+  lua_setiuservalue(L, AT_SCHED, user_value);
 }
 
 static void take_name(lua_State *L, const struct uj_options *options,
-                      void *into)
+                      void *sched)
 {
+  (void)sched;
   if (lua_type(L, -1) != LUA_TSTRING)
     uj_option_error(L, options, "string");
-  lua_copy(L, -1, ((struct sched_options *)into)->top);
+  keep_value(L, UJ_SCHED_UV_NAME);
 }
 
 static void take_handler(lua_State *L, const struct uj_options *options,
-                         void *into)
+                         void *sched)
 {
+  (void)sched;
   if (!lua_isfunction(L, -1))
     uj_option_error(L, options, "function");
-  lua_copy(L, -1, ((struct sched_options *)into)->top + 1);
+  keep_value(L, UJ_SCHED_UV_HANDLER);
 }
 
 static void take_on_error(lua_State *L, const struct uj_options *options,
-                          void *into)
+                          void *sched)
 {
   const char *value = uj_option_word(L);
   bool cancel = strcmp(value, "cancel") == 0;
   if (!cancel && strcmp(value, "report") != 0)
     uj_option_error(L, options, "'report' or 'cancel'");
-  ((struct sched_options *)into)->nursery = cancel;
-}
-
-static void take_timeslice(lua_State *L, const struct uj_options *options,
-                           void *into)
-{
-  ((struct sched_options *)into)->core.slice_ns = uj_option_slice(L, options);
+  ((struct uj_lsched *)sched)->nursery = cancel;
 }
 
 static const struct uj_option sched_known[] = {
@@ -102,43 +97,35 @@ static const struct uj_option sched_known[] = {
     {NULL, NULL},
 };
 
-static const struct uj_callee scheduler_callee = {"scheduler", 0};
-
-/* Sets what the options say. Stack: sched, name, handler. */
-static void apply(lua_State *L, struct uj_lsched *sched,
-                  const struct sched_options *options)
-{
-  sched->core.limit = options->core.limit;
-  sched->core.pending_limit = options->core.pending_limit;
-  sched->core.close_ns = options->core.close_ns;
-  sched->core.wait_ns = options->core.wait_ns;
-  sched->core.slice_ns = options->core.slice_ns;
-  sched->nursery = options->nursery;
-  lua_setiuservalue(L, -3, UJ_SCHED_UV_HANDLER);
-  lua_setiuservalue(L, -2, UJ_SCHED_UV_NAME);
-}
-
 static int l_scheduler(lua_State *L)
 {
+  static const struct uj_callee callee = {"scheduler", 0};
   struct uj_state *S = uj_state(L);
   struct uj_lsched *sched;
-  struct sched_options options;
-  lua_settop(L, 1);
-  if (!lua_isnoneornil(L, 1) && !lua_istable(L, 1))
-    uj_arg_typeerror(L, &scheduler_callee, 1, "table");
+  lua_settop(L, AT_OPTIONS);
+  if (!lua_isnoneornil(L, AT_OPTIONS) && !lua_istable(L, AT_OPTIONS))
+    uj_arg_typeerror(L, &callee, AT_OPTIONS, "table");
   sched = uj_lsched_new(S, L);
-  options.core = sched->core;
-  options.nursery = false;
-  lua_settop(L, 4);
-  options.top = 3;
-  if (lua_istable(L, 1))
-    uj_options_read(L, &scheduler_callee, 1, sched_known, &options);
-  apply(L, sched, &options);
+  if (lua_istable(L, AT_OPTIONS))
+    uj_options_read(L, &callee, AT_OPTIONS, sched_known, sched);
   uj_interrupt_add_slice(S, sched->core.slice_ns);
   return 1;
 }
 
-/* ---- looking ----------------------------------------------------------- */
+/* A scheduler is collected when no job is left, since jobs refer to it; or when
+ * the Lua state closes. Then the jobs may still be there: they go with the
+ * state, which is collected last, and the scheduler has to stay as it is. */
+static int sched_gc(lua_State *L)
+{
+  struct uj_lsched *sched = uj_lsched_to(L, 1);
+  if (sched == NULL || sched->core.nlive > 0)
+    return 0;
+  uj_waitq_close(&sched->core.idle);
+  uj_sched_term(&sched->core);
+  return 0;
+}
+
+/* ---- looking ------------------------------------------------------------- */
 
 static uint64_t live_jobs(const struct uj_sched *sched)
 {
@@ -152,7 +139,8 @@ static int sched_len(lua_State *L)
   return 1;
 }
 
-/* Upvalues: the state, the jobs, the index of the last one given. */
+/* The iterator of jobs(). Upvalues: the state, the list of jobs, the index of
+ * the last one that was returned. */
 static int next_job(lua_State *L)
 {
   lua_Integer i = lua_tointeger(L, lua_upvalueindex(3));
@@ -168,25 +156,38 @@ static int next_job(lua_State *L)
   return 1;
 }
 
+/* [-0, +1, m] Pushes an empty list with room for all jobs. Making it can run
+ * finalizers, and those can spawn: then there are more jobs than it has room
+ * for, and it is made again. */
+static void push_list(lua_State *L, const struct uj_sched *sched)
+{
+  uint64_t room = live_jobs(sched);
+  lua_createtable(L, (int)room, 0);
+  while (live_jobs(sched) > room) {
+    lua_pop(L, 1);
+    room = live_jobs(sched);
+    lua_createtable(L, (int)room, 0);
+  }
+}
+
+/* [-0, +1, m] Pushes a list of the jobs as they are now. */
+static void push_jobs(struct uj_state *S, lua_State *L, struct uj_sched *sched)
+{
+  struct uj_link *link;
+  int n = 0;
+  push_list(L, sched);
+  for (link = sched->jobs.next; link != &sched->jobs; link = link->next) {
+    uj_ljob_push(S, L, uj_ljob_of(uj_container(link, struct uj_job, member)));
+    lua_rawseti(L, -2, ++n);
+  }
+}
+
 static int sched_jobs(lua_State *L)
 {
   struct uj_state *S = uj_state(L);
   struct uj_lsched *sched = uj_lsched_self(L, "jobs");
-  struct uj_link *link;
-  uint64_t room;
-  int n = 0;
   lua_pushvalue(L, lua_upvalueindex(1));
-  lua_pushnil(L);
-  do { /* making the table can run finalizers, and they can spawn */
-    room = live_jobs(&sched->core);
-    lua_pop(L, 1);
-    lua_createtable(L, (int)room, 0);
-  } while (live_jobs(&sched->core) > room);
-  for (link = sched->core.jobs.next; link != &sched->core.jobs;
-       link = link->next) {
-    uj_ljob_push(S, L, uj_ljob_of(uj_container(link, struct uj_job, member)));
-    lua_rawseti(L, -2, ++n);
-  }
+  push_jobs(S, L, &sched->core);
   lua_pushinteger(L, 0);
   lua_pushcclosure(L, next_job, 3);
   return 1;
@@ -233,7 +234,7 @@ static int sched_tostring(lua_State *L)
   return 1;
 }
 
-/* ---- properties -------------------------------------------------------- */
+/* ---- properties ---------------------------------------------------------- */
 
 static void push_limit(lua_State *L, uint64_t limit)
 {

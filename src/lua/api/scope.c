@@ -11,19 +11,21 @@
 
 #define SCOPE_TYPE "uvjobs.Scope"
 
-/* What is asked for, and what the job had before. It is a to-be-closed variable
- * of the calling function: so the scope ends however the function does, and the
- * call itself needs no protection that would cost tracebacks their frames. */
+/* A call of timeout() or protect() that runs: the limits that it sets, and
+ * those that the job had before. It is a to-be-closed variable of that
+ * function, and so ends however the function does; a protected call would end
+ * it as well, but cost tracebacks their frames. */
 struct uj_scope {
-  struct uj_ljob *job;    /* whose own coroutine opened it, or NULL: nested */
-  struct uj_scope *outer; /* the next one in a nested coroutine */
+  struct uj_ljob *job;    /* whose own coroutine has opened the scope; NULL when
+                             a nested one has */
+  struct uj_scope *outer; /* the next one of the same nested coroutine */
   uint64_t limit_ns;      /* the deadline of a timeout() */
   bool holds_off;         /* it is a protect() */
-  uint64_t deadline_ns;
-  bool protect;
+  uint64_t deadline_ns;   /* before: uj_job::deadline_ns */
+  bool protect;           /* before: uj_job::protect */
 };
 
-/* Sets the limits in the job that hold in the scope. */
+/* Keeps the limits of the job, and sets those that hold in the scope. */
 static void apply(struct uj_job *job, struct uj_scope *scope)
 {
   scope->deadline_ns = job->deadline_ns;
@@ -36,22 +38,24 @@ static void apply(struct uj_job *job, struct uj_scope *scope)
   uj_stretch_limits_changed(uj_state_of(job->sched->loop));
 }
 
-/* What held before holds again. */
+/* Sets the limits that held before the scope again. */
 static void restore(struct uj_job *job, const struct uj_scope *scope)
 {
   uj_job_limit(job, scope->deadline_ns, scope->protect);
   uj_stretch_limits_changed(uj_state_of(job->sched->loop));
 }
 
-void uj_scope_enter_again(struct uj_job *job, struct uj_scope *scope)
+void uj_scope_reenter(struct uj_job *job, struct uj_scope *scope)
 {
   if (scope->outer != NULL)
-    uj_scope_enter_again(job, scope->outer);
+    uj_scope_reenter(job, scope->outer);
   apply(job, scope);
 }
 
-/* A nested coroutine leaves it: while it runs as a part of its job; or because
- * somebody closes it, or resumes it by other means. */
+/* A nested coroutine leaves the scope. Usually it runs as a part of its job
+ * then. If it does not, because somebody closes it or resumes it by other
+ * means, the scope's limits do not hold in the job, and only the mark is
+ * changed. */
 static void leave_nested(lua_State *L, const struct uj_scope *scope)
 {
   struct uj_state *S = uj_state_registered(L);
@@ -72,15 +76,16 @@ static int scope_close(lua_State *L)
   return 0;
 }
 
-/* Makes the value at the bottom of the stack the guard of the scope. */
+/* Replaces the value at index 1 by a new scope, and enters it. */
 static void enter(lua_State *L, struct uj_state *S, uint64_t limit_ns,
                   bool holds_off)
 {
   struct uj_scope *scope = lua_newuserdatauv(L, sizeof(*scope), 0);
-  scope->job = S->nest == NULL ? S->current : NULL;
-  scope->outer = S->nest == NULL ? NULL : S->nest->scope;
-  scope->limit_ns = limit_ns;
-  scope->holds_off = holds_off;
+  *scope = (struct uj_scope){.limit_ns = limit_ns, .holds_off = holds_off};
+  if (S->nest == NULL)
+    scope->job = S->current;
+  else
+    scope->outer = S->nest->scope;
   luaL_setmetatable(L, SCOPE_TYPE);
   lua_replace(L, 1);
   uj_job_renew(&S->current->core, limit_ns);
@@ -90,7 +95,7 @@ static void enter(lua_State *L, struct uj_state *S, uint64_t limit_ns,
   lua_toclose(L, 1);
 }
 
-/* Stack: guard, results. */
+/* Stack: scope, results. */
 static int leave(lua_State *L, int status, lua_KContext ctx)
 {
   (void)status;
@@ -98,15 +103,15 @@ static int leave(lua_State *L, int status, lua_KContext ctx)
   return lua_gettop(L) - 1;
 }
 
-/* Stack: guard, fn, arguments. */
+/* Stack: scope, fn, arguments. */
 static int call(lua_State *L)
 {
   lua_callk(L, lua_gettop(L) - 2, LUA_MULTRET, 0, leave);
   return leave(L, LUA_OK, 0);
 }
 
-/* In a job that is ended by force there is no scope to enter: it cannot suspend
- * any more. The stack is what to call. */
+/* Calls fn without a scope, for a job that is ended by force: as it cannot
+ * suspend any more, no limit matters to it. Stack: fn, arguments. */
 static int call_only(lua_State *L)
 {
   lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);

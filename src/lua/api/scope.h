@@ -9,9 +9,9 @@
 
 struct uj_scope;
 
-/* The coroutine goes on in these scopes: what holds in the job now is what is
- * around them. */
-void uj_scope_enter_again(struct uj_job *job, struct uj_scope *scope);
+/* A nested coroutine goes on in the scopes that it has open, of which this is
+ * the innermost: enters them again, around the limits that the job has now. */
+void uj_scope_reenter(struct uj_job *job, struct uj_scope *innermost);
 
 /* [-0, +0, m] Registers the metatable; the state is on the top. */
 void uj_scope_register(lua_State *L);

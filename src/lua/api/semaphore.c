@@ -38,8 +38,8 @@ static int l_semaphore(lua_State *L)
   return 1;
 }
 
-/* The stack of a job that waits for the semaphore refers to it. Still there can
- * be such a job here: when somebody else has closed its coroutine. */
+/* A job that waits for the semaphore has it on its stack, so it is not
+ * collected then; unless somebody else has closed the coroutine of that job. */
 static int semaphore_gc(lua_State *L)
 {
   struct lsemaphore *semaphore = uj_object_to(L, 1, semaphore_tag);

@@ -1,6 +1,8 @@
 #include "lua/api/spawn.h"
 
 #include <lauxlib.h>
+#include <stddef.h>
+#include <string.h>
 
 #include "core/admit.h"
 #include "core/sched.h"
@@ -23,17 +25,20 @@ static void record_source(lua_State *L)
   uj_ljob_set_extra(L, -2, "source");
 }
 
-/* [-0, +1, m] Pushes the userdata of a job with room for its arguments. */
+/* [-0, +1, m] Pushes the userdata of a job with room for its arguments.
+ *
+ * uj_job_init() sets all of `core`; zeroing the fields behind that by their
+ * size instead of by name forgets none. */
 static struct uj_ljob *push_record(lua_State *L, struct uj_sched *sched,
                                    int nargs)
 {
+  const size_t behind_core = offsetof(struct uj_ljob, co);
   struct uj_ljob *job =
       lua_newuserdatauv(L, sizeof(*job), UJ_JOB_UV_ARGS - 1 + nargs);
-  *job = (struct uj_ljob){.object.tag = uj_job_tag,
-                          .ninputs = (unsigned)nargs,
-                          .nresults = UJ_RESULTS_NONE,
-                          .outcome = UJ_JOB_NEW};
+  job->object.tag = uj_job_tag;
   uj_job_init(&job->core, sched);
+  memset((char *)job + behind_core, 0, sizeof(*job) - behind_core);
+  job->ninputs = (unsigned)nargs;
   return job;
 }
 
@@ -260,17 +265,17 @@ int uj_spawn_shield(lua_State *L)
   static const struct uj_callee callee = {"shield", 1};
   struct uj_state *S = uj_state(L);
   struct uj_lsched *sched = uj_lsched_self(L, callee.name);
-  struct uj_ljob *self, *job;
+  struct uj_ljob *caller, *job;
   uj_arg_function(L, &callee, 2);
-  self = uj_suspend_check(S, L, callee.name);
+  caller = uj_suspend_check(S, L, callee.name);
   if (sched->core.closed)
     return raise_refusal(L, UJ_ECLOSED);
-  if (uj_suspend_needed(self))
-    return uj_suspend(L, self, NULL, UJ_NEVER, UJ_OP_SHIELD,
+  if (uj_suspend_needed(caller))
+    return uj_suspend(L, caller, NULL, UJ_NEVER, UJ_OP_SHIELD,
                       uj_suspend_return_nothing);
   job = start_shielded(S, L, &sched->core, callee.name);
-  self->core.wants_result = true;
-  self->core.target = &job->core;
-  return uj_suspend(L, self, &job->core.waiters, UJ_NEVER, UJ_OP_SHIELD,
+  caller->core.wants_result = true;
+  caller->core.target = &job->core;
+  return uj_suspend(L, caller, &job->core.waiters, UJ_NEVER, UJ_OP_SHIELD,
                     shield_ended);
 }

@@ -6,65 +6,92 @@
 #include "lua/engine/nest.h"
 #include "lua/state/job.h"
 
-/* [-0, +1, m] Pushes what a parked job waits for, or an empty string. */
-static void push_wait(lua_State *L, const struct uj_ljob *job)
+static const char *const op_texts[] = {
+    [UJ_OP_NONE] = "",
+    [UJ_OP_YIELD] = ", in yield",
+    [UJ_OP_PREEMPTED] = ", preempted",
+    [UJ_OP_SLEEP] = ", in sleep",
+    [UJ_OP_AWAIT] = ", in await",
+    [UJ_OP_WORK] = ", in work",
+    [UJ_OP_POLL] = ", in cqueues.poll",
+    [UJ_OP_WAIT] = ", waiting for a job",
+    [UJ_OP_CLOSE] = ", closing a job",
+    [UJ_OP_SHIELD] = ", in shield",
+    [UJ_OP_SPAWN] = ", in spawn",
+    [UJ_OP_IDLE] = ", waiting for a scheduler",
+    [UJ_OP_EVENT] = ", waiting for an event",
+    [UJ_OP_GET] = ", waiting to get from a queue",
+    [UJ_OP_PUT] = ", waiting to put into a queue",
+    [UJ_OP_ACQUIRE] = ", waiting for a semaphore",
+    [UJ_OP_LOCK] = ", waiting for a mutex",
+};
+
+/* [-0, +1, m] Pushes what a job that is parked or ready does, and how much time
+ * it has left for it. */
+static void push_op(lua_State *L, const struct uj_job *core)
 {
-  static const char *const ops[] = {
-      [UJ_OP_NONE] = "",
-      [UJ_OP_YIELD] = ", in yield",
-      [UJ_OP_PREEMPTED] = ", preempted",
-      [UJ_OP_SLEEP] = ", in sleep",
-      [UJ_OP_AWAIT] = ", in await",
-      [UJ_OP_WORK] = ", in work",
-      [UJ_OP_POLL] = ", in cqueues.poll",
-      [UJ_OP_WAIT] = ", waiting for a job",
-      [UJ_OP_CLOSE] = ", closing a job",
-      [UJ_OP_SHIELD] = ", in shield",
-      [UJ_OP_SPAWN] = ", in spawn",
-      [UJ_OP_IDLE] = ", waiting for a scheduler",
-      [UJ_OP_EVENT] = ", waiting for an event",
-      [UJ_OP_GET] = ", waiting to get from a queue",
-      [UJ_OP_PUT] = ", waiting to put into a queue",
-      [UJ_OP_ACQUIRE] = ", waiting for a semaphore",
-      [UJ_OP_LOCK] = ", waiting for a mutex",
-  };
-  struct uj_loop *loop = job->core.sched->loop;
-  uint64_t now_ns = uj_loop_now(loop);
-  if (job->core.place == UJ_AT_READY && !job->core.started)
-    lua_pushliteral(L, ", about to start");
-  else if (job->core.place != UJ_AT_WAIT && job->core.place != UJ_AT_READY)
-    lua_pushliteral(L, "");
-  else if (uj_timer_armed(&job->core.timer) && job->core.timer.due_ns > now_ns)
-    lua_pushfstring(L, "%s, %f s left", ops[job->core.op],
-                    (LUAI_UACNUMBER)(job->core.timer.due_ns - now_ns) / 1e9);
+  uint64_t now_ns = uj_loop_now(core->sched->loop);
+  if (uj_timer_armed(&core->timer) && core->timer.due_ns > now_ns)
+    lua_pushfstring(L, "%s, %f s left", op_texts[core->op],
+                    (LUAI_UACNUMBER)(core->timer.due_ns - now_ns) / 1e9);
   else
-    lua_pushstring(L, ops[job->core.op]);
-  if (job->core.place == UJ_AT_WAIT && job->core.target != NULL &&
-      (job->core.op == UJ_OP_WAIT || job->core.op == UJ_OP_CLOSE)) {
-    lua_pushfstring(L, ", #%I", (LUAI_UACINT)job->core.target->id);
-    lua_concat(L, 2);
+    lua_pushstring(L, op_texts[core->op]);
+}
+
+/* [-1, +1, m] Adds the number of the job that this one waits for. */
+static void add_target(lua_State *L, const struct uj_job *core)
+{
+  if (core->place != UJ_AT_WAIT || core->target == NULL ||
+      (core->op != UJ_OP_WAIT && core->op != UJ_OP_CLOSE))
+    return;
+  lua_pushfstring(L, ", #%I", (LUAI_UACINT)core->target->id);
+  lua_concat(L, 2);
+}
+
+/* [-0, +1, m] Pushes what the job waits for, or an empty string. */
+static void push_wait(lua_State *L, const struct uj_job *core)
+{
+  if (core->place == UJ_AT_READY && !core->started)
+    lua_pushliteral(L, ", about to start");
+  else if (core->place != UJ_AT_WAIT && core->place != UJ_AT_READY)
+    lua_pushliteral(L, "");
+  else {
+    push_op(L, core);
+    add_target(L, core);
   }
+}
+
+/* [-0, +1, m] Pushes `text` and below it the stack of a job that has one. */
+static void push_live_stack(struct uj_state *S, lua_State *L,
+                            const struct uj_ljob *job, const char *text)
+{
+  bool runs_here = job == S->current && L == S->running;
+  uj_nest_push_traceback(S, L, job, runs_here ? 1 : UJ_NEST_PARKED, text);
+}
+
+/* [-0, +1, m] The same of a job that has ended, if it was kept. */
+static void push_kept_stack(lua_State *L, int idx, const char *text)
+{
+  uj_ljob_get_extra(L, idx, "traceback");
+  if (lua_isnil(L, -1))
+    lua_pushstring(L, text);
+  else
+    lua_pushfstring(L, "%s\n%s", text, lua_tostring(L, -1));
+  lua_remove(L, -2);
 }
 
 void uj_traceback_push(lua_State *L, int idx)
 {
   const struct uj_ljob *job = uj_ljob_at(L, idx);
-  struct uj_state *S = uj_state_of(job->core.sched->loop);
-  int top = lua_gettop(L) + 1;
+  const char *text;
+  idx = lua_absindex(L, idx);
   luaL_tolstring(L, idx, NULL);
-  push_wait(L, job);
+  push_wait(L, &job->core);
   lua_concat(L, 2);
+  text = lua_tostring(L, -1);
   if (job->co != NULL)
-    uj_nest_push_traceback(
-        S, L, job, job == S->current && L == S->running ? 1 : UJ_NEST_PARKED,
-        lua_tostring(L, top));
-  else {
-    uj_ljob_get_extra(L, idx, "traceback");
-    if (!lua_isnil(L, -1))
-      lua_pushfstring(L, "%s\n%s", lua_tostring(L, top), lua_tostring(L, -1));
-    else
-      lua_pushvalue(L, top);
-  }
-  lua_replace(L, top);
-  lua_settop(L, top);
+    push_live_stack(uj_state_of(job->core.sched->loop), L, job, text);
+  else
+    push_kept_stack(L, idx, text);
+  lua_remove(L, -2);
 }

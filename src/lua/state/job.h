@@ -15,8 +15,8 @@
 
 #define UJ_JOB_TYPE "uvjobs.Job"
 
-/* Each scheduler has a metatable of its own for its jobs, with itself at this
- * place: so they refer to it at no cost. */
+/* Where the metatable of a job has its scheduler: each scheduler has a
+ * metatable of its own for its jobs, so that a job refers to it at no cost. */
 enum { UJ_JOB_TYPE_SCHED = 1 };
 
 /* The user values of a job. */
@@ -25,21 +25,21 @@ enum {
   UJ_JOB_UV_ARGS       /* its arguments from here on, until it starts */
 };
 
-/* What is in `nresults`, and what the job's value is when it has ended. */
+/* What the value of an ended job is. */
 enum uj_results {
-  UJ_RESULTS_NONE,
-  UJ_RESULTS_ONE, /* that, or the error */
-  UJ_RESULTS_MANY /* a table of them, with their number in its field `n` */
+  UJ_RESULTS_NONE, /* nothing yet: no results, or an error still to be made */
+  UJ_RESULTS_ONE,  /* the only result, or the error */
+  UJ_RESULTS_MANY  /* a table of the results, with their number in field `n` */
 };
 
-/* There are as many jobs as the user likes, and each costs its size: so this is
- * packed. */
+/* Packed, because users can have very many jobs and pay this size for each.
+ * uj_spawn_spawn() sets all fields that follow `core` to zero. */
 struct uj_ljob {
   struct uj_object object;
   struct uj_job core;
   lua_State *co;         /* NULL before the start and after the end */
-  uint64_t cpu_ns;       /* how long it has run, where that is timed */
-  uint32_t co_slot;      /* of `co`: see pool.h */
+  uint64_t cpu_ns;       /* how long it has run; 0 when that is not timed */
+  uint32_t co_slot;      /* of `co` in the pool; 0: see pool.h */
   uint32_t slot;         /* in uj_state::jobs while it lives */
   uint32_t resumes;      /* how often it was resumed */
   unsigned ninputs : 20; /* values that its next resume passes to it: arguments
@@ -48,11 +48,11 @@ struct uj_ljob {
   unsigned nresults : 2; /* enum uj_results */
   unsigned outcome : 3; /* enum uj_job_state: set when its function has ended */
   bool has_extra : 1;   /* see uj_ljob_set_extra() */
-  bool has_context : 1; /* one of these fields is `context` */
-  bool has_failure : 1; /* ... is `failure`: see uj_ljob_fail() */
-  bool is_awaited : 1;  /* by run(), which raises its error */
-  bool polls : 1;       /* it waits in cqueues: see cq.c */
-  bool poll_failed : 1; /* its value is the error of that */
+  bool has_context : 1; /* it has the extra field `context` */
+  bool has_failure : 1; /* it has the extra field `failure`: see api/job.h */
+  bool is_awaited : 1;  /* run() waits for it, and raises its error */
+  bool polls : 1;       /* it waits in cqueues: see cqueues.c */
+  bool poll_failed : 1; /* that has failed; the error is the job's value */
 };
 
 extern const char uj_job_tag[];
@@ -93,16 +93,17 @@ void uj_ljob_push_number_and_name(lua_State *L, int idx);
 /* [-0, +1, m] Pushes `job #7 "import"`. */
 void uj_ljob_push_label(lua_State *L, int idx);
 
-/* The value of a job, which is at idx: its function until it starts; then
- * that, or what keeps its coroutine (see pool.h); and when it has ended, its
- * result.
- * [-0, +1, -] Pushes it; [-1, +0, -] sets it. */
+/* The value of a job, which is at idx. Until the job starts it is its function;
+ * then still that, or what keeps its coroutine (see pool.h); and when it has
+ * ended, what enum uj_results says.
+ * [-0, +1, -] Pushes the value; [-1, +0, -] sets it. */
 void uj_ljob_get_value(lua_State *L, const struct uj_ljob *job, int idx);
 void uj_ljob_set_value(lua_State *L, const struct uj_ljob *job, int idx);
 
-/* What few jobs have: name, traceback, source, and so on.
- * [-0, +1, m] Pushes such a field of the job at idx, or nil; [-1, +0, m] sets
- * it. */
+/* The extra fields are what few jobs have: name, traceback, source, context and
+ * so on. They are in a table that is made with the first one.
+ * [-0, +1, m] Pushes the field of the job at idx, or nil; [-1, +0, m] sets it.
+ */
 void uj_ljob_get_extra(lua_State *L, int idx, const char *field);
 void uj_ljob_set_extra(lua_State *L, int idx, const char *field);
 
