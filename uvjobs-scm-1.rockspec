@@ -94,6 +94,7 @@ build = {
         "src/lua/base/slots.c",
         "src/lua/drive/cqueues.c",
         "src/lua/drive/embed.c",
+        "src/lua/drive/guests.c",
         "src/lua/drive/luv.c",
         "src/lua/drive/options.c",
         "src/lua/drive/run.c",

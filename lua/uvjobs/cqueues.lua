@@ -54,7 +54,7 @@ local running = cqueues.running
 function cqueues.running()
   local stepped, is_thread = running()
   if stepped ~= nil and stepped == outer then
-    core.cq_touch() -- the caller will add something, which the loop has to step
+    core.cqueues.touch() -- the caller will add something, which the loop has to step
     return controller, is_thread
   end
   return stepped, is_thread
@@ -116,7 +116,7 @@ end
 -- Wakes the job with the objects that are ready.
 local function wake_job(wait, ...)
   local job = wait.job
-  if not (job and core.cq_wake(job, ...)) then signal_next(wait, ...) end
+  if not (job and core.cqueues.wake(job, ...)) then signal_next(wait, ...) end
   end_wait(wait)
 end
 
@@ -128,7 +128,7 @@ local function raise_in_job(message, thread)
   if not wait then error(message, 0) end
   local job = wait.job
   end_wait(wait)
-  if job then core.cq_fail(job, message) end
+  if job then core.cqueues.fail(job, message) end
 end
 
 -- Steps the controller; an error ends a step early, so it steps again after each.
@@ -174,10 +174,10 @@ end
 -- is woken at once: it only yields.
 local function begin_wait(job, ...)
   local objects = table.pack(...)
-  if objects.n == 0 then return core.cq_wake(job) end
+  if objects.n == 0 then return core.cqueues.wake(job) end
   for i = 1, objects.n do
     local problem = problem_of(objects[i])
-    if problem then return core.cq_fail(job, problem) end
+    if problem then return core.cqueues.fail(job, problem) end
   end
   local wait = { job = job, withdrawn = table.remove(free_conditions) or condition.new() }
   -- The controller starts it without arguments, so it finds them in upvalues.
@@ -208,7 +208,7 @@ local function step_controller()
 end
 
 core.cqueues_step = step
-core.cq_open(POLL, controller:pollfd(), run_in_step, begin_wait, withdraw,
+core.cqueues.open(POLL, controller:pollfd(), run_in_step, begin_wait, withdraw,
   step_controller)
 
 return cqueues

@@ -5,6 +5,7 @@
 #include "loop/driver.h"
 #include "lua/api/mutex.h"
 #include "lua/api/nursery.h"
+#include "lua/api/stats.h"
 #include "lua/api/testing.h"
 #include "lua/base/lua54.h"
 #include "lua/drive/cqueues.h"
@@ -130,23 +131,11 @@ static enum uj_job_state ended(struct uj_state *S, struct uj_ljob *job,
   return state;
 }
 
-static void note_time(struct uj_state *S, struct uj_ljob *job,
-                      uint64_t begin_ns)
-{
-  uint64_t span_ns = uj_driver_now() - begin_ns;
-  job->cpu_ns += span_ns;
-  if (span_ns <= S->stats.longest_ns)
-    return;
-  S->stats.longest_ns = span_ns;
-  uj_ljob_push(S, S->hub, job);
-  lua_replace(S->hub, UJ_HUB_LONGEST);
-}
-
 /* Runs a job until it suspends or ends. */
 static enum uj_job_state go_on(struct uj_state *S, struct uj_ljob *job)
 {
   struct uj_job *core = &job->core;
-  uint64_t begin_ns = S->stats.timed ? uj_driver_now() : 0;
+  uint64_t begin_ns = S->stats->timed ? uj_driver_now() : 0;
   int status, nresults, nargs;
   if (job->co == NULL && !uj_body_start(S, job)) {
     uj_hub_push(S->hub, S->L, UJ_HUB_NO_MEMORY);
@@ -157,8 +146,8 @@ static enum uj_job_state go_on(struct uj_state *S, struct uj_ljob *job)
   nargs = (int)job->ninputs;
   job->ninputs = 0;
   status = uj_resume_job(S, job, nargs, &nresults);
-  if (S->stats.timed)
-    note_time(S, job, begin_ns);
+  if (S->stats->timed)
+    uj_stats_add_stretch(S, job, begin_ns);
   if (S->killing)
     return killed(S, job, status);
   if (status != LUA_YIELD)
@@ -181,7 +170,7 @@ static enum uj_job_state host_resume(struct uj_loop *loop, struct uj_job *core)
   if (S->pool->used > UJ_AHEAD_MANY)
     uj_ahead_of(&loop->batch);
   state = go_on(S, job);
-  if (S->fault.job == job && state == UJ_JOB_ACTIVE)
+  if (S->fault->job == job && state == UJ_JOB_ACTIVE)
     uj_testing_suspended(S, job);
   return state;
 }

@@ -14,9 +14,14 @@
 #include "lua/api/scheduler.h"
 #include "lua/api/scope.h"
 #include "lua/api/semaphore.h"
+#include "lua/api/stats.h"
+#include "lua/api/testing.h"
 #include "lua/api/work.h"
 #include "lua/base/allocator.h"
-#include "lua/drive/options.h"
+#include "lua/drive/cqueues.h"
+#include "lua/drive/embed.h"
+#include "lua/drive/luv.h"
+#include "lua/drive/run.h"
 #include "lua/engine/hook.h"
 #include "lua/engine/hookerror.h"
 #include "lua/engine/interrupt.h"
@@ -77,6 +82,13 @@ struct whole {
   struct uj_hookerror hookerror;
   struct uj_killing kill;
   struct uj_interrupt interrupt;
+  struct uj_stats stats;
+  struct uj_fault fault;
+  struct uj_work work;
+  struct uj_pace pace;
+  struct uj_embed embed;
+  struct uj_luv luv;
+  struct uj_cqueues cqueues;
 };
 
 static void connect(struct whole *whole)
@@ -89,9 +101,17 @@ static void connect(struct whole *whole)
   S->hookerror = &whole->hookerror;
   S->kill = &whole->kill;
   S->interrupt = &whole->interrupt;
+  S->stats = &whole->stats;
+  S->fault = &whole->fault;
+  S->work = &whole->work;
+  S->pace = &whole->pace;
+  S->embed = &whole->embed;
+  S->luv = &whole->luv;
+  S->cqueues = &whole->cqueues;
 }
 
-/* [-0, +0, m] Makes the hub: the state at idx keeps it, and it the tables. */
+/* [-0, +0, m] Makes the hub, which the state at idx keeps, with the values that
+ * have a number in enum uj_hub. */
 static void make_hub(lua_State *L, int idx, struct uj_state *S)
 {
   lua_State *hub = lua_newthread(L);
@@ -99,18 +119,35 @@ static void make_hub(lua_State *L, int idx, struct uj_state *S)
   if (!lua_checkstack(hub, UJ_HUB_TOP + LUA_MINSTACK))
     luaL_error(L, "not enough memory");
   lua_setiuservalue(L, idx, UJ_STATE_UV_HUB);
-  uj_slots_init(&S->jobs, lua_newthread(L));            /* UJ_HUB_JOBS */
-  uj_pool_init(S->pool, lua_newthread(L));              /* UJ_HUB_POOL */
   luaL_newmetatable(L, UJ_JOB_TYPE);                    /* UJ_HUB_JOB_TYPE */
   lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE); /* UJ_HUB_LOADED */
   lua_pushliteral(L, "not enough memory");              /* UJ_HUB_NO_MEMORY */
   lua_pushliteral(L, UJ_FOREIGN_YIELD); /* UJ_HUB_FOREIGN_YIELD */
-  lua_pushliteral(L, "luv");            /* UJ_HUB_LUV_NAME */
-  lua_pushliteral(L, "nowait");         /* UJ_HUB_NOWAIT */
-  for (int i = UJ_HUB_LUV; i <= UJ_HUB_TOP; i++)
+  for (int i = UJ_HUB_FOREIGN_YIELD + 1; i <= UJ_HUB_TOP; i++)
     lua_pushnil(L);
   lua_xmove(L, hub, UJ_HUB_TOP);
   S->hub = hub;
+}
+
+/* [-0, +0, m] Makes a coroutine for slots to lie on. */
+static lua_State *make_slots_thread(struct uj_state *S, lua_State *L)
+{
+  lua_State *co = lua_newthread(L);
+  (void)uj_hub_keep(S->hub, L);
+  return co;
+}
+
+/* [-0, +0, m] */
+static void init_parts(struct uj_state *S, lua_State *L)
+{
+  uj_loop_init(&S->loop, &uj_host);
+  uj_slots_init(&S->jobs, make_slots_thread(S, L));
+  uj_pool_init(S->pool, make_slots_thread(S, L));
+  uj_stats_init(S, L);
+  uj_testing_init(S, L);
+  uj_embed_init(S, L);
+  uj_luv_init(S, L);
+  uj_cqueues_init(S, L);
 }
 
 static bool debug_from_environment(void)
@@ -131,9 +168,8 @@ static struct uj_state *push_new(lua_State *L, const struct uj_heap *heap)
   S->heap = heap;
   S->chain_yields = true;
   S->debug = debug_from_environment();
-  uj_drive_options_init(&S->embed);
-  uj_loop_init(&S->loop, &uj_host);
   make_hub(L, lua_gettop(L), S);
+  init_parts(S, L);
   luaL_newmetatable(L, STATE_TYPE);
   lua_pushcfunction(L, end);
   lua_setfield(L, -2, "__gc");

@@ -212,10 +212,6 @@ static void open_functions(lua_State *L)
       {"next_timeout", uj_embed_next_timeout},
       {"step", uj_embed_step},
       {"set_wake", uj_embed_set_wake},
-      {"cq_open", uj_cqueues_register},
-      {"cq_wake", uj_cqueues_wake},
-      {"cq_touch", uj_cqueues_touch},
-      {"cq_fail", uj_cqueues_fail},
       {"has_jobs", uj_embed_has_jobs},
       {"fd_is_timed", uj_embed_fd_is_timed},
       {"own_source", uj_own_add_source},
@@ -261,6 +257,9 @@ int luaopen_uvjobs_core(lua_State *L)
   uj_lifetime_push_state(L);
   lua_getiuservalue(L, -1, UJ_STATE_UV_TYPES);
   lua_setfield(L, -3, "types");
+  lua_newtable(L);
+  uj_object_set_functions(L, -2, uj_cqueues_internals);
+  lua_setfield(L, -3, "cqueues");
   uj_coroutine_register(L, -1);
   lua_setfield(L, -3, "coroutine");
   open_functions(L);

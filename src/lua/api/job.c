@@ -5,6 +5,7 @@
 
 #include "core/end.h"
 #include "core/sched.h"
+#include "lua/api/stats.h"
 #include "lua/base/args.h"
 #include "lua/engine/stretch.h"
 #include "lua/engine/suspend.h"
@@ -205,7 +206,7 @@ static int job_traceback(lua_State *L)
 /* [-0, +1, -] Pushes nil when the time is not measured. */
 static void push_cpu_time(lua_State *L, const struct uj_ljob *job)
 {
-  if (job->cpu_ns > 0 || uj_state(L)->stats.timed)
+  if (job->cpu_ns > 0 || uj_state(L)->stats->timed)
     lua_pushnumber(L, (lua_Number)job->cpu_ns / 1e9);
   else
     lua_pushnil(L);

@@ -4,6 +4,7 @@
 
 #include "core/sched.h"
 #include "core/turn.h"
+#include "loop/driver.h"
 #include "lua/api/work.h"
 #include "memory/heap.h"
 
@@ -22,10 +23,28 @@ static uint64_t count_live(const struct uj_loop *loop)
   return count;
 }
 
+void uj_stats_init(struct uj_state *S, lua_State *L)
+{
+  lua_pushnil(L);
+  S->stats->longest_job = uj_hub_keep(S->hub, L);
+}
+
+void uj_stats_add_stretch(struct uj_state *S, struct uj_ljob *job,
+                          uint64_t begin_ns)
+{
+  uint64_t span_ns = uj_driver_now() - begin_ns;
+  job->cpu_ns += span_ns;
+  if (span_ns <= S->stats->longest_ns)
+    return;
+  S->stats->longest_ns = span_ns;
+  uj_ljob_push(S, S->hub, job);
+  lua_replace(S->hub, S->stats->longest_job);
+}
+
 void uj_stats_forget_longest(struct uj_state *S)
 {
-  S->stats.longest_ns = 0;
-  uj_hub_clear(S->hub, UJ_HUB_LONGEST);
+  S->stats->longest_ns = 0;
+  uj_hub_clear(S->hub, S->stats->longest_job);
 }
 
 static int l_stats(lua_State *L)
@@ -41,10 +60,10 @@ static int l_stats(lua_State *L)
   set_count(L, "timers", uj_timers_check(&S->loop.timers));
   set_count(L, "work", uj_work_count(S));
   set_count(L, "heap", S->heap != NULL ? uj_heap_committed(S->heap) : 0);
-  if (S->stats.longest_ns > 0) {
-    lua_pushnumber(L, (lua_Number)S->stats.longest_ns / 1e9);
+  if (S->stats->longest_ns > 0) {
+    lua_pushnumber(L, (lua_Number)S->stats->longest_ns / 1e9);
     lua_setfield(L, -2, "longest");
-    uj_hub_push(S->hub, L, UJ_HUB_LONGEST);
+    uj_hub_push(S->hub, L, S->stats->longest_job);
     lua_setfield(L, -2, "longest_job");
   }
   return 1;

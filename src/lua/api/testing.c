@@ -55,21 +55,28 @@ int uj_testing_set_handler(lua_State *L)
 
 /* ---- a fault ------------------------------------------------------------ */
 
+void uj_testing_init(struct uj_state *S, lua_State *L)
+{
+  lua_pushnil(L);
+  S->fault->place = uj_hub_keep(S->hub, L);
+}
+
 int uj_testing_inject(lua_State *L)
 {
   struct uj_state *S = uj_state(L);
   struct uj_ljob *job = uj_ljob_self(L, "inject");
   lua_Integer at = luaL_checkinteger(L, 2);
-  uj_hub_clear(S->hub, UJ_HUB_PLACE);
-  S->fault.job = uj_job_ended(&job->core) ? NULL : job;
-  S->fault.at = (uint32_t)at;
-  S->fault.kill = lua_toboolean(L, 3);
+  uj_hub_clear(S->hub, S->fault->place);
+  S->fault->job = uj_job_ended(&job->core) ? NULL : job;
+  S->fault->suspension = (uint32_t)at;
+  S->fault->by_force = lua_toboolean(L, 3);
   return 0;
 }
 
 int uj_testing_injected(lua_State *L)
 {
-  uj_hub_push(uj_state(L)->hub, L, UJ_HUB_PLACE);
+  struct uj_state *S = uj_state(L);
+  uj_hub_push(S->hub, L, S->fault->place);
   return 1;
 }
 
@@ -78,20 +85,19 @@ static int keep_place(lua_State *L)
 {
   struct uj_state *S = uj_state_registered(L);
   uj_traceback_push(L, 1);
-  uj_hub_set(S->hub, L, UJ_HUB_PLACE);
+  uj_hub_set(S->hub, L, S->fault->place);
   return 0;
 }
 
 void uj_testing_suspended(struct uj_state *S, struct uj_ljob *job)
 {
   lua_State *L = S->L;
-  if (job->resumes < S->fault.at)
+  if (job->resumes < S->fault->suspension)
     return;
-  S->fault.job = NULL;
+  S->fault->job = NULL;
   lua_pushcfunction(L, keep_place);
   uj_ljob_push(S, L, job);
-  if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
-    uj_hub_set(S->hub, L, UJ_HUB_PLACE); /* it has happened all the same */
-  }
-  uj_job_close(&job->core, S->fault.kill ? 0 : job->core.sched->close_ns);
+  if (lua_pcall(L, 1, 0, 0) != LUA_OK) /* no memory for a traceback */
+    uj_hub_set(S->hub, L, S->fault->place);
+  uj_job_close(&job->core, S->fault->by_force ? 0 : job->core.sched->close_ns);
 }

@@ -8,14 +8,26 @@
 
 #include "lua/state/state.h"
 
-/* The job has suspended. */
+/* A job that a test ends where it suspends for the n-th time. */
+struct uj_fault {
+  struct uj_ljob *job; /* NULL when there is none, or when it is done */
+  uint32_t suspension; /* which one */
+  bool by_force;
+  int place; /* place on the hub: the traceback of the job there, or nil */
+};
+
+/* [-0, +0, m] */
+void uj_testing_init(struct uj_state *S, lua_State *L);
+
+/* [-0, +0, -] The job of the fault has suspended. */
 void uj_testing_suspended(struct uj_state *S, struct uj_ljob *job);
-/* It has ended. */
+
+/* A job has ended. */
 static inline void uj_testing_ended(struct uj_state *S,
                                     const struct uj_ljob *job)
 {
-  if (S->fault.job == job)
-    S->fault.job = NULL;
+  if (S->fault->job == job)
+    S->fault->job = NULL;
 }
 
 /* For testing.lua.

@@ -46,7 +46,7 @@ static void free_work(struct work *work)
 static void leave_work(struct uj_state *S, struct work *work)
 {
   if (work->job != NULL)
-    S->working--;
+    S->work->waiting--;
   work->job = NULL;
 }
 
@@ -61,7 +61,7 @@ static void end_work(struct uj_state *S, struct work *work)
     free_work(work);
 }
 
-void uj_work_look(struct uj_state *S)
+void uj_work_wake_ended(struct uj_state *S)
 {
   struct uj_task *task;
   while ((task = uj_task_ended(uj_driver_tasks(S->driver))) != NULL)
@@ -80,13 +80,13 @@ void uj_work_end(struct uj_state *S)
   for (int guest = 0; guest < UJ_GUESTS; guest++) /* they would end the waits */
     uj_driver_watch(S->driver, (enum uj_guest)guest, -1);
   uj_tasks_stop(uj_driver_tasks(S->driver));
-  uj_work_look(S);
+  uj_work_wake_ended(S);
   while (uj_work_count(S) > 0) {
     uj_driver_wait(S->driver, UJ_NEVER);
-    uj_work_look(S);
+    uj_work_wake_ended(S);
   }
-  uj_workers_free(S->workers);
-  S->workers = NULL;
+  uj_workers_free(S->work->workers);
+  S->work->workers = NULL;
 }
 
 /* (cell, error); also its __gc. */
@@ -208,13 +208,13 @@ static struct cell *push_cell(lua_State *L)
 static struct work *make_work(struct uj_state *S, lua_State *L,
                               struct cell *cell)
 {
-  if (S->workers == NULL)
-    S->workers = uj_workers_new();
+  if (S->work->workers == NULL)
+    S->work->workers = uj_workers_new();
   cell->work = calloc(1, sizeof(*cell->work));
-  if (S->workers == NULL || cell->work == NULL)
+  if (S->work->workers == NULL || cell->work == NULL)
     luaL_error(L, "not enough memory");
   cell->work->call.task.run = uj_worker_run;
-  cell->work->call.workers = S->workers;
+  cell->work->call.workers = S->work->workers;
   pack(S, L, &cell->work->call);
   return cell->work;
 }
@@ -227,7 +227,7 @@ static void start(struct uj_state *S, lua_State *L, struct work *work)
     luaL_error(L, "cannot work: %s", uj_driver_strerror(error));
   work->started = true;
   work->job = S->current;
-  S->working++;
+  S->work->waiting++;
 }
 
 int uj_work_work(lua_State *L)

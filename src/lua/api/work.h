@@ -8,11 +8,18 @@
 
 #include "lua/state/state.h"
 
+struct uj_workers;
+
+struct uj_work {
+  struct uj_workers *workers; /* NULL until the first call */
+  uint32_t waiting;           /* jobs that wait for the result of a call */
+};
+
 /* uvjobs.work(fn, ...) */
 int uj_work_work(lua_State *L);
 
 /* Wakes the jobs whose functions have ended. */
-void uj_work_look(struct uj_state *S);
+void uj_work_wake_ended(struct uj_state *S);
 
 /* How many functions are in the thread pool. */
 uint64_t uj_work_count(const struct uj_state *S);

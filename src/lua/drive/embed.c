@@ -7,27 +7,27 @@
 #include "loop/driver.h"
 #include "lua/api/spawn.h"
 #include "lua/api/work.h"
+#include "lua/base/seconds.h"
 #include "lua/drive/cqueues.h"
+#include "lua/drive/guests.h"
 #include "lua/drive/luv.h"
 #include "lua/drive/options.h"
-#include "lua/drive/run.h"
 #include "lua/drive/turn.h"
 #include "lua/engine/interrupt.h"
 #include "lua/state/job.h"
 
-#define NS_PER_S 1e9
-
 /* ---- what the host sees ------------------------------------------------- */
+
+void uj_embed_init(struct uj_state *S, lua_State *L)
+{
+  uj_drive_options_init(&S->embed->options);
+  lua_pushnil(L);
+  S->embed->wake = uj_hub_keep(S->hub, L);
+}
 
 bool uj_embed_attached(const struct uj_state *S)
 {
-  return !uj_hub_is_nil(S->hub, UJ_HUB_WAKE);
-}
-
-/* Whether luv is there, and ours to drive. */
-static bool drives_luv(struct uj_state *S, lua_State *L)
-{
-  return !S->luv_is_host && uj_luv_loaded(S, L);
+  return !uj_hub_is_nil(S->hub, S->embed->wake);
 }
 
 /* When the next step is due; and luv's descriptor, or -1. */
@@ -35,17 +35,16 @@ static uint64_t next_due(struct uj_state *S, lua_State *L, int *fd)
 {
   uint64_t due_ns = uj_loop_due(&S->loop);
   *fd = -1;
-  if (drives_luv(S, L) && uj_luv_alive(S, L))
-    due_ns = uj_clock_min(due_ns, uj_luv_due(S, L, fd));
-  if (S->cqueues.threads > 0)
-    due_ns = uj_clock_min(due_ns, S->cqueues.due_ns);
-  return S->cqueues.dirty ? 0 : due_ns;
+  uj_guests_find(S, L);
+  if (uj_guests_alive(S, L))
+    due_ns = uj_clock_min(due_ns, uj_guests_due(S, L, fd));
+  return S->cqueues->is_dirty ? 0 : due_ns;
 }
 
 void uj_embed_wake(struct uj_state *S)
 {
   if (uj_embed_attached(S)) {
-    lua_pushvalue(S->hub, UJ_HUB_WAKE);
+    lua_pushvalue(S->hub, S->embed->wake);
     if (lua_pcall(S->hub, 0, 0, 0) == LUA_OK)
       return;
     lua_pop(S->hub, 1);
@@ -53,42 +52,43 @@ void uj_embed_wake(struct uj_state *S)
   uj_driver_alarm(S->driver, 0);
 }
 
-/* The poll tells the system of a descriptor that is watched from now on; what
- * it has seen must not wait for another. */
-void uj_embed_settle(struct uj_state *S, lua_State *L)
+/* The poll tells the system of a descriptor that is watched from now on. What
+ * it has seen, the next step has to deal with: that may be due at once. */
+void uj_embed_arm(struct uj_state *S, lua_State *L)
 {
   uint64_t due_ns;
   int fd;
-  if (!S->embedded)
+  if (!S->embed->is_hosted)
     return;
   (void)next_due(S, L, &fd);
   uj_driver_watch(S->driver, UJ_GUEST_LUV, fd);
   uj_driver_poll(S->driver);
-  uj_work_look(S);
+  uj_work_wake_ended(S);
   due_ns = next_due(S, L, &fd);
   if (!uj_embed_attached(S) || !uj_loop_ready(&S->loop))
     uj_driver_alarm(S->driver, due_ns);
   S->loop.asleep = !uj_loop_ready(&S->loop);
 }
 
-/* From the first call of a host on. */
-static void embed(struct uj_state *S, lua_State *L)
+/* [-0, +0, v] A host makes itself known, by its first call: from now on it can
+ * see when we have something to do. */
+static void begin_hosting(struct uj_state *S, lua_State *L)
 {
   int error = S->driver == NULL ? uj_driver_new(&S->driver) : 0;
   if (error != 0)
     luaL_error(L, "cannot make a loop: %s", uj_driver_strerror(error));
-  if (S->embedded)
+  if (S->embed->is_hosted)
     return;
-  S->embedded = true;
+  S->embed->is_hosted = true;
   if (S->L == NULL)
-    uj_embed_settle(S, L);
+    uj_embed_arm(S, L);
 }
 
 int uj_embed_fd(lua_State *L)
 {
   struct uj_state *S = uj_state(L);
   int fd;
-  embed(S, L);
+  begin_hosting(S, L);
   fd = uj_driver_fd(S->driver);
   if (fd < 0)
     return luaL_error(L, "there is no descriptor on this system");
@@ -106,20 +106,20 @@ int uj_embed_next_timeout(lua_State *L)
     return 0;
   now_ns = uj_loop_now(&S->loop);
   due_ns = due_ns > now_ns ? due_ns - now_ns : 0;
-  lua_pushnumber(L, (lua_Number)due_ns / NS_PER_S);
+  lua_pushnumber(L, uj_seconds_from_ns(due_ns));
   return 1;
 }
 
 int uj_embed_set_wake(lua_State *L)
 {
   struct uj_state *S = uj_state(L);
-  embed(S, L);
+  begin_hosting(S, L);
   lua_settop(L, 1);
-  uj_hub_set(S->hub, L, UJ_HUB_WAKE);
-  S->luv_is_host = uj_embed_attached(S);
+  uj_hub_set(S->hub, L, S->embed->wake);
+  S->luv->is_host = uj_embed_attached(S);
   if (S->L != NULL)
     return 0;
-  uj_embed_settle(S, L);
+  uj_embed_arm(S, L);
   if (uj_loop_ready(&S->loop))
     uj_embed_wake(S);
   return 0;
@@ -128,7 +128,7 @@ int uj_embed_set_wake(lua_State *L)
 int uj_embed_fd_is_timed(lua_State *L)
 {
   struct uj_state *S = uj_state(L);
-  embed(S, L);
+  begin_hosting(S, L);
   lua_pushboolean(L, uj_driver_alarm_is_timed(S->driver));
   return 1;
 }
@@ -143,101 +143,51 @@ int uj_embed_has_jobs(lua_State *L)
 
 static void begin_step(struct uj_state *S, lua_State *L)
 {
-  embed(S, L);
+  begin_hosting(S, L);
   S->L = L;
   S->loop.asleep = false;
-  S->luv_is_host =
-      uj_embed_attached(S) || (uj_luv_loaded(S, L) && uj_luv_running(S, L));
+  if (uj_embed_attached(S))
+    S->luv->is_host = true;
+  else
+    uj_luv_find_host(S, L);
   if (!S->interrupt->started) {
-    uj_drive_options_apply(S, &S->embed);
+    uj_drive_options_apply(S, &S->embed->options);
     uj_interrupt_start(S);
   }
   uj_watch_awake(&S->watch);
 }
 
-/* When no job is left nobody may call step() again: handles of luv that were
- * closed at last are let go of. luv 1.44 crashes when the Lua state closes
- * before.
- */
-static void finish_luv(struct uj_state *S, lua_State *L)
+static void step(struct uj_state *S, lua_State *L)
 {
-  int fd;
-  if (uj_slots_used(&S->jobs) > 0 || !drives_luv(S, L) || !uj_luv_alive(S, L) ||
-      uj_luv_due(S, L, &fd) > uj_driver_now())
-    return;
-  if (uj_luv_run(S, L) != LUA_OK)
-    lua_pop(L, 1);
+  uj_guests_find(S, L);
+  uj_guests_update_time(S, L);
+  uj_guests_run(S, L);
+  if (uj_cqueues_must_enter(S))
+    uj_cqueues_enter(S, L, uj_drive_turn);
+  else
+    uj_drive_turn(S, L);
 }
 
+/* When no job is left nobody may call step() again. */
 static void end_step(struct uj_state *S, lua_State *L)
 {
-  finish_luv(S, L);
+  if (uj_slots_used(&S->jobs) == 0)
+    uj_guests_finish(S, L);
   uj_watch_sleep(&S->watch);
   S->L = NULL;
-  uj_embed_settle(S, L);
-}
-
-/* [-0, +(0|1), -] Returns LUA_OK; or another status, with the error on the top.
- */
-static int run_luv(struct uj_state *S, lua_State *L)
-{
-  if (!drives_luv(S, L))
-    return LUA_OK;
-  uj_luv_update_time(S, L);
-  return uj_luv_alive(S, L) ? uj_luv_run(S, L) : LUA_OK;
-}
-
-/* (state) */
-static int turn_inside(lua_State *L)
-{
-  struct uj_state *S = lua_touserdata(L, 1);
-  S->L = L;
-  luaL_checkstack(L, LUA_MINSTACK, "uvjobs");
-  uj_drive_turn(S, L);
-  return 0;
-}
-
-/* [-0, +(0|1), -] The same for a turn. */
-static int turn(struct uj_state *S, lua_State *L)
-{
-  int status;
-  if (!uj_cqueues_must_enter(S)) {
-    uj_drive_turn(S, L);
-    return LUA_OK;
-  }
-  status = uj_cqueues_enter(S, L, turn_inside, S);
-  S->L = L;
-  return status;
-}
-
-/* [-0, +(0|1), -] Looks at the guests, then takes a turn. Returns LUA_OK; or
- * the status of the last error, which is on the top. */
-static int step(struct uj_state *S, lua_State *L)
-{
-  int top = lua_gettop(L), status = run_luv(S, L), next;
-  next = uj_cqueues_look(S, L);
-  if (next != LUA_OK)
-    status = next;
-  next = turn(S, L);
-  if (next != LUA_OK)
-    status = next;
-  lua_settop(L, status == LUA_OK ? top : lua_gettop(L));
-  return status;
+  uj_embed_arm(S, L);
 }
 
 int uj_embed_step(lua_State *L)
 {
   struct uj_state *S = uj_state(L);
-  int status;
   if (S->L != NULL)
     return luaL_error(L, "'step' cannot be called while the loop runs");
   luaL_checkstack(L, LUA_MINSTACK, "uvjobs");
   begin_step(S, L);
-  status = step(S, L);
+  step(S, L);
   end_step(S, L);
-  if (status != LUA_OK)
-    return lua_error(L);
-  if (!uj_hub_is_nil(S->hub, UJ_HUB_ERROR))
+  if (uj_state_has_error(S))
     return uj_state_raise_kept(S, L);
   lua_pushboolean(L, uj_loop_ready(&S->loop));
   return 1;
@@ -257,7 +207,7 @@ static void set_loop_options(struct uj_state *S, lua_State *L,
         L, callee, 1,
         lua_pushfstring(L, "option '%s' cannot be given while the loop runs",
                         options->of_loop));
-  S->embed = options->loop;
+  S->embed->options = options->loop;
   uj_interrupt_stop(S); /* until the next step */
 }
 
@@ -281,7 +231,7 @@ int uj_embed_start(lua_State *L)
   static const struct uj_callee callee = {"start", 0};
   struct uj_state *S = uj_state(L);
   struct uj_run_options options = {
-      .loop = S->embed, .slice_ns = UJ_NEVER, .timeout_ns = UJ_NEVER};
+      .loop = S->embed->options, .slice_ns = UJ_NEVER, .timeout_ns = UJ_NEVER};
   int fn = lua_istable(L, 1) ? 2 : 1;
   if (fn == 2)
     uj_drive_options_read_start(L, &callee, &options);

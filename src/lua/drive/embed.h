@@ -5,17 +5,27 @@
 #define UJ_LUA_EMBED_H
 
 #include <lua.h>
+#include <stdbool.h>
 
+#include "lua/drive/options.h"
 #include "lua/state/state.h"
 
-/* [-0, +0, -] Tells who drives us that a job is ready: by the function of
- * set_wake(), or by the descriptor. */
+struct uj_embed {
+  struct uj_drive_options options; /* of the loop, for step() */
+  int wake;       /* place on the hub: the function of set_wake(), or nil */
+  bool is_hosted; /* somebody else's loop drives us while run() does not */
+};
+
+/* [-0, +0, m] */
+void uj_embed_init(struct uj_state *S, lua_State *L);
+
+/* [-0, +0, -] Tells the host that a job has become ready between two steps: by
+ * the function of set_wake(), or else by the descriptor. */
 void uj_embed_wake(struct uj_state *S);
 
-/* [-0, +0, -] After run() and step(): sees to it that the descriptor is
- * readable when step() has something to do. Nothing happens unless somebody
- * drives us. */
-void uj_embed_settle(struct uj_state *S, lua_State *L);
+/* [-0, +0, -] After run() and step(): sees to it that the descriptor becomes
+ * readable when step() has something to do. Nothing happens without a host. */
+void uj_embed_arm(struct uj_state *S, lua_State *L);
 
 /* Whether set_wake() was called. */
 bool uj_embed_attached(const struct uj_state *S);

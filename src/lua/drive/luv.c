@@ -7,7 +7,7 @@
 
 #define NS_PER_MS UINT64_C(1000000)
 
-/* The functions that we call, in the table at UJ_HUB_LUV. */
+/* The functions that we call, in the table at uj_luv::functions. */
 enum { LUV_RUN = 1, LUV_ALIVE, LUV_TIMEOUT, LUV_FD, LUV_UPDATE, LUV_MODE };
 
 static const char *const names[] = {[LUV_RUN] = "run",
@@ -17,7 +17,19 @@ static const char *const names[] = {[LUV_RUN] = "run",
                                     [LUV_UPDATE] = "update_time",
                                     [LUV_MODE] = "loop_mode"};
 
-/* (luv): keeps its functions on the hub. */
+/* ---- finding it ---------------------------------------------------------- */
+
+void uj_luv_init(struct uj_state *S, lua_State *L)
+{
+  lua_pushnil(L);
+  S->luv->functions = uj_hub_keep(S->hub, L);
+  lua_pushliteral(L, "luv");
+  S->luv->name = uj_hub_keep(S->hub, L);
+  lua_pushliteral(L, "nowait");
+  S->luv->nowait = uj_hub_keep(S->hub, L);
+}
+
+/* (luv, state): keeps the functions, if all of them are there. */
 static int keep_functions(lua_State *L)
 {
   struct uj_state *S = lua_touserdata(L, 2);
@@ -27,18 +39,18 @@ static int keep_functions(lua_State *L)
       return 0;
     lua_rawseti(L, -2, i);
   }
-  uj_hub_set(S->hub, L, UJ_HUB_LUV);
+  uj_hub_set(S->hub, L, S->luv->functions);
   return 0;
 }
 
-/* It may have been loaded since the last look. */
-bool uj_luv_loaded(struct uj_state *S, lua_State *L)
+/* [-0, +0, -] Whether luv is loaded. When it is, we have its functions. */
+static bool is_loaded(struct uj_state *S, lua_State *L)
 {
   bool found;
-  if (!uj_hub_is_nil(S->hub, UJ_HUB_LUV))
+  if (!uj_hub_is_nil(S->hub, S->luv->functions))
     return true;
   uj_hub_push(S->hub, L, UJ_HUB_LOADED);
-  uj_hub_push(S->hub, L, UJ_HUB_LUV_NAME);
+  uj_hub_push(S->hub, L, S->luv->name);
   found = lua_rawget(L, -2) == LUA_TTABLE;
   lua_remove(L, -2);
   if (!found) {
@@ -50,14 +62,22 @@ bool uj_luv_loaded(struct uj_state *S, lua_State *L)
   lua_pushlightuserdata(L, S);
   if (lua_pcall(L, 2, 0, 0) != LUA_OK)
     lua_pop(L, 1);
-  return !uj_hub_is_nil(S->hub, UJ_HUB_LUV);
+  return !uj_hub_is_nil(S->hub, S->luv->functions);
 }
 
+void uj_luv_find(struct uj_state *S, lua_State *L)
+{
+  S->luv->is_driven = !S->luv->is_host && is_loaded(S, L);
+}
+
+/* ---- its functions ------------------------------------------------------- */
+
 /* [-0, +1, -] Calls a function of luv without arguments, or with what is on the
- * hub at `arg`: what would allocate could fail here. */
+ * hub at `arg`: an argument that had to be made here could fail to be. Returns
+ * LUA_OK; or another status, with the error on the top. */
 static int call(struct uj_state *S, lua_State *L, int function, int arg)
 {
-  uj_hub_push(S->hub, L, UJ_HUB_LUV);
+  uj_hub_push(S->hub, L, S->luv->functions);
   lua_rawgeti(L, -1, function);
   lua_remove(L, -2);
   if (arg == 0)
@@ -66,10 +86,10 @@ static int call(struct uj_state *S, lua_State *L, int function, int arg)
   return lua_pcall(L, 1, 1, 0);
 }
 
-/* [-0, +(0|1), -] Returns whether there is a result. What comes out of luv's
- * functions that only tell something is the error of a hook: that of the
- * interpreter for SIGINT. It must not be lost. */
-static bool ask(struct uj_state *S, lua_State *L, int function)
+/* [-0, +(0|1), -] Calls a function that only tells something; returns whether
+ * there is a result. An error can only be that of a hook, like the one by which
+ * the interpreter ends at SIGINT. It must not be lost. */
+static bool query(struct uj_state *S, lua_State *L, int function)
 {
   if (call(S, L, function, 0) == LUA_OK)
     return true;
@@ -77,11 +97,11 @@ static bool ask(struct uj_state *S, lua_State *L, int function)
   return false;
 }
 
-static lua_Integer call_integer(struct uj_state *S, lua_State *L, int function)
+static lua_Integer query_integer(struct uj_state *S, lua_State *L, int function)
 {
   int is_integer = 0;
   lua_Integer result = -1;
-  if (ask(S, L, function)) {
+  if (query(S, L, function)) {
     result = lua_tointegerx(L, -1, &is_integer);
     lua_pop(L, 1);
   }
@@ -90,43 +110,47 @@ static lua_Integer call_integer(struct uj_state *S, lua_State *L, int function)
 
 bool uj_luv_alive(struct uj_state *S, lua_State *L)
 {
-  bool alive = false;
-  if (ask(S, L, LUV_ALIVE)) {
-    alive = lua_toboolean(L, -1);
+  struct uj_luv *self = S->luv;
+  self->is_alive = false;
+  if (self->is_driven && query(S, L, LUV_ALIVE)) {
+    self->is_alive = lua_toboolean(L, -1);
     lua_pop(L, 1);
   }
-  return alive;
-}
-
-bool uj_luv_running(struct uj_state *S, lua_State *L)
-{
-  bool running = false;
-  if (ask(S, L, LUV_MODE)) {
-    running = !lua_isnil(L, -1);
-    lua_pop(L, 1);
-  }
-  return running;
-}
-
-int uj_luv_run(struct uj_state *S, lua_State *L)
-{
-  int status = call(S, L, LUV_RUN, UJ_HUB_NOWAIT);
-  if (status == LUA_OK)
-    lua_pop(L, 1);
-  return status;
-}
-
-void uj_luv_update_time(struct uj_state *S, lua_State *L)
-{
-  if (ask(S, L, LUV_UPDATE))
-    lua_pop(L, 1);
+  return self->is_alive;
 }
 
 uint64_t uj_luv_due(struct uj_state *S, lua_State *L, int *fd)
 {
-  lua_Integer timeout_ms = call_integer(S, L, LUV_TIMEOUT);
-  *fd = (int)call_integer(S, L, LUV_FD);
+  lua_Integer timeout_ms;
+  *fd = -1;
+  if (!S->luv->is_alive)
+    return UJ_NEVER;
+  timeout_ms = query_integer(S, L, LUV_TIMEOUT);
+  *fd = (int)query_integer(S, L, LUV_FD);
   if (timeout_ms < 0)
     return UJ_NEVER;
   return uj_clock_add(uj_driver_now(), (uint64_t)timeout_ms * NS_PER_MS);
+}
+
+void uj_luv_find_host(struct uj_state *S, lua_State *L)
+{
+  S->luv->is_host = false;
+  if (is_loaded(S, L) && query(S, L, LUV_MODE)) {
+    S->luv->is_host = !lua_isnil(L, -1);
+    lua_pop(L, 1);
+  }
+}
+
+void uj_luv_run(struct uj_state *S, lua_State *L)
+{
+  if (call(S, L, LUV_RUN, S->luv->nowait) == LUA_OK)
+    lua_pop(L, 1);
+  else
+    uj_state_keep_error(S, L);
+}
+
+void uj_luv_update_time(struct uj_state *S, lua_State *L)
+{
+  if (S->luv->is_driven && query(S, L, LUV_UPDATE))
+    lua_pop(L, 1);
 }

@@ -10,25 +10,40 @@
 
 #include "lua/state/state.h"
 
-/* [-0, +0, -] Whether luv is there; the other functions are for when it is. */
-bool uj_luv_loaded(struct uj_state *S, lua_State *L);
+struct uj_luv {
+  int functions;  /* place on the hub: a table of the functions of luv that we
+                     call; nil until luv is loaded */
+  int name;       /* place on the hub: the string "luv" */
+  int nowait;     /* place on the hub: the string "nowait" */
+  bool is_host;   /* luv's loop drives ours: we must not drive it */
+  bool is_driven; /* luv is loaded, and its loop is ours to drive */
+  bool is_alive;  /* what uj_luv_alive() has found last */
+};
 
-/* [-0, +0, -] Whether luv has anything to wait for. */
+/* [-0, +0, m] */
+void uj_luv_init(struct uj_state *S, lua_State *L);
+
+/* [-0, +0, -] Looks whether luv's loop is running: it has called us then. */
+void uj_luv_find_host(struct uj_state *S, lua_State *L);
+
+/* [-0, +0, -] Looks whether luv is there for us to drive: it may have been
+ * loaded in the meantime. The other functions go by what it has found. */
+void uj_luv_find(struct uj_state *S, lua_State *L);
+
+/* [-0, +0, -] Whether luv's loop has anything to wait for. */
 bool uj_luv_alive(struct uj_state *S, lua_State *L);
 
-/* [-0, +0, -] Whether luv's loop runs: it is what called us. */
-bool uj_luv_running(struct uj_state *S, lua_State *L);
-
-/* [-0, +(0|1), -] Runs what is ready in luv's loop. Returns LUA_OK, or another
- * status with the error on the top. */
-int uj_luv_run(struct uj_state *S, lua_State *L);
-
-/* [-0, +0, -] Tells luv what time it is: its timers count from when it looked
- * at the clock last. */
-void uj_luv_update_time(struct uj_state *S, lua_State *L);
-
-/* [-0, +0, -] When luv's loop must run again at the latest (UJ_NEVER: not
- * before its descriptor is readable), and that descriptor. */
+/* [-0, +0, -] When luv's loop must run again at the latest, and in *fd its
+ * descriptor. When uj_luv_alive() has found it idle, UJ_NEVER and -1. UJ_NEVER
+ * with a descriptor: not before that is readable. */
 uint64_t uj_luv_due(struct uj_state *S, lua_State *L, int *fd);
+
+/* [-0, +0, -] Runs what is ready in luv's loop. An error of a callback is kept
+ * for run() or step() to raise. */
+void uj_luv_run(struct uj_state *S, lua_State *L);
+
+/* [-0, +0, -] Tells luv what time it is: its timers count from when its loop
+ * looked at the clock last. */
+void uj_luv_update_time(struct uj_state *S, lua_State *L);
 
 #endif

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "loop/monitor.h"
+#include "lua/api/stats.h"
 #include "lua/engine/hook.h"
 #include "lua/engine/stretch.h"
 
@@ -137,7 +138,7 @@ void uj_drive_options_apply(struct uj_state *S,
   S->watch.signal = options->signal;
   S->stretch->slow_ns = options->slow_ns;
   S->stretch->never_slow = options->never_slow;
-  S->stats.timed = options->timed;
+  S->stats->timed = options->timed;
   S->loop.shuffles = options->shuffles;
   S->loop.seed = options->seed;
 }

@@ -1,14 +1,27 @@
 /* The options of run(), and those of start() that are the same. */
-#ifndef UJ_LUA_RUNOPTS_H
-#define UJ_LUA_RUNOPTS_H
+#ifndef UJ_LUA_OPTIONS_H
+#define UJ_LUA_OPTIONS_H
 
 #include <lua.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "lua/base/args.h"
+#include "lua/engine/hook.h"
 #include "lua/state/state.h"
 
+/* What holds for the loop. */
+struct uj_drive_options {
+  enum uj_interrupt_mode mode;
+  int signal;       /* for UJ_INTERRUPT_SIGNAL */
+  uint64_t slow_ns; /* see struct uj_stretch */
+  bool never_slow;
+  bool timed;    /* see struct uj_stats */
+  bool shuffles; /* see struct uj_loop */
+  uint64_t seed;
+};
+
+/* What run() or start() is told. */
 struct uj_run_options {
   struct uj_drive_options loop;
   uint64_t slice_ns;   /* of the main job */

@@ -1,6 +1,7 @@
 #include "lua/drive/run.h"
 
 #include <lauxlib.h>
+#include <string.h>
 
 #include "core/admit.h"
 #include "core/end.h"
@@ -13,6 +14,7 @@
 #include "lua/base/args.h"
 #include "lua/drive/cqueues.h"
 #include "lua/drive/embed.h"
+#include "lua/drive/guests.h"
 #include "lua/drive/luv.h"
 #include "lua/drive/options.h"
 #include "lua/drive/stuck.h"
@@ -23,53 +25,45 @@
 #include "lua/state/job.h"
 #include "lua/state/outcome.h"
 
-/* The least time between two looks at I/O, signals and the system's clock while
+/* The least time between two polls of I/O, signals and the system's clock while
  * jobs are ready or deadlines follow close upon each other: going to sleep and
  * waking up costs about as much as running twenty jobs. It bounds how much
  * later a job may be for the sake of all: 50 us, and 20 ns more for each
  * job that lives, up to 1 ms. */
-#define LOOK_NS UINT64_C(50000)
-#define LOOK_TICKS UINT64_C(20000) /* no more than that on any processor: */
-#define TICK_NS UINT64_C(3)        /* a tick takes less */
-#define LOOK_JOB_NS UINT64_C(20)
-#define LOOK_MAX_NS UINT64_C(1000000)
+#define POLL_NS UINT64_C(50000)
+#define POLL_JOB_NS UINT64_C(20)
+#define POLL_MAX_NS UINT64_C(1000000)
 
-/* ---- looking at the world between two turns ----------------------------- */
+/* So many ticks of the processor's counter are no longer than POLL_NS on any
+ * processor, and a tick takes no longer than TICK_NS. */
+#define POLL_TICKS UINT64_C(20000)
+#define TICK_NS UINT64_C(3)
+
+/* ---- polling between two turns --------------------------------------------
+ */
 
 /* What run() has on its stack while the loop runs. */
 enum { AT_SCHED = 1, AT_JOB };
 
-/* [-(0|1), +0, -] An error that comes out of a guest's loop, from no job, ends
- * the run: see look(). */
-static void check_guest(struct uj_state *S, lua_State *L, int status)
+/* Waits in real time for the guests, the thread pool, a signal, or the time. */
+static void wait_for_io(struct uj_state *S, lua_State *L, uint64_t due_ns)
 {
-  if (status != LUA_OK)
-    uj_state_keep_error(S, L);
-}
-
-/* Nothing is ready: waits in real time for luv, a signal, or our deadline. */
-static void wait_for_io(struct uj_state *S, lua_State *L, uint64_t due_ns,
-                        bool luv)
-{
-  int fd = -1;
-  if (luv)
-    due_ns = uj_clock_min(due_ns, uj_luv_due(S, L, &fd));
-  if (S->cqueues.threads > 0)
-    due_ns = uj_clock_min(due_ns, S->cqueues.due_ns);
+  int fd;
+  due_ns = uj_clock_min(due_ns, uj_guests_due(S, L, &fd));
   uj_driver_watch(S->driver, UJ_GUEST_LUV, fd);
   uj_watch_sleep(&S->watch);
   uj_driver_wait(S->driver, due_ns);
   uj_watch_awake(&S->watch);
 }
 
-static uint64_t next_look(const struct uj_state *S)
+static uint64_t next_poll(const struct uj_state *S)
 {
-  uint64_t span_ns = LOOK_NS + uj_slots_used(&S->jobs) * LOOK_JOB_NS;
-  return S->looked_ns + uj_clock_min(span_ns, LOOK_MAX_NS);
+  uint64_t span_ns = POLL_NS + uj_slots_used(&S->jobs) * POLL_JOB_NS;
+  return S->pace->polled_ns + uj_clock_min(span_ns, POLL_MAX_NS);
 }
 
-/* Nothing can ever wake a job again. All is unwound, by force if need be, and
- * run() raises the error. */
+/* Nothing can ever wake a job again. All jobs are ended, by force if need be,
+ * and run() raises the error. */
 static void give_up(struct uj_state *S, lua_State *L)
 {
   uj_stuck_push_error(S, L);
@@ -77,89 +71,88 @@ static void give_up(struct uj_state *S, lua_State *L)
   uj_loop_close(&S->loop, S->main->core.sched->close_ns);
 }
 
-/* Time that jumps does not wait for signals: they are looked at on the way. */
-static void poll_sometimes(struct uj_state *S)
+/* A virtual clock that jumps waits for nothing: so signals, which cost a system
+ * call, are polled on the way only as often as in real time. */
+static void poll_signals(struct uj_state *S)
 {
   uint64_t ticks = uj_driver_ticks();
-  if (ticks != 0 && ticks - S->looked_ticks < LOOK_TICKS)
+  if (ticks != 0 && ticks - S->pace->clock_ticks < POLL_TICKS)
     return;
-  S->looked_ticks = ticks;
+  S->pace->clock_ticks = ticks;
   uj_driver_poll(S->driver);
 }
 
-static void wait(struct uj_state *S, lua_State *L, bool luv)
+/* No job is ready. `guests`: whether one of them has something to wait for. */
+static void wait(struct uj_state *S, lua_State *L, bool guests)
 {
   uint64_t due_ns = uj_loop_due(&S->loop);
-  bool io = luv || S->working > 0 || S->cqueues.threads > 0;
-  if (due_ns == UJ_NEVER && !io) {
+  bool io = guests || S->work->waiting > 0;
+  if (due_ns == UJ_NEVER && !io)
     give_up(S, L);
-    return;
-  }
-  if (!S->is_virtual)
-    wait_for_io(S, L, uj_clock_max(due_ns, next_look(S)), luv);
+  else if (!S->is_virtual)
+    wait_for_io(S, L, uj_clock_max(due_ns, next_poll(S)));
   else if (io)
-    wait_for_io(S, L, UJ_NEVER, luv);
+    wait_for_io(S, L, UJ_NEVER);
   else {
-    poll_sometimes(S);
+    poll_signals(S);
     S->virtual_ns = due_ns;
   }
 }
 
-/* What has come while nobody looked, the process being stopped maybe, has come
- * before the deadlines that have passed by now. */
-static void look_again(struct uj_state *S, lua_State *L, bool luv)
+/* I/O that arrived while we were not polling (the process may have been
+ * stopped) counts as having arrived before any deadline that has since expired.
+ */
+static void run_late_guests(struct uj_state *S, lua_State *L)
 {
-  bool seen = uj_driver_seen(S->driver, UJ_GUEST_LUV);
-  if (S->is_virtual || uj_timers_due(&S->loop.timers) > uj_driver_now())
-    return;
-  if (luv && seen)
-    check_guest(S, L, uj_luv_run(S, L));
-  check_guest(S, L, uj_cqueues_look(S, L));
+  if (!S->is_virtual && uj_timers_due(&S->loop.timers) <= uj_driver_now())
+    uj_guests_run_seen(S, L);
 }
 
-static void look(struct uj_state *S, lua_State *L)
+static void poll(struct uj_state *S, lua_State *L)
 {
-  bool luv = !S->luv_is_host && uj_luv_loaded(S, L), alive;
-  S->looked_ns = uj_driver_now();
-  if (luv && uj_luv_alive(S, L))
-    check_guest(S, L, uj_luv_run(S, L));
-  check_guest(S, L, uj_cqueues_look(S, L));
-  alive = luv && uj_luv_alive(S, L);
+  bool guests;
+  S->pace->polled_ns = uj_driver_now();
+  uj_guests_find(S, L);
+  uj_guests_run(S, L);
+  guests = uj_guests_alive(S, L);
   if (uj_loop_ready(&S->loop))
     uj_driver_poll(S->driver);
   else
-    wait(S, L, alive);
-  look_again(S, L, luv);
-  uj_work_look(S);
-  if (luv)
-    uj_luv_update_time(S, L);
-  if (!uj_hub_is_nil(S->hub, UJ_HUB_ERROR))
+    wait(S, L, guests);
+  run_late_guests(S, L);
+  uj_work_wake_ended(S);
+  uj_guests_update_time(S, L);
+  if (uj_state_has_error(S))
     uj_job_cancel(&S->main->core);
   uj_signal_take(S);
 }
 
-/* Not later than that is it in real time. */
+/* It is not later than this: the time of the last reading of the clock, and the
+ * most that can have passed since. */
 static uint64_t latest(const struct uj_state *S, uint64_t ticks)
 {
+  const struct uj_pace *pace = S->pace;
   return S->is_virtual ? UJ_NEVER
-                       : S->clock_ns + (ticks - S->looked_ticks) * TICK_NS;
+                       : pace->clock_ns + (ticks - pace->clock_ticks) * TICK_NS;
 }
 
 /* Reading the clock costs as much as a switch between two jobs. The processor's
- * own counter says when it is worth it; where there is none, it always is. What
- * it says is told to the loop, too, for its deadlines. */
-static bool look_is_due(struct uj_state *S)
+ * own counter says when it is worth it; where there is none, it always is. The
+ * loop is told how late it can be: until its next deadline it need not read the
+ * clock, either. */
+static bool poll_is_due(struct uj_state *S)
 {
+  struct uj_pace *pace = S->pace;
   uint64_t ticks = uj_driver_ticks();
   if (!uj_loop_ready(&S->loop))
     return true;
-  if (ticks != 0 && ticks - S->looked_ticks < LOOK_TICKS) {
+  if (ticks != 0 && ticks - pace->clock_ticks < POLL_TICKS) {
     S->loop.latest_ns = latest(S, ticks);
     return false;
   }
-  S->looked_ticks = ticks;
-  S->clock_ns = uj_driver_now();
-  if (S->clock_ns - S->looked_ns >= LOOK_NS)
+  pace->clock_ticks = ticks;
+  pace->clock_ns = uj_driver_now();
+  if (pace->clock_ns - pace->polled_ns >= POLL_NS)
     return true;
   S->loop.latest_ns = latest(S, ticks);
   return false;
@@ -175,12 +168,13 @@ static void drive_main(struct uj_state *S, lua_State *L)
     uj_drive_turn(S, L);
     if (uj_job_ended(&S->main->core))
       break;
-    if (look_is_due(S))
-      look(S, L);
+    if (poll_is_due(S))
+      poll(S, L);
   }
 }
 
-/* What the clean-up of one scheduler spawns on another ends, too. */
+/* Runs until nothing is left: what the clean-up of one scheduler spawns on
+ * another ends, too. */
 static void drive_rest(struct uj_state *S, lua_State *L)
 {
   uj_loop_close(&S->loop, UJ_NEVER);
@@ -188,34 +182,25 @@ static void drive_rest(struct uj_state *S, lua_State *L)
     uj_loop_close_open(&S->loop);
     if (!uj_loop_live(&S->loop))
       break;
-    look(S, L);
+    poll(S, L);
     uj_drive_turn(S, L);
   }
 }
 
-/* (state) */
-static int drive_inside(lua_State *L)
+static void drive_all(struct uj_state *S, lua_State *L)
 {
-  struct uj_state *S = lua_touserdata(L, 1);
-  lua_State *outer = S->L;
-  S->L = L;
-  luaL_checkstack(L, 2 * LUA_MINSTACK, "uvjobs");
   drive_main(S, L);
   drive_rest(S, L);
-  S->L = outer;
-  return 0;
 }
 
-/* Runs until the main job has ended, and then until nothing is left. */
+/* What goes on inside of cqueues may end by an error: the rest runs outside. */
 static void drive(struct uj_state *S, lua_State *L)
 {
-  if (!S->luv_is_host && uj_luv_loaded(S, L))
-    uj_luv_update_time(S, L);
+  uj_guests_find(S, L);
+  uj_guests_update_time(S, L);
   drive_main(S, L);
-  if (uj_cqueues_must_enter(S) &&
-      uj_cqueues_enter(S, L, drive_inside, S) != LUA_OK)
-    uj_state_keep_error(S, L);
-  S->L = L;
+  if (uj_cqueues_must_enter(S))
+    uj_cqueues_enter(S, L, drive_all);
   drive_rest(S, L);
 }
 
@@ -228,7 +213,8 @@ static int open_driver(struct uj_state *S, const struct uj_run_options *options)
   return error;
 }
 
-/* Jobs that somebody else's loop drives go on beside the main job. */
+/* The timers begin anew with the clock, unless jobs that were started outside
+ * run() wait for it. */
 static void begin_clock(struct uj_state *S, bool is_virtual)
 {
   S->is_virtual = is_virtual;
@@ -257,30 +243,19 @@ static void begin(struct uj_state *S, lua_State *L,
   uj_interrupt_start(S);
   S->loop.asleep = false;
   S->L = L;
-  S->luv_is_host = uj_luv_loaded(S, L) && uj_luv_running(S, L);
+  uj_luv_find_host(S, L);
   S->main = job;
   S->signal = 0;
-  S->looked_ns = 0;
-  S->looked_ticks = 0;
+  memset(S->pace, 0, sizeof(*S->pace));
   begin_clock(S, options->is_virtual);
   if (options->loop.timed)
     uj_stats_forget_longest(S);
   (void)uj_sched_spawn(job->core.sched, &job->core);
 }
 
-/* Handles of luv that were closed at last are let go of in its loop; without it
- * luv 1.44 touches freed memory when the Lua state closes. */
-static void finish_luv(struct uj_state *S, lua_State *L)
-{
-  int fd;
-  if (!S->luv_is_host && uj_luv_loaded(S, L) && uj_luv_alive(S, L) &&
-      uj_luv_due(S, L, &fd) <= uj_driver_now())
-    check_guest(S, L, uj_luv_run(S, L));
-}
-
 static void end(struct uj_state *S, lua_State *L)
 {
-  finish_luv(S, L);
+  uj_guests_finish(S, L);
   uj_drive_trim(S, L);
   uj_driver_watch(S->driver, UJ_GUEST_LUV, -1);
   uj_driver_stop_signals(S->driver);
@@ -288,7 +263,7 @@ static void end(struct uj_state *S, lua_State *L)
   S->L = NULL;
   S->main = NULL;
   begin_clock(S, false);
-  uj_embed_settle(S, L);
+  uj_embed_arm(S, L);
 }
 
 /* A main job that a signal has cancelled before it began had nobody to make its
@@ -328,7 +303,7 @@ int uj_run_run(lua_State *L)
   drive(S, L);
   uj_nursery_report_all(S);
   end(S, L);
-  if (!uj_hub_is_nil(S->hub, UJ_HUB_ERROR))
+  if (uj_state_has_error(S))
     return uj_state_raise_kept(S, L);
   return results(S, L);
 }

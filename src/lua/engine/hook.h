@@ -18,6 +18,13 @@
 
 struct uj_sched;
 
+/* How a job that does not suspend is interrupted. */
+enum uj_interrupt_mode {
+  UJ_INTERRUPT_NONE,
+  UJ_INTERRUPT_SIGNAL, /* by the monitor */
+  UJ_INTERRUPT_COUNT   /* by a hook that is always on */
+};
+
 /* The library's three hooks. */
 struct uj_hooks {
   lua_Hook interrupt; /* set once for one interruption */
