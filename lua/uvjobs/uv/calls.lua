@@ -1,4 +1,5 @@
--- luv's functions that take a callback, as calls that suspend the job.
+-- luv's functions that take a callback, as calls that suspend the job until the callback
+-- is called.
 
 local luv = require "luv"
 local uvjobs = require "uvjobs"
@@ -11,17 +12,19 @@ local calls = {}
 
 local unpack = table.unpack
 
-local function is_callable(value)
+--- Whether luv takes the value as a callback.
+function calls.is_callable(value)
   if type(value) == "function" then return true end
   local meta = debug.getmetatable(value)
   return meta ~= nil and type(value) ~= "string" and meta.__call ~= nil
 end
 
-calls.is_callable = is_callable
+local is_callable = calls.is_callable
 
--- ---- callbacks of the user's own ---------------------------------------------
+-- ---- callbacks of programs -----------------------------------------------------
 
-local function fail(job, err, traceback)
+-- Ends the job with the error of its callback; when it has ended already, reports it.
+local function fail_job(job, err, traceback)
   if core.fail(job, err, traceback) then return end
   job.scheduler:call_exception_handler {
     message = "Callback failed",
@@ -31,26 +34,28 @@ local function fail(job, err, traceback)
   }
 end
 
--- The job for which a callback runs.
-local behalf
+-- While a callback runs: the job that has passed it to luv.
+local callback_job
 
---- A callback that a job gives to luv, or another callback of the job: when it
---- raises, the job fails. Others are left alone, and luv ends the process then.
+--- Returns a callback that runs in the place of `callback`. When `callback` raises, the
+--- job fails that has passed it to luv, in a function of its own or in another callback.
+--- A callback that no job has passed is returned as it is: when it raises, luv ends the
+--- process.
 function calls.guard(callback)
-  local job = uvjobs.current() or behalf
+  local job = uvjobs.current() or callback_job
   if not job or not is_callable(callback) then return callback end
   local function handler(err)
-    fail(job, err, debug.traceback(nil, 2))
+    fail_job(job, err, debug.traceback(nil, 2))
   end
   return function(...)
-    local before = behalf
-    behalf = job
+    local before = callback_job
+    callback_job = job
     xpcall(callback, handler, ...)
-    behalf = before
+    callback_job = before
   end
 end
 
--- walk() calls its callback before it returns: the error is the caller's.
+-- luv.walk calls its callback before it returns, so errors are raised in the caller.
 local function walk(callback)
   local ok, err = true, nil
   luv.walk(is_callable(callback) and function(handle)
@@ -59,13 +64,13 @@ local function walk(callback)
   if not ok then error(err, 0) end
 end
 
-local guard = calls.guard
-
 -- ---- calls -------------------------------------------------------------------
 
--- luv's message, without the module's name that it found for itself. The arguments
--- of methods are counted without `self`.
-local function misuse(message, level, method)
+-- Raises a message of luv's about misuse. luv names its function with the module in front,
+-- and counts `self` as an argument of methods: this corrects both.
+---@param level integer whom the error blames, counted as for error()
+---@param method? string the name of the method, when it is one
+local function raise_misuse(message, level, method)
   message = tostring(message):gsub("'luv%.", "'", 1)
   if method then
     message = message:gsub("^bad argument #(%d+) to '[%w_]+'", function(n)
@@ -75,49 +80,53 @@ local function misuse(message, level, method)
   error(message, level + 1)
 end
 
---- Calls a function of luv; what it raises is blamed on the caller at that level.
+--- Calls a function of luv, and returns what that returns. For what it raises the error
+--- blames the caller at `level`, counted as for error().
 function calls.call(level, fn, ...)
   local results = table.pack(pcall(fn, ...))
-  if not results[1] then misuse(results[2], level + 1) end
+  if not results[1] then raise_misuse(results[2], level + 1) end
   return unpack(results, 2, results.n)
 end
 
---- One call that waits for a callback: a to-be-closed variable. Whichever way the
---- job leaves it, it is given up unless the job has got the results.
+--- One call that waits for a callback, as a to-be-closed variable: when the job leaves the
+--- call without its outcome, the operation is abandoned.
 ---@class uvjobs.uv.Operation
----@field call table see calls.new
----@field args table the arguments, also to keep them alive
+---@field call uvjobs.uv.Call
+---@field args table the arguments, packed; luv may need them until the callback comes
+---@field partly_done boolean a part was done before luv was called
 ---@field request? any what luv has returned
----@field results? table what the callback was given
----@field taken boolean the job has got them
----@field begun boolean something has been done already
+---@field results? table what the callback was given, packed
+---@field refusal? table what luv has returned instead of a request, packed with pcall's true
+---@field misuse? string luv's message
+---@field delivered boolean the job has got the outcome
+---@field abandoned boolean the job has left without it
 local Operation = {}
 Operation.__index = Operation
 
--- The callback comes in any case, maybe when the job has left.
+-- Calls luv. The callback is called later in any case, maybe when the job has left.
 function Operation:start(resume)
   local call, args = self.call, self.args
   args[call.at] = function(...)
     self.results = table.pack(...)
     if call.on_end then call.on_end(args[1]) end
-    if self.left then self:undo() else resume() end
+    if self.abandoned then self:undo() else resume() end
   end
   args.n = math.max(args.n, call.at)
   local started = table.pack(pcall(call.fn, unpack(args, 1, args.n)))
   if not started[1] then
-    self.misused = started[2]
+    self.misuse = started[2]
   elseif started[2] then
     self.request = started[2]
     if call.on_start then call.on_start(args[1]) end
     return
   else
-    self.refused = started
+    self.refusal = started
   end
-  self.taken = true
+  self.delivered = true
   resume()
 end
 
--- What was made in the meantime goes again.
+-- Undoes what was done, such as opening a file, when nobody wants it any more.
 function Operation:undo()
   local call = self.call
   if call.undo and self.results[1] == nil then
@@ -126,10 +135,10 @@ function Operation:undo()
 end
 
 function Operation:__close()
-  if self.taken then return end
-  self.left = true
+  if self.delivered then return end
+  self.abandoned = true
   if self.call.abandon then
-    if self.request or self.begun then self.call.abandon(self.args[1]) end
+    if self.request or self.partly_done then self.call.abandon(self.args[1]) end
   elseif self.results then
     self:undo()
   elseif self.request then
@@ -137,63 +146,82 @@ function Operation:__close()
   end
 end
 
-local function returned(err, ...)
-  if err ~= nil then return errors.results(err) end
+-- Returns what a call returns, from what its callback was given.
+local function results_of_callback(err, ...)
+  if err ~= nil then return errors.results_of(err) end
   if select("#", ...) == 0 then return true end
   return ...
 end
 
--- Suspends until the callback has come. With `begun` the call is given up also when
--- nothing was started.
-local function run(call, args, begun)
-  local operation <close> = setmetatable(
-    { call = call, args = args, begun = begun, taken = false, left = false }, Operation)
+--- Calls luv and suspends until the callback is called.
+--- Errors: misuse; `cancelled`, `timeout` and `killed` of the current job.
+---@param call uvjobs.uv.Call
+---@param args table packed
+---@param partly_done? boolean the call is abandoned also when luv was not called yet
+---@return any ... what the callback was given after its error; true if that is nothing; or
+---  nil, a message and a code
+function calls.run(call, args, partly_done)
+  local operation <close> = setmetatable({
+    call = call, args = args, partly_done = partly_done or false,
+    delivered = false, abandoned = false,
+  }, Operation)
   uvjobs.await(function(resume) operation:start(resume) end)
-  operation.taken = true
-  if operation.misused then
-    misuse(operation.misused, 2, call.abandon and call.name)
+  operation.delivered = true
+  if operation.misuse then
+    raise_misuse(operation.misuse, 2, call.abandon and call.name)
   end
-  if operation.refused then return nil, operation.refused[3], operation.refused[4] end
-  return returned(unpack(operation.results, 1, operation.results.n))
+  if operation.refusal then return nil, operation.refusal[3], operation.refusal[4] end
+  return results_of_callback(unpack(operation.results, 1, operation.results.n))
 end
 
-calls.run = run
-
--- Whether the arguments have a callback.
 local function has_callback(call, ...)
   return is_callable((select(call.at, ...))) or
-    (call.early ~= nil and is_callable((select(call.early, ...))))
+    (call.early_at ~= nil and is_callable((select(call.early_at, ...))))
 end
 
-local function with_guard(call, ...)
+-- Calls luv's function with the program's own callback.
+local function call_with_callback(call, ...)
   local args = table.pack(...)
-  local at = is_callable(args[call.at]) and call.at or call.early
-  args[at] = guard(args[at])
+  local at = is_callable(args[call.at]) and call.at or call.early_at
+  args[at] = calls.guard(args[at])
   return calls.call(1, call.fn, unpack(args, 1, args.n))
 end
 
 local function ignore() end
 
--- Some functions of luv give a number where others give a request.
+-- Some functions of luv return a number where others return a request.
 local function cancel_request(request)
   if type(request) == "userdata" then luv.cancel(request) end
 end
 
---- The function for users. `call` has luv's function `fn`, its `name`, and `at`,
---- the place of its callback; `early` is another place where luv takes one.
---- When the job leaves early, `abandon` is called with the first argument; or
---- without it `cancel` with the request, or when that is done already, `undo` with
---- its results. One that `releases` something does so also in a job that is to
---- end, at once.
+--- A function of luv that takes a callback. When the job leaves the call early, `abandon`
+--- is called; a call without it is cancelled, or undone when it has been done already.
+---@class uvjobs.uv.Call
+---@field name string for messages
+---@field fn function luv's
+---@field at integer the place of the callback among the arguments
+---@field early_at? integer another place where luv takes the callback
+---@field abandon? fun(first: any) gets the first argument
+---@field cancel? fun(request: any) luv.cancel unless given
+---@field undo? fun(...: any) gets the results
+---@field releases? boolean it releases its argument, also in a job that is to end: there
+---  it does not suspend, and cannot be cancelled
+---@field on_start? fun(first: any) is called when luv has accepted the call
+---@field on_end? fun(first: any) is called when the callback is called
+
+--- Makes the function of uvjobs.uv for a call. With a callback it does what luv does, and
+--- outside of jobs, too. In a job and without a callback it suspends, see calls.run.
+---@param call uvjobs.uv.Call
+---@return function
 function calls.new(call)
   call.cancel = call.cancel or (call.releases and ignore) or cancel_request
   return function(...)
-    if has_callback(call, ...) then return with_guard(call, ...) end
+    if has_callback(call, ...) then return call_with_callback(call, ...) end
     if not uvjobs.current() or (call.releases and core.interrupted()) then
       return call.fn(...)
     end
     core.check_suspend(call.name, 2)
-    return run(call, table.pack(...))
+    return calls.run(call, table.pack(...))
   end
 end
 
@@ -203,7 +231,7 @@ local function close_file(fd)
   luv.fs_close(fd, ignore)
 end
 
--- What has been made in the meantime goes again.
+-- What undoes a request that was done when its job had left; it gets the results.
 local UNDO <const> = {
   fs_open = close_file,
   fs_opendir = function(dir) luv.fs_closedir(dir, ignore) end,
@@ -216,36 +244,36 @@ local UNDO <const> = {
 
 local RELEASES <const> = { fs_close = true, fs_closedir = true }
 
--- The callback may stand in the place of an argument that may be left out.
-local EARLY <const> = { fs_read = 3, fs_write = 3, fs_copyfile = 3, fs_symlink = 3 }
+-- luv takes the callback also in the place of an optional argument before it.
+local EARLY_AT <const> = { fs_read = 3, fs_write = 3, fs_copyfile = 3, fs_symlink = 3 }
 
--- libuv frees a directory that is closed while a thread reads it. So closing waits
--- for the requests, also for those that were given up.
-local reading = setmetatable({}, { __mode = "k" }) -- how many, by directory
-local when_idle = setmetatable({}, { __mode = "k" })   -- what to do then
+-- libuv frees a directory that is closed while a thread reads it. So closing waits until
+-- no request reads the directory, not even one that its job has abandoned.
+local readers = setmetatable({}, { __mode = "k" }) -- how many, by directory; nil for none
+local close_later = setmetatable({}, { __mode = "k" }) -- what closes it, by directory
 
 local function begin_reading(dir)
-  reading[dir] = (reading[dir] or 0) + 1
+  readers[dir] = (readers[dir] or 0) + 1
 end
 
 local function end_reading(dir)
-  reading[dir] = reading[dir] > 1 and reading[dir] - 1 or nil
-  local finish = when_idle[dir]
-  if reading[dir] or not finish then return end
-  when_idle[dir] = nil
-  finish()
+  readers[dir] = readers[dir] > 1 and readers[dir] - 1 or nil
+  local close = close_later[dir]
+  if readers[dir] or not close then return end
+  close_later[dir] = nil
+  close()
 end
 
--- luv's fs_closedir, but the directory may be in use.
+-- Does what luv's fs_closedir does, when nobody reads the directory.
 local function closedir(dir, callback)
-  if not reading[dir] then return luv.fs_closedir(dir, callback) end
+  if not readers[dir] then return luv.fs_closedir(dir, callback) end
   callback = callback or ignore
-  when_idle[dir] = function() luv.fs_closedir(dir, callback) end
+  close_later[dir] = function() luv.fs_closedir(dir, callback) end
   return true
 end
 
---- Where the callback stands among the arguments.
-calls.REQUESTS = {
+-- The places of the callbacks among the arguments.
+local REQUESTS <const> = {
   fs_access = 3, fs_chmod = 3, fs_chown = 4, fs_close = 2, fs_closedir = 2,
   fs_copyfile = 4, fs_fchmod = 3, fs_fchown = 4, fs_fdatasync = 2, fs_fstat = 2,
   fs_fsync = 2, fs_ftruncate = 3, fs_futime = 4, fs_lchown = 4, fs_link = 3,
@@ -257,26 +285,27 @@ calls.REQUESTS = {
   getaddrinfo = 4, getnameinfo = 2,
 }
 
--- luv 1.44 keeps every request for random bytes for ever. Without one it takes
--- no time.
+-- luv 1.44 never frees a request for random bytes. Without a request they take hardly any
+-- time, so this does not wait.
 local function random(...)
   if is_callable((select(3, ...))) then
-    return calls.call(1, luv.random, (...), (select(2, ...)), guard((select(3, ...))))
+    local count, flags, callback = ...
+    return calls.call(1, luv.random, count, flags, calls.guard(callback))
   end
   if uvjobs.current() then
     core.check_suspend("random", 2)
-    if core.interrupted() then uvjobs.yield() end -- raises
+    if core.interrupted() then uvjobs.yield() end -- raises why the job is to end
   end
   return calls.call(1, luv.random, ...)
 end
 
---- Adds them to the table `uv`.
+--- Adds the requests, random() and walk() to the table `uv`.
 function calls.add_requests(uv)
   uv.walk, uv.random = walk, random
-  for name, at in pairs(calls.REQUESTS) do
+  for name, at in pairs(REQUESTS) do
     if luv[name] then
       uv[name] = calls.new {
-        name = name, fn = luv[name], at = at, early = EARLY[name],
+        name = name, fn = luv[name], at = at, early_at = EARLY_AT[name],
         undo = UNDO[name], releases = RELEASES[name],
         on_start = name == "fs_readdir" and begin_reading,
         on_end = name == "fs_readdir" and end_reading,
@@ -290,8 +319,8 @@ end
 
 -- ---- luv's thread pool --------------------------------------------------------
 
--- luv has one callback for all calls of a piece of work; so each call gets a
--- piece of work of its own. They cannot be cancelled.
+-- luv has one callback for all calls of a piece of work, so here each call makes a piece of
+-- work of its own. What runs in a thread cannot be cancelled.
 local Work = {}
 Work.__index = Work
 Work.__name = "uvjobs.uv.Work"
@@ -307,8 +336,8 @@ end
 --- Adds new_work and queue_work to the table `uv`.
 function calls.add_work(uv)
   function uv.new_work(fn, after)
-    if after ~= nil then return luv.new_work(fn, guard(after)) end
-    luv.new_work(fn, ignore) -- checks it
+    if after ~= nil then return luv.new_work(fn, calls.guard(after)) end
+    luv.new_work(fn, ignore) -- raises unless fn is a good argument
     return setmetatable({ fn = fn }, Work)
   end
 
@@ -317,7 +346,5 @@ function calls.add_work(uv)
     return luv.queue_work(work, ...)
   end
 end
-
-calls.results = errors.results
 
 return calls

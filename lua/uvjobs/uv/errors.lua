@@ -1,9 +1,9 @@
--- The texts of luv's errors. Its synchronous functions give a message and a
--- code, like "ENOENT: no such file or directory: x" and "ENOENT"; its callbacks
--- get the one or the other. What waits for a callback gives both.
+-- Messages and codes of luv's errors. Its synchronous functions return both, such as
+-- "ENOENT: no such file or directory: x" and "ENOENT"; its callbacks are given one of the
+-- two. A call of uvjobs.uv that waits for a callback returns both.
 
--- Those of libuv 1.44. It has no function that finds them by their codes, and one
--- that leaks memory for numbers that it does not know.
+-- The texts of libuv 1.44. libuv finds a text by the error's number only, and leaks
+-- memory for numbers that it does not know; luv does not say the number.
 local TEXTS <const> = {
   E2BIG = "argument list too long",
   EACCES = "permission denied",
@@ -91,10 +91,10 @@ local TEXTS <const> = {
 
 local errors = {}
 
---- What a call returns for an error that a callback was given.
+--- Returns what a call returns for an error that its callback was given.
 ---@param err string a code, or a message that begins with one
 ---@return nil, string message, string code
-function errors.results(err)
+function errors.results_of(err)
   local code = err:match "^[^:]+"
   if code ~= err then return nil, err, code end
   local text = TEXTS[code]

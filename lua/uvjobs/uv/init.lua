@@ -1,18 +1,18 @@
---- luv with every callback as a call that suspends. `require "uvjobs.uv"` gives
---- luv's functions: in a job, those that take a callback suspend when they are
---- given none. What there is, is listed in docs/luv.md.
+--- `require "uvjobs.uv"`: luv's functions. In a job, a function that takes a callback
+--- suspends when it is given none, and returns what the callback would get. docs/luv.md
+--- lists them.
 local luv = require "luv"
 local uvjobs = require "uvjobs"
 local core = require "uvjobs.core"
 local calls = require "uvjobs.uv.calls"
 local handles = require "uvjobs.uv.handles"
 
-core.ignore_sigpipe() -- libuv writes in the plain way
+core.ignore_sigpipe() -- libuv does not keep its writes from raising SIGPIPE
 
 local uv = {}
 for name, value in pairs(luv) do uv[name] = value end
 
--- It would block all jobs.
+-- luv.run would block all jobs.
 function uv.run(...)
   if uvjobs.current() then error("'run' cannot be called in a job", 2) end
   return luv.run(...)
@@ -24,11 +24,12 @@ handles.add_common(uv)
 require "uvjobs.uv.streams" (uv)
 require "uvjobs.uv.events" (uv)
 
--- The methods of directories are the functions for them.
+-- Directories have the functions for them as methods. As with handles, the methods are ours
+-- for directories that uv.fs_opendir has opened, and luv's for others.
 local methods = debug.getregistry().uv_dir.__index
 local managed_dirs = setmetatable({}, { __mode = "k" })
 
-local function dir_method(name, fn)
+local function replace_dir_method(name, fn)
   local original, ours = luv[fn], uv[fn]
   methods[name] = function(self, ...)
     if managed_dirs[self] then return ours(self, ...) end
@@ -36,8 +37,8 @@ local function dir_method(name, fn)
   end
 end
 
-dir_method("readdir", "fs_readdir")
-dir_method("closedir", "fs_closedir")
+replace_dir_method("readdir", "fs_readdir")
+replace_dir_method("closedir", "fs_closedir")
 
 local opendir = uv.fs_opendir
 

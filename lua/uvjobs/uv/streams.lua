@@ -1,26 +1,27 @@
--- Streams, servers and datagrams. What comes in is read while somebody waits for
--- it, and one piece more: then reading stops until that is taken.
+-- Streams, servers and datagrams. luv reads while a job waits; when it has read one piece
+-- that nobody waits for, it stops reading until a job takes that piece.
 
 local luv = require "luv"
 local uvjobs = require "uvjobs"
 local core = require "uvjobs.core"
+local arguments = require "uvjobs.arguments"
 local calls = require "uvjobs.uv.calls"
+local errors = require "uvjobs.uv.errors"
 local handles = require "uvjobs.uv.handles"
 
 core.own_source()
 
 local STREAMS <const> = { "tcp", "pipe", "tty" }
+local IS_STREAM <const> = { tcp = true, pipe = true, tty = true }
+local IS_SERVER <const> = { tcp = true, pipe = true }
+local IS_UDP <const> = { udp = true }
 
--- A job that writes and never has to wait gives way after so many times.
+-- A job yields after so many writes that did not have to wait, or others would starve.
 local WRITES_IN_A_ROW <const> = 64
 
 local enter, state_of = core.enter, handles.state
 
-local function check(self, name, timeout)
-  core.check_timeout(timeout, 1, name, 3)
-  core.check_suspend(name, 3)
-  return handles.manage(self)
-end
+local function ignore() end
 
 -- ---- reading ---------------------------------------------------------------------
 
@@ -38,9 +39,9 @@ local function new_reader(self, state)
   return queue
 end
 
--- Reads on, unless there is something to take. Returns true; or nil, a message
--- and a code.
-local function read_on(self, state)
+-- Makes luv read, unless there is something to take. Returns true; or nil, a message and
+-- a code.
+local function start_reading(self, state)
   local queue = state.queue or new_reader(self, state)
   if state.reading or #queue > 0 or queue.closed then return true end
   local ok, message, code = luv.read_start(self, state.on_read)
@@ -49,33 +50,32 @@ local function read_on(self, state)
   return true
 end
 
-local STREAM_TYPES <const> = { tcp = true, pipe = true, tty = true }
-
 local function read(self, state, timeout)
   if not state.reading then
-    local ok, message, code = read_on(self, state)
+    local ok, message, code = start_reading(self, state)
     if not ok then return nil, message, code end
   end
-  local chunk, why = state.queue:get(timeout)
+  local chunk, reason = state.queue:get(timeout)
   if chunk then return chunk end
-  return handles.why_not(state, why)
+  return handles.results_without_value(state, reason)
 end
 
---- Suspends until some bytes have come, and returns them; nil at the end of the
---- stream.
+--- Suspends until some bytes have come, and returns them; nil at the end of the stream.
+--- Errors: misuse; `cancelled`, `timeout` and `killed` of the current job.
 ---@param timeout? number seconds, >= 0; nil waits for ever
 ---@return string|nil data
 ---@return string|nil reason "timeout", or a message
 ---@return string|nil code of the error
 local function read_some(self, timeout)
-  handles.check(self, "read_some", STREAM_TYPES, 2)
-  return read(self, check(self, "read_some", timeout), timeout)
+  return read(self, handles.check_wait(2, self, "read_some", IS_STREAM, timeout), timeout)
 end
 
---- For a `for` loop: the pieces of the stream until its end. It raises the
---- message of an error.
+--- Iterates over the pieces of the stream until its end; each step may suspend.
+--- Errors: misuse; an error of the stream, as its message; `cancelled`, `timeout` and
+--- `killed` of the current job.
+---@return fun(): string?
 local function chunks(self)
-  handles.check(self, "chunks", STREAM_TYPES, 2)
+  handles.check_type(2, self, "chunks", IS_STREAM)
   local state = handles.manage(self)
   return function()
     if enter "chunks" == nil then core.check_suspend("chunks", 2) end
@@ -103,50 +103,55 @@ end
 local function check_data(data, name)
   local size = size_of(data)
   if size then return size end
-  error(("bad argument #1 to '%s' (string or list of strings expected, got %s)")
-    :format(name, type(data) == "table" and "a table of other values"
-      or core.typename(data)), 3)
+  if type(data) == "table" then
+    arguments.fail(3, 1, name, "string or list of strings expected, got a table of other values")
+  end
+  arguments.fail(3, 1, name, arguments.unexpected("string or list of strings", data))
 end
 
--- Before a write: who never has to wait gives way now and then.
-local function give_way(state, can_start)
+-- Called before each write: yields when it is time for other jobs, and in a job that is to
+-- end, where yielding raises.
+local function yield_sometimes(state, may_start)
   local writes = (state.writes or 0) + 1
   state.writes = writes
-  if can_start and writes < WRITES_IN_A_ROW then return end
+  if may_start and writes < WRITES_IN_A_ROW then return end
   state.writes = 0
-  uvjobs.yield() -- raises if it cannot start
+  uvjobs.yield()
 end
 
 local luv_write, try_write = luv.write, luv.try_write
 
---- Suspends until all is written. What the system takes at once is written
---- without a request.
+--- Suspends until the system has taken all the data. With a callback, and outside of jobs,
+--- it does what luv's does.
+--- Errors: misuse; `cancelled`, `timeout` and `killed` of the current job.
 ---@param data string|string[]
----@return true|nil, string|nil message, string|nil code
+---@return true|nil written
+---@return string|nil message
+---@return string|nil code
 local function write(self, data, callback)
-  local can_start = callback == nil and enter "write"
-  if can_start == nil or callback ~= nil then
+  local may_start = callback == nil and enter "write"
+  if may_start == nil or callback ~= nil then
     return luv_write(self, data, calls.guard(callback))
   end
   local size = type(data) == "string" and #data or check_data(data, "write")
   local state = state_of(self)
-  give_way(state, can_start)
+  yield_sometimes(state, may_start)
   if size == 0 then return true end
   local n, message, code = try_write(self, data)
   if n == size then return true end
   if not n and code ~= "EAGAIN" then return nil, message, code end
-  local partly = n ~= nil and n > 0
-  if partly then
+  local partly_done = n ~= nil and n > 0
+  if partly_done then
     if type(data) == "table" then data = table.concat(data) end
     data = data:sub(n + 1)
   end
   state.writes = 0
-  return calls.run(WRITE, table.pack(self, data), partly)
+  return calls.run(WRITE, table.pack(self, data), partly_done)
 end
 
 -- ---- accepting -------------------------------------------------------------------
 
-local NEW <const> = {
+local NEW_CLIENT <const> = {
   tcp = luv.new_tcp,
   pipe = function() return luv.new_pipe(false) end,
 }
@@ -165,9 +170,10 @@ local function listen(self, backlog, callback)
   return ok
 end
 
--- Another job may have been quicker: returns nil then.
+-- Returns a client; nil when there is none, because another job was quicker; or nil, a
+-- message and a code.
 local function accept_now(self)
-  local client = NEW[luv.handle_get_type(self)]()
+  local client = NEW_CLIENT[luv.handle_get_type(self)]()
   local ok, message, code = luv.accept(self, client)
   if ok then return handles.managed(client) end
   luv.close(client)
@@ -186,34 +192,38 @@ local function next_connection(self, state, timeout)
     state.incoming:clear()
     local err = state.accept_error
     state.accept_error = nil
-    if err then return calls.results(err) end
+    if err then return errors.results_of(err) end
     local client, message, code = accept_now(self)
     if client or message then return client, message, code end
   end
 end
 
+-- Blames the caller of the method.
 local function check_server(self, name)
-  handles.check(self, name, { tcp = true, pipe = true }, 3)
+  handles.check_type(3, self, name, IS_SERVER)
   if not handles.manage(self).incoming then
     error(("'%s' needs a server that listens: call listen(backlog) first")
       :format(name), 3)
   end
 end
 
---- Suspends until a client has connected, and returns its stream; nil when the
---- server was closed. The system keeps those that nobody takes, up to the
---- backlog.
+--- Suspends until a client has connected, and returns its stream; nil when the server was
+--- closed. Clients that nobody takes wait in the system, as many as the backlog says.
+--- Errors: misuse; `cancelled`, `timeout` and `killed` of the current job.
 ---@param timeout? number seconds, >= 0; nil waits for ever
 ---@return userdata|nil client
 ---@return string|nil reason "timeout", or a message
 ---@return string|nil code of the error
 local function next_client(self, timeout)
   check_server(self, "next")
-  return next_connection(self, check(self, "next", timeout), timeout)
+  local state = handles.check_wait(2, self, "next", IS_SERVER, timeout)
+  return next_connection(self, state, timeout)
 end
 
---- For a `for` loop: the clients that connect, until the server is closed. It
---- raises the message of an error.
+--- Iterates over the clients that connect, until the server is closed; each step suspends.
+--- Errors: misuse; an error of the server, as its message; `cancelled`, `timeout` and
+--- `killed` of the current job.
+---@return fun(): userdata?
 local function connections(self)
   check_server(self, "connections")
   return function()
@@ -242,44 +252,48 @@ local function new_receiver(self, state)
   end
 end
 
---- Suspends until a datagram has come: returns its data, the address it came
---- from, and flags. Those that come while nobody waits are kept by the system, as
---- many as it likes.
+--- Suspends until a datagram has come, and returns its data, its sender's address, and
+--- flags. Datagrams that come while nobody waits are kept by the system, which drops those
+--- for which it has no room.
+--- Errors: misuse; `cancelled`, `timeout` and `killed` of the current job.
 ---@param timeout? number seconds, >= 0; nil waits for ever
 ---@return string|nil data
 ---@return table|string|nil from `ip`, `port` and `family`; or "timeout", or a message
 ---@return table|string|nil flags `partial` when it was cut; or the code of an error
 local function receive(self, timeout)
-  handles.check(self, "receive", { udp = true }, 2)
-  local state = check(self, "receive", timeout)
+  local state = handles.check_wait(2, self, "receive", IS_UDP, timeout)
   if not state.queue then new_receiver(self, state) end
   if not state.reading and #state.queue == 0 and not state.queue.closed then
     local ok, message, code = luv.udp_recv_start(self, state.on_receive)
     if not ok then return nil, message, code end
     state.reading = true
   end
-  local got, why = state.queue:get(timeout)
-  if not got then return handles.why_not(state, why) end
-  if got.err then return calls.results(got.err) end
-  return got.data, got.from, got.flags
+  local datagram, reason = state.queue:get(timeout)
+  if not datagram then return handles.results_without_value(state, reason) end
+  if datagram.err then return errors.results_of(datagram.err) end
+  return datagram.data, datagram.from, datagram.flags
 end
 
--- A datagram is sent whole or not at all: one that waits in the system when the
--- job leaves may still be sent, and the socket serves others.
-local SEND <const> = { name = "send", fn = luv.udp_send, at = 5, abandon = function() end }
+-- A datagram is sent whole or not at all. When the job leaves early the datagram may still
+-- be sent, and the socket stays open for other jobs.
+local SEND <const> = { name = "send", fn = luv.udp_send, at = 5, abandon = ignore }
 
---- Suspends until the system has taken the datagram.
+--- Suspends until the system has taken the datagram. With a callback, and outside of jobs,
+--- it does what luv's does.
+--- Errors: misuse; `cancelled`, `timeout` and `killed` of the current job.
 ---@param data string|string[]
 ---@param host? string an address; nil, as the port, when the socket is connected
 ---@param port? integer
----@return true|nil, string|nil message, string|nil code
+---@return true|nil sent
+---@return string|nil message
+---@return string|nil code
 local function send(self, data, host, port, callback)
-  local can_start = callback == nil and enter "send"
-  if can_start == nil or callback ~= nil then
+  local may_start = callback == nil and enter "send"
+  if may_start == nil or callback ~= nil then
     return calls.call(1, luv.udp_send, self, data, host, port, calls.guard(callback))
   end
   check_data(data, "send")
-  give_way(handles.manage(self), can_start)
+  yield_sometimes(handles.manage(self), may_start)
   local n, message, code = calls.call(2, luv.udp_try_send, self, data, host, port)
   if n then return true end
   if code ~= "EAGAIN" then return nil, message, code end
@@ -289,27 +303,31 @@ end
 -- ---- closing ---------------------------------------------------------------------
 
 local RESET <const> = {
-  name = "close_reset", fn = luv.tcp_close_reset, at = 2, abandon = function() end,
+  name = "close_reset", fn = luv.tcp_close_reset, at = 2, abandon = ignore,
 }
 
---- Suspends until the connection was reset and the handle is closed.
----@return integer|nil, string|nil message, string|nil code
+--- Suspends until the connection was reset and the handle is closed. With a callback, and
+--- outside of jobs, it does what luv's does.
+--- Errors: misuse; `cancelled`, `timeout` and `killed` of the current job.
+---@return integer|nil done
+---@return string|nil message
+---@return string|nil code
 local function close_reset(self, callback)
   local state = handles.manage(self)
   local can_wait = callback == nil and enter "close_reset"
+  local ok, message, code
   if can_wait then
-    local ok, message, code = calls.run(RESET, table.pack(self))
-    if ok then handles.end_waits(state)() end
-    return ok, message, code
+    ok, message, code = calls.run(RESET, table.pack(self))
+  else
+    ok, message, code = calls.call(2, luv.tcp_close_reset, self, calls.guard(callback))
   end
-  local ok, message, code = calls.call(2, luv.tcp_close_reset, self, calls.guard(callback))
   if ok then handles.end_waits(state)() end
   return ok, message, code
 end
 
 -- ---- all of it ---------------------------------------------------------------------
 
--- With a callback of the user's own they are luv's.
+-- Returns a function of luv's whose callback is guarded, and may be nil.
 local function guarded(fn)
   local original = luv[fn]
   return function(self, callback)
