@@ -27,6 +27,14 @@ local function sleeps_of(id)
   return tonumber(file:read("a"):match("\nvoluntary_ctxt_switches:%s*(%d+)"))
 end
 
+--- Asserts that this process has so many threads. The system may still list one that was joined.
+local function assert_threads(count)
+  for _ = 1, 1000 do
+    if #threads() == count then return end
+  end
+  assert.equal(count, #threads())
+end
+
 describe("the monitor", function()
   after_each(helper.check_clean)
 
@@ -34,10 +42,10 @@ describe("the monitor", function()
     local before = #threads()
     for _ = 1, 3 do
       assert.equal(before + 1, uvjobs.run(function() return #threads() end))
-      assert.equal(before, #threads())
+      assert_threads(before)
     end
     pcall(uvjobs.run, error, "failed")
-    assert.equal(before, #threads())
+    assert_threads(before)
   end)
 
   it("is not there where instructions are counted, or nothing is interrupted", function()

@@ -335,7 +335,7 @@ describe("coroutines of cqueues", function()
         changed:wait()
         log:add "woken"
       end)
-      uvjobs.sleep(0.002)
+      while #log < 1 do uvjobs.yield() end
       changed:signal()
       while #log < 2 do uvjobs.yield() end
       assert.same({ "nil", "woken" }, { table.unpack(log) })

@@ -173,9 +173,15 @@ describe("exec", function()
 
   -- ---- options that end it -----------------------------------------------------------
 
+  -- exec in a job that has a minute to end: so long it waits for a process that got SIGTERM.
+  local function patient_exec(...)
+    local jobs <close> = uvjobs.scheduler { close_timeout = 60 }
+    return jobs:spawn(exec, ...):wait()
+  end
+
   it("returns what there was when its timeout has passed", in_run(function()
     local start = uvjobs.now()
-    local result, why, rest = exec("sh", { "-c", "exec sleep 60" }, { timeout = 0.05 })
+    local result, why, rest = patient_exec("sh", { "-c", "exec sleep 60" }, { timeout = 0.05 })
     assert.is_true(uvjobs.now() - start >= 0.05)
     assert.is_nil(result)
     assert.equal("timeout", why)
@@ -215,7 +221,7 @@ describe("exec", function()
     for _, stream in ipairs { "stdout", "stderr" } do
       local script = "head -c 5000 /dev/zero; exec sleep 60"
       if stream == "stderr" then script = "exec >&2; " .. script end
-      local result, why, rest = exec("sh", { "-c", script }, { max_output = 4999 })
+      local result, why, rest = patient_exec("sh", { "-c", script }, { max_output = 4999 })
       assert.is_nil(result)
       assert.equal("limit", why)
       assert.equal(("\0"):rep(4999), rest[stream])
@@ -238,8 +244,8 @@ describe("exec", function()
   it("ends a process whose line does not end, but not one with many lines", in_run(function()
     local count = 0
     local options = { max_output = 1000, on_stdout = function() count = count + 1 end }
-    local _, why, rest = exec("sh", { "-c", "echo short; head -c 1500 /dev/zero; exec sleep 60" },
-      options)
+    local _, why, rest = patient_exec("sh",
+      { "-c", "echo short; head -c 1500 /dev/zero; exec sleep 60" }, options)
     assert.equal("limit", why)
     assert.equal(15, rest.signal)
     assert.equal(1, count)

@@ -28,8 +28,8 @@ end
 -- Connects, asks, and leaves when the handler runs.
 local function ask_and_leave(site, world, leave)
   local socket = web.connect(site)
-  web.send(socket, web.get "/")
   local n = world.started
+  web.send(socket, web.get "/")
   web.wait_until(function() return world.started > n end, "the handler")
   if leave then leave(socket) end
   socket:close()
@@ -37,6 +37,16 @@ end
 
 local function first_of(list)
   return function() return list[1] end
+end
+
+-- Waits until a server has had time to notice that its client has left: until another one has
+-- noticed a client that left later.
+local function wait_until_noticed()
+  local world = slow_world()
+  web.with_server(world.handler, nil, function(site)
+    ask_and_leave(site, world)
+    web.wait_until(first_of(world.log), "the cancellation")
+  end)
 end
 
 describe("a handler whose client goes away", function()
@@ -114,7 +124,7 @@ describe("a handler whose client goes away", function()
     local world = slow_world(http.atomic)
     web.serve(world.handler, nil, function(site)
       ask_and_leave(site, world)
-      uvjobs.sleep(0.02) -- so that the server has seen it
+      wait_until_noticed()
       assert.equal("active", world.job.state)
       assert.same({}, { table.unpack(world.log) })
       world.go:set()
@@ -138,7 +148,7 @@ describe("a handler whose client goes away", function()
     local world = slow_world()
     web.serve(world.handler, { cancel_on_disconnect = false }, function(site)
       ask_and_leave(site, world)
-      uvjobs.sleep(0.02)
+      wait_until_noticed()
       assert.equal("active", world.job.state)
       world.go:set()
       web.wait_until(first_of(world.log), "the end")

@@ -59,13 +59,16 @@ describe("a request", function()
   end)
 
   it("pipelined requests are answered in order, though they run at once", function()
-    local running, most = 0, 0
+    local running, met, ended = 0, uvjobs.event(), {}
+    for i = 1, 6 do ended[i] = uvjobs.event() end
+    ended[6]:set()
     web.serve({ ["/"] = function(stream, headers)
-      running = running + 1
-      most = math.max(most, running)
       local n = tonumber(headers:get ":path":match "%d+")
-      uvjobs.sleep(0.01 * (6 - n))
-      running = running - 1
+      running = running + 1
+      if running == 5 then met:set() end
+      met:wait()
+      ended[n + 1]:wait() -- the last is ready first
+      ended[n]:set()
       respond(stream, "200", "answer " .. n)
     end }, nil, function(site)
       local socket = web.connect(site)
@@ -77,7 +80,6 @@ describe("a request", function()
         assert.equal("200", status)
         assert.equal("answer " .. i, body)
       end
-      assert.is_true(most > 1)
       socket:close()
     end)
   end)
@@ -223,11 +225,13 @@ describe("http.spawn, shield and the schedulers", function()
   it("several servers share a scheduler, and its limit", function()
     uvjobs.run(function()
       local shared <close> = uvjobs.scheduler { limit = 2 }
-      local running, most = 0, 0
+      local running, most, both = 0, 0, uvjobs.event()
       local routes = { ["/"] = function(stream)
         running = running + 1
         most = math.max(most, running)
-        uvjobs.sleep(0.005)
+        if running == 2 then both:set() end
+        both:wait() -- the first two meet
+        uvjobs.yield()
         running = running - 1
         hello(stream)
       end }

@@ -62,7 +62,7 @@ describe("a run that is stuck", function()
     local start = uvjobs.now()
     message_of(function() uvjobs.event():wait() end, { clock = "real" })
     message_of(function() uvjobs.event():wait() end, { clock = "real", signals = false })
-    assert.is_true(uvjobs.now() - start < 5)
+    assert.is_true(uvjobs.now() - start < 60)
   end)
 
   it("is found as soon as the last deadline has passed, not before", function()
