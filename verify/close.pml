@@ -1,5 +1,5 @@
 /* Closing (src/core/end.c: kill_at(), uj_job_grace(), uj_job_abandon();
- * turn.c: uj_loop_overrun(); uj_closing_close() and wait_and_close() of
+ * turn.c: uj_loop_expire(); uj_closing_close() and wait_and_close() of
  * src/lua/api/closing.c).
  *
  * Job 0, the main job, closes P or waits for it, or closes C. Job 1 is of P and
@@ -15,7 +15,7 @@
  *   kills    (-DTICK_IDLE) a parent is not killed with its children, and with
  *            -DGOOD nobody is
  *   leave    a close that somebody is sure to make is made while another job
- *            holds the loop: uj_loop_overrun() */
+ *            holds the loop: uj_loop_expire() */
 
 #define NJOBS 4
 #define NSCHEDS 3
@@ -89,7 +89,7 @@ inline wait_and_close(s, how)
   :: else ->
      pc[cur] = WAITS_1;
      which[cur] = s;
-     job[cur].leave = how;
+     job[cur].on_abandon = how;
      job[cur].target = s;
      todo = T_PARK;
      list = Q_IDLE(s);
@@ -110,7 +110,7 @@ inline close_inside()
 
 /* Somebody is sure to close C if it is not idle in time. */
 #define waits_for_c(j)                                                         \
-  (job[j].place == AT_WAIT && job[j].leave != LEAVE_ALONE &&                   \
+  (job[j].place == AT_WAIT && job[j].on_abandon != ABANDON_NOTHING &&          \
    job[j].target == C && job[j].due != NEVER)
 
 inline main_acts()
@@ -121,8 +121,8 @@ inline main_acts()
   :: budget[0] > 0 -> budget[0]--; sleeps(1)
 #ifndef GRACE_ONLY
   :: budget[0] > 0 -> budget[0]--; closes(C)
-  :: budget[0] > 0 -> budget[0]--; wait_and_close(P, LEAVE_CLOSE_LATE)
-  :: budget[0] > 0 -> budget[0]--; wait_and_close(C, LEAVE_CLOSE_LATE)
+  :: budget[0] > 0 -> budget[0]--; wait_and_close(P, ABANDON_CLOSE_LATE)
+  :: budget[0] > 0 -> budget[0]--; wait_and_close(C, ABANDON_CLOSE_LATE)
 #endif
   fi
 }
@@ -135,7 +135,7 @@ inline parent_acts()
 #ifndef GRACE_ONLY
   :: budget[1] > 0 -> budget[1]--; closes(C)
 #endif
-  :: budget[1] > 0 -> budget[1]--; wait_and_close(C, LEAVE_CLOSE)
+  :: budget[1] > 0 -> budget[1]--; wait_and_close(C, ABANDON_CLOSE)
   fi
 }
 
@@ -226,7 +226,7 @@ inline resumed()
     fi;
     if
     :: o_w == W_CANCELLED || o_w == W_DEADLINE ->
-       job[cur].told = true;
+       job[cur].raised = true;
        pc[cur] = LAST /* for now: see below */
     :: else
     fi
@@ -238,25 +238,27 @@ inline resumed()
   fi
 }
 
-/* uj_loop_overrun() and uj_job_overrun(), in the hook of a job that computes.
+/* uj_loop_expire() and uj_job_to_raise(), in the hook of a job that computes.
  * That it is called in time is for sleep.pml. */
-#define leaves(j) (job[j].place == AT_READY && job[j].leave != LEAVE_ALONE)
+#define abandons(j)                                                            \
+  (job[j].place == AT_READY && job[j].on_abandon != ABANDON_NOTHING)
+
 inline compute()
 {
   if
   :: any(due_now) -> pick_due()
-#ifndef BUG_LEAVE
-  :: !any(due_now) && nabandoning > 0 -> /* leave_waits(), uj_job_abandon() */
+#ifndef BUG_ABANDON
+  :: !any(due_now) && nabandoning > 0 -> /* abandon_waits() */
      d_step {
        if
-       :: leaves(0) -> o_i = 0
+       :: abandons(0) -> o_i = 0
        :: else -> o_i = 1
        fi;
-       o_w = job[o_i].leave;
+       o_w = job[o_i].on_abandon;
        forget_abandon(o_i);
        if
-       :: (o_w == LEAVE_CLOSE && job[o_i].wake != W_OK) ||
-          (o_w == LEAVE_CLOSE_LATE && job[o_i].wake == W_TIMEOUT) ->
+       :: (o_w == ABANDON_CLOSE && job[o_i].wake != W_OK) ||
+          (o_w == ABANDON_CLOSE_LATE && job[o_i].wake == W_TIMEOUT) ->
           todo = T_CLOSE_ALL;
           with = job[o_i].target;
           last = with;
@@ -268,8 +270,8 @@ inline compute()
   :: !any(due_now) && nabandoning == 0 && interrupted(cur) == W_KILLED ->
      end_as(KILLED)
   :: !any(due_now) && nabandoning == 0 && interrupted(cur) == W_CANCELLED &&
-     !job[cur].told ->
-     job[cur].told = true; /* uj_job_note_raised(); raised once */
+     !job[cur].raised ->
+     job[cur].raised = true; /* uj_job_note_raised(); raised once */
      if
      :: busy[cur] = false; end_as(CANCELLED)
      :: true /* it catches that and goes on */

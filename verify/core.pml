@@ -52,9 +52,9 @@
 #define OP_OTHER 6
 
 /* enum uj_on_abandon */
-#define LEAVE_ALONE 0
-#define LEAVE_CLOSE_LATE 1
-#define LEAVE_CLOSE 2
+#define ABANDON_NOTHING 0
+#define ABANDON_CLOSE_LATE 1
+#define ABANDON_CLOSE 2
 
 /* What is called, and with what. */
 #define T_NOTHING 0
@@ -88,9 +88,9 @@ typedef Job {
   byte state;
   byte place;
   byte wake;
-  byte limit;
+  byte timer_wake;
   byte op;
-  byte leave;
+  byte on_abandon;
   byte target;   /* a job or, for OP_IDLE, a scheduler */
   byte sched;
   byte queue;    /* the list that it is in, or NOQ */
@@ -103,7 +103,7 @@ typedef Job {
   bool shielded;
   bool unwarned;
   bool member;   /* in uj_sched::jobs or ::shields */
-  bool told;     /* of its cancellation; see overrun() */
+  bool raised;   /* its cancellation was; see to_raise() */
   bool used;     /* it was spawned, or blocks its spawner */
 };
 
@@ -204,7 +204,7 @@ inline finish_wait(j, w)
 {
   assert(job[j].place == AT_NONE || job[j].place == AT_WAIT); /* woken once */
   if
-  :: job[j].leave == LEAVE_ALONE -> job[j].target = NONE
+  :: job[j].on_abandon == ABANDON_NOTHING -> job[j].target = NONE
   :: else -> nabandoning++
   fi;
   if
@@ -212,15 +212,15 @@ inline finish_wait(j, w)
   :: else
   fi;
   job[j].wake = w;
-  job[j].limit = W_OK;
+  job[j].timer_wake = W_OK;
   make_ready(j)
 }
 
 inline arm_at(j, d, w)
 {
   if
-  :: job[j].kill < d -> job[j].due = job[j].kill; job[j].limit = W_KILLED
-  :: else -> job[j].due = d; job[j].limit = w
+  :: job[j].kill < d -> job[j].due = job[j].kill; job[j].timer_wake = W_KILLED
+  :: else -> job[j].due = d; job[j].timer_wake = w
   fi
 }
 
@@ -239,7 +239,7 @@ inline arm(j, d)
 inline refuse(j, w)
 {
   if
-  :: job[j].leave == LEAVE_ALONE -> job[j].target = NONE
+  :: job[j].on_abandon == ABANDON_NOTHING -> job[j].target = NONE
   :: else
   fi;
   if
@@ -257,7 +257,7 @@ inline park(j, k, d, o)
   if :: p_w == W_KILLED && job[j].cancel -> p_w = W_CANCELLED :: else fi;
 #endif
 #ifdef BUG_EDGE /* cancellation as an event: it is raised once */
-  if :: p_w == W_CANCELLED && job[j].told -> p_w = W_OK :: else fi;
+  if :: p_w == W_CANCELLED && job[j].raised -> p_w = W_OK :: else fi;
 #endif
   assert(job[j].place == AT_NONE && job[j].started && !ended(j));
   job[j].op = o;
@@ -307,7 +307,7 @@ inline abandon_spawn(j)
   :: job[j].op == OP_SPAWN && job[j].target != NONE ->
      x_t = job[j].target;
      job[j].target = NONE;
-#ifndef BUG_ABANDON
+#ifndef BUG_KEEP_CHILD
      job_drop(x_t)
 #endif
   :: else
@@ -349,9 +349,9 @@ inline wake_all(k)
 inline forget_abandon(j)
 {
   if
-  :: job[j].leave != LEAVE_ALONE ->
+  :: job[j].on_abandon != ABANDON_NOTHING ->
      nabandoning--;
-     job[j].leave = LEAVE_ALONE
+     job[j].on_abandon = ABANDON_NOTHING
   :: else
   fi
 }
@@ -500,12 +500,12 @@ inline job_end(j, st)
   job[j].kill = NEVER;
   job[j].deadline = NEVER;
   job[j].wake = W_OK;
-  job[j].limit = W_OK;
+  job[j].timer_wake = W_OK;
   job[j].op = OP_NONE;
   job[j].target = NONE;
   job[j].unwarned = false;
   job[j].protect = false;
-  job[j].told = false
+  job[j].raised = false
 }
 
 inline interrupt_ready(j)
@@ -555,7 +555,7 @@ inline kill_at(j, k)
      if
      :: job[j].place == AT_WAIT && !(job[j].due <= k) ->
 #ifndef BUG_KILL_TIMER /* one that waits already is not reached */
-        job[j].limit = W_KILLED;
+        job[j].timer_wake = W_KILLED;
         job[j].due = k
 #endif
      :: else
@@ -713,7 +713,7 @@ inline check()
      assert(job[z_i].place != AT_WAIT || !job[z_i].cancel ||
             job[z_i].protect || job[z_i].due <= 1);
      if
-     :: job[z_i].place == AT_READY && job[z_i].leave != LEAVE_ALONE -> z_a++
+     :: job[z_i].place == AT_READY && job[z_i].on_abandon != ABANDON_NOTHING -> z_a++
      :: else
      fi;
      z_i++

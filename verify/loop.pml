@@ -38,7 +38,6 @@ byte at;
 byte queue;     /* what this turn runs */
 byte todo;
 byte to, with, list, due, op, last, by;
-bool overran;   /* uj_loop_overrun() is being called */
 
 inline tick()
 {
@@ -81,7 +80,7 @@ inline pick_due()
 #endif
   fi;
   todo = T_WAKE;
-  with = job[to].limit
+  with = job[to].timer_wake
 }
 
 /* start(): the job's own deadline counts from here. */

@@ -109,7 +109,7 @@ inline suspend(j)
   :: true
   fi;
   if
-  :: job[j].kill != NEVER && job[j].told -> tired = true
+  :: job[j].kill != NEVER && job[j].raised -> tired = true
   :: true
   fi;
   if
@@ -206,7 +206,7 @@ inline go_on()
   };
   if
   :: job[cur].wake == W_CANCELLED ->
-     job[cur].told = true;
+     job[cur].raised = true;
      job[cur].wake = W_OK;
      if
      :: end_as(CANCELLED)

@@ -4,7 +4,7 @@
  * consistent in the code, so interleaving is all there is.
  *
  *   MONITOR  src/loop/monitor.c: park(), look(), uj_watch_sleep(),
- *            uj_watch_awake(), uj_watch_step(), uj_watch_ask(), on_signal().
+ *            uj_watch_wake(), uj_watch_tick(), uj_watch_interrupt_at(), on_signal().
  *     hears  a job that runs on and on is interrupted
  *     awake  the monitor does not sleep for good while a loop is awake
  *   POOL     src/loop/task.c, driver.c, look() and wait_for_io() of
@@ -52,7 +52,7 @@ proctype loop_thread(byte i)
      :: /* wait_for_io() */
         sleeps[i] = true;
         skip; /* uj_driver_wait() */
-        /* uj_watch_awake() */
+        /* uj_watch_wake() */
 #ifdef BUG_ORDER /* it looks at `parked` before it says that it is awake */
         if
         :: parked -> sleeps[i] = false; take_lock(); signalled = waits; give_lock()
@@ -68,7 +68,7 @@ proctype loop_thread(byte i)
      :: true
      fi;
      n++;
-     ticks[i]++; /* uj_watch_step(): into a job */
+     ticks[i]++; /* uj_watch_tick(): into a job */
      if
      :: n == STRETCHES -> /* it runs for ever; the handler runs in it */
         do
@@ -271,7 +271,7 @@ inline make_ready()
 inline settle()
 {
   d_step {
-    alarm = (nready > 0); /* uj_driver_alarm(uj_loop_due()) */
+    alarm = (nready > 0); /* uj_driver_set_alarm(uj_loop_due()) */
 #ifdef BUG_SETTLE /* asleep is set only by a step that has run something */
     asleep = (nready == 0 && nran > 0)
 #else

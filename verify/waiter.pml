@@ -266,7 +266,7 @@ inline go_on()
   d_step { outcome_of_call() };
   if
   :: job[cur].wake == W_CANCELLED || job[cur].wake == W_DEADLINE ->
-     job[cur].told = true;
+     job[cur].raised = true;
      job[cur].wake = W_OK;
      if
      :: todo = T_END; to = cur; with = CANCELLED

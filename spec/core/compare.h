@@ -74,7 +74,7 @@ static inline void compare_discard(int j)
 static inline bool is_borrowed(const struct uj_job *core)
 {
   for (int j = 0; j < JOBS; j++)
-    if (job[j] != NULL && job[j]->core.on_abandon != UJ_ABANDON_ALONE &&
+    if (job[j] != NULL && job[j]->core.on_abandon != UJ_ABANDON_NOTHING &&
         job[j]->core.op == UJ_OP_WAIT && job[j]->core.target == core)
       return true;
   return false;
@@ -184,7 +184,7 @@ static inline void compare_job(int j)
   CHECK_EQ(uj_timer_armed(&core->timer),
            model->place == UJ_AT_WAIT && model->limit_ns != UJ_NEVER);
   if (uj_timer_armed(&core->timer)) {
-    CHECK_EQ(core->limit, model->limit);
+    CHECK_EQ(core->timer_wake, model->timer_wake);
     CHECK_EQ(core->timer.due_ns, model->limit_ns);
   }
   compare_list(&model->waiters, &core->waiters.jobs, QUEUE);
@@ -242,7 +242,8 @@ static inline void compare_loop(void)
   compare_list(&m.busy, &loop.busy, QUEUE);
   CHECK_EQ(uj_loop_count_ready(&loop), count_ready());
   CHECK_EQ(uj_loop_ready(&loop), count_ready() > 0);
-  CHECK_EQ(loop.nabandoning, count_leaving(&m.ready) + count_leaving(&m.batch));
+  CHECK_EQ(loop.nabandoning,
+           count_abandoning(&m.ready) + count_abandoning(&m.batch));
   CHECK_EQ(loop.asleep, m.asleep);
   CHECK_EQ(wakes, m.wakes);
   CHECK_EQ(loop.spawned, m.spawned);

@@ -36,11 +36,11 @@ struct model_job {
   int stubborn;  /* so many refusals does it ignore */
   bool unwarned; /* kill_ns is for its own deadline, not yet raised */
   uint64_t deadline_ns, kill_ns;
-  enum uj_wake raised; /* by an overrun */
+  enum uj_wake raised; /* while it ran on */
   uint64_t raised_ns;
   uint64_t limit_ns; /* of its wait; UJ_NEVER for none */
   uint64_t armed;    /* the order of setting limits */
-  enum uj_wake limit;
+  enum uj_wake timer_wake;
   struct list *in; /* where it waits; or NULL */
   int child;       /* its spawn is blocked; or NOBODY */
   struct list waiters;
@@ -268,10 +268,10 @@ static inline enum uj_wake model_interrupted(int j)
   return job->deadline_ns <= m.now_ns ? UJ_WAKE_DEADLINE : UJ_WAKE_OK;
 }
 
-static inline void set_limit(int j, uint64_t limit_ns, enum uj_wake limit)
+static inline void set_limit(int j, uint64_t limit_ns, enum uj_wake wake)
 {
   m.job[j].limit_ns = limit_ns;
-  m.job[j].limit = limit;
+  m.job[j].timer_wake = wake;
   m.job[j].armed = ++m.arms;
 }
 
@@ -405,7 +405,7 @@ static inline void model_unlock(int i)
 }
 
 /* What a job that ended has locked passes on. */
-static inline void model_abandon(int j)
+static inline void model_release_locks(int j)
 {
   const struct list locked = m.locked;
   for (int i = 0; i < locked.count; i++)
@@ -425,7 +425,7 @@ static inline void model_end(int j, enum uj_job_state state)
   admit(sched);
   wake_left(sched);
   tell_end(j, state);
-  model_abandon(j);
+  model_release_locks(j);
 }
 
 /* Whether a ready job took nothing that it would lose. */
@@ -513,14 +513,14 @@ static inline void model_loop_close(uint64_t span_ns, bool open_only)
 }
 
 /* What a job that left its wait too early closes, before it runs. */
-static inline void model_leave(int j)
+static inline void model_abandon(int j)
 {
   struct model_job *job = &m.job[j];
   int target = job->abandoned_job, s = job->abandoned_sched;
   bool closes = job->on_abandon == UJ_ABANDON_CLOSE
                     ? job->wake != UJ_WAKE_OK
                     : job->wake == UJ_WAKE_TIMEOUT;
-  job->on_abandon = UJ_ABANDON_ALONE;
+  job->on_abandon = UJ_ABANDON_NOTHING;
   job->abandoned_job = job->abandoned_sched = NOBODY;
   if (closes && target != NOBODY)
     model_close(target, model_grace(j, sched_of(target)->close_ns));
@@ -528,22 +528,22 @@ static inline void model_leave(int j)
     model_sched_close(s, j);
 }
 
-static inline uint64_t count_leaving(const struct list *list)
+static inline uint64_t count_abandoning(const struct list *list)
 {
   uint64_t count = 0;
   for (int i = 0; i < list->count; i++)
-    count += m.job[list->job[i]].on_abandon != UJ_ABANDON_ALONE;
+    count += m.job[list->job[i]].on_abandon != UJ_ABANDON_NOTHING;
   return count;
 }
 
 /* In order, also those that become ready by it. */
-static inline void model_leave_all(struct list *list)
+static inline void model_abandon_all(struct list *list)
 {
-  while (count_leaving(list) > 0) {
+  while (count_abandoning(list) > 0) {
     int i = 0;
-    while (m.job[list->job[i]].on_abandon == UJ_ABANDON_ALONE)
+    while (m.job[list->job[i]].on_abandon == UJ_ABANDON_NOTHING)
       i++;
-    model_leave(list->job[i]);
+    model_abandon(list->job[i]);
   }
 }
 
@@ -568,18 +568,18 @@ static inline bool model_expire(void)
   int j;
   bool any = false;
   while ((j = model_next()) != NOBODY && m.job[j].limit_ns <= m.now_ns) {
-    model_wake(j, m.job[j].limit);
+    model_wake(j, m.job[j].timer_wake);
     any = true;
   }
   return any;
 }
 
 /* The same while a job runs. */
-static inline bool model_loop_overrun(void)
+static inline bool model_loop_expire(void)
 {
   bool any = model_expire();
-  model_leave_all(&m.batch);
-  model_leave_all(&m.ready);
+  model_abandon_all(&m.batch);
+  model_abandon_all(&m.ready);
   return any;
 }
 
@@ -627,37 +627,38 @@ static inline void model_preempt(int j)
 }
 
 /* A deadline that had not passed when the job was told is another one. */
-static inline bool model_told(const struct model_job *job, enum uj_wake wake)
+static inline bool model_was_raised(const struct model_job *job,
+                                    enum uj_wake wake)
 {
   return job->raised == wake &&
          (wake != UJ_WAKE_DEADLINE || job->deadline_ns <= job->raised_ns);
 }
 
 /* Each reason once; a deadline that is ignored for the close timeout kills. */
-static inline enum uj_wake model_overrun(int j)
+static inline enum uj_wake model_to_raise(int j)
 {
   struct model_job *job = &m.job[j];
   enum uj_wake wake = model_interrupted(j);
   uint64_t force_ns = uj_clock_add(job->raised_ns, sched_of(j)->close_ns);
   if (wake == UJ_WAKE_KILLED || wake == UJ_WAKE_OK)
     return wake;
-  if (model_told(job, wake))
+  if (model_was_raised(job, wake))
     return wake == UJ_WAKE_DEADLINE && force_ns <= m.now_ns ? UJ_WAKE_KILLED
                                                             : UJ_WAKE_OK;
   return wake;
 }
 
-static inline void model_tell(int j, enum uj_wake wake)
+static inline void model_note_raised(int j, enum uj_wake wake)
 {
   struct model_job *job = &m.job[j];
   if (wake == UJ_WAKE_DEADLINE)
     model_warn(j);
-  if (!model_told(job, wake))
+  if (!model_was_raised(job, wake))
     job->raised_ns = m.now_ns;
   job->raised = wake;
 }
 
-static inline void model_limit(int j, uint64_t deadline_ns, bool protect)
+static inline void model_set_limits(int j, uint64_t deadline_ns, bool protect)
 {
   struct model_job *job = &m.job[j];
   job->deadline_ns = deadline_ns;
@@ -670,7 +671,7 @@ static inline void model_run(int j)
   struct model_job *job = &m.job[j];
   list_remove(m.from_busy ? &m.busy : &m.batch, j);
   job->place = UJ_AT_NONE;
-  job->on_abandon = UJ_ABANDON_ALONE;
+  job->on_abandon = UJ_ABANDON_NOTHING;
   job->abandoned_job = job->abandoned_sched = NOBODY;
   if (job->started)
     return;

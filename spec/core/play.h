@@ -218,7 +218,7 @@ static inline void op_any(void)
 }
 
 /* When it leaves the wait too early it is to close a job, or a scheduler. */
-static inline void leave_wait(int j, int s)
+static inline void set_on_abandon(int j, int s)
 {
   enum uj_on_abandon leave =
       one_in(2) ? UJ_ABANDON_CLOSE : UJ_ABANDON_CLOSE_LATE;
@@ -232,7 +232,7 @@ static inline void leave_wait(int j, int s)
   if (j != NOBODY)
     core->target = core_of(j);
   else
-    core->idle = &sched[s];
+    core->target_sched = &sched[s];
 }
 
 static inline void park_in_queue(void)
@@ -240,7 +240,7 @@ static inline void park_in_queue(void)
   int q = below(QUEUES + 1);
   enum uj_op op = UJ_OP_AWAIT;
   if (one_in(8)) {
-    leave_wait(NOBODY, below(SCHEDS));
+    set_on_abandon(NOBODY, below(SCHEDS));
     op = UJ_OP_EVENT;
   }
   if (q == QUEUES)
@@ -256,7 +256,7 @@ static inline void park_for_job(int j)
     return;
   }
   if (one_in(2))
-    leave_wait(j, NOBODY);
+    set_on_abandon(j, NOBODY);
   say("waits for job %d", j);
   park(&m.job[j].waiters, &job[j]->core.waiters, UJ_OP_WAIT);
 }
@@ -267,7 +267,7 @@ static inline void park_for_sched(int s)
   int self = play.running;
   if (s != m.job[self].sched && count_live(&m.sched[s]) > 0) {
     if (one_in(2))
-      leave_wait(NOBODY, s);
+      set_on_abandon(NOBODY, s);
     say("waits for scheduler %d", s);
     park(&m.sched[s].idle, &sched[s].idle, UJ_OP_IDLE);
   } else if (s == m.job[self].sched && one_in(2)) {
@@ -302,27 +302,27 @@ static inline void op_settings(void)
   else
     deadline_ns = random_deadline();
   say("deadline %" PRIu64 ", protect %d", deadline_ns, protect);
-  model_limit(play.running, deadline_ns, protect);
-  uj_job_limit(core_of(play.running), deadline_ns, protect);
+  model_set_limits(play.running, deadline_ns, protect);
+  uj_job_set_limits(core_of(play.running), deadline_ns, protect);
 }
 
 /* As one who interrupts the running job does. It asks again when it should. */
-static inline void op_overrun(void)
+static inline void op_raise(void)
 {
   struct uj_job *core = core_of(play.running);
-  bool due = uj_job_overrun_due(core) <= m.now_ns;
-  enum uj_wake wake = uj_job_overrun(core);
+  bool due = uj_job_raise_due(core) <= m.now_ns;
+  enum uj_wake wake = uj_job_to_raise(core);
   bool any;
   say("is interrupted: %d", (int)wake);
-  CHECK_EQ(wake, model_overrun(play.running));
+  CHECK_EQ(wake, model_to_raise(play.running));
   CHECK_EQ(due, wake != UJ_WAKE_OK);
   if (wake != UJ_WAKE_OK && wake != UJ_WAKE_KILLED) {
-    model_tell(play.running, wake);
+    model_note_raised(play.running, wake);
     uj_job_note_raised(core, wake);
-    CHECK_EQ(uj_job_overrun(core), model_overrun(play.running));
+    CHECK_EQ(uj_job_to_raise(core), model_to_raise(play.running));
   }
-  any = model_loop_overrun();
-  CHECK_EQ(uj_loop_overrun(&loop), any);
+  any = model_loop_expire();
+  CHECK_EQ(uj_loop_expire(&loop), any);
 }
 
 static inline void op_preempt(void)
@@ -365,7 +365,7 @@ static inline bool op_inside(void)
     op_preempt();
     return true;
   case 8:
-    op_overrun();
+    op_raise();
     return false;
   case 9:
   case 10:

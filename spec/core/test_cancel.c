@@ -33,7 +33,7 @@ static void protect(struct fake_job *job)
 /* Also the deadline, as protect() does. */
 static void shelter(struct fake_job *job)
 {
-  uj_job_limit(&job->job, UJ_NEVER, true);
+  uj_job_set_limits(&job->job, UJ_NEVER, true);
 }
 
 static void unprotect(struct fake_job *job)
@@ -325,8 +325,8 @@ static void kill_comes_after_a_deadline(void)
   fake_spawn(&f, b);
   fake_turn(&f);
   CHECK_EQ(a->job.kill_ns, a->job.deadline_ns);
-  CHECK_EQ(a->job.limit, UJ_WAKE_DEADLINE);
-  CHECK_EQ(b->job.limit, UJ_WAKE_DEADLINE);
+  CHECK_EQ(a->job.timer_wake, UJ_WAKE_DEADLINE);
+  CHECK_EQ(b->job.timer_wake, UJ_WAKE_DEADLINE);
   fake_advance(&f, 5 * MS);
   LOG(&f, "a b a:deadline b:deadline b=done");
   fake_settle(&f);
@@ -388,7 +388,7 @@ static void kill_comes_after_a_limit(void)
   uj_job_close(&a->job, 5 * MS);
   fake_advance(&f, MS);
   CHECK_EQ(a->job.kill_ns, a->job.timer.due_ns);
-  CHECK_EQ(a->job.limit, UJ_WAKE_TIMEOUT);
+  CHECK_EQ(a->job.timer_wake, UJ_WAKE_TIMEOUT);
   fake_advance(&f, 4 * MS);
   LOG(&f, "a a:timeout a:timeout");
   fake_settle(&f);
@@ -420,7 +420,7 @@ static void kill_comes_before_later_limits(void)
   fake_turn(&f);
   uj_job_close(&a->job, 5 * MS - 1);
   fake_turn(&f);
-  CHECK_EQ(a->job.limit, UJ_WAKE_KILLED);
+  CHECK_EQ(a->job.timer_wake, UJ_WAKE_KILLED);
   fake_advance(&f, 5 * MS - 1);
   LOG(&f, "a a:ok a! a=killed");
   fake_term(&f);
@@ -436,7 +436,7 @@ static void close_leaves_a_timer_of_the_same_time(void)
   fake_turn(&f);
   uj_job_close(&a->job, 5 * MS);
   CHECK_EQ(a->job.kill_ns, f.now_ns + 5 * MS);
-  CHECK_EQ(a->job.limit, UJ_WAKE_TIMEOUT);
+  CHECK_EQ(a->job.timer_wake, UJ_WAKE_TIMEOUT);
   CHECK_EQ(uj_timers_check(&f.loop.timers), 2);
   fake_advance(&f, 5 * MS);
   LOG(&f, "a b a:timeout a=done b:timeout b=done");
@@ -450,7 +450,7 @@ static void close_replaces_a_later_timer(void)
   a = SPAWNED(&f, "a", CALL(protect), SLEEP(5 * MS));
   fake_turn(&f);
   uj_job_close(&a->job, 5 * MS - 1);
-  CHECK_EQ(a->job.limit, UJ_WAKE_KILLED);
+  CHECK_EQ(a->job.timer_wake, UJ_WAKE_KILLED);
   CHECK_EQ(uj_loop_due(&f.loop), f.now_ns + 5 * MS - 1);
   CHECK_EQ(uj_timers_check(&f.loop.timers), 1);
   fake_advance(&f, 5 * MS - 1);

@@ -98,14 +98,14 @@ static void it_is_told_for_one_turn(void)
 }
 
 /* What passes while a job holds the loop is told without it. */
-static void an_overrun_reads_the_clock(void)
+static void expiry_reads_the_clock(void)
 {
   fake_init(&f);
   SPAWNED(&f, "s", SLEEP(2 * MS));
   fake_turn(&f);
   f.now_ns += 2 * MS;
   f.loop.latest_ns = 0;
-  CHECK(uj_loop_overrun(&f.loop));
+  CHECK(uj_loop_expire(&f.loop));
   fake_turn(&f);
   LOG(&f, "s s:timeout s=done");
   fake_term(&f);
@@ -285,8 +285,7 @@ int main(void)
       {"takes no deadline for passed that cannot have, as it is told",
        a_turn_can_be_told_the_time},
       {"is told the time for one turn", it_is_told_for_one_turn},
-      {"looks at the clock for a job that holds it",
-       an_overrun_reads_the_clock},
+      {"looks at the clock for a job that holds it", expiry_reads_the_clock},
       {"a sleep is never early, equal ones end in order #M10",
        sleep_is_never_early},
       {"a late turn lets the deadlines pass in their order #M10",

@@ -207,7 +207,7 @@ static void is_killed_at_its_next_operation(void)
   CHECK_EQ(a->job.kill_ns, f.now_ns + MS);
   CHECK(!uj_timer_armed(&a->job.timer));
   fake_advance(&f, MS);
-  CHECK_EQ(uj_job_overrun(&a->job), UJ_WAKE_KILLED);
+  CHECK_EQ(uj_job_to_raise(&a->job), UJ_WAKE_KILLED);
   fake_settle(&f);
   LOG(&f, "a a:ok a! a=killed");
   fake_term(&f);
@@ -230,7 +230,7 @@ static void closing_its_scheduler_reaches_it(void)
   fake_term(&f);
 }
 
-/* --- uj_job_overrun --- */
+/* --- uj_job_to_raise --- */
 
 /* A job that waits stands for one that runs: nothing here asks for more. */
 static struct uj_job *started(void)
@@ -243,8 +243,8 @@ static struct uj_job *started(void)
 /* What an interruption raises in it. */
 static enum uj_wake raised(struct uj_job *job)
 {
-  enum uj_wake wake = uj_job_overrun(job);
-  CHECK_EQ(uj_job_overrun(job), wake); /* asking changes nothing */
+  enum uj_wake wake = uj_job_to_raise(job);
+  CHECK_EQ(uj_job_to_raise(job), wake); /* asking changes nothing */
   if (wake != UJ_WAKE_OK && wake != UJ_WAKE_KILLED)
     uj_job_note_raised(job, wake);
   return wake;
@@ -253,13 +253,13 @@ static enum uj_wake raised(struct uj_job *job)
 static void telling_again_brings_no_time(void)
 {
   struct uj_job *job = started();
-  uj_job_limit(job, f.now_ns, false);
+  uj_job_set_limits(job, f.now_ns, false);
   uj_job_note_raised(job,
                      UJ_WAKE_DEADLINE); /* by an operation that was refused */
   CHECK_EQ(raised(job), UJ_WAKE_OK);
   f.now_ns += 6;
   uj_job_note_raised(job, UJ_WAKE_DEADLINE);
-  CHECK_EQ(uj_job_overrun_due(job), f.now_ns + 4);
+  CHECK_EQ(uj_job_raise_due(job), f.now_ns + 4);
   f.now_ns += 4;
   CHECK_EQ(raised(job), UJ_WAKE_KILLED);
   fake_term(&f);
@@ -269,10 +269,10 @@ static void nothing_is_raised_without_a_reason(void)
 {
   struct uj_job *job = started();
   CHECK_EQ(raised(job), UJ_WAKE_OK);
-  CHECK_EQ(uj_job_overrun_due(job), UJ_NEVER);
-  uj_job_limit(job, f.now_ns + 5, false);
+  CHECK_EQ(uj_job_raise_due(job), UJ_NEVER);
+  uj_job_set_limits(job, f.now_ns + 5, false);
   CHECK_EQ(raised(job), UJ_WAKE_OK);
-  CHECK_EQ(uj_job_overrun_due(job), f.now_ns + 5);
+  CHECK_EQ(uj_job_raise_due(job), f.now_ns + 5);
   CHECK_EQ(job->raised, UJ_WAKE_OK);
   fake_term(&f);
 }
@@ -281,14 +281,14 @@ static void cancellation_is_raised_once(void)
 {
   struct uj_job *job = started();
   uj_job_cancel(job);
-  CHECK_EQ(uj_job_overrun_due(job), 0);
+  CHECK_EQ(uj_job_raise_due(job), 0);
   CHECK_EQ(raised(job), UJ_WAKE_CANCELLED);
-  CHECK_EQ(uj_job_overrun_due(job), UJ_NEVER);
+  CHECK_EQ(uj_job_raise_due(job), UJ_NEVER);
   f.now_ns += 1000;
   CHECK_EQ(raised(job), UJ_WAKE_OK); /* nobody closes it */
   job->kill_ns = f.now_ns + 7;
   CHECK_EQ(raised(job), UJ_WAKE_OK);
-  CHECK_EQ(uj_job_overrun_due(job), f.now_ns + 7);
+  CHECK_EQ(uj_job_raise_due(job), f.now_ns + 7);
   f.now_ns += 7;
   CHECK_EQ(raised(job), UJ_WAKE_KILLED);
   CHECK_EQ(raised(job), UJ_WAKE_KILLED);
@@ -298,10 +298,10 @@ static void cancellation_is_raised_once(void)
 static void ignored_deadline_kills(void)
 {
   struct uj_job *job = started();
-  uj_job_limit(job, f.now_ns, false);
+  uj_job_set_limits(job, f.now_ns, false);
   f.now_ns += 3;
   CHECK_EQ(raised(job), UJ_WAKE_DEADLINE);
-  CHECK_EQ(uj_job_overrun_due(job), f.now_ns + 10); /* from being told */
+  CHECK_EQ(uj_job_raise_due(job), f.now_ns + 10); /* from being told */
   f.now_ns += 9;
   CHECK_EQ(raised(job), UJ_WAKE_OK);
   f.now_ns += 1;
@@ -312,14 +312,14 @@ static void ignored_deadline_kills(void)
 static void kill_time_comes_first(void)
 {
   struct uj_job *job = started();
-  uj_job_limit(job, f.now_ns + 4, false);
+  uj_job_set_limits(job, f.now_ns + 4, false);
   job->kill_ns = f.now_ns + 2;
-  CHECK_EQ(uj_job_overrun_due(job), f.now_ns + 2);
+  CHECK_EQ(uj_job_raise_due(job), f.now_ns + 2);
   job->kill_ns = f.now_ns + 8;
-  CHECK_EQ(uj_job_overrun_due(job), f.now_ns + 4);
+  CHECK_EQ(uj_job_raise_due(job), f.now_ns + 4);
   f.now_ns += 4;
   CHECK_EQ(raised(job), UJ_WAKE_DEADLINE);
-  CHECK_EQ(uj_job_overrun_due(job), f.now_ns + 4); /* not its close timeout */
+  CHECK_EQ(uj_job_raise_due(job), f.now_ns + 4); /* not its close timeout */
   f.now_ns += 4;
   CHECK_EQ(raised(job), UJ_WAKE_KILLED);
   fake_term(&f);
@@ -328,18 +328,18 @@ static void kill_time_comes_first(void)
 static void protect_holds_off(void)
 {
   struct uj_job *job = started();
-  uj_job_limit(job, UJ_NEVER, true);
+  uj_job_set_limits(job, UJ_NEVER, true);
   uj_job_cancel(job);
   CHECK_EQ(raised(job), UJ_WAKE_OK);
-  CHECK_EQ(uj_job_overrun_due(job), UJ_NEVER);
-  uj_job_limit(job, f.now_ns + 2, true); /* a timeout in it counts */
-  CHECK_EQ(uj_job_overrun_due(job), f.now_ns + 2);
+  CHECK_EQ(uj_job_raise_due(job), UJ_NEVER);
+  uj_job_set_limits(job, f.now_ns + 2, true); /* a timeout in it counts */
+  CHECK_EQ(uj_job_raise_due(job), f.now_ns + 2);
   f.now_ns += 2;
   CHECK_EQ(raised(job), UJ_WAKE_DEADLINE);
   uj_job_close(job, 1);
-  CHECK_EQ(uj_job_overrun_due(job), f.now_ns + 1);
-  uj_job_limit(job, UJ_NEVER, false);
-  CHECK_EQ(uj_job_overrun_due(job), 0);
+  CHECK_EQ(uj_job_raise_due(job), f.now_ns + 1);
+  uj_job_set_limits(job, UJ_NEVER, false);
+  CHECK_EQ(uj_job_raise_due(job), 0);
   CHECK_EQ(raised(job), UJ_WAKE_CANCELLED);
   fake_term(&f);
 }
@@ -348,18 +348,18 @@ static void another_deadline_is_told_again(void)
 {
   struct uj_job *job = started();
   uint64_t outer_ns = f.now_ns + 1, inner_ns = f.now_ns;
-  uj_job_limit(job, inner_ns, false);
+  uj_job_set_limits(job, inner_ns, false);
   CHECK_EQ(raised(job), UJ_WAKE_DEADLINE);
-  uj_job_limit(job, inner_ns, false); /* the same one */
+  uj_job_set_limits(job, inner_ns, false); /* the same one */
   CHECK_EQ(raised(job), UJ_WAKE_OK);
-  uj_job_limit(job, outer_ns, false);
-  CHECK_EQ(uj_job_overrun_due(job), outer_ns);
+  uj_job_set_limits(job, outer_ns, false);
+  CHECK_EQ(uj_job_raise_due(job), outer_ns);
   CHECK_EQ(raised(job), UJ_WAKE_OK);
   f.now_ns += 20; /* it was not told of this one */
   CHECK_EQ(raised(job), UJ_WAKE_DEADLINE);
   CHECK_EQ(raised(job), UJ_WAKE_OK);
-  uj_job_limit(job, UJ_NEVER, false);
-  CHECK_EQ(uj_job_overrun_due(job), UJ_NEVER);
+  uj_job_set_limits(job, UJ_NEVER, false);
+  CHECK_EQ(uj_job_raise_due(job), UJ_NEVER);
   fake_term(&f);
 }
 
@@ -368,15 +368,15 @@ static void cancellation_stays_told(void)
   struct uj_job *job = started();
   uj_job_cancel(job);
   CHECK_EQ(raised(job), UJ_WAKE_CANCELLED);
-  uj_job_limit(job, f.now_ns, false);
+  uj_job_set_limits(job, f.now_ns, false);
   CHECK_EQ(raised(job), UJ_WAKE_OK); /* it wins over the deadline */
-  CHECK_EQ(uj_job_overrun_due(job), UJ_NEVER);
-  uj_job_limit(job, UJ_NEVER, false);
+  CHECK_EQ(uj_job_raise_due(job), UJ_NEVER);
+  uj_job_set_limits(job, UJ_NEVER, false);
   CHECK_EQ(raised(job), UJ_WAKE_OK);
   fake_term(&f);
 }
 
-/* --- uj_loop_overrun --- */
+/* --- uj_loop_expire --- */
 
 static enum uj_on_abandon leave;
 
@@ -388,7 +388,7 @@ static void leave_target(struct fake_job *job)
 
 static void leave_small(struct fake_job *job)
 {
-  job->job.idle = &small;
+  job->job.target_sched = &small;
   job->job.on_abandon = (uint8_t)leave;
 }
 
@@ -423,11 +423,11 @@ static struct fake_job *init_waiter(enum uj_on_abandon how)
   return waiter;
 }
 
-static bool overrun(uint64_t span_ns)
+static bool expire(uint64_t span_ns)
 {
   bool any;
   f.now_ns += span_ns;
-  any = uj_loop_overrun(&f.loop);
+  any = uj_loop_expire(&f.loop);
   uj_loop_check(&f.loop);
   CHECK_EQ(f.loop.nabandoning, 0);
   return any;
@@ -436,12 +436,12 @@ static bool overrun(uint64_t span_ns)
 static void closes_when_the_time_has_passed(void)
 {
   struct fake_job *w = init_waiter(UJ_ABANDON_CLOSE_LATE);
-  CHECK(!overrun(MS - 1));
+  CHECK(!expire(MS - 1));
   CHECK_EQ(w->job.place, UJ_AT_WAIT);
   CHECK_EQ(target->job.state, UJ_JOB_ACTIVE);
-  CHECK(overrun(1));
-  CHECK(!overrun(1)); /* once */
-  CHECK_EQ(w->job.on_abandon, UJ_ABANDON_ALONE);
+  CHECK(expire(1));
+  CHECK(!expire(1)); /* once */
+  CHECK_EQ(w->job.on_abandon, UJ_ABANDON_NOTHING);
   CHECK_EQ(target->job.state, UJ_JOB_CLOSING);
   CHECK_EQ(target->job.kill_ns, f.now_ns - 1 + f.sched.close_ns);
   LOG(&f, ""); /* nobody runs */
@@ -455,8 +455,8 @@ static void check_leave(enum uj_on_abandon how, enum uj_wake wake, bool closes)
 {
   struct fake_job *w = init_waiter(how);
   uj_job_wake(&w->job, wake);
-  CHECK_EQ(f.loop.nabandoning, how != UJ_ABANDON_ALONE);
-  CHECK(!overrun(0));
+  CHECK_EQ(f.loop.nabandoning, how != UJ_ABANDON_NOTHING);
+  CHECK(!expire(0));
   CHECK_EQ(target->job.state, closes ? UJ_JOB_CLOSING : UJ_JOB_ACTIVE);
   fake_term(&f);
 }
@@ -464,7 +464,7 @@ static void check_leave(enum uj_on_abandon how, enum uj_wake wake, bool closes)
 static void closes_as_it_was_left(void)
 {
   for (enum uj_wake wake = UJ_WAKE_OK; wake <= UJ_WAKE_KILLED; wake++) {
-    check_leave(UJ_ABANDON_ALONE, wake, false);
+    check_leave(UJ_ABANDON_NOTHING, wake, false);
     check_leave(UJ_ABANDON_CLOSE_LATE, wake, wake == UJ_WAKE_TIMEOUT);
     check_leave(UJ_ABANDON_CLOSE, wake, wake != UJ_WAKE_OK);
   }
@@ -477,9 +477,9 @@ static void leaves_it_to_who_runs(void)
   CHECK_EQ(f.loop.nabandoning, 1);
   fake_turn(&f);
   CHECK_EQ(f.loop.nabandoning, 0);
-  CHECK_EQ(w->job.on_abandon, UJ_ABANDON_ALONE);
+  CHECK_EQ(w->job.on_abandon, UJ_ABANDON_NOTHING);
   CHECK_EQ(target->job.state, UJ_JOB_ACTIVE);
-  CHECK(!overrun(0));
+  CHECK(!expire(0));
   CHECK_EQ(target->job.state, UJ_JOB_ACTIVE);
   fake_term(&f);
 }
@@ -496,7 +496,7 @@ static void a_refused_wait_is_left_too(void)
   uj_job_cancel(&w->job);
   fake_turn(&f); /* it is told, and goes to wait all the same */
   CHECK_EQ(f.loop.nabandoning, 1);
-  CHECK(!overrun(0));
+  CHECK(!expire(0));
   CHECK_EQ(target->job.state, UJ_JOB_CLOSING);
   LOG(&f, "t w w:cancelled");
   fake_term(&f);
@@ -517,7 +517,7 @@ static void an_ended_target_is_left_alone(void)
   f.now_ns += MS;
   fake_turn(&f); /* w is told; t ends before it runs */
   CHECK_EQ(t->job.state, UJ_JOB_DONE);
-  CHECK(!overrun(0));
+  CHECK(!expire(0));
   CHECK_EQ(t->job.state, UJ_JOB_DONE);
   CHECK(!t->job.cancel);
   fake_term(&f);
@@ -530,7 +530,7 @@ static void a_closed_target_keeps_the_earlier_end(void)
   init_waiter(UJ_ABANDON_CLOSE_LATE);
   uj_job_close(&target->job, 2 * MS);
   kill_ns = target->job.kill_ns;
-  CHECK(overrun(MS));
+  CHECK(expire(MS));
   CHECK_EQ(target->job.kill_ns, kill_ns);
   fake_term(&f);
 }
@@ -539,7 +539,7 @@ static void gives_as_much_as_it_has(void)
 {
   struct fake_job *w = init_waiter(UJ_ABANDON_CLOSE);
   uj_job_close(&w->job, 8 * MS);
-  CHECK(!overrun(0));
+  CHECK(!expire(0));
   CHECK_EQ(target->job.kill_ns, f.now_ns + 6 * MS);
   fake_term(&f);
 }
@@ -568,7 +568,7 @@ static void closing_takes_jobs_out(void)
   spawn_small("y");
   uj_job_cancel(&v->job);
   CHECK_EQ(f.loop.nabandoning, 2);
-  CHECK(!overrun(0));
+  CHECK(!expire(0));
   CHECK(small.closed);
   CHECK_EQ(target->job.state, UJ_JOB_CLOSING);
   LOG(&f, "x=cancelled y=cancelled");
@@ -576,11 +576,11 @@ static void closing_takes_jobs_out(void)
   uj_sched_term(&small);
 }
 
-static void overrun_in(struct fake_job *job)
+static void expire_in(struct fake_job *job)
 {
   (void)job;
   CHECK_EQ(f.loop.nabandoning, 2);
-  CHECK(!overrun(0));
+  CHECK(!expire(0));
 }
 
 /* One is in the batch behind the job that runs, one in the ready queue. */
@@ -592,7 +592,7 @@ static void both_queues_are_looked_at(void)
   target = spawn_parked("u");
   v = spawn_waiter("v", UJ_ABANDON_CLOSE);
   SPAWNED(&f, "h", PREEMPT);
-  SPAWNED(&f, "i", CALL(overrun_in), PREEMPT);
+  SPAWNED(&f, "i", CALL(expire_in), PREEMPT);
   uj_job_cancel(&w->job);
   f.log[0] = '\0';
   fake_turn(&f);

@@ -8,7 +8,7 @@
 #define CHUNK (2 * MIB)
 #define SPAN (32 * KIB)
 #define HEADER sizeof(struct uj_chunk)
-#define BIG UJ_HEAP_MOST
+#define BIG UJ_HEAP_LARGEST
 #define BIGS_IN_FIRST_SPAN ((SPAN - HEADER) / BIG)
 #define BIGS_IN_SPAN (SPAN / BIG)
 #define BIGS_IN_CHUNK (BIGS_IN_FIRST_SPAN + (UJ_HEAP_SPANS - 1) * BIGS_IN_SPAN)

@@ -7,14 +7,14 @@
 
 static void blocks_of_every_size(void)
 {
-  static void *blocks[UJ_HEAP_MOST + 1];
+  static void *blocks[UJ_HEAP_LARGEST + 1];
   init(16 * MIB);
-  for (size_t size = 1; size <= UJ_HEAP_MOST; size++) {
+  for (size_t size = 1; size <= UJ_HEAP_LARGEST; size++) {
     blocks[size] = take(size);
     CHECK(is_inside(&heap, blocks[size]));
     check();
   }
-  for (size_t size = 1; size <= UJ_HEAP_MOST; size++) {
+  for (size_t size = 1; size <= UJ_HEAP_LARGEST; size++) {
     give(blocks[size], size);
     check();
   }
@@ -47,7 +47,7 @@ static void a_chunk_is_used_up(void)
 {
   for (size_t size = UJ_HEAP_STEP; size <= 512; size += 5 * UJ_HEAP_STEP)
     use_up_a_chunk(size);
-  for (size_t size = 512; size <= UJ_HEAP_MOST; size += UJ_HEAP_STEP)
+  for (size_t size = 512; size <= UJ_HEAP_LARGEST; size += UJ_HEAP_STEP)
     use_up_a_chunk(size);
 }
 

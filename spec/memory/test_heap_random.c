@@ -31,11 +31,11 @@ static size_t random_size(struct state *s)
 {
   switch (s->sizes) {
   case 0: /* any that the heap has */
-    return 1 + check_below(&s->rng, UJ_HEAP_MOST);
+    return 1 + check_below(&s->rng, UJ_HEAP_LARGEST);
   case 1: /* on all scales */
     return 1 + (size_t)(check_scaled(&s->rng) >> 48);
   case 2: /* about the limit */
-    return UJ_HEAP_MOST - 20 + check_below(&s->rng, 40);
+    return UJ_HEAP_LARGEST - 20 + check_below(&s->rng, 40);
   default: /* a few */
     return s->favourites[check_below(&s->rng, FAVOURITES)];
   }
@@ -48,7 +48,7 @@ static void new_phase(struct state *s)
                                                 : 10 + check_below(&s->rng, 7));
   s->fails = (unsigned)(check_below(&s->rng, 2) ? check_below(&s->rng, 17) : 0);
   for (unsigned i = 0; i < FAVOURITES; i++)
-    s->favourites[i] = 1 + check_below(&s->rng, UJ_HEAP_MOST);
+    s->favourites[i] = 1 + check_below(&s->rng, UJ_HEAP_LARGEST);
 }
 
 static void count(struct state *s, struct block block, bool is_more)

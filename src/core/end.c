@@ -72,7 +72,7 @@ static void kill_at(struct uj_job *job, uint64_t kill_ns)
       return; /* that comes first; the next operation heeds kill_ns */
     uj_timers_remove(&job->sched->loop->timers, &job->timer);
   }
-  job->limit = UJ_WAKE_KILLED;
+  job->timer_wake = UJ_WAKE_KILLED;
   uj_timers_add(&job->sched->loop->timers, &job->timer, kill_ns);
 }
 
@@ -157,5 +157,5 @@ void uj_job_abandon(struct uj_job *job)
   if (closes && job->op == UJ_OP_WAIT)
     uj_job_close(job->target, uj_job_grace(job, job->target->sched->close_ns));
   else if (closes)
-    uj_sched_close(job->idle, job);
+    uj_sched_close(job->target_sched, job);
 }

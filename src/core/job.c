@@ -19,9 +19,9 @@ void uj_job_init(struct uj_job *job, struct uj_sched *sched)
   job->state = UJ_JOB_NEW;
   job->place = UJ_AT_NONE;
   job->wake = UJ_WAKE_OK;
-  job->limit = UJ_WAKE_OK;
+  job->timer_wake = UJ_WAKE_OK;
   job->op = UJ_OP_NONE;
-  job->on_abandon = UJ_ABANDON_ALONE;
+  job->on_abandon = UJ_ABANDON_NOTHING;
   job->raised = UJ_WAKE_OK;
   job->refusals = 0;
   job->started = false;
@@ -82,7 +82,7 @@ static void warn(struct uj_job *job)
  * until the job runs. */
 static void finish_wait(struct uj_job *job, enum uj_wake wake)
 {
-  if (job->on_abandon == UJ_ABANDON_ALONE)
+  if (job->on_abandon == UJ_ABANDON_NOTHING)
     job->target = NULL;
   else
     job->sched->loop->nabandoning++;
@@ -96,13 +96,13 @@ static void finish_wait(struct uj_job *job, enum uj_wake wake)
 /* Arms the timer for a limit, or for the forced end if that comes before. At
  * the same time force comes last: it is for a job that lives on after the
  * limit. */
-static void arm_at(struct uj_job *job, uint64_t due_ns, enum uj_wake limit)
+static void arm_at(struct uj_job *job, uint64_t due_ns, enum uj_wake wake)
 {
   if (job->kill_ns < due_ns) {
     due_ns = job->kill_ns;
-    limit = UJ_WAKE_KILLED;
+    wake = UJ_WAKE_KILLED;
   }
-  job->limit = (uint8_t)limit;
+  job->timer_wake = (uint8_t)wake;
   if (due_ns != UJ_NEVER)
     uj_timers_add(&job->sched->loop->timers, &job->timer, due_ns);
 }
@@ -129,7 +129,7 @@ static void arm(struct uj_job *job, uint64_t due_ns)
 static void refuse(struct uj_job *job, enum uj_wake wake)
 {
   unsigned doublings;
-  if (job->on_abandon == UJ_ABANDON_ALONE)
+  if (job->on_abandon == UJ_ABANDON_NOTHING)
     job->target = NULL;
   if (wake == UJ_WAKE_DEADLINE)
     warn(job); /* a pause is no time to clean up */
@@ -198,16 +198,16 @@ static uint64_t force_ns(const struct uj_job *job)
 }
 
 /* A deadline that had not passed when the job was told is another one. */
-static bool was_told(const struct uj_job *job, enum uj_wake wake)
+static bool was_raised(const struct uj_job *job, enum uj_wake wake)
 {
   return job->raised == wake &&
          (wake != UJ_WAKE_DEADLINE || job->deadline_ns <= job->raised_ns);
 }
 
-enum uj_wake uj_job_overrun(const struct uj_job *job)
+enum uj_wake uj_job_to_raise(const struct uj_job *job)
 {
   enum uj_wake wake = uj_job_interrupted(job);
-  if (wake == UJ_WAKE_OK || wake == UJ_WAKE_KILLED || !was_told(job, wake))
+  if (wake == UJ_WAKE_OK || wake == UJ_WAKE_KILLED || !was_raised(job, wake))
     return wake;
   if (wake == UJ_WAKE_DEADLINE &&
       force_ns(job) <= uj_loop_now(job->sched->loop))
@@ -219,18 +219,18 @@ void uj_job_note_raised(struct uj_job *job, enum uj_wake wake)
 {
   if (wake == UJ_WAKE_DEADLINE)
     warn(job);
-  if (was_told(job, wake))
+  if (was_raised(job, wake))
     return;
   job->raised = wake;
   job->raised_ns = uj_loop_now(job->sched->loop);
 }
 
-uint64_t uj_job_overrun_due(const struct uj_job *job)
+uint64_t uj_job_raise_due(const struct uj_job *job)
 {
   uint64_t due_ns = job->deadline_ns;
   if (job->cancel && !job->protect)
-    due_ns = was_told(job, UJ_WAKE_CANCELLED) ? UJ_NEVER : 0;
-  else if (was_told(job, UJ_WAKE_DEADLINE))
+    due_ns = was_raised(job, UJ_WAKE_CANCELLED) ? UJ_NEVER : 0;
+  else if (was_raised(job, UJ_WAKE_DEADLINE))
     due_ns = force_ns(job);
   return uj_clock_min(due_ns, job->kill_ns);
 }
@@ -268,10 +268,10 @@ void uj_job_wake(struct uj_job *job, enum uj_wake wake)
 
 void uj_job_forget_abandon(struct uj_job *job)
 {
-  if (job->on_abandon == UJ_ABANDON_ALONE)
+  if (job->on_abandon == UJ_ABANDON_NOTHING)
     return;
   job->sched->loop->nabandoning--;
-  job->on_abandon = UJ_ABANDON_ALONE;
+  job->on_abandon = UJ_ABANDON_NOTHING;
 }
 
 struct uj_job *uj_waitq_first(const struct uj_waitq *waitq)

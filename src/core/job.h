@@ -15,7 +15,7 @@
  *   - once a job was woken with UJ_WAKE_OK, what it waited for is its own: a
  *     later cancellation is raised at its next operation (M6);
  *   - nothing here stops a job that runs on and on: who interrupts it asks
- *     uj_job_overrun() what to raise, or preempts it by uj_job_preempt(). */
+ *     uj_job_to_raise() what to raise, or preempts it by uj_job_preempt(). */
 #ifndef UJ_CORE_JOB_H
 #define UJ_CORE_JOB_H
 
@@ -61,11 +61,11 @@ enum uj_op {
   UJ_OP_LOCK
 };
 
-/* What happens to the target of a wait (`target` or `idle`) when the waiter
- * leaves the wait too early. Normally the waiter does it when it next runs. If
- * the target hogs the loop, uj_loop_overrun() does it on its behalf. */
+/* What happens to the target of a wait (`target` or `target_sched`) when the
+ * waiter leaves the wait too early. Normally the waiter does it when it next
+ * runs. If the target hogs the loop, uj_loop_expire() does it on its behalf. */
 enum uj_on_abandon {
-  UJ_ABANDON_ALONE,      /* nothing */
+  UJ_ABANDON_NOTHING,    /* nothing */
   UJ_ABANDON_CLOSE_LATE, /* it is closed if the wait's own limit passed */
   UJ_ABANDON_CLOSE       /* it is closed */
 };
@@ -82,7 +82,8 @@ struct uj_job {
    * runs. */
   union {
     struct uj_job *target; /* UJ_OP_WAIT, _CLOSE, _SHIELD, _SPAWN: waits for */
-    struct uj_sched *idle; /* UJ_OP_IDLE: waits for; any other: is to close */
+    struct uj_sched
+        *target_sched; /* UJ_OP_IDLE: waits for; any other: is to close */
   };
   uint64_t deadline_ns; /* before it started: the span that it gets */
   uint64_t kill_ns;     /* when it is ended by force */
@@ -93,7 +94,7 @@ struct uj_job {
   uint8_t state;           /* enum uj_job_state */
   uint8_t place;           /* enum uj_place */
   uint8_t wake;            /* enum uj_wake: why it was made ready */
-  uint8_t limit;           /* enum uj_wake: what the timer wakes it with */
+  uint8_t timer_wake;      /* enum uj_wake: what the timer wakes it with */
   uint8_t op;              /* enum uj_op: what it waits for, or did last */
   uint8_t refusals;        /* operations in a row that were refused */
   unsigned on_abandon : 2; /* enum uj_on_abandon */
@@ -168,14 +169,15 @@ void uj_job_drop(struct uj_job *job);
 /* What is to be raised now in the running job, which does not suspend: what was
  * not raised in it yet, then UJ_WAKE_KILLED if it goes on all the same;
  * UJ_WAKE_OK for nothing. */
-enum uj_wake uj_job_overrun(const struct uj_job *job);
-/* When uj_job_overrun() has something new to say; or UJ_NEVER. */
-uint64_t uj_job_overrun_due(const struct uj_job *job);
+enum uj_wake uj_job_to_raise(const struct uj_job *job);
+/* When uj_job_to_raise() has something new to say; or UJ_NEVER. */
+uint64_t uj_job_raise_due(const struct uj_job *job);
 /* The reason has been raised in the running job. */
 void uj_job_note_raised(struct uj_job *job, enum uj_wake wake);
 /* A deadline is about to be set. One that is not later than the last that was
  * raised must be raised all the same. */
-static inline void uj_job_renew(struct uj_job *job, uint64_t deadline_ns)
+static inline void uj_job_note_deadline(struct uj_job *job,
+                                        uint64_t deadline_ns)
 {
   if (job->raised == UJ_WAKE_DEADLINE && deadline_ns < job->deadline_ns &&
       deadline_ns <= job->raised_ns)
@@ -183,8 +185,8 @@ static inline void uj_job_renew(struct uj_job *job, uint64_t deadline_ns)
 }
 
 /* The limits that hold in the job from now on. */
-static inline void uj_job_limit(struct uj_job *job, uint64_t deadline_ns,
-                                bool protect)
+static inline void uj_job_set_limits(struct uj_job *job, uint64_t deadline_ns,
+                                     bool protect)
 {
   job->deadline_ns = deadline_ns;
   job->protect = protect;

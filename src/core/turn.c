@@ -7,7 +7,7 @@
 #include "core/sched.h"
 #include "core/shuffle.h"
 
-static bool expire(struct uj_loop *loop)
+static bool expire_timers(struct uj_loop *loop)
 {
   struct uj_timer *timer;
   uint64_t now_ns;
@@ -17,7 +17,7 @@ static bool expire(struct uj_loop *loop)
   now_ns = uj_loop_now(loop);
   while ((timer = uj_timers_pop(&loop->timers, now_ns)) != NULL) {
     struct uj_job *job = uj_container(timer, struct uj_job, timer);
-    uj_job_wake(job, (enum uj_wake)job->limit);
+    uj_job_wake(job, (enum uj_wake)job->timer_wake);
     any = true;
   }
   return any;
@@ -54,18 +54,19 @@ static void run_job(struct uj_loop *loop, struct uj_job *job)
 /* Does what the ready jobs of a queue would do about their abandoned waits. To
  * close something can take jobs out of the queue that have not started, but
  * never the one on whose behalf it is closed. */
-static void leave_waits(const struct uj_loop *loop, const struct uj_link *queue)
+static void abandon_waits(const struct uj_loop *loop,
+                          const struct uj_link *queue)
 {
   struct uj_link *link = queue->next;
   for (; link != queue && loop->nabandoning > 0; link = link->next)
     uj_job_abandon(uj_container(link, struct uj_job, queue));
 }
 
-bool uj_loop_overrun(struct uj_loop *loop)
+bool uj_loop_expire(struct uj_loop *loop)
 {
-  bool any = expire(loop);
-  leave_waits(loop, &loop->batch);
-  leave_waits(loop, &loop->ready);
+  bool any = expire_timers(loop);
+  abandon_waits(loop, &loop->batch);
+  abandon_waits(loop, &loop->ready);
   return any;
 }
 
@@ -98,7 +99,7 @@ void uj_loop_turn(struct uj_loop *loop)
   struct uj_link *queue;
   loop->turns++;
   if (uj_timers_bound(&loop->timers) <= loop->latest_ns)
-    (void)expire(loop);
+    (void)expire_timers(loop);
   loop->latest_ns = UJ_NEVER;
   queue = next_queue(loop);
   while (!uj_link_empty(queue) && loop->preemptions == preemptions) {

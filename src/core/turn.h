@@ -23,7 +23,7 @@ void uj_loop_turn(struct uj_loop *loop);
 /* Handles the timers that have passed while a job runs and holds the loop. No
  * other job runs; but what a waiter has abandoned is closed on its behalf.
  * Returns whether a timer has passed. */
-bool uj_loop_overrun(struct uj_loop *loop);
+bool uj_loop_expire(struct uj_loop *loop);
 
 /* Closes every scheduler, including those that are closed already. Their jobs
  * get at most `span_ns` to end. */

@@ -189,7 +189,7 @@ static void handle_signal(int number)
   libuv_handler(number);
 }
 
-unsigned uj_driver_signals(void)
+unsigned uj_driver_count_signals(void)
 {
   return signal_count;
 }
@@ -272,7 +272,7 @@ void uj_driver_stop_signals(struct uj_driver *driver)
     stop_signal(driver, i);
 }
 
-int uj_driver_signal(struct uj_driver *driver)
+int uj_driver_take_signal(struct uj_driver *driver)
 {
   int number = driver->signal;
   driver->signal = 0;
@@ -305,7 +305,7 @@ int uj_driver_watch(struct uj_driver *driver, enum uj_guest guest, int fd)
   return uv_poll_start(watch, UV_READABLE, on_readable);
 }
 
-bool uj_driver_seen(struct uj_driver *driver, enum uj_guest guest)
+bool uj_driver_take_readable(struct uj_driver *driver, enum uj_guest guest)
 {
   bool seen = driver->seen[guest];
   driver->seen[guest] = false;
@@ -377,7 +377,7 @@ int uj_driver_fd(const struct uj_driver *driver)
   return uv_backend_fd(&driver->loop);
 }
 
-void uj_driver_alarm(struct uj_driver *driver, uint64_t due_ns)
+void uj_driver_set_alarm(struct uj_driver *driver, uint64_t due_ns)
 {
   if (driver->exact_fd >= 0)
     change_exact(driver, due_ns);

@@ -36,10 +36,10 @@ const char *uj_driver_strerror(int error);
 int uj_driver_start_signals(struct uj_driver *driver);
 void uj_driver_stop_signals(struct uj_driver *driver);
 /* The signal that has come since it was asked last, or 0. */
-int uj_driver_signal(struct uj_driver *driver);
+int uj_driver_take_signal(struct uj_driver *driver);
 
 /* How many have come to the process so far, to any driver. For any thread. */
-unsigned uj_driver_signals(void);
+unsigned uj_driver_count_signals(void);
 
 /* Writing to what nobody reads any more is an error of the write from now on,
  * and does not end the process; unless it has a handler for SIGPIPE. */
@@ -52,14 +52,14 @@ enum uj_guest { UJ_GUEST_LUV, UJ_GUEST_CQUEUES, UJ_GUESTS };
  * negative error. */
 int uj_driver_watch(struct uj_driver *driver, enum uj_guest guest, int fd);
 /* Whether a wait or a poll has seen it so since it was asked last. */
-bool uj_driver_seen(struct uj_driver *driver, enum uj_guest guest);
+bool uj_driver_take_readable(struct uj_driver *driver, enum uj_guest guest);
 
 /* For a loop of somebody else's: a descriptor that is readable when there is
  * something for uj_driver_poll() to see, or when the alarm has gone off. */
 int uj_driver_fd(const struct uj_driver *driver);
 /* Sets the alarm; 0 lets it go off now, UJ_NEVER switches it off. It stays on
  * until it is set again. Where it cannot be set to a time only 0 works. */
-void uj_driver_alarm(struct uj_driver *driver, uint64_t due_ns);
+void uj_driver_set_alarm(struct uj_driver *driver, uint64_t due_ns);
 /* Whether it can be set to a time. */
 bool uj_driver_alarm_is_timed(const struct uj_driver *driver);
 

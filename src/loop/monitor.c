@@ -65,7 +65,7 @@ static uint64_t due_at(struct uj_watch *watch, uint64_t tick, uint64_t now_ns)
 {
   uint64_t first_ns =
       uj_clock_add(atomic_load(&watch->since_ns), atomic_load(&watch->span_ns));
-  unsigned signals = uj_driver_signals();
+  unsigned signals = uj_driver_count_signals();
   if (signals != watch->signals && first_ns <= now_ns) {
     watch->signals = signals;
     return 1; /* at once */
@@ -310,7 +310,7 @@ static void insert(struct uj_watch *watch)
 {
   pthread_t thread = pthread_self();
   memcpy(&watch->thread, &thread, sizeof(thread));
-  watch->signals = uj_driver_signals();
+  watch->signals = uj_driver_count_signals();
   watch->sent_ns = 0;
   atomic_store(&watch->since_tick, 0);
   atomic_store(&watch->due_tick, 0);
@@ -370,7 +370,7 @@ void uj_monitor_remove(struct uj_watch *watch)
   uv_mutex_unlock(&monitor.life);
 }
 
-void uj_watch_awake(struct uj_watch *watch)
+void uj_watch_wake(struct uj_watch *watch)
 {
   atomic_store(&watch->asleep, false);
   if (!atomic_load(&parked))

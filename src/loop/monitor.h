@@ -38,7 +38,7 @@ struct uj_watch {
   struct uj_watch *next;       /* of all watches */
   struct uj_watch *outer;      /* of this thread */
   bool was_blocked;            /* the signal, in this thread */
-  unsigned signals;            /* see uj_driver_signals() */
+  unsigned signals;            /* see uj_driver_count_signals() */
   uint64_t sent_ns;   /* the due time that a signal was sent for, or 0 */
   uint64_t resend_ns; /* not to send again for it before */
   uint64_t pause_ns;  /* twice as long each time it is not heard */
@@ -57,14 +57,14 @@ int uj_monitor_add(struct uj_watch *watch);
 void uj_monitor_remove(struct uj_watch *watch);
 
 /* The loop's marks: into a job, out of it. */
-static inline void uj_watch_step(struct uj_watch *watch)
+static inline void uj_watch_tick(struct uj_watch *watch)
 {
   uint64_t tick = atomic_load_explicit(&watch->tick, memory_order_relaxed);
   atomic_store_explicit(&watch->tick, tick + 1, memory_order_relaxed);
 }
 
 /* How often it went into a job. */
-static inline uint64_t uj_watch_steps(struct uj_watch *watch)
+static inline uint64_t uj_watch_count_runs(struct uj_watch *watch)
 {
   return (atomic_load_explicit(&watch->tick, memory_order_relaxed) + 1) / 2;
 }
@@ -74,10 +74,11 @@ static inline void uj_watch_sleep(struct uj_watch *watch)
 {
   atomic_store(&watch->asleep, true);
 }
-void uj_watch_awake(struct uj_watch *watch);
+void uj_watch_wake(struct uj_watch *watch);
 
 /* Asks for an interruption of the job that runs, at this time. */
-static inline void uj_watch_ask(struct uj_watch *watch, uint64_t due_ns)
+static inline void uj_watch_interrupt_at(struct uj_watch *watch,
+                                         uint64_t due_ns)
 {
   atomic_store(&watch->due_ns, due_ns);
   atomic_store(&watch->due_tick, atomic_load(&watch->tick));

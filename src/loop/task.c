@@ -90,7 +90,7 @@ bool uj_task_stopped(struct uj_task *task)
          atomic_load_explicit(&exiting, memory_order_relaxed);
 }
 
-struct uj_task *uj_task_ended(struct uj_tasks *tasks)
+struct uj_task *uj_tasks_take_ended(struct uj_tasks *tasks)
 {
   struct uj_link *link = tasks->ended.next;
   if (link == &tasks->ended)

@@ -2,7 +2,7 @@
  *
  * A task is started and stopped by the thread of its driver. When it has run,
  * or was stopped before it began, the driver notes that in a list, in
- * uv_run(); the thread asks for it afterwards. Until uj_task_ended() has
+ * uv_run(); the thread asks for it afterwards. Until uj_tasks_take_ended() has
  * returned a task its memory belongs to libuv. */
 #ifndef UJ_LOOP_TASK_H
 #define UJ_LOOP_TASK_H
@@ -45,6 +45,6 @@ void uj_task_stop(struct uj_task *task);
 bool uj_task_stopped(struct uj_task *task);
 
 /* Takes one that has ended out of the list; NULL when there is none. */
-struct uj_task *uj_task_ended(struct uj_tasks *tasks);
+struct uj_task *uj_tasks_take_ended(struct uj_tasks *tasks);
 
 #endif

@@ -225,7 +225,7 @@ static void *allocate(struct uj_heap *heap, size_t size)
 {
   size_t i = (size + UJ_HEAP_STEP - 1) / UJ_HEAP_STEP;
   void *block;
-  if (size > UJ_HEAP_MOST)
+  if (size > UJ_HEAP_LARGEST)
     return NULL;
   block = take_block(heap->current[i]);
   return block != NULL ? block : allocate_slowly(heap, i);

@@ -1,10 +1,10 @@
 /* Memory for the many small blocks of one Lua state: coroutines, their stacks,
  * jobs, closures. It is not for several threads at once.
  *
- * Blocks of up to UJ_HEAP_MOST bytes come from *spans* of 32 KiB, each of which
- * has blocks of one size only, a multiple of 16. Spans are cut from *chunks* of
- * 2 MiB, which are cut, one after the other, from a reserved range of
- * addresses. So a block has no header, its span is found by its address, and
+ * Blocks of up to UJ_HEAP_LARGEST bytes come from *spans* of 32 KiB, each of
+ * which has blocks of one size only, a multiple of 16. Spans are cut from
+ * *chunks* of 2 MiB, which are cut, one after the other, from a reserved range
+ * of addresses. So a block has no header, its span is found by its address, and
  * whether it is one of ours by comparing with the range. What is larger, and
  * what is more than the range can hold, comes from the allocator below.
  *
@@ -28,8 +28,8 @@
 #include "core/link.h"
 
 #define UJ_HEAP_STEP 16U
-#define UJ_HEAP_MOST 2048U
-#define UJ_HEAP_SIZES (UJ_HEAP_MOST / UJ_HEAP_STEP + 1)
+#define UJ_HEAP_LARGEST 2048U
+#define UJ_HEAP_SIZES (UJ_HEAP_LARGEST / UJ_HEAP_STEP + 1)
 #define UJ_HEAP_SPANS 64U     /* in a chunk */
 #define UJ_HEAP_CHUNKS 32768U /* in the largest range */
 

@@ -119,7 +119,7 @@ static int park_idle(lua_State *L, struct uj_ljob *caller,
                      struct uj_lsched *sched, uint64_t due_ns,
                      enum uj_on_abandon on_abandon, lua_KFunction k)
 {
-  caller->core.idle = &sched->core;
+  caller->core.target_sched = &sched->core;
   caller->core.on_abandon = on_abandon;
   uj_job_park(&caller->core, &sched->core.idle, due_ns, UJ_OP_IDLE);
   return lua_yieldk(L, 0, on_abandon, k);

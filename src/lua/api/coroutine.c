@@ -83,8 +83,8 @@ static bool come_out(struct uj_state *S, lua_State *L, int status,
     uj_nest_mark(S, L, AT_CO);
     return true;
   }
-  uj_job_limit(core, (uint64_t)lua_tointeger(L, AT_DEADLINE),
-               lua_toboolean(L, AT_PROTECT));
+  uj_job_set_limits(core, (uint64_t)lua_tointeger(L, AT_DEADLINE),
+                    lua_toboolean(L, AT_PROTECT));
   uj_stretch_limits_changed(S);
   if (scope != NULL && status == LUA_YIELD)
     uj_nest_keep_scope(S, L, AT_CO, scope);

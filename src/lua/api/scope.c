@@ -31,17 +31,17 @@ static void apply(struct uj_job *job, struct uj_scope *scope)
   scope->deadline_ns = job->deadline_ns;
   scope->protect = job->protect;
   if (scope->holds_off)
-    uj_job_limit(job, UJ_NEVER, true);
+    uj_job_set_limits(job, UJ_NEVER, true);
   else
-    uj_job_limit(job, uj_clock_min(job->deadline_ns, scope->limit_ns),
-                 job->protect);
+    uj_job_set_limits(job, uj_clock_min(job->deadline_ns, scope->limit_ns),
+                      job->protect);
   uj_stretch_limits_changed(uj_state_of(job->sched->loop));
 }
 
 /* Sets the limits that held before the scope again. */
 static void restore(struct uj_job *job, const struct uj_scope *scope)
 {
-  uj_job_limit(job, scope->deadline_ns, scope->protect);
+  uj_job_set_limits(job, scope->deadline_ns, scope->protect);
   uj_stretch_limits_changed(uj_state_of(job->sched->loop));
 }
 
@@ -88,7 +88,7 @@ static void enter(lua_State *L, struct uj_state *S, uint64_t limit_ns,
     scope->outer = S->nest->scope;
   luaL_setmetatable(L, SCOPE_TYPE);
   lua_replace(L, 1);
-  uj_job_renew(&S->current->core, limit_ns);
+  uj_job_note_deadline(&S->current->core, limit_ns);
   apply(&S->current->core, scope);
   if (S->nest != NULL)
     S->nest->scope = scope;

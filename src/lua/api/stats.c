@@ -53,7 +53,7 @@ static int l_stats(lua_State *L)
   lua_createtable(L, 0, 11);
   set_count(L, "turns", S->loop.turns);
   set_count(L, "spawned", S->loop.spawned);
-  set_count(L, "resumes", uj_watch_steps(&S->watch));
+  set_count(L, "resumes", uj_watch_count_runs(&S->watch));
   set_count(L, "preemptions", S->loop.preemptions);
   set_count(L, "live", count_live(&S->loop));
   set_count(L, "ready", uj_loop_count_ready(&S->loop));

@@ -64,7 +64,7 @@ static void end_work(struct uj_state *S, struct work *work)
 void uj_work_wake_ended(struct uj_state *S)
 {
   struct uj_task *task;
-  while ((task = uj_task_ended(uj_driver_tasks(S->driver))) != NULL)
+  while ((task = uj_tasks_take_ended(uj_driver_tasks(S->driver))) != NULL)
     end_work(S, (struct work *)task);
 }
 

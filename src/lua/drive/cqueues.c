@@ -273,7 +273,8 @@ const luaL_Reg uj_cqueues_internals[] = {{"open", open},
 
 static bool step_is_due(struct uj_state *S)
 {
-  return S->cqueues->is_dirty || uj_driver_seen(S->driver, UJ_GUEST_CQUEUES) ||
+  return S->cqueues->is_dirty ||
+         uj_driver_take_readable(S->driver, UJ_GUEST_CQUEUES) ||
          S->cqueues->due_ns <= uj_driver_now();
 }
 

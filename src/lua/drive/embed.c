@@ -49,7 +49,7 @@ void uj_embed_wake(struct uj_state *S)
       return;
     lua_pop(S->hub, 1);
   }
-  uj_driver_alarm(S->driver, 0);
+  uj_driver_set_alarm(S->driver, 0);
 }
 
 /* The poll tells the system of a descriptor that is watched from now on. What
@@ -66,7 +66,7 @@ void uj_embed_arm(struct uj_state *S, lua_State *L)
   uj_work_wake_ended(S);
   due_ns = next_due(S, L, &fd);
   if (!uj_embed_attached(S) || !uj_loop_ready(&S->loop))
-    uj_driver_alarm(S->driver, due_ns);
+    uj_driver_set_alarm(S->driver, due_ns);
   S->loop.asleep = !uj_loop_ready(&S->loop);
 }
 
@@ -154,7 +154,7 @@ static void begin_step(struct uj_state *S, lua_State *L)
     uj_drive_options_apply(S, &S->embed->options);
     uj_interrupt_start(S);
   }
-  uj_watch_awake(&S->watch);
+  uj_watch_wake(&S->watch);
 }
 
 static void step(struct uj_state *S, lua_State *L)

@@ -11,7 +11,8 @@ void uj_guests_find(struct uj_state *S, lua_State *L)
 
 void uj_guests_run(struct uj_state *S, lua_State *L)
 {
-  (void)uj_driver_seen(S->driver, UJ_GUEST_LUV); /* this run deals with it */
+  (void)uj_driver_take_readable(S->driver,
+                                UJ_GUEST_LUV); /* this run deals with it */
   if (uj_luv_alive(S, L))
     uj_luv_run(S, L);
   uj_cqueues_step(S, L);
@@ -19,7 +20,7 @@ void uj_guests_run(struct uj_state *S, lua_State *L)
 
 void uj_guests_run_seen(struct uj_state *S, lua_State *L)
 {
-  if (S->luv->is_driven && uj_driver_seen(S->driver, UJ_GUEST_LUV))
+  if (S->luv->is_driven && uj_driver_take_readable(S->driver, UJ_GUEST_LUV))
     uj_luv_run(S, L);
   uj_cqueues_step(S, L);
 }

@@ -53,7 +53,7 @@ static void wait_for_io(struct uj_state *S, lua_State *L, uint64_t due_ns)
   uj_driver_watch(S->driver, UJ_GUEST_LUV, fd);
   uj_watch_sleep(&S->watch);
   uj_driver_wait(S->driver, due_ns);
-  uj_watch_awake(&S->watch);
+  uj_watch_wake(&S->watch);
 }
 
 static uint64_t next_poll(const struct uj_state *S)

@@ -34,13 +34,13 @@ static void jump(struct uj_state *S)
     if (due_ns == UJ_NEVER)
       return;
     S->virtual_ns = uj_clock_max(S->virtual_ns, due_ns);
-  } while (!uj_loop_overrun(&S->loop) && due_ns != own_ns);
+  } while (!uj_loop_expire(&S->loop) && due_ns != own_ns);
 }
 
 static void pass_time(struct uj_state *S, uint64_t now_ns, uint64_t begin_ns)
 {
   if (!S->is_virtual)
-    (void)uj_loop_overrun(&S->loop);
+    (void)uj_loop_expire(&S->loop);
   else if (uj_stretch_jump_at(S, begin_ns) <= now_ns) {
     uj_stretch_jump_after(S, now_ns);
     S->stretch->exact = true;
@@ -145,7 +145,7 @@ static void handle(struct uj_state *S, lua_State *L, uint64_t now_ns,
   uj_signal_poll(S);
   report_slow(S, L, now_ns, begin_ns);
   if (S->stretch->exact || !S->is_virtual || S->signal != 0)
-    wake = uj_job_overrun(&S->current->core);
+    wake = uj_job_to_raise(&S->current->core);
   if (hold_off(S, L, wake))
     wake = UJ_WAKE_OK;
   if (wake != UJ_WAKE_OK)
@@ -195,7 +195,7 @@ static void interrupt_hook(lua_State *L, lua_Debug *ar)
  * decides where there is one. */
 static bool is_due(struct uj_state *S, uint64_t now_ns, uint64_t begin_ns)
 {
-  unsigned signals = uj_driver_signals();
+  unsigned signals = uj_driver_count_signals();
   if (signals != S->interrupt->signals) {
     S->interrupt->signals = signals;
     return true;
@@ -271,7 +271,7 @@ void uj_interrupt_start(struct uj_state *S)
   atomic_store(&S->watch.span_ns, shortest_slice(S));
   S->watch.interrupt = uj_hook_on_signal;
   S->watch.arg = S;
-  S->interrupt->signals = uj_driver_signals();
+  S->interrupt->signals = uj_driver_count_signals();
   S->interrupt->main_at_work = false;
   if (S->hook->mode == UJ_INTERRUPT_SIGNAL && uj_monitor_add(&S->watch) != 0)
     S->hook->mode = UJ_INTERRUPT_COUNT;

@@ -20,7 +20,8 @@
 struct uj_interrupt {
   bool started;
   bool main_at_work; /* the main job was interrupted, not its wait */
-  unsigned signals;  /* uj_driver_signals() when the count hook last looked */
+  unsigned
+      signals; /* uj_driver_count_signals() when the count hook last looked */
 };
 
 /* The library's hooks, for struct uj_hook. */

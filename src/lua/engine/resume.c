@@ -10,13 +10,13 @@ int uj_resume_job(struct uj_state *S, struct uj_ljob *job, int nargs,
   int status;
   S->current = job;
   job->resumes++;
-  uj_watch_step(&S->watch);
+  uj_watch_tick(&S->watch);
   if (job->core.op == UJ_OP_PREEMPTED)
     uj_stretch_go_on(S);
   uj_hook_run(S, job->co);
   status = lua_resume(job->co, S->L, nargs, nresults);
   uj_hook_run(S, NULL);
-  uj_watch_step(&S->watch);
+  uj_watch_tick(&S->watch);
   S->current = NULL;
   return status;
 }

@@ -6,7 +6,7 @@
 
 void uj_signal_take(struct uj_state *S)
 {
-  int number = uj_driver_signal(S->driver);
+  int number = uj_driver_take_signal(S->driver);
   if (number == 0)
     return;
   S->signal = number;

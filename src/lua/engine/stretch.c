@@ -37,7 +37,7 @@ void uj_stretch_go_on(struct uj_state *S)
   uint64_t now_ns = uj_driver_now();
   begin_at(S, now_ns);
   if (S->loop.nabandoning > 0)
-    (void)uj_loop_overrun(&S->loop);
+    (void)uj_loop_expire(&S->loop);
   S->stretch->exact = uj_job_interrupted(&S->current->core) != UJ_WAKE_OK;
   if (S->stretch->exact)
     S->hook_wanted = true;
@@ -83,7 +83,7 @@ uint64_t uj_stretch_held_until(const struct uj_job *job)
 uint64_t uj_stretch_own_due(const struct uj_state *S)
 {
   const struct uj_job *job = &S->current->core;
-  return is_held_off(S) ? uj_stretch_held_until(job) : uj_job_overrun_due(job);
+  return is_held_off(S) ? uj_stretch_held_until(job) : uj_job_raise_due(job);
 }
 
 void uj_stretch_jump_after(struct uj_state *S, uint64_t from_ns)
@@ -114,7 +114,7 @@ static void plan_virtual(struct uj_state *S, uint64_t soon_ns,
 {
   uint64_t due_ns =
       uj_clock_min(slow_due(S, begin_ns), uj_stretch_jump_at(S, begin_ns));
-  uj_watch_ask(&S->watch, uj_clock_max(due_ns, soon_ns));
+  uj_watch_interrupt_at(&S->watch, uj_clock_max(due_ns, soon_ns));
 }
 
 void uj_stretch_plan(struct uj_state *S, uint64_t soon_ns, uint64_t begin_ns)
@@ -130,7 +130,7 @@ void uj_stretch_plan(struct uj_state *S, uint64_t soon_ns, uint64_t begin_ns)
   if (is_held_off(S))
     due_ns = soon_ns;
   due_ns = uj_clock_max(due_ns, soon_ns);
-  uj_watch_ask(&S->watch, uj_clock_min(due_ns, uj_stretch_own_due(S)));
+  uj_watch_interrupt_at(&S->watch, uj_clock_min(due_ns, uj_stretch_own_due(S)));
 }
 
 void uj_stretch_limits_changed(struct uj_state *S)
@@ -141,7 +141,7 @@ void uj_stretch_limits_changed(struct uj_state *S)
       atomic_load_explicit(&watch->due_tick, memory_order_relaxed) !=
           uj_stretch_tick(S))
     return;
-  due_ns = uj_job_overrun_due(&S->current->core);
+  due_ns = uj_job_raise_due(&S->current->core);
   if (due_ns < atomic_load(&watch->due_ns))
-    uj_watch_ask(watch, due_ns);
+    uj_watch_interrupt_at(watch, due_ns);
 }
