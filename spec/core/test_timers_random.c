@@ -182,8 +182,10 @@ static void round_of(uint64_t seed)
     uj_timer_init(&s.timer[i]);
   for (int i = 0; i < OPS && check_failures == 0; i++) {
     op(&s);
-    if (i % 16 == 0)
+    if (i % 16 == 0) {
       CHECK_EQ(uj_timers_check(&s.timers), s.count);
+      CHECK_EQ(uj_timers_count(&s.timers), s.count);
+    }
   }
   do /* at last, with none left: until uj_timers_due() knows it */
     op_drive(&s);

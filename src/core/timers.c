@@ -162,6 +162,19 @@ uint64_t uj_timers_bound(struct uj_timers *timers)
                                            : UJ_NEVER;
 }
 
+uint64_t uj_timers_count(const struct uj_timers *timers)
+{
+  uint64_t count = 0;
+  for (unsigned l = 0; l < UJ_TIMERS_LEVELS; l++) {
+    for (uint64_t used = timers->used[l]; used != 0; used &= used - 1) {
+      const struct uj_link *list = &timers->slots[l][__builtin_ctzll(used)];
+      for (struct uj_link *link = list->next; link != list; link = link->next)
+        count++;
+    }
+  }
+  return count;
+}
+
 unsigned uj_timers_check(const struct uj_timers *timers)
 {
   unsigned count = 0;

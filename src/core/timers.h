@@ -69,6 +69,9 @@ uint64_t uj_timers_due(struct uj_timers *timers);
 /* No timer is due before that; faster than uj_timers_due(), and earlier. */
 uint64_t uj_timers_bound(struct uj_timers *timers);
 
+/* The number of timers; looks at each of them, but only at the slots in use. */
+uint64_t uj_timers_count(const struct uj_timers *timers);
+
 /* Asserts the invariants; returns the number of timers. */
 unsigned uj_timers_check(const struct uj_timers *timers);
 
