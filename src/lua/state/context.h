@@ -1,8 +1,9 @@
-/* Values that belong to a job: what uvjobs.context stands on.
+/* Values that belong to a job: what uvjobs.context is made of.
  *
- * They are in a table that is never changed once a job has it: setting a value
- * replaces it by another. So a child shares the table of its parent, and
- * neither sees what the other sets later. */
+ * They are in a table, which is the job's extra field `context`. It is not
+ * changed once a job has it; setting a value replaces it by another table. So a
+ * child shares the table of its parent, and neither sees what the other sets
+ * later. */
 #ifndef UJ_LUA_CONTEXT_H
 #define UJ_LUA_CONTEXT_H
 

@@ -1,9 +1,8 @@
-#include <lauxlib.h>
+#include "lua/state/error.h"
+
 #include <signal.h>
-#include <stdbool.h>
 #include <string.h>
 
-#include "lua/state/error.h"
 #include "lua/state/job.h"
 
 #define ERROR_TYPE "uvjobs.Error"
@@ -11,7 +10,7 @@
 struct error {
   struct uj_object object;
   enum uj_code code;
-  int signal; /* behind a cancellation; 0 for none */
+  int signal; /* because of which the job was cancelled; 0 for none */
 };
 
 enum { UV_JOB = 1, UV_COUNT = 1 };
@@ -70,7 +69,8 @@ static const char *signal_name(int number)
   return number == SIGTERM ? "SIGTERM" : "SIGINT";
 }
 
-/* [-0, +1, m] The job's label, or "operation". */
+/* [-0, +1, m] Pushes the label of the error's job, or "operation" if it has
+ * none. */
 static void push_subject(lua_State *L, int idx)
 {
   lua_getiuservalue(L, idx, UV_JOB);
@@ -81,21 +81,16 @@ static void push_subject(lua_State *L, int idx)
   lua_remove(L, -2);
 }
 
+/* [-0, +1, m] Pushes the message of the error at idx. */
 static void push_message(lua_State *L, int idx, const struct error *error)
 {
   static const char *const formats[] = {
       [UJ_CODE_CANCELLED] = "%s was cancelled",
       [UJ_CODE_TIMEOUT] = "%s timed out",
       [UJ_CODE_KILLED] = "%s was killed: it outstayed its close timeout",
+      [UJ_CODE_CLOSED] = "the scheduler is closed",
+      [UJ_CODE_FULL] = "the scheduler's pending queue is full",
   };
-  if (error->code == UJ_CODE_CLOSED) {
-    lua_pushliteral(L, "the scheduler is closed");
-    return;
-  }
-  if (error->code == UJ_CODE_FULL) {
-    lua_pushliteral(L, "the scheduler's pending queue is full");
-    return;
-  }
   push_subject(L, idx);
   lua_pushfstring(L, formats[error->code], lua_tostring(L, -1));
   if (error->signal != 0) {

@@ -1,6 +1,6 @@
 /* The errors that uvjobs raises: userdata with the fields `code`, `message`
- * and, where it concerns one, `job`. tostring() gives the message, which is
- * made when it is asked for. */
+ * and, when the error concerns one, `job`. tostring() returns the message,
+ * which is made anew each time instead of being kept. */
 #ifndef UJ_LUA_ERROR_H
 #define UJ_LUA_ERROR_H
 
@@ -24,13 +24,15 @@ void uj_error_new(lua_State *L, enum uj_code code);
 /* Raises an error about the job on the top, or about none when it is nil. */
 int uj_error_raise(lua_State *L, enum uj_code code);
 
-/* Whether the value is an error with this code about this job. */
+/* [-0, +0, -] Whether the value at idx is an error with this code about this
+ * job. */
 bool uj_error_is(lua_State *L, int idx, enum uj_code code, const void *job);
 
-/* Records the signal that was behind a cancellation. */
+/* [-0, +0, -] Records in the error at idx the signal because of which the job
+ * was cancelled. */
 void uj_error_set_signal(lua_State *L, int idx, int signal);
 
-/* [-0, +0, m] Registers the metatable; `code` for the module. */
+/* [-0, +0, m] Registers the metatable. */
 void uj_error_register(lua_State *L);
 
 /* uvjobs.code(value) */
