@@ -6,7 +6,7 @@
 
 local uvjobs = require "uvjobs"
 
---- How many of the jobs are in this state.
+--- Returns how many of the jobs are in this state.
 local function count(jobs, state)
   local n = 0
   for _, job in ipairs(jobs) do

@@ -16,8 +16,8 @@ local uv = require "uvjobs.uv"
 local LIMIT = 8
 local NO_HURRY = 24 * 60 * 60 -- seconds that the whole tree may take
 
---- A file opened for writing. It is removed when it is closed before `keep` was
---- set: so a job leaves nothing behind that is half done, also when it is cancelled.
+--- Opens a file for writing, as a `<close>` variable. Closing removes the file unless
+--- `keep` is set: so no job leaves a half-written file, not even a cancelled one.
 local function create(path)
   local fd, message = luv.fs_open(path, "w", tonumber("644", 8))
   if not fd then error(message, 0) end
@@ -29,18 +29,18 @@ local function create(path)
   })
 end
 
---- The job of one file. An error that it raises goes to the exception handler. If the
---- job is cancelled meanwhile, gzip is killed.
+--- The job of one file. Its errors go to the exception handler. When the job is
+--- cancelled, exec() kills gzip.
 local function compress(tree, from, to)
   local output <close> = create(to)
   local result, message = uvjobs.exec("gzip", { "-c", "--", from }, {
     stdout = output.fd,
-    stderr = 2, -- ours
+    stderr = 2, -- that of this program
   })
   if not result then error("cannot run gzip: " .. message, 0) end
   if result.signal ~= 0 then error("gzip was killed by signal " .. result.signal, 0) end
   if result.code ~= 0 then error("gzip ended with status " .. result.code, 0) end
-  -- First all that suspends: other jobs count, too, meanwhile.
+  -- Everything that suspends comes first: no other job adds to the sums meanwhile.
   local size_in = assert(uv.fs_stat(from)).size
   local size_out = assert(uv.fs_fstat(output.fd)).size
   output.keep = true
@@ -49,14 +49,14 @@ local function compress(tree, from, to)
   tree.bytes_out = tree.bytes_out + size_out
 end
 
---- What is in a directory, in order of the names: a list of tables with `name`
---- and `kind`; or nil and a message.
+--- Returns what is in a directory, sorted by name: a list of tables with `name` and
+--- `kind`; or nil and a message.
 local function list(path)
   local scan, message = uv.fs_scandir(path)
   if not scan then return nil, message end
   local entries = {}
   for name, kind in uv.fs_scandir_next, scan do
-    if kind == "unknown" then -- some file systems do not tell
+    if kind == "unknown" then -- on file systems that do not keep the kind here
       local stat = uv.fs_lstat(path .. "/" .. name)
       kind = stat and stat.type
     end
@@ -66,15 +66,15 @@ local function list(path)
   return entries
 end
 
---- Makes a directory unless it is there. Returns true, or nil and a message.
+--- Makes a directory unless it exists. Returns true, or nil and a message.
 local function make_directory(path)
   local ok, message, code = uv.fs_mkdir(path, tonumber("755", 8))
   if ok or code == "EEXIST" then return true end
   return nil, message
 end
 
---- Spawns a job for each file below `from`. When the queue is full, `spawn`
---- suspends: so the walk is never far ahead of the work.
+--- Spawns a job for each file below `from`. When the pending queue is full, `spawn`
+--- suspends, so the walk is never far ahead of the jobs.
 local function walk(tree, from, to)
   local made, message = make_directory(to)
   local entries
@@ -90,7 +90,7 @@ local function walk(tree, from, to)
   end
 end
 
---- What the jobs of one run share.
+--- Makes the table that the jobs of one run share.
 local function new_tree(out)
   local tree = { out = out, files = 0, failed = 0, bytes_in = 0, bytes_out = 0 }
   function tree.fail(path, err)

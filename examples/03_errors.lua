@@ -1,5 +1,5 @@
--- What becomes of errors: a job that fails and one that waits for it, a job
--- whose error nobody asks for, and a job that does not end when it is told to.
+-- Where errors go: to the job that waits for a job that fails; to the exception handler,
+-- when nobody waits; and what happens to a job that does not end when it is cancelled.
 --
 --   script/run examples/03_errors.lua
 --   uvjobs examples/03_errors.lua           -- with the rock installed
@@ -39,7 +39,7 @@ local function main()
   job = scheduler:spawn(function()
     error("nobody cares", 0)
   end)
-  job:join() -- waits too, but does not ask for the error
+  job:join() -- waits for the end, but does not take the error
   print("join:", job.state)
 
   print "3. a deadline ends what takes too long"
@@ -48,7 +48,7 @@ local function main()
 
   print "4. a job that outstays its close timeout is killed"
   job = scheduler:spawn({ name = "stubborn" }, stubborn)
-  uvjobs.yield() -- it starts
+  uvjobs.yield() -- the job starts now
   local before = uvjobs.now()
   ok, err = pcall(job.close, job)
   print("close:", ok, uvjobs.code(err), job.state)

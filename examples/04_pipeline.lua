@@ -23,15 +23,16 @@ local UNDERWAY = 16 -- blocks anywhere between the reader and the collector
 
 -- ---- the first stage -------------------------------------------------------
 
---- The next block of whole lines, nil at the end. A line at a time would cost more
---- than what is done with it. This read holds the loop, but not for long.
+--- Returns the next block of whole lines, nil at the end. To hand over each line by
+--- itself would cost more than to count its words. This read blocks the loop, but not
+--- for long.
 local function read_block(file)
   local text, rest, failed = file:read(BLOCK, "L") -- and up to the end of the line
   if failed then error("cannot read: " .. rest, 0) end
   return text and text .. (rest or "")
 end
 
---- Puts the blocks into the queue, numbered.
+--- Puts the blocks into the queue, with their numbers.
 local function read_blocks(pipe, file)
   local number = 0
   for text in read_block, file do
@@ -40,14 +41,14 @@ local function read_blocks(pipe, file)
     pipe.blocks:put { number = number, text = text }
     pipe.highest = math.max(pipe.highest, #pipe.blocks)
   end
-  pipe.blocks:close() -- the workers get what is left, and end
+  pipe.blocks:close() -- the workers get the blocks that are left, and end
 end
 
 -- ---- the second stage ------------------------------------------------------
 
---- Runs in a thread, in a Lua state of its own: it sees nothing from outside.
---- Returns how many lines and words there are; the length of the longest line
---- and its number; how many lines are not UTF-8, and the number of the first.
+--- Returns how many lines and words there are; the length of the longest line and its
+--- number; how many lines are not UTF-8, and the number of the first of these. It runs in
+--- a thread, in a Lua state of its own, and so cannot use anything from outside of it.
 local function count(text)
   local lines, words, longest, longest_at, bad, bad_at = 0, 0, -1, 0, 0, 0
   if text:sub(-1) ~= "\n" then text = text .. "\n" end
@@ -65,8 +66,8 @@ local function count(text)
   return lines, words, longest, longest_at, bad, bad_at
 end
 
---- A function that calls `fn`, which takes one value, in a thread of luv. It
---- suspends until that has ended, and is not interrupted before.
+--- Returns a function that calls `fn`, which takes one value, in a thread of luv. It
+--- suspends until the call has ended, also in a job that is cancelled meanwhile.
 local function threaded(fn)
   local resume
   local work = uv.new_work(fn, function(...) resume(...) end)
@@ -78,7 +79,7 @@ local function threaded(fn)
   end
 end
 
---- One of several: each block goes to the worker that asks for it first.
+--- One of several workers: each block goes to the worker that waits first.
 local function worker(pipe)
   local count_block = threaded(count)
   for block in pipe.blocks:items() do
@@ -94,7 +95,7 @@ local function work(pipe)
   local workers = {}
   for i = 1, WORKERS do workers[i] = function() worker(pipe) end end
   uvjobs.all(workers)
-  pipe.counts:close() -- only now: none of them puts any more
+  pipe.counts:close() -- only now, because no worker puts anything any more
 end
 
 -- ---- the third stage -------------------------------------------------------
@@ -110,10 +111,10 @@ local function add(sum, counts)
   sum.blocks = sum.blocks + 1
 end
 
---- The counts come in the order in which the workers finish. But the number of a
---- line is known only when all lines before it were counted. So those that come
---- early are kept until it is their turn. While one block takes long, more and
---- more would be kept: `pipe.underway` stops the reader first.
+--- The counts come in the order in which the workers finish. But the number of a line is
+--- known only when all lines before it were counted, so counts that come early are kept
+--- until then. If one block took very long, more and more would be kept: `pipe.underway`
+--- stops the reader before that.
 local function collect(pipe)
   local sum = { blocks = 0, lines = 0, words = 0, bytes = 0, longest = 0, bad = 0 }
   local early = {}

@@ -1,6 +1,6 @@
--- Asks several mirrors at once and takes the first good answer: what fails is no
--- answer, nobody waits longer than a deadline, and the connections of the losers
--- are closed. The mirrors are simulated: they sleep, and then answer or fail.
+-- Asks several mirrors at once and takes the first good answer. An error is no answer,
+-- a deadline limits the whole, and the connections to all other mirrors are closed. The
+-- mirrors are simulated: they sleep, and then answer or fail.
 --
 --   script/run examples/05_first_answer.lua
 --   uvjobs examples/05_first_answer.lua     -- with the rock installed
@@ -11,8 +11,8 @@ local MIRROR_LIMIT = 0.5 -- seconds that one mirror gets
 
 -- ---- a simulated network ---------------------------------------------------
 
---- A connection to a mirror; as a `<close>` variable it is closed however its job
---- ends. Saying goodbye takes time: in a cancelled job that needs `protect`.
+--- Makes a connection to a mirror, as a `<close>` variable: so it is closed however its job
+--- ends. Closing suspends, and in a cancelled job that needs `protect`.
 local function connect(mirror)
   return setmetatable({}, {
     __close = function(_, err)
@@ -32,19 +32,19 @@ end
 
 -- ---- the first good answer -------------------------------------------------
 
---- Asks one mirror. `uvjobs.race` takes the first function that ends, by an error
---- too: so when there is nothing to return, it waits until it is cancelled. The
---- last one to fail knows that there will be no answer.
+--- Asks one mirror. `uvjobs.race` takes the first function that ends, with or without an
+--- error. So when this has no answer it waits until it is cancelled; only the last one to
+--- fail raises an error, because then there will be no answer.
 local function ask(mirror, file, failures, count)
   local ok, answer = pcall(uvjobs.timeout, MIRROR_LIMIT, fetch, mirror, file)
   if ok then return answer end
-  if uvjobs.code(answer) == "cancelled" then error(answer, 0) end -- it has lost
+  if uvjobs.code(answer) == "cancelled" then error(answer, 0) end -- another was first
   if uvjobs.code(answer) == "timeout" then answer = mirror.name .. ": no answer" end
   failures[#failures + 1] = answer
   if #failures == count then
     error("all mirrors failed:\n    " .. table.concat(failures, "\n    "), 0)
   end
-  uvjobs.event():wait() -- which nobody sets
+  uvjobs.event():wait() -- nobody sets this event
 end
 
 --- Returns the first answer. Raises an error when there is none from any mirror,

@@ -1,7 +1,7 @@
--- Jobs that belong together: when one of them fails, the others are cancelled and
--- clean up, and its error comes out where they were started. No error is lost.
--- This is a service of three parts, and then calls of `uvjobs.all` and
--- `uvjobs.map`, which do the same for functions.
+-- Jobs that belong together: when one of them fails, the others are cancelled and clean
+-- up, and its error is raised where they were started. No error is lost. First this runs
+-- a service of three parts, and then it calls `uvjobs.all` and `uvjobs.map`, which do the
+-- same for functions.
 --
 --   script/run examples/06_nursery.lua
 --   uvjobs examples/06_nursery.lua          -- with the rock installed
@@ -20,7 +20,7 @@ local function receive(requests)
   error("receiver: connection lost", 0)
 end
 
---- Answers requests. What it has in memory is saved however it ends.
+--- Answers requests. The answers are saved however the job ends.
 local function answer(requests)
   local answered = {}
   local _ <close> = setmetatable({}, { __close = function()
@@ -42,14 +42,14 @@ local function serve()
   local requests = uvjobs.queue(10)
   local parts <close> = uvjobs.scheduler {
     on_error = "cancel",
-    exception_handler = function(_, context) -- gets what fails after the first
+    exception_handler = function(_, context) -- gets all errors but the first
       print(("  handler: %s: %s"):format(context.job.name, context.exception))
     end,
   }
   parts:spawn({ name = "receiver" }, receive, requests)
   parts:spawn({ name = "answerer" }, answer, requests)
   parts:spawn({ name = "meter" }, measure)
-end -- waits for all parts; then raises the first error
+end -- leaving the block waits for all parts, and raises the first error
 
 -- ---- functions as children -------------------------------------------------
 

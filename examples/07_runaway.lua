@@ -1,13 +1,13 @@
--- Scripts of users, which may do anything: also loop for ever, and catch every
--- error. Each runs under a deadline, beside the rest of the program, which goes on:
--- here a ticker that ticks every 5 ms.
+-- Runs scripts of users, which may do anything, such as loop for ever or catch every
+-- error. Each script has a deadline, and the rest of the program goes on beside it: here
+-- that is a job that ticks every 5 ms.
 --
 --   script/run examples/07_runaway.lua
 --   uvjobs examples/07_runaway.lua          -- with the rock installed
 
 local uvjobs = require "uvjobs"
 
--- What users have written. Line 3 of the second one is where it hangs.
+-- The scripts of the users. "endless" never leaves the loop in its lines 2 to 4.
 local SCRIPTS = {
   { name = "sum", text = [[
     local sum = 0
@@ -35,7 +35,8 @@ local SCRIPTS = {
   ]] },
 }
 
--- What scripts may use. Their coroutines are interrupted like the script itself.
+-- Returns what a script may use. With uvjobs.coroutine the coroutines of a script are
+-- interrupted like the script itself.
 local function environment()
   return {
     pairs = pairs, ipairs = ipairs, print = print, pcall = pcall, error = error,
@@ -44,7 +45,7 @@ local function environment()
   }
 end
 
---- Counts how often the loop had time for it.
+--- Counts how often the loop has run it.
 local function tick(ticks)
   while true do
     uvjobs.sleep(0.005)
@@ -52,7 +53,7 @@ local function tick(ticks)
   end
 end
 
---- Runs a script with a deadline; returns what pcall does.
+--- Runs a script with a deadline. Returns its job, and what pcall returns.
 local function run_script(scripts, script)
   local chunk = assert(load(script.text, "=" .. script.name, "t", environment()))
   local job = scripts:spawn({ name = script.name, timeout = 0.3 }, chunk)
@@ -62,8 +63,8 @@ end
 
 local function main()
   local scripts <close> = uvjobs.scheduler {
-    timeslice = 0.005,   -- others run at least so often
-    close_timeout = 0.1, -- for clean-up, after the deadline
+    timeslice = 0.005,   -- seconds after which other jobs get a turn
+    close_timeout = 0.1, -- seconds for clean-up after the deadline
     exception_handler = function(_, context)
       local line = context.traceback:match "stubborn:%d+"
       print(("  %s: %s, at %s"):format(context.job.name, context.message, line))

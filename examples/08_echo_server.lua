@@ -1,8 +1,7 @@
--- A TCP server that sends back what it gets. Each connection is a job; at most
--- LIMIT of them are served at once, and the clients beyond wait in the system's
--- queue. SIGINT (Ctrl-C) or SIGTERM stops it gently: it accepts no more, lets the
--- connections finish for GRACE seconds, and then cancels them. A second signal ends
--- it at once.
+-- A TCP server that sends back what it gets. Each connection is a job; at most LIMIT of
+-- them are served at once, and further clients wait in the system's queue. SIGINT (Ctrl-C)
+-- or SIGTERM stops it gently: it accepts no more clients, lets the connections finish for
+-- GRACE seconds, and then cancels them. A second signal ends the program at once.
 --
 --   script/run examples/08_echo_server.lua 7000          the server
 --   script/run examples/08_echo_server.lua --load 7000   clients that load it
@@ -16,9 +15,9 @@ local uv = require "uvjobs.uv"
 
 local HOST = "127.0.0.1"
 local LIMIT = 50 -- connections at once
-local GRACE = 5 -- seconds for them when the server stops
-local BACKLOG = 128 -- clients that may wait in the system
-local CLIENTS, MESSAGES = 100, 200 -- of the load; messages are those of one client
+local GRACE = 5 -- seconds that connections get to finish when the server stops
+local BACKLOG = 128 -- clients that may wait in the system's queue
+local CLIENTS, MESSAGES = 100, 200 -- with --load: clients, and messages of each
 local PATIENCE = 10 -- seconds that a client waits for an answer
 
 local function complain(text)
@@ -34,8 +33,8 @@ local function listen(port)
   return server
 end
 
---- The job of one connection. An error in it, of a client that has gone in the middle
---- of something, goes to the exception handler.
+--- The job of one connection. Its errors go to the exception handler, for instance when the
+--- client disconnects while something is sent to it.
 local function echo(stream, counts)
   local client <close> = stream
   for chunk in client:chunks() do
@@ -44,8 +43,8 @@ local function echo(stream, counts)
   counts.finished = counts.finished + 1
 end
 
---- Spawns a job for a client. At the limit `spawn` suspends: so no more clients are
---- accepted meanwhile.
+--- Spawns a job for a client. At the limit `spawn` suspends, and no client is accepted
+--- meanwhile.
 local function admit(connections, client, counts)
   local ok, err = pcall(connections.spawn, connections, echo, client, counts)
   if not ok then
@@ -69,8 +68,8 @@ local function accept(server, connections, counts)
   end
 end
 
---- Serves until a signal cancels the main job, which is the one that calls this. What
---- is to be done then is protected: a cancelled job cannot wait otherwise.
+--- Serves until a signal cancels the main job, which calls this. Waiting for the
+--- connections is protected then, because a cancelled job cannot wait otherwise.
 local function serve(listening, options)
   local server <close> = listening
   local counts = { served = 0, finished = 0, most = 0 }
@@ -100,7 +99,7 @@ local function connect(port)
   error("cannot connect: " .. message, 0)
 end
 
---- Sends a message and waits until it has come back, in one piece or in several.
+--- Sends a message, and waits until all of it has come back.
 local function round_trip(client, message)
   assert(client:write(message))
   local answer = ""
@@ -120,7 +119,7 @@ local function converse(port, number)
   end
 end
 
---- Runs the clients at once, and waits for all of them. Returns whether none failed.
+--- Runs all clients at once, and waits for them. Returns whether none has failed.
 local function load_server(port, clients)
   local started = uvjobs.now()
   local failed = 0
@@ -144,8 +143,8 @@ end
 
 -- ---- both ------------------------------------------------------------------
 
---- Loads the server, and one more client is still there when the signal comes: it is
---- the one that is cut off.
+--- Loads the server while one more client is connected. That client still is when the
+--- signal comes, and so it is cut off.
 local function try(port)
   local idle <close> = connect(port)
   round_trip(idle, "hello\n")

@@ -1,22 +1,22 @@
--- Prints what is appended to files, like `tail -F`: also to one that does not exist yet,
--- that was truncated, or that was replaced by another one, as by logrotate. Each file is
--- a job, which sleeps until something changes in the directory of its file. Ctrl-C ends
--- it, with the exit status 130.
+-- Prints what is appended to files, like `tail -F`: also when a file does not exist yet, is
+-- truncated, or is replaced by another one, as by logrotate. Each file has a job, which
+-- sleeps until something changes in the directory of its file. Ctrl-C ends the program,
+-- with the exit status 130.
 --
 --   script/run examples/09_tail.lua FILE...
 --   uvjobs examples/09_tail.lua /var/log/syslog /var/log/auth.log
 --
--- It begins with the last LINES lines of each file. When there are several files each
--- line has the name of its file before it. It needs luv (Debian: lua-luv).
+-- It begins with the last LINES lines of each file. With several files, each line begins
+-- with the name of its file. It needs luv (Debian: lua-luv).
 
 local uvjobs = require "uvjobs"
 local uv = require "uvjobs.uv"
 
 local LINES = 10
 local BLOCK = 64 * 1024 -- bytes that are read at once, also to find the last lines
-local LOOK = 1 -- seconds after which it looks anyway; not all file systems tell of changes
+local LOOK = 1 -- seconds until it looks without an event: some file systems have no events
 
---- Raises when nobody reads any more what we print.
+--- Raises an error when nobody reads our standard output any more.
 local function print_line(prefix, line)
   assert(io.write(prefix, line, "\n"))
 end
@@ -27,8 +27,9 @@ end
 
 -- ---- a file that is open ---------------------------------------------------
 
---- What is known of the file at `path`: `fd` when it is open, which file that is, the
---- `position` up to which it was read, and `rest`, a line whose end has not come yet.
+--- A file that is followed: its `path`; `fd` when it is open; the `device` and `inode` of the
+--- open file; the `position` up to which it was read; and `rest`, the beginning of a line
+--- whose end was not read yet.
 local Tail = {}
 Tail.__index = Tail
 
@@ -36,14 +37,14 @@ local function new_tail(path, prefix)
   return setmetatable({ path = path, prefix = prefix, position = 0, rest = "" }, Tail)
 end
 
---- For a `<close>` variable: also a job that is cancelled closes its file.
+--- Closes the file at the end of a `<close>` variable, also in a cancelled job.
 function Tail:__close()
   local fd = self.fd
   self.fd = nil
   if fd then uv.fs_close(fd) end
 end
 
---- Returns a descriptor; or nil and a message.
+--- Opens a regular file. Returns a descriptor; or nil and a message.
 local function open_regular(path)
   local stat, message = uv.fs_stat(path)
   if not stat then return nil, message end
@@ -51,7 +52,7 @@ local function open_regular(path)
   return uv.fs_open(path, "r", 0)
 end
 
---- Opens the file if it is there. Returns whether it is open.
+--- Opens the file if it exists. Returns whether it is open.
 function Tail:open()
   local fd, message = open_regular(self.path)
   if not fd then
@@ -65,13 +66,13 @@ function Tail:open()
   return true
 end
 
---- Prints the last line also if it has no end, and closes the file.
+--- Prints the last line even if it has no end, and closes the file.
 function Tail:finish()
   if self.rest ~= "" then print_line(self.prefix, self.rest) end
   self:__close()
 end
 
---- Reads and prints what there is from the position on: whole lines.
+--- Reads from the position to the end of the file, and prints the whole lines.
 function Tail:read()
   while true do
     local text = assert(uv.fs_read(self.fd, BLOCK, self.position))
@@ -87,7 +88,7 @@ function Tail:read()
   end
 end
 
---- Goes to the last lines of the file, as far as they are in its last block.
+--- Moves the position to the last LINES lines, or to those of them in the last block.
 function Tail:skip()
   local size = assert(uv.fs_fstat(self.fd)).size
   local start = math.max(0, size - BLOCK)
@@ -101,7 +102,7 @@ end
 
 -- ---- following it ----------------------------------------------------------
 
---- Reads what is new, whatever has happened to the file since the last time.
+--- Prints what is new, whether the file was appended to, truncated or replaced.
 function Tail:catch_up()
   if self.fd then
     local now = uv.fs_stat(self.path)
@@ -118,7 +119,7 @@ function Tail:catch_up()
   if self:open() then self:read() end
 end
 
---- Watches the directory: a watch on the file would go on with one that was moved.
+--- Watches the directory, because a watch on the file would follow it when it is renamed.
 --- Returns a function that suspends until the file may have changed.
 local function watch(handle, path)
   local directory, name = path:match "^(.*/)([^/]*)$"

@@ -1,14 +1,14 @@
 -- Checks whether something listens on the addresses of a list, LIMIT of them at once,
--- and prints a table. Each line of the list is HOST:PORT or [IPV6]:PORT; blank lines are
--- left out, and what comes after a `#`.
+-- and prints a table. Each line of the list is HOST:PORT or [IPV6]:PORT. Blank lines, and
+-- everything after a `#`, are skipped.
 --
 --   script/run examples/10_healthcheck.lua HOSTS [SECONDS]
 --   script/run examples/10_healthcheck.lua          -- checks ports that it makes itself
 --   uvjobs examples/10_healthcheck.lua hosts.txt 2
 --
--- SECONDS is what each of them gets, 3 unless given. The states are open, refused,
+-- SECONDS is the time limit for each address, 3 unless given. The states are open, refused,
 -- timeout, unknown host, bad line, and the system's code for any other error. The exit
--- status is 1 when any of them is not open. It needs luv (Debian: lua-luv).
+-- status is 1 when any address is not open. It needs luv (Debian: lua-luv).
 
 local uvjobs = require "uvjobs"
 local uv = require "uvjobs.uv"
@@ -18,7 +18,8 @@ local SECONDS = 3
 
 -- ---- the list --------------------------------------------------------------
 
---- A target, a table with `text`; and `host` and `port`, unless the line is bad.
+--- Makes a target of a line: a table with `text`; and `host` and `port`, unless the line is
+--- bad.
 local function parse(text)
   local host, port = text:match "^%[([^%s%]]+)%]:(%d+)$"
   if not host then host, port = text:match "^([^%s:]+):(%d+)$" end
@@ -27,7 +28,7 @@ local function parse(text)
   return { text = text, host = host, port = port }
 end
 
---- The targets of a file, in its order.
+--- Returns the targets of a file, in its order.
 local function read_targets(path)
   local file <close> = assert(io.open(path))
   local targets = {}
@@ -49,8 +50,8 @@ local function try_address(address, port)
   return ok and "open" or STATES[code] or code
 end
 
---- A name may have several addresses: one that is open is enough. (Names are looked up
---- in luv's threads, of which there are four.)
+--- Tries the addresses of a host until one is open. Returns the state of the last that was
+--- tried. Names are looked up in luv's threads, of which there are four.
 local function try_host(target)
   local addresses = uv.getaddrinfo(target.host, nil, { socktype = "stream" })
   if not addresses then return "unknown host" end
@@ -62,8 +63,8 @@ local function try_host(target)
   return state
 end
 
---- The job of one target: returns its state, and the seconds that it took. When the time
---- is up, what is under way is given up: the socket is closed.
+--- Checks one target, in a job of its own. Returns its state and the seconds that it took.
+--- When the time is up, the deadline ends the call that waits, and the socket is closed.
 local function check(target, seconds)
   if not target.host then return { state = "bad line" } end
   local started = uvjobs.now()

@@ -1,8 +1,8 @@
--- A small web application, which counts prime numbers: a request makes a job in the
--- background and is answered at once; others ask for its state, or wait for its end.
--- The counting is done in a thread of its own. SIGINT (Ctrl-C) or SIGTERM stops the
--- server gently: requests and background jobs get GRACE seconds to finish. A second
--- signal ends it at once.
+-- A small web application that counts prime numbers. A request makes a background job and
+-- is answered at once; other requests ask for the job's state, or wait for its end. The
+-- counting is done in a thread. SIGINT (Ctrl-C) or SIGTERM stops the server gently:
+-- requests and background jobs get GRACE seconds to finish. A second signal ends the
+-- program at once.
 --
 --   script/run examples/11_web_app.lua 8080     the server
 --   script/run examples/11_web_app.lua          a server, a client, and then a SIGTERM
@@ -23,9 +23,9 @@ local signal = require "cqueues.signal"
 
 local HOST = "127.0.0.1"
 local LIMIT, PENDING_LIMIT = 50, 100 -- requests and background jobs together
-local BACKGROUND_LIMIT = 20 -- less than LIMIT: there is always room for requests
-local KEPT = 1000 -- background jobs that are known, the last ones
-local GRACE = 10 -- seconds for all of them when the server stops
+local BACKGROUND_LIMIT = 20 -- less than LIMIT, so that there is always room for requests
+local KEPT = 1000 -- the server remembers as many background jobs
+local GRACE = 10 -- seconds that all jobs get to finish when the server stops
 local PATIENCE = 10 -- seconds that a client gets to send, and to take the answer
 local HIGHEST = 10000000
 
@@ -35,8 +35,8 @@ end
 
 -- ---- the background jobs ---------------------------------------------------
 
---- Returns how many prime numbers there are up to `highest`. It runs in a Lua state of
---- its own.
+--- Returns how many prime numbers there are up to `highest`. It runs in a thread, in a Lua
+--- state of its own.
 local function count_primes(highest)
   local composite, count = {}, 0
   for n = 2, highest do
@@ -48,9 +48,9 @@ local function count_primes(highest)
   return count
 end
 
---- What the handlers share. `count` does the work. `entries` has the background jobs
---- by their numbers; each is a table with `id`, `highest`, `job`, and `count` when that
---- is known.
+--- Makes the table that the handlers share. `count` is the function that counts. `entries`
+--- has the background jobs by their numbers; each entry is a table with `id`, `highest`,
+--- `job`, and `count` when the job has ended.
 local function new_app(count)
   return {
     count = count, entries = {}, last = 0,
@@ -63,8 +63,9 @@ local function run_entry(app, entry, permit)
   entry.count = app.count(entry.highest)
 end
 
---- Makes a background job; nil when there are too many. It belongs to the scheduler of
---- the server: the server waits for it when it stops. If there is no room `spawn` waits.
+--- Makes a background job and returns its entry; nil when there are too many. The job
+--- belongs to the scheduler of the server, so the server waits for it when it stops.
+--- `spawn` suspends while there is no room.
 local function start_entry(app, stream, highest)
   local permit = app.slots:permit(0)
   if not permit then return nil end
@@ -82,7 +83,7 @@ end
 
 -- ---- answers ---------------------------------------------------------------
 
---- What handlers return.
+--- Makes an answer: what handlers return.
 local function reply(status, kind, body, headers)
   return { status = status, type = kind, body = body, headers = headers or {} }
 end
@@ -91,7 +92,7 @@ local function reply_text(status, text, headers)
   return reply(status, "text/plain", text .. "\n", headers)
 end
 
---- The state of a background job. No text in it needs to be quoted.
+--- Makes an answer with the state of a background job. Nothing in it needs quoting.
 local function reply_entry(status, entry, headers)
   return reply(status, "application/json", ('{"id":%d,"highest":%d,"state":"%s","count":%s}\n')
     :format(entry.id, entry.highest, entry.job.state, entry.count or "null"), headers)
@@ -123,7 +124,7 @@ local function show_page(app)
 end
 
 local function post_job(app, stream)
-  local text = stream:get_body_chars(100, PATIENCE) or "" -- also when it does not come
+  local text = stream:get_body_chars(100, PATIENCE) or "" -- "" also when nothing comes
   local highest = math.tointeger(tonumber(text:match "^%s*(%d+)%s*$"))
   if not highest or highest > HIGHEST then
     return reply_text("400", ("send a number up to %d"):format(HIGHEST))
@@ -141,8 +142,8 @@ local function show_job(app, _, id)
   return reply_entry("200", entry)
 end
 
---- The handler may wait as it likes: when the client goes away meanwhile it is
---- cancelled, and the background job is not.
+--- Waits for the end of a background job. When the client disconnects meanwhile, the job of
+--- the request is cancelled, but not the background job.
 local function await_job(app, stream, id)
   local entry = app.entries[tonumber(id)]
   if entry then entry.job:join() end
@@ -178,8 +179,8 @@ local function dispatch(app, stream, method, path)
   return reply_text("404", "no such page")
 end
 
---- The job of one request. An error in it, of a client that does not take its answer
---- for instance, goes to the exception handler.
+--- The job of one request. Its errors go to the exception handler, for instance when the
+--- client does not take its answer.
 local function handle(app, stream)
   local headers = assert(stream:get_headers(PATIENCE))
   local method = headers:get ":method"
@@ -211,8 +212,8 @@ local function listen(app, port)
   return server
 end
 
---- Serves until a signal cancels the main job, which is the one that calls this, or the
---- server is closed. Returns when what was under way has ended: why it was stopped.
+--- Serves until a signal cancels the main job, which calls this, or the server is closed.
+--- Returns why it has stopped, when all requests and background jobs have ended.
 local function serve(server)
   local ok, err = pcall(http.serve, server)
   if ok then return "closed" end
@@ -254,12 +255,13 @@ local function ask(port, method, path, body)
   io.write((text:gsub("[^\n]+", "  %0")))
 end
 
---- Suspends until the scheduler has so many active jobs.
+--- Suspends until the scheduler has `count` active jobs.
 local function await_active(scheduler, count)
   while scheduler.active_count ~= count do uvjobs.sleep(0.01) end
 end
 
---- Nobody counts before `go` is set: so it is known what the answers are.
+--- Sends some requests, and then the signal. Nobody counts before `go` is set, so that the
+--- answers are always the same.
 local function try(port, scheduler, go)
   ask(port, "GET", "/")
   ask(port, "POST", "/jobs", "1000")

@@ -1,6 +1,7 @@
--- Fetches a page, and every page that links lead to from there: on the same host, and not
--- above the directory of the first. Each page is a job and is fetched once; LIMIT of them
--- at a time, and each gets SECONDS. Prints which links are broken, and how much there is.
+-- Fetches a page, and every page that can be reached from it by links, on the same host and
+-- not above the directory of the first page. Each page is fetched once, by a job of its
+-- own: LIMIT of them at a time, for SECONDS each. Then it prints which links are broken,
+-- and how many pages and bytes there are.
 --
 --   script/run examples/12_fetch_all.lua URL
 --   script/run examples/12_fetch_all.lua        fetches a site that it serves itself
@@ -19,18 +20,19 @@ local uri_patterns = require "lpeg_patterns.uri"
 
 local LIMIT = 8
 local SECONDS = 10
-local MOST_PAGES = 10000 -- what links lead to beyond these is left out
+local MOST_PAGES = 10000 -- further pages are left out
 local MOST_BYTES = 16 * 1024 * 1024 -- of one page
-local NO_HURRY = 24 * 60 * 60 -- seconds that the whole may take
+local NO_HURRY = 24 * 60 * 60 -- seconds that all of them together may take
 
 -- ---- addresses -------------------------------------------------------------
 
 local URI = uri_patterns.uri * -1
 local REFERENCE = uri_patterns.uri_reference * -1
 
---- A path without "." and "..", which is relative to the path `base`.
+--- Returns `path`, which is relative to the path `base`, as a path from the root without
+--- "." and "..".
 local function resolve_path(base, path)
-  path = path:gsub("^%.%.?$", "%0/"):gsub("/%.%.?$", "%0/") -- these are directories, too
+  path = path:gsub("^%.%.?$", "%0/"):gsub("/%.%.?$", "%0/") -- these are directories
   return http_util.resolve_relative_path(base, path)
 end
 
@@ -38,8 +40,8 @@ local function with_query(path, query)
   return query and path .. "?" .. query or path
 end
 
---- Returns scheme, host and port in one text, and the path; or nil for what is not a page
---- of the web.
+--- Returns scheme, host and port as one text, and the path; or nil unless the address is
+--- one of http or https.
 local function split(uri)
   local port = uri.port or http_util.scheme_to_port[uri.scheme]
   if not uri.host or uri.scheme ~= "http" and uri.scheme ~= "https" then return nil end
@@ -51,8 +53,8 @@ local function percent(character)
   return ("%%%02X"):format(character:byte())
 end
 
---- The path, with the query, that a link in the page at `base` leads to; nil if that is
---- not below the start of the site.
+--- Returns the path, with the query, of a link in the page at `base`; nil if that is not
+--- below the start of the site.
 local function resolve(site, base, link)
   local uri = REFERENCE:match((link:gsub("[^!-~]", percent)))
   if not uri then return nil end
@@ -69,7 +71,7 @@ local function resolve(site, base, link)
   return with_query(path, query)
 end
 
---- Calls `fn` with what each link of a text in HTML has as its address.
+--- Calls `fn` with the address in each link of a text in HTML.
 local function each_link(text, fn)
   for tag in text:gmatch "<[aA]%s[^>]*>" do
     local link = tag:match "%s[hH][rR][eE][fF]%s*=%s*(%b\"\")" or
@@ -89,8 +91,8 @@ local function describe(message, code)
   return code == errno.ETIMEDOUT and "timeout" or tostring(message)
 end
 
---- Asks for a page. Returns the headers and the body; or nil and what is wrong. The time
---- limits are those of lua-http: when they pass, it closes the connection.
+--- Requests a page. Returns the headers and the body; or nil and what is wrong. The time
+--- limits are given to lua-http, which closes the connection when they pass.
 local function get(site, path)
   local due = uvjobs.now() + site.seconds
   local request = http_request.new_from_uri(site.root .. path)
@@ -128,8 +130,9 @@ end
 
 -- ---- all of them -----------------------------------------------------------
 
---- Spawns a job for what a link leads to, unless it is known. There is always room for it
---- in the queue: pages that had to wait for each other there would never end.
+--- Spawns a job for the page that a link leads to, unless the page is known. The pending
+--- queue has no limit: if jobs had to wait there until other jobs end, which wait there,
+--- too, they would wait for ever.
 function add_page(site, from, link)
   local path = resolve(site, from, link)
   if not path then return end
@@ -146,8 +149,8 @@ function add_page(site, from, link)
   if path ~= from then page.from[from] = true end
 end
 
---- Fetches all there is below a URL. Returns a table whose `pages` has them by path. The
---- options are the `seconds` for each, and `proxies` as in requests of lua-http.
+--- Fetches all pages below a URL. Returns a table whose `pages` has them by path. The options
+--- are `seconds`, the limit for each page, and `proxies` as in requests of lua-http.
 local function crawl(uri, options)
   local root, path = split(uri)
   local site = {
@@ -156,7 +159,7 @@ local function crawl(uri, options)
   }
   local jobs <close> = uvjobs.scheduler {
     limit = LIMIT,
-    pending_limit = math.huge, -- it is MOST_PAGES that bounds it
+    pending_limit = math.huge, -- MOST_PAGES limits the number of jobs
     wait_timeout = NO_HURRY,
     exception_handler = function(_, context)
       site.pages[context.job.name].problem = tostring(context.exception)
@@ -164,7 +167,7 @@ local function crawl(uri, options)
   }
   site.jobs = jobs
   add_page(site, path, with_query(path, uri.query))
-  return site -- when all have ended
+  return site -- leaving the block waits for the jobs
 end
 
 local function sorted_keys(map)
@@ -174,7 +177,7 @@ local function sorted_keys(map)
   return keys
 end
 
---- Prints what is wrong with a page, and where it is linked.
+--- Prints what is wrong with a page, and which pages have links to it.
 local function print_broken(page)
   local from = sorted_keys(page.from)
   local where = from[1] and ", linked from " .. from[1] or ""
@@ -182,7 +185,7 @@ local function print_broken(page)
   print(("broken: %s: %s%s"):format(page.path, page.problem, where))
 end
 
---- Prints the broken links in order, and the sums. Returns whether none was broken.
+--- Prints the broken links by path, and the sums. Returns whether no link is broken.
 local function report(site)
   local pages, moved, broken, bytes = 0, 0, 0, 0
   for _, path in ipairs(sorted_keys(site.pages)) do
@@ -214,7 +217,7 @@ local FIRST_PAGE = [[
 <a href="mailto:nobody@example.org">mail</a> <a href="//192.0.2.1/site/">elsewhere</a>
 ]]
 
-local ODD = { -- what is not one of the numbered pages
+local OTHER_PAGES = { -- besides the numbered ones
   ["/site/"] = { status = "200", body = FIRST_PAGE },
   ["/site/old.html"] = { status = "301", location = "3.html" },
   ["/site/away.html"] = { status = "302", location = "http://192.0.2.1/site/" },
@@ -225,7 +228,7 @@ local ODD = { -- what is not one of the numbered pages
   ["/site/slow.html"] = { status = "200", seconds = 3600, body = "at last" },
 }
 
---- The text of a numbered page: it links two others, its parent, and some more.
+--- Returns the text of a numbered page, with links to two others, to its parent and more.
 local function numbered_page(n)
   local lines = { ("<title>Page %d</title>"):format(n) }
   local function link(...) lines[#lines + 1] = '<a href="' .. table.concat { ... } .. '">x</a>' end
@@ -241,10 +244,11 @@ end
 local function look_up(path)
   local number = math.tointeger(tonumber(path:match "^/site/(%d+)%.html$"))
   if number and number <= PAGES then return { status = "200", body = numbered_page(number) } end
-  return ODD[path] or { status = "404" }
+  return OTHER_PAGES[path] or { status = "404" }
 end
 
---- What the server has seen. `asked` counts the requests for each path.
+--- Makes the log of the server: `asked` has the number of requests by path, `now` and `most`
+--- how many are handled at once, and `given_up` how many clients have disconnected.
 local function new_log()
   return { asked = {}, now = 0, most = 0, given_up = 0 }
 end
@@ -281,7 +285,7 @@ local function print_log(log)
   print("requests that were given up:", log.given_up)
 end
 
---- Calls `fn` while the server serves; returns what it returns, when both have ended.
+--- Calls `fn` while the server serves. Returns what `fn` returns, when the server has stopped.
 local function while_serving(server, fn)
   local servers <close> = uvjobs.scheduler()
   local serving = servers:spawn(http.serve, server)

@@ -1,52 +1,55 @@
 ---@meta uvjobs
 
--- The types of the public interface, for editors with the Lua language server.
--- Nothing loads this file. What each call does in full is in docs/api.md, and
--- spec/tooling/docs_spec.lua fails when the two, or the module, differ.
+-- The types of the public interface, for editors with the Lua language server. Nothing
+-- loads this file. docs/api.md describes each call in full; spec/tooling/docs_spec.lua
+-- fails when the two, or the module, differ.
 -- luacheck: ignore 212 241
 --
--- "Suspends" means: must be called in a job, and may raise `cancelled`,
--- `timeout` or `killed` (see uvjobs.Error), also when it would not have to wait.
+-- A call that suspends has to be made in a job. It raises `cancelled`, `timeout` or `killed`
+-- when its job is to end, also when it would not have to wait: see uvjobs.Error. Every call
+-- raises an error for misuse. "Errors" lists what else a call raises.
 
 ---@class uvjobs
 ---@field _VERSION string
----@field context table<any, any> values of the running job; what it spawns starts with them
+---@field context table<any, any> values of the current job; jobs that it spawns begin with them
 local uvjobs = {}
 
 ---@alias uvjobs.Code
 ---| "cancelled" # the job that calls, or that was waited for, was cancelled
 ---| "timeout"   # a deadline passed, or another job did not end in time
----| "killed"    # the job outstayed its close timeout, and is ended by force
+---| "killed"    # the job did not end within its close timeout, and is ended by force
 ---| "closed"    # the scheduler is closed
 ---| "full"      # the pending queue is full, and the caller cannot suspend
 
 ---@alias uvjobs.JobState
 ---| "pending"   # waits for a slot
 ---| "active"    # runs, is suspended, or is about to start
----| "closing"   # active, and asked to end
----| "done"      # its function returned
----| "failed"    # its function raised an error
----| "cancelled" # was asked to end, and did
----| "killed"    # was asked to end, did not, and was ended by force
+---| "closing"   # active, and was asked to end
+---| "done"      # its function has returned
+---| "failed"    # its function has raised an error
+---| "cancelled" # was asked to end, and has ended
+---| "killed"    # was asked to end, did not in time, and was ended by force
 
---- What uvjobs raises about jobs; `tostring` gives the message.
+--- The error that uvjobs raises when a job ends or a scheduler refuses one; `tostring`
+--- returns its message.
 ---@class uvjobs.Error: userdata
 ---@field code uvjobs.Code
 ---@field message string
----@field job uvjobs.Job? the job that it is about
----@field signal? "SIGINT"|"SIGTERM" behind the cancellation of the main job
+---@field job uvjobs.Job? the job that was cancelled, closed or killed
+---@field signal? "SIGINT"|"SIGTERM" the one that has cancelled the main job
 
 ---@class uvjobs.RunOptions
 ---@field signals? boolean SIGINT and SIGTERM cancel the main job; default true
 ---@field clock? "real"|"virtual" default "real"
 ---@field timeslice? number seconds > 0 or math.huge: preempts the main job; default math.huge
----@field slow? number|false seconds >= 0: reports a job that blocks the loop; 0.1 in debug mode
+---@field slow? number|false seconds >= 0: reports a job that blocks the loop so long; default
+---  none, in debug mode 0.1
 ---@field stats? boolean measures how long jobs run; default false
----@field interrupt? uvjobs.Interrupt how a busy job is reached; default "SIGURG"
+---@field interrupt? uvjobs.Interrupt how a busy job is interrupted; default "SIGURG"
 ---@field shuffle? integer a seed: ready jobs run in a random order; default in order
 
 ---@alias uvjobs.Interrupt
----| "SIGURG"    # by a signal, this one or another
+---| "SIGURG"    # by this signal
 ---| "SIGUSR1"
 ---| "SIGUSR2"
 ---| "SIGALRM"
@@ -55,21 +58,21 @@ local uvjobs = {}
 ---| "SIGWINCH"
 ---| "SIGIO"
 ---| "count"     # by a hook that counts instructions
----| "none"      # not at all
+---| "none"      # it is not interrupted
 
---- What uvjobs.stats() returns. The counts go on from when uvjobs was loaded.
+--- What uvjobs.stats() returns. The counts begin when uvjobs is loaded.
 ---@class uvjobs.Stats
----@field turns integer
----@field spawned integer
----@field resumes integer
----@field preemptions integer
----@field live integer
----@field ready integer
----@field timers integer
+---@field turns integer how many turns the loop has made
+---@field spawned integer how many jobs were spawned
+---@field resumes integer how often a job was started or went on
+---@field preemptions integer how often a time slice has ended
+---@field live integer jobs that have not ended
+---@field ready integer jobs that wait for their turn
+---@field timers integer jobs with a deadline or a time limit
 ---@field work integer functions in the thread pool
----@field heap integer bytes behind the heap for small blocks, 0 without one
----@field longest? number seconds, with run{ stats = true }
----@field longest_job? uvjobs.Job
+---@field heap integer bytes that the heap for small blocks has, 0 without one
+---@field longest? number seconds that the longest run of a job took, with run{ stats = true }
+---@field longest_job? uvjobs.Job the job that took them
 
 ---@class uvjobs.SchedulerOptions
 ---@field name? string for people
@@ -78,7 +81,7 @@ local uvjobs = {}
 ---@field close_timeout? number seconds that a closed job gets to end; default 0.1
 ---@field wait_timeout? number seconds that wait_and_close gives; default 60
 ---@field timeslice? number seconds > 0 or math.huge: preempts busy jobs; default math.huge
----@field exception_handler? uvjobs.ExceptionHandler gets the errors that nobody asked for
+---@field exception_handler? uvjobs.ExceptionHandler gets the errors that nobody waits for
 ---@field on_error? "report"|"cancel" default "report"; "cancel": a nursery (see Scheduler)
 
 ---@class uvjobs.SpawnOptions
@@ -95,7 +98,7 @@ local uvjobs = {}
 ---@class uvjobs.Context
 ---@field message uvjobs.Message|string
 ---@field job? uvjobs.Job
----@field exception? any the value that was raised; nil for a mutex
+---@field exception? any the value that was raised; nil for a mutex that was left locked
 ---@field traceback? string
 ---@field seconds? number for how long the job has blocked the loop
 ---@field source_traceback? string where the job was spawned, in debug mode
@@ -103,14 +106,16 @@ local uvjobs = {}
 ---@class uvjobs.MapOptions
 ---@field limit? integer|number calls at once: >= 1 or math.huge; default 100
 
---- Runs in the loop outside any job: it cannot suspend.
+--- A function that is called with what nobody waits for. It runs outside of jobs, so it
+--- cannot suspend.
 ---@alias uvjobs.ExceptionHandler fun(scheduler: uvjobs.Scheduler, context: uvjobs.Context)
 
 -- ---- running ---------------------------------------------------------------
 
---- Runs `fn(...)` as the main job, and the loop until it has ended; then closes
---- every scheduler that is still open. Blocks; not to be called in a job.
---- Raises the error of `fn`, unchanged; and `run is stuck: ...` when jobs wait and
+--- Runs `fn(...)` as the main job, and the loop until the main job has ended; then
+--- closes every scheduler that is still open. Blocks.
+--- Errors: the error of `fn`, unchanged; `cancelled`, with `err.signal` when a signal
+--- is the cause; "run is already running"; "run is stuck: ...", when jobs wait and
 --- nothing can ever wake one of them.
 ---@overload fun(fn: function, ...: any): ...: any
 ---@param options uvjobs.RunOptions
@@ -119,66 +124,70 @@ local uvjobs = {}
 ---@return any ... the results of `fn`
 function uvjobs.run(options, fn, ...) end
 
---- Suspends for at least `seconds`, never less.
+--- Suspends for at least `seconds`.
 ---@param seconds number >= 0, finite
 function uvjobs.sleep(seconds) end
 
---- Suspends until the other jobs that are ready have had their turn.
+--- Suspends until the other jobs that are ready have run.
 function uvjobs.yield() end
 
---- The clock. Does not suspend.
+--- Returns the time of the loop's clock. Does not suspend.
 ---@return number seconds monotonic
 function uvjobs.now() end
 
---- The running job, or nil outside one. Does not suspend.
+--- Returns the job that runs, or nil outside jobs. Does not suspend.
 ---@return uvjobs.Job?
 function uvjobs.current() end
 
---- Calls `fn(...)` under a deadline, in the current job. Raises `timeout` at the
---- call in which `fn` is suspended when it passes, and at every later one in `fn`.
---- Nests: the earliest deadline counts.
+--- Calls `fn(...)` in the current job, under a deadline. Suspends only in `fn`. When
+--- the deadline passes, the call in which `fn` is suspended raises `timeout`, and so
+--- does every later one in `fn`. Of nested deadlines the earliest counts.
+--- Errors: `timeout`; the error of `fn`, unchanged.
 ---@param seconds number >= 0, finite
 ---@param fn function
 ---@param ... any the arguments of `fn`
 ---@return any ... the results of `fn`
 function uvjobs.timeout(seconds, fn, ...) end
 
---- Calls `fn(...)` with cancellation and outer deadlines held off, in the
---- current job: for clean-up that suspends. Deadlines that are set inside count.
---- It does not hold off being killed.
+--- Calls `fn(...)` in the current job, and holds off its cancellation and the deadlines
+--- outside of `fn`: for clean-up that suspends. Being killed is not held off. Suspends
+--- only in `fn`, also in a cancelled job.
+--- Errors: the error of `fn`, unchanged.
 ---@param fn function
 ---@param ... any the arguments of `fn`
 ---@return any ... the results of `fn`
 function uvjobs.protect(fn, ...) end
 
---- Calls `start(resume)` and suspends until `resume(...)` is called. When `start`
---- returns a function, that is called to abandon the operation if the job leaves
---- before.
+--- Calls `start(resume)`, and suspends until `resume(...)` is called. When `start`
+--- returns a function, that is called if the job leaves early, to abandon the
+--- operation. Does not suspend when `resume` was called in `start`.
+--- Errors: the error of `start`, unchanged.
 ---@param start fun(resume: fun(...: any)): (fun()|any)
 ---@return any ... the arguments of `resume`
 function uvjobs.await(start) end
 
 ---@class uvjobs.ExecOptions
----@field input? string|string[] its standard input
+---@field input? string|string[] the standard input of the child
 ---@field env? table<string, string|false> changes to the environment; false removes one
 ---@field cwd? string the directory that it runs in
 ---@field stdin? integer descriptor, in place of `input`
 ---@field stdout? integer descriptor; nothing is collected
 ---@field stderr? integer descriptor; nothing is collected
----@field on_stdout? fun(line: string) gets each line; may suspend
----@field on_stderr? fun(line: string)
----@field timeout? number seconds until it is terminated
+---@field on_stdout? fun(line: string) gets each line of stdout; may suspend
+---@field on_stderr? fun(line: string) gets each line of stderr; may suspend
+---@field timeout? number seconds, >= 0, until the child is terminated; nil: no limit
 ---@field max_output? integer|number bytes of each stream or line: >= 0 or math.huge; default 16 MiB
----@field group? boolean terminates what it has started, too; default false
+---@field group? boolean terminates also what the child has started; default false
 
 ---@class uvjobs.ExecResult
 ---@field code integer exit status
----@field signal integer that ended it, or 0
+---@field signal integer the number of the signal that ended it, or 0
 ---@field stdout? string nil with on_stdout
 ---@field stderr? string nil with on_stderr
 
---- Runs a child process until it has ended. Suspends. Terminates it, and waits
---- for that, when the job is cancelled. Needs luv.
+--- Runs a child process until it has ended. Suspends. When the job is cancelled, the
+--- child is terminated, and waited for. Needs luv.
+--- Errors: the error of `on_stdout` or `on_stderr`, unchanged.
 ---@param command string looked up in PATH
 ---@param args? string[]
 ---@param options? uvjobs.ExecOptions
@@ -198,7 +207,7 @@ function uvjobs.exec(command, args, options) end
 ---@field interrupt? uvjobs.Interrupt the same
 ---@field shuffle? integer the same
 
---- A new job that runs in the steps of somebody else's loop. Does not suspend.
+--- Makes a job that runs in the steps of somebody else's loop. Does not suspend.
 ---@overload fun(fn: function, ...: any): uvjobs.Job
 ---@param options uvjobs.StartOptions
 ---@param fn function
@@ -207,68 +216,79 @@ function uvjobs.exec(command, args, options) end
 function uvjobs.start(options, fn, ...) end
 
 ---@class uvjobs.Attachment
----@field close fun(self: uvjobs.Attachment) luv's loop drives the jobs no longer
+---@field close fun(self: uvjobs.Attachment) ends it: luv's loop drives the jobs no longer
 
---- Makes luv's loop drive the jobs. Does not suspend.
+--- Makes luv's loop drive the jobs, until the attachment is closed. Does not suspend.
+--- Errors: "uvjobs is attached to luv's loop already".
 ---@param uv table luv
 ---@return uvjobs.Attachment
 function uvjobs.attach(uv) end
 
---- Runs what is ready, without waiting. Not to be called in a job.
+--- Runs one turn of the loop without waiting. Does not suspend.
+--- Errors: "'step' cannot be called while the loop runs", as it does in a job.
 ---@return boolean more is ready
 function uvjobs.step() end
 
---- A descriptor that is readable when step() has something to do. Does not suspend.
+--- Returns a descriptor that is readable when step() has something to do. Does not
+--- suspend.
+--- Errors: "there is no descriptor on this system".
 ---@return integer
 function uvjobs.fd() end
 
---- When step() wants to be called at the latest. Does not suspend.
+--- Returns when step() has to be called at the latest. Does not suspend.
 ---@return number? seconds nil when no time is known
 function uvjobs.next_timeout() end
 
---- Runs `fn(...)` in a thread of libuv's pool, in a Lua state of its own, and
---- suspends until it has ended. Arguments and results are copies: nil, booleans,
---- numbers, strings, and tables of these without metatables. When the job leaves
---- before, `fn` is stopped, and not waited for. Raises a copy of the error of
---- `fn`, or its text.
+--- Runs `fn(...)` in a thread of libuv's pool, in a Lua state of its own, and suspends
+--- until it has ended. Arguments and results are copied: nil, booleans, numbers,
+--- strings, and tables of these without metatables. When the job leaves early, `fn` is
+--- stopped, and not waited for.
+--- Errors: the error of `fn`, as a copy, or its text when it cannot be copied; that a
+--- result cannot be copied; "not enough memory".
 ---@param fn function a Lua function without upvalues
 ---@param ... any the arguments of `fn`
 ---@return any ... the results of `fn`
 function uvjobs.work(fn, ...) end
 
---- The code of a uvjobs error, nil for any other value. Does not suspend.
+--- Returns the code of an error that uvjobs has raised, and nil for any other value.
+--- Does not suspend.
 ---@param value any
 ---@return uvjobs.Code?
 function uvjobs.code(value) end
 
---- Debug mode: records where each job was spawned. Does not suspend.
+--- Switches debug mode on or off. In debug mode the place where each job is spawned is
+--- recorded. Does not suspend.
 ---@param on boolean
 ---@return boolean before
 function uvjobs.debug(on) end
 
---- What the loop has done, and what it holds. Does not suspend.
+--- Returns what the loop has done so far, and what it holds. Does not suspend.
 ---@return uvjobs.Stats
 function uvjobs.stats() end
 
 -- ---- functions as children -------------------------------------------------
 
---- Runs all functions as children of the current job. Suspends. Raises the first
---- error, when the others have been cancelled and have ended. Nothing is left
---- running, whatever happens.
+--- Calls all functions as children of the current job. Suspends, unless the list is
+--- empty. However the call ends, no child is left running.
+--- Errors: the first error of a function, unchanged, when the other children have been
+--- cancelled and have ended.
 ---@param fns function[]
 ---@return { n: integer, [integer]: any } first the first result of each
 ---@return table[] packed all results of each, from table.pack
 function uvjobs.all(fns) end
 
---- Runs the functions until the first has ended, by an error too, and cancels the
---- rest. Suspends. Raises the error of the first.
+--- Calls the functions as children of the current job until one has ended, with or
+--- without an error, and cancels the others. Suspends.
+--- Errors: the error of the function that has ended first, unchanged.
 ---@param fns function[] at least one
 ---@return integer index
 ---@return any ... all results of that function
 function uvjobs.race(fns) end
 
---- Calls `fn(item, index)` for each item, `limit` at a time. Suspends. Raises the
---- first error, when the others have been cancelled and have ended.
+--- Calls `fn(item, index)` for each item, in children of the current job, at most
+--- `limit` of them at once. Suspends, unless there is no item.
+--- Errors: the first error, unchanged, when the other children have been cancelled and
+--- have ended.
 ---@param list any[]|fun(): any a list, or a function that returns nil at the end and may suspend
 ---@param fn fun(item: any, index: integer): any
 ---@param options? uvjobs.MapOptions
@@ -277,16 +297,16 @@ function uvjobs.map(list, fn, options) end
 
 -- ---- schedulers ------------------------------------------------------------
 
---- A new scheduler. Leaving the block of `local s <close>` normally calls
---- `wait_and_close`, leaving it by an error, or when cancelled, `close`. Does not
+--- Makes a scheduler. Leaving the block of `local s <close>` without an error calls
+--- `wait_and_close`; leaving it by an error, or when cancelled, calls `close`. Does not
 --- suspend.
 ---@param options? uvjobs.SchedulerOptions
 ---@return uvjobs.Scheduler
 function uvjobs.scheduler(options) end
 
---- All properties are read only. With `on_error = "cancel"` it is a nursery: the
---- first job that fails, while nobody waits for it, closes it, and `wait_and_close`
---- raises the error.
+--- Runs jobs, not more than `limit` at once. All properties are read only. With
+--- `on_error = "cancel"` it is a nursery: the first job that fails while nobody waits for
+--- it closes the nursery, and `wait_and_close` raises the error of that job.
 ---@class uvjobs.Scheduler: userdata
 ---@field name string?
 ---@field limit integer|number
@@ -295,15 +315,16 @@ function uvjobs.scheduler(options) end
 ---@field wait_timeout number seconds
 ---@field timeslice number seconds, or math.huge
 ---@field exception_handler uvjobs.ExceptionHandler?
----@field closed boolean it admits no more jobs
+---@field closed boolean it takes no more jobs
 ---@field active_count integer jobs in a slot
 ---@field pending_count integer jobs that wait for a slot
 ---@operator len: integer
 local Scheduler = {}
 
---- A new job for `fn(...)`; it starts on a later turn. Suspends when the pending
---- queue is full. Raises `closed`; and `full` where it cannot suspend. In a
---- cancelled job it raises `cancelled`, also when there is room.
+--- Makes a job for `fn(...)`, which starts on a later turn of the loop. Suspends while
+--- the pending queue is full. In a job that is to end it raises `cancelled` or
+--- `timeout` also when there is room.
+--- Errors: `closed`; `full`, where it would have to suspend and cannot.
 ---@overload fun(self: uvjobs.Scheduler, fn: function, ...: any): uvjobs.Job
 ---@param options uvjobs.SpawnOptions
 ---@param fn function
@@ -311,48 +332,54 @@ local Scheduler = {}
 ---@return uvjobs.Job
 function Scheduler:spawn(options, fn, ...) end
 
---- The same without ever suspending; in a cancelled job it works, too.
+--- Makes a job like `spawn`, but never suspends, and works in a job that is to end,
+--- too.
 ---@overload fun(self: uvjobs.Scheduler, fn: function, ...: any): uvjobs.Job?, ("full"|"closed")?
 ---@param options uvjobs.SpawnOptions
 ---@param fn function
 ---@param ... any the arguments of `fn`, at most 240
 ---@return uvjobs.Job? job nil when there is no room
----@return ("full"|"closed")? why
+---@return ("full"|"closed")? reason
 function Scheduler:try_spawn(options, fn, ...) end
 
---- Runs `fn(...)` outside the limit; if the caller is cancelled, `fn` goes on.
---- Suspends. Raises the error of `fn`; `closed`.
+--- Runs `fn(...)` in a job outside the limit, and waits for it. When the caller is
+--- cancelled, `fn` goes on. Suspends.
+--- Errors: the error of `fn`, unchanged; `closed`.
 ---@param fn function
 ---@param ... any the arguments of `fn`, at most 240
 ---@return any ... the results of `fn`
 function Scheduler:shield(fn, ...) end
 
---- Waits until no job is left, then closes. Suspends. Raises the error that closed
---- a nursery, once.
+--- Waits until no job is left, for at most `timeout` seconds, and closes the scheduler.
+--- Suspends when there are jobs.
+--- Errors: the error that made a nursery fail, once; "a job cannot wait for its own
+--- scheduler".
 ---@param timeout? number seconds, >= 0; default: wait_timeout
 function Scheduler:wait_and_close(timeout) end
 
---- Drops the pending jobs, cancels the active ones, and waits until all have
---- ended; kills what lives longer than close_timeout. Suspends, except in a job that
---- is being killed.
+--- Drops the pending jobs, cancels the active ones, and waits until all have ended;
+--- those that live longer than `close_timeout` are killed. Suspends when there are
+--- jobs, but in a job that is being killed it only begins the closing.
+--- Errors: that it is called outside of jobs when jobs have started.
 function Scheduler:close() end
 
 --- Iterates over the jobs that are pending or active. Does not suspend.
 ---@return fun(): uvjobs.Job?
 function Scheduler:jobs() end
 
---- Whether the job is pending or active here. Does not suspend.
+--- Returns whether the job is pending or active in this scheduler. Does not suspend.
 ---@param job uvjobs.Job
 ---@return boolean
 function Scheduler:has(job) end
 
---- Calls the exception handler, or the default one. Does not suspend.
+--- Calls the scheduler's exception handler, or the default one. Does not suspend.
 ---@param context uvjobs.Context
 function Scheduler:call_exception_handler(context) end
 
 -- ---- jobs ------------------------------------------------------------------
 
---- Exactly one of pending, active and closed is true. Only `name` may be set.
+--- A function that runs in a coroutine of its own. Exactly one of `pending`, `active` and
+--- `closed` is true. Only `name` may be set.
 ---@class uvjobs.Job: userdata
 ---@field state uvjobs.JobState
 ---@field pending boolean
@@ -361,38 +388,46 @@ function Scheduler:call_exception_handler(context) end
 ---@field id integer unique in the Lua state
 ---@field name string?
 ---@field scheduler uvjobs.Scheduler
----@field resumes integer how often it was started, or went on
----@field preemptions integer how often its time slice ended
----@field cpu_time number? seconds that it ran, with run{ stats = true }
+---@field resumes integer how often it has started or gone on
+---@field preemptions integer how often its time slice has ended
+---@field cpu_time number? seconds that it has run, with run{ stats = true }
 local Job = {}
 
---- Waits for the end. Suspends, unless the job has ended. Raises the job's error;
---- `timeout` when the time passes: then the job is closed.
+--- Waits until the job has ended. Suspends, unless it has ended. When `timeout` seconds
+--- have passed, the job is closed. When the caller is cancelled, or a deadline of the
+--- caller passes, the job is left alone.
+--- Errors: the job's error, unchanged; `cancelled` or `killed` with `err.job`, when the
+--- job has ended so; `timeout` with `err.job`, when it was closed; "a job cannot wait
+--- for itself".
 ---@param timeout? number seconds, >= 0; nil waits for ever
 ---@return any ... the results of the job
 function Job:wait(timeout) end
 
---- Waits for the end without touching the job. Suspends, unless it has ended.
+--- Waits until the job has ended, without affecting it and without its error. Suspends,
+--- unless the job has ended.
+--- Errors: "a job cannot join itself".
 ---@param timeout? number seconds, >= 0; nil waits for ever
 ---@return boolean ended false when the time passed
 function Job:join(timeout) end
 
---- Cancels the job and waits for the end; kills it when the time passes, and
---- raises `timeout`. Suspends, unless it has ended. Raises the job's error if it
---- failed.
+--- Cancels the job, and waits until it has ended; kills it when `timeout` seconds have
+--- passed. Suspends, unless the job has ended.
+--- Errors: `timeout` with `err.job`, when it had to be killed; the job's error, when it
+--- failed; "a job cannot close itself".
 ---@param timeout? number seconds, >= 0; default: the scheduler's close_timeout
 function Job:close(timeout) end
 
---- Requests the end, and returns. Does not suspend.
+--- Asks the job to end: the call in which it is suspended, and every later one, raises
+--- `cancelled` in it. Does not suspend.
 function Job:cancel() end
 
---- Where the job stands. Does not suspend.
+--- Returns which job this is and where it is suspended. Does not suspend.
 ---@return string
 function Job:traceback() end
 
 -- ---- primitives ------------------------------------------------------------
 
---- A new event, not set. Does not suspend.
+--- Makes an event that is not set. Does not suspend.
 ---@return uvjobs.Event
 function uvjobs.event() end
 
@@ -400,150 +435,160 @@ function uvjobs.event() end
 ---@class uvjobs.Event: userdata
 local Event = {}
 
---- Sets the flag and wakes all waiters. Does not suspend.
+--- Sets the flag, and wakes all jobs that wait for it. Does not suspend.
 function Event:set() end
 
 --- Clears the flag. Does not suspend.
 function Event:clear() end
 
---- Whether the flag is set. Does not suspend.
+--- Returns whether the flag is set. Does not suspend.
 ---@return boolean
 function Event:is_set() end
 
---- Waits for the flag. Suspends, unless it is set.
+--- Waits until the flag is set. Suspends, unless it is set.
 ---@param timeout? number seconds, >= 0; nil waits for ever
 ---@return true? set nil when the time passed
----@return "timeout"? why
+---@return "timeout"? reason
 function Event:wait(timeout) end
 
---- A new queue. Does not suspend.
+--- Makes an empty queue. Does not suspend.
 ---@param capacity? integer|number >= 0 or math.huge, the default
 ---@return uvjobs.Queue
 function uvjobs.queue(capacity) end
 
---- Values that go from job to job, first in, first out. Those who wait are served
---- in the order in which they came.
+--- Values that go from job to job, first in, first out. Jobs that wait are served in the
+--- order in which they came.
 ---@class uvjobs.Queue: userdata
 ---@field capacity integer|number
----@field closed boolean it admits no more values; some may be left
+---@field closed boolean it takes no more values; some may be left
 ---@operator len: integer
 local Queue = {}
 
---- Puts a value at the end. Suspends while the queue is full. Unless it returns
---- true, the value is not in the queue.
+--- Appends a value. Suspends while the queue is full. Unless it returns true, the value
+--- is not in the queue.
 ---@param value any not nil
 ---@param timeout? number seconds, >= 0; nil waits for ever
 ---@return true? put
----@return ("timeout"|"closed")? why
+---@return ("timeout"|"closed")? reason
 function Queue:put(value, timeout) end
 
 --- Takes the first value. Suspends while the queue is empty.
 ---@param timeout? number seconds, >= 0; nil waits for ever
 ---@return any value nil when there is none
----@return ("timeout"|"closed")? why
+---@return ("timeout"|"closed")? reason
 function Queue:get(timeout) end
 
---- Puts a value if there is room. Does not suspend; may be called from anywhere.
+--- Appends a value if there is room. Does not suspend; may be called outside of jobs,
+--- too.
 ---@param value any not nil
 ---@return true? put
----@return ("full"|"closed")? why
+---@return ("full"|"closed")? reason
 function Queue:try_put(value) end
 
---- Takes the first value if there is one. Does not suspend; may be called from
---- anywhere.
+--- Takes the first value if there is one. Does not suspend; may be called outside of
+--- jobs, too.
 ---@return any value nil when there is none
----@return ("empty"|"closed")? why
+---@return ("empty"|"closed")? reason
 function Queue:try_get() end
 
---- Iterates until the queue is closed and empty; each step may suspend. Several
---- jobs may iterate: each value goes to one of them.
+--- Iterates over the values until the queue is closed and empty. Each step suspends
+--- while the queue is empty. Several jobs may iterate: each value goes to one of them.
 ---@return fun(queue: uvjobs.Queue): any
 ---@return uvjobs.Queue
 function Queue:items() end
 
---- Admits no more values and wakes all that wait. Does not suspend.
+--- Closes the queue: it takes no more values, and wakes all jobs that wait for it. Does
+--- not suspend.
 function Queue:close() end
 
---- A new semaphore. Does not suspend.
+--- Makes a semaphore with `n` free permits. Does not suspend.
 ---@param n integer|number permits: >= 1 or math.huge
 ---@return uvjobs.Semaphore
 function uvjobs.semaphore(n) end
 
---- A number of permits. They belong to no job: nothing gives one back but
---- `release`, `with`, and a permit's end.
+--- A number of permits. They belong to no job: only `release`, the end of `with`, and the
+--- end of a Permit give one back.
 ---@class uvjobs.Semaphore: userdata
 ---@field count integer|number permits that are free
 local Semaphore = {}
 
---- Takes a permit. Suspends until one is free.
+--- Takes a permit. Suspends while none is free.
 ---@param timeout? number seconds, >= 0; nil waits for ever
 ---@return true? acquired
----@return "timeout"? why
+---@return "timeout"? reason
 function Semaphore:acquire(timeout) end
 
 --- Takes a permit if one is free. Does not suspend.
 ---@return boolean acquired
 function Semaphore:try_acquire() end
 
---- Gives a permit back, to the first that waits. Does not suspend; may be called
---- from anywhere. Raises an error when all have been given back.
+--- Gives a permit back, to the first job that waits for one. Does not suspend; may be
+--- called outside of jobs, too.
+--- Errors: "semaphore released more often than acquired".
 function Semaphore:release() end
 
---- Calls `fn(...)` with a permit, which is given back however it ends. Suspends
---- until a permit is free.
+--- Calls `fn(...)` with a permit, and gives the permit back however `fn` ends. Suspends
+--- while no permit is free.
+--- Errors: the error of `fn`, unchanged.
 ---@param fn function
 ---@param ... any the arguments of `fn`
 ---@return any ... the results of `fn`
 function Semaphore:with(fn, ...) end
 
---- Takes a permit, for a `<close>` variable. Suspends until one is free.
+--- Takes a permit, as a value for a `<close>` variable. Suspends while none is free.
 ---@param timeout? number seconds, >= 0; nil waits for ever
 ---@return uvjobs.Permit? permit
----@return "timeout"? why
+---@return "timeout"? reason
 function Semaphore:permit(timeout) end
 
---- A new mutex. Does not suspend.
+--- Makes a mutex that is free. Does not suspend.
 ---@return uvjobs.Mutex
 function uvjobs.mutex() end
 
---- A lock that one job holds at a time. When that job ends, it passes on, and the
---- exception handler is told.
+--- A lock that one job has at a time. When a job ends with the lock, the next job gets it,
+--- and that is reported to the exception handler.
 ---@class uvjobs.Mutex: userdata
 local Mutex = {}
 
---- Locks it. Suspends until it is free. Raises an error when the job itself has it.
+--- Locks the mutex for the current job. Suspends while another job has it.
+--- Errors: "the mutex is already locked by this job".
 ---@param timeout? number seconds, >= 0; nil waits for ever
 ---@return true? locked
----@return "timeout"? why
+---@return "timeout"? reason
 function Mutex:lock(timeout) end
 
---- Locks it if it is free. Does not suspend, but has to be called in a job.
+--- Locks the mutex if it is free. Does not suspend, but has to be called in a job.
 ---@return boolean locked
 function Mutex:try_lock() end
 
---- Unlocks it, or hands it to the first that waits; only the job that locked it
---- may. Does not suspend.
+--- Unlocks the mutex, or hands it to the first job that waits. Does not suspend, but
+--- has to be called in the job that has locked it.
+--- Errors: "the mutex is not locked"; "the mutex is locked by job #7".
 function Mutex:unlock() end
 
---- Calls `fn(...)` with the mutex locked; it is unlocked however `fn` ends.
---- Suspends until it is free.
+--- Calls `fn(...)` with the mutex locked, and unlocks it however `fn` ends. Suspends
+--- while another job has it.
+--- Errors: the error of `fn`, unchanged; those of `lock`.
 ---@param fn function
 ---@param ... any the arguments of `fn`
 ---@return any ... the results of `fn`
 function Mutex:with(fn, ...) end
 
---- Locks it, for a `<close>` variable. Suspends until it is free.
+--- Locks the mutex, as a value for a `<close>` variable. Suspends while another job has
+--- it.
+--- Errors: those of `lock`.
 ---@param timeout? number seconds, >= 0; nil waits for ever
 ---@return uvjobs.Permit? permit
----@return "timeout"? why
+---@return "timeout"? reason
 function Mutex:permit(timeout) end
 
---- A permit of a semaphore, or the lock of a mutex; closing it gives it back.
+--- A permit of a semaphore, or the lock of a mutex. Closing the variable gives it back.
 ---@class uvjobs.Permit: userdata
 local Permit = {}
 
---- Gives it back now; nothing happens the second time. Does not suspend. The lock
---- of a mutex is given back by the job that has it.
+--- Gives the permit back now; nothing happens the second time. Does not suspend.
+--- Errors for a mutex: "the mutex is locked by job #7"; that it is called outside of
+--- jobs.
 function Permit:release() end
 
 return uvjobs
