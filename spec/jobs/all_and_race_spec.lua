@@ -100,6 +100,19 @@ describe("all", function()
       assert_ended(children, 2)
     end)
   end)
+
+  it("raises the error of a child also when a sibling waits for it", function()
+    virtual(function()
+      local failing
+      local ok, err = pcall(uvjobs.all, {
+        function() failing = uvjobs.current(); uvjobs.sleep(1); error("failed", 0) end,
+        function() uvjobs.sleep(0); pcall(failing.wait, failing) end,
+        function() uvjobs.sleep(100) end,
+      })
+      assert.same({ false, "failed" }, { ok, err })
+      assert.equal(1, uvjobs.now())
+    end)
+  end)
 end)
 
 describe("race", function()

@@ -5,7 +5,6 @@ local helper = require "spec.helper"
 local virtual, raises, message = helper.virtual, helper.raises, helper.message
 local quiet, stubborn = helper.quiet, helper.stubborn
 
--- A job that does not end when it is cancelled.
 describe("a job", function()
   after_each(helper.check_clean)
 

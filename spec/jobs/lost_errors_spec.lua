@@ -101,3 +101,42 @@ describe("an error that its waiter gets", function()
     end))
   end)
 end)
+
+describe("a nursery", function()
+  after_each(helper.check_clean)
+
+  it("raises also an error that is nil", function()
+    helper.virtual(function()
+      local reached = false
+      local ok, err = pcall(function()
+        do
+          local nursery <close> = uvjobs.scheduler { on_error = "cancel" }
+          nursery:spawn(function() error() end)
+          nursery:spawn(uvjobs.sleep, 100)
+        end
+        reached = true
+      end)
+      assert.same({ false, nil, false }, { ok, err, reached })
+      assert.equal(0, uvjobs.now())
+    end)
+  end)
+
+  it("reports the error that made it fail when it is closed", function()
+    helper.virtual(function()
+      local reports = {}
+      local nursery = uvjobs.scheduler {
+        on_error = "cancel",
+        exception_handler = function(_, context) reports[#reports + 1] = context.exception end,
+      }
+      nursery:spawn(function() error("failed", 0) end)
+      uvjobs.yield()
+      uvjobs.yield()
+      assert.same({}, reports)
+      nursery:close()
+      assert.same({ "failed" }, reports)
+      nursery:close()
+      nursery:wait_and_close()
+      assert.same({ "failed" }, reports)
+    end)
+  end)
+end)

@@ -267,3 +267,24 @@ with_luv("a run that uses luv is not stuck", function()
     assert.matches("^false run is stuck", child.out)
   end)
 end)
+
+describe("a run", function()
+  it("that is stuck ends, though a scheduler's close timeout never does", function()
+    for _, clock in ipairs { "real", "virtual" } do
+      local r = helper.child(([[
+        local uvjobs = require "uvjobs"
+        local job
+        local ok, err = pcall(uvjobs.run, { clock = "%s" }, function()
+          local s = uvjobs.scheduler { close_timeout = 1e18, exception_handler = function() end }
+          job = s:spawn(uvjobs.protect, function() uvjobs.event():wait() end)
+          uvjobs.yield()
+          if "%s" == "virtual" then uvjobs.event():wait() end
+        end)
+        io.write(tostring(ok), " ", job.state, " ", err)
+      ]]):format(clock, clock), "timeout -s KILL 20")
+      assert.equal(0, r.status)
+      assert.equal("", r.err)
+      assert.matches("^false killed run is stuck: nothing can wake any of these jobs\n", r.out)
+    end
+  end)
+end)

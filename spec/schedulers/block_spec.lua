@@ -173,3 +173,43 @@ describe("leaving the block of a scheduler", function()
     end)
   end)
 end)
+
+describe("leaving the block of a scheduler in a coroutine that is not a job", function()
+  after_each(helper.check_clean)
+
+  local function resume(fn, ...) return coroutine.resume(coroutine.create(fn), ...) end
+
+  it("closes it, and raises that it cannot be waited for #M15", function()
+    virtual(function()
+      local scheduler, job
+      local ok, err = resume(function()
+        local s <close> = uvjobs.scheduler()
+        scheduler, job = s, s:spawn(uvjobs.sleep, 1)
+      end)
+      assert.is_false(ok)
+      assert.equal("'wait_and_close' must be called in a job", err)
+      assert.is_true(scheduler.closed)
+      job:join()
+      assert.equal("cancelled", job.state)
+      assert.equal(0, uvjobs.now())
+    end)
+  end)
+
+  it("by an error closes it, and raises that one", function()
+    virtual(function()
+      local scheduler
+      local problem = {}
+      local _, ok, err = resume(pcall, function()
+        local s <close> = uvjobs.scheduler()
+        scheduler = s
+        s:spawn(uvjobs.sleep, 1)
+        error(problem)
+      end)
+      assert.is_false(ok)
+      assert.equal(problem, err)
+      assert.is_true(scheduler.closed)
+      uvjobs.yield()
+      assert.equal(0, #scheduler)
+    end)
+  end)
+end)

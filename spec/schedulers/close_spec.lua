@@ -5,7 +5,6 @@ local helper = require "spec.helper"
 local virtual, raises = helper.virtual, helper.raises
 local quiet, stubborn = helper.quiet, helper.stubborn
 
--- A job that does not end when it is cancelled.
 describe("close", function()
   after_each(helper.check_clean)
 

@@ -203,3 +203,12 @@ describe("a scheduler", function()
     end)
   end)
 end)
+
+describe("a close timeout that is past the end of time", function()
+  after_each(helper.check_clean)
+
+  it("reads back as math.huge", function()
+    assert.equal(math.huge, uvjobs.scheduler { close_timeout = 1e18 }.close_timeout)
+    assert.equal(1e9, uvjobs.scheduler { close_timeout = 1e9 }.close_timeout)
+  end)
+end)

@@ -1,6 +1,39 @@
 -- SIGINT and SIGTERM, in child processes.
 local helper = require "spec.helper"
 
+local function child(text)
+  return helper.child([[
+    local uvjobs = require "uvjobs"
+    local pid = io.open("/proc/self/stat"):read("n")
+    io.stdout:setvbuf("no")
+  ]] .. text, "timeout -s KILL 20")
+end
+
+-- Runs this text, and then luv's loop, in which a timer sends `signal` three times. Prints how
+-- many of them the handle `watcher` got, which `count` counts.
+local function count_in_luv(signal, text)
+  return child(([[
+    local luv = require "luv"
+    local n, watcher = 0, luv.new_signal()
+    local function count() n = n + 1 end
+    %s
+    local left, timer = 4, luv.new_timer()
+    timer:start(20, 20, function()
+      left = left - 1
+      if left == 0 then
+        timer:close()
+        watcher:close()
+      else
+        luv.kill(pid, "%s")
+      end
+    end)
+    luv.run()
+    io.write(n, " signals")
+  ]]):format(text, signal))
+end
+
+local with_luv = package.searchpath("luv", package.cpath) and it or pending
+
 describe("a signal", function()
   -- What every script starts with: raise_signal(name) sends one to the process.
   local prelude = [[
@@ -147,5 +180,38 @@ describe("a signal", function()
       print(ok, err.signal)
     ]])
     assert.equal("false\tSIGINT\n", r.out)
+  end)
+end)
+
+describe("a run", function()
+  it("under the virtual clock that only sleeps is cancelled by a signal", function()
+    for _, name in ipairs { "INT", "TERM" } do
+      local r = child(([[
+        local ok, err = pcall(uvjobs.run, { clock = "virtual" }, function()
+          io.popen("kill -%s " .. pid):close()
+          for _ = 1, 2e7 do uvjobs.sleep(1) end
+        end)
+        io.write(tostring(ok), " ", uvjobs.code(err) or "", " ", err.signal or "")
+      ]]):format(name))
+      assert.same({ status = 0, out = "false cancelled SIG" .. name, err = "" }, r)
+    end
+  end)
+
+  with_luv("leaves a signal to luv's handle that was started before it", function()
+    local r = count_in_luv("sigint", [[
+      watcher:start("sigint", count)
+      uvjobs.run(function() uvjobs.sleep(0.01) end)
+    ]])
+    assert.same({ status = 0, out = "3 signals", err = "" }, r)
+  end)
+
+  with_luv("leaves a signal to luv's handle that was started in it", function()
+    local r = count_in_luv("sigterm", [[
+      uvjobs.run(function()
+        watcher:start("sigterm", count)
+        uvjobs.sleep(0.01)
+      end)
+    ]])
+    assert.same({ status = 0, out = "3 signals", err = "" }, r)
   end)
 end)

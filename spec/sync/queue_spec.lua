@@ -338,3 +338,25 @@ describe("closing a queue", function()
     end)
   end)
 end)
+
+describe("a queue", function()
+  after_each(helper.check_clean)
+
+  it("loses nothing when a finalizer uses it while it grows #M6", function()
+    for _ = 1, 20 do
+      local queue, seen = uvjobs.queue(), {}
+      collectgarbage()
+      for i = 1, 8 do queue:try_put(i) end
+      setmetatable({}, { __gc = function() for i = 1, 100 do queue:try_put(-i) end end })
+      local mode = collectgarbage("incremental", 100, 1000, 1)
+      for i = 9, 200 do queue:try_put(i) end
+      collectgarbage()
+      collectgarbage(mode)
+      local left = #queue
+      for _ = 1, left do seen[queue:try_get()] = true end
+      assert.equal(0, #queue)
+      for i = 1, 200 do assert.is_true(seen[i]) end
+      for i = 1, 100 do assert.is_true(seen[-i]) end
+    end
+  end)
+end)
