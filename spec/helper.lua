@@ -26,6 +26,14 @@ function helper.quiet(options)
   return uvjobs.scheduler(options)
 end
 
+--- An exception handler that appends the contexts that it gets to a list, or this field of them.
+function helper.recorder(list, field)
+  return function(_, context)
+    if field then context = context[field] end
+    list[#list + 1] = context
+  end
+end
+
 --- What a call came to: true, or the code of its error (or what was raised, if it has
 --- none) and the error.
 function helper.outcome(fn, ...)

@@ -201,7 +201,7 @@ local function try_to_stop(way, setting, close_timeout, new_subject, limit)
     local s = uvjobs.scheduler {
       timeslice = setting.timeslice, close_timeout = close_timeout,
       wait_timeout = way.waits and limit,
-      exception_handler = function(_, context) contexts[#contexts + 1] = context end,
+      exception_handler = helper.recorder(contexts),
     }
     local _, err = way.stop(s, it_is.fn, limit, close_timeout)
     code = uvjobs.code(err)

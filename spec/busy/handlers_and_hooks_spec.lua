@@ -72,7 +72,7 @@ describe("a message handler of xpcall that", function()
     uvjobs.run({ interrupt = way }, function()
       local s <close> = uvjobs.scheduler {
         close_timeout = 0.01,
-        exception_handler = function(_, context) messages:add(context.message) end,
+        exception_handler = helper.recorder(messages, "message"),
       }
       local err, _
       job, _, err = how[3](s, seconds, function()

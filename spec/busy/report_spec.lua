@@ -154,7 +154,7 @@ describe("a job that holds the loop", function()
     uvjobs.run({ slow = 0 }, function()
       local s <close> = uvjobs.scheduler {
         close_timeout = 60, timeslice = 0.002,
-        exception_handler = function(_, context) messages:add(context.message) end,
+        exception_handler = helper.recorder(messages, "message"),
       }
       local job = s:spawn({ timeout = 0 }, function() while true do end end)
       job:join()

@@ -235,7 +235,7 @@ local function try(trick, way, setting)
   uvjobs.run({ interrupt = setting.interrupt }, function()
     local s <close> = uvjobs.scheduler {
       timeslice = setting.timeslice, close_timeout = 0.005,
-      exception_handler = function(_, context) messages:add(context.message) end,
+      exception_handler = helper.recorder(messages, "message"),
     }
     local _
     job, _, err = way.stop(function(options, started) return s:spawn(options, work, started) end)

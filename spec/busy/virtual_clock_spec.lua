@@ -229,7 +229,7 @@ describe("a job that is preempted", function()
       end
       local jobs, obedient, stubborn = preempted({
         close_timeout = 0.05,
-        exception_handler = function(_, context) reports:add(context.message) end,
+        exception_handler = helper.recorder(reports, "message"),
       }, function()
         local _ <close> = note("obedient")
         forever()

@@ -87,7 +87,7 @@ describe("jobs in the loop of another program", function()
     local messages = helper.log()
     local scheduler = uvjobs.scheduler {
       close_timeout = 0.02,
-      exception_handler = function(_, context) messages:add(context.message) end,
+      exception_handler = helper.recorder(messages, "message"),
     }
     local stubborn = scheduler:spawn(function()
       while true do pcall(uvjobs.sleep, 60) end

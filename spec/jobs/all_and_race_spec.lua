@@ -235,7 +235,7 @@ describe("race", function()
     virtual(function()
       local reports = helper.log()
       local s = uvjobs.scheduler {
-        exception_handler = function(_, context) reports:add(context.exception) end,
+        exception_handler = helper.recorder(reports, "exception"),
       }
       local function won() return "winner" end
       local function failed() error("late", 0) end

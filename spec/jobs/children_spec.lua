@@ -161,7 +161,7 @@ for _, name in ipairs { "all", "race", "map" } do
       virtual(function()
         local reports = helper.log()
         local s = uvjobs.scheduler {
-          exception_handler = function(_, context) reports:add(context.exception) end,
+          exception_handler = helper.recorder(reports, "exception"),
         }
         local job = s:spawn(call, {
           function() uvjobs.sleep(1); error("first", 0) end,

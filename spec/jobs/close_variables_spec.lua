@@ -153,7 +153,7 @@ describe("a <close> variable", function()
     virtual(function()
       local reports, count = helper.log(), 0
       local jobs = uvjobs.scheduler {
-        exception_handler = function(_, context) reports:add(context) end,
+        exception_handler = helper.recorder(reports),
       }
       local job = jobs:spawn(function()
         local _ <close> = closing(function() count = count + 1 end)

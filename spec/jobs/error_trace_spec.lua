@@ -150,7 +150,7 @@ describe("an error of a job", function()
     local contexts = {}
     virtual(function()
       local jobs = uvjobs.scheduler {
-        exception_handler = function(_, c) contexts[#contexts + 1] = c end,
+        exception_handler = helper.recorder(contexts),
       }
       local function the_slow_part() uvjobs.sleep(10) end
       local function inside() uvjobs.timeout(1, function() the_slow_part() end) end

@@ -126,7 +126,7 @@ describe("a nursery", function()
       local reports = {}
       local nursery = uvjobs.scheduler {
         on_error = "cancel",
-        exception_handler = function(_, context) reports[#reports + 1] = context.exception end,
+        exception_handler = helper.recorder(reports, "exception"),
       }
       nursery:spawn(function() error("failed", 0) end)
       uvjobs.yield()

@@ -97,7 +97,7 @@ describe("shield", function()
   it("hands the error of a function whose caller left to the exception handler", function()
     virtual(function()
       local seen = helper.log()
-      local jobs = uvjobs.scheduler { exception_handler = function(_, c) seen:add(c.exception) end }
+      local jobs = uvjobs.scheduler { exception_handler = helper.recorder(seen, "exception") }
       pcall(uvjobs.timeout, 1, jobs.shield, jobs, function()
         uvjobs.sleep(2)
         error("late", 0)

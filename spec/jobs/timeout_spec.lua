@@ -290,7 +290,7 @@ describe("a job with a timeout", function()
       local reports = {}
       local jobs = uvjobs.scheduler {
         close_timeout = 0.5, limit = math.huge,
-        exception_handler = function(_, context) reports[#reports + 1] = context end,
+        exception_handler = helper.recorder(reports),
       }
       local function cleanup(seconds)
         pcall(uvjobs.sleep, 10)

@@ -4,6 +4,7 @@
 -- SEED=n replays one program and prints its trace; SEEDS=n tries that many.
 
 local helper = require "spec.helper"
+local random = require "spec.random.helper"
 local uvjobs = require "uvjobs"
 
 local only = tonumber(os.getenv("SEED"))
@@ -13,16 +14,11 @@ local final = { done = true, failed = true, cancelled = true, killed = true }
 
 -- ---- what one program knows, and what is checked in it -------------------------
 
-local World = {}
-World.__index = World
+local World = random.new_class()
 
 local function new_world(seed)
-  local state = seed * 7919 + 12345
   return setmetatable({
-    random = function(n) -- 1 .. n; a generator of our own: the same everywhere
-      state = (state * 1103515245 + 12345) % 2147483648
-      return state // 65536 % n + 1
-    end,
+    random = random.generator(seed),
     trace = {},
     records = {}, -- of every job and every shielded function
     by_job = {},
@@ -33,19 +29,8 @@ local function new_world(seed)
   }, World)
 end
 
---- Like assert, but a pcall around it changes nothing: the program has failed.
-function World:check(condition, message)
-  if condition then return end
-  self.broken = self.broken or debug.traceback(message, 2)
-  error(message, 2)
-end
-
 function World:log(...)
   self.trace[#self.trace + 1] = ("%g %s"):format(uvjobs.now(), table.concat({ ... }, " "))
-end
-
-function World:pick(list)
-  return list[self.random(#list)]
 end
 
 --- Seconds: few values, so that many things happen at the same time.

@@ -2,17 +2,13 @@
 -- and mutexes, and what must hold of them.
 
 local uvjobs = require "uvjobs"
+local random = require "spec.random.helper"
 
-local World = {}
-World.__index = World
+local World = random.new_class()
 
 function World.new(seed)
-  local state = seed * 7919 + 12345
   return setmetatable({
-    random = function(n) -- 1 .. n; a generator of our own: the same everywhere
-      state = (state * 1103515245 + 12345) % 2147483648
-      return state // 65536 % n + 1
-    end,
+    random = random.generator(seed),
     trace = {},
     queues = {},
     semaphores = {},
@@ -28,22 +24,11 @@ function World.new(seed)
   }, World)
 end
 
---- Like assert, but a pcall around it changes nothing: the schedule has failed.
-function World:check(condition, message)
-  if condition then return end
-  self.broken = self.broken or debug.traceback(message, 2)
-  error(message, 2)
-end
-
 function World:log(...)
   local line = ("%g #%d %s"):format(uvjobs.now(),
     uvjobs.current() and uvjobs.current().id or 0, table.concat({ ... }, " "))
   self.trace[#self.trace + 1] = line
   if self.verbose then print(line) end
-end
-
-function World:pick(list)
-  return list[self.random(#list)]
 end
 
 --- Seconds: few values, so that many things happen at the same time.

@@ -16,7 +16,7 @@ describe("closing a job that closes others", function()
     virtual(function()
       local outer = uvjobs.scheduler {
         close_timeout = 1,
-        exception_handler = function(_, context) killed[#killed + 1] = context.job end,
+        exception_handler = helper.recorder(killed, "job"),
       }
       local job = outer:spawn(fn, killed)
       uvjobs.sleep(1)
@@ -31,7 +31,7 @@ describe("closing a job that closes others", function()
     local state, ended, killed = close(function(list)
       local inner <close> = uvjobs.scheduler {
         close_timeout = 1,
-        exception_handler = function(_, context) list[#list + 1] = context.job end,
+        exception_handler = helper.recorder(list, "job"),
       }
       inner:spawn(stubborn)
       uvjobs.sleep(99)
@@ -64,7 +64,7 @@ describe("closing a job that closes others", function()
     local state, _, killed = close(function(list)
       local other = uvjobs.scheduler {
         close_timeout = 1,
-        exception_handler = function(_, context) list[#list + 1] = context.job end,
+        exception_handler = helper.recorder(list, "job"),
       }
       local job = other:spawn(stubborn)
       pcall(uvjobs.sleep, 99)

@@ -10,7 +10,7 @@ local function new_nursery(options)
   local reports = helper.log()
   options = options or {}
   options.on_error = "cancel"
-  options.exception_handler = function(_, context) reports:add(context.exception) end
+  options.exception_handler = helper.recorder(reports, "exception")
   return uvjobs.scheduler(options), reports
 end
 
@@ -377,7 +377,7 @@ describe("the errors of a nursery", function()
     virtual(function()
       local s = uvjobs.scheduler {
         on_error = "cancel",
-        exception_handler = function(_, context) contexts:add(context) end,
+        exception_handler = helper.recorder(contexts),
       }
       local function deep_down() error("oh no", 0) end
       local job = s:spawn(function() deep_down() end)

@@ -13,7 +13,7 @@ describe("a job that ends holding a mutex", function()
     return virtual(function()
       local reports, mutex = helper.log(), uvjobs.mutex()
       local s = uvjobs.scheduler {
-        exception_handler = function(_, context) reports:add(context) end,
+        exception_handler = helper.recorder(reports),
       }
       local job = s:spawn(fn, mutex)
       local waiter = s:spawn(function() return mutex:lock(), mutex:unlock() end)

@@ -81,7 +81,7 @@ local function holding(kind, name, hold)
       virtual(function()
         local thing, reports = make(), helper.log()
         local s = uvjobs.scheduler {
-          exception_handler = function(_, context) reports:add(context.message) end,
+          exception_handler = helper.recorder(reports, "message"),
         }
         local job = s:spawn(hold, thing, uvjobs.protect, uvjobs.sleep, 10)
         local waiter = s:spawn(function() local got = take(thing); give(thing); return got end)
