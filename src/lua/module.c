@@ -19,6 +19,7 @@
 #include "lua/api/testing.h"
 #include "lua/api/work.h"
 #include "lua/base/args.h"
+#include "lua/base/seconds.h"
 #include "lua/drive/cqueues.h"
 #include "lua/drive/embed.h"
 #include "lua/drive/run.h"
@@ -54,7 +55,7 @@ static int l_yield(lua_State *L)
 /* now() */
 static int l_now(lua_State *L)
 {
-  lua_pushnumber(L, (lua_Number)uj_loop_now(&uj_state(L)->loop) / 1e9);
+  uj_seconds_push(L, uj_loop_now(&uj_state(L)->loop));
   return 1;
 }
 
@@ -121,7 +122,7 @@ static int l_grace(lua_State *L)
   uint64_t span_ns = uj_arg_seconds(L, &callee, 1);
   if (S->current != NULL)
     span_ns = uj_job_grace(&S->current->core, span_ns);
-  lua_pushnumber(L, (lua_Number)span_ns / 1e9);
+  uj_seconds_push(L, span_ns);
   return 1;
 }
 

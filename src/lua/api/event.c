@@ -3,6 +3,7 @@
 #include <lauxlib.h>
 
 #include "core/event.h"
+#include "lua/base/args.h"
 #include "lua/base/object.h"
 #include "lua/engine/suspend.h"
 

@@ -7,6 +7,7 @@
 #include "core/sched.h"
 #include "lua/api/stats.h"
 #include "lua/base/args.h"
+#include "lua/base/seconds.h"
 #include "lua/engine/stretch.h"
 #include "lua/engine/suspend.h"
 #include "lua/engine/traceback.h"
@@ -207,7 +208,7 @@ static int job_traceback(lua_State *L)
 static void push_cpu_time(lua_State *L, const struct uj_ljob *job)
 {
   if (job->cpu_ns > 0 || uj_state(L)->stats->timed)
-    lua_pushnumber(L, (lua_Number)job->cpu_ns / 1e9);
+    uj_seconds_push(L, job->cpu_ns);
   else
     lua_pushnil(L);
 }

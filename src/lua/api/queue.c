@@ -1,10 +1,10 @@
 #include "lua/api/queue.h"
 
 #include <lauxlib.h>
-#include <math.h>
 #include <string.h>
 
 #include "core/queue.h"
+#include "lua/base/args.h"
 #include "lua/base/object.h"
 #include "lua/engine/nest.h"
 #include "lua/engine/suspend.h"
@@ -322,19 +322,11 @@ static int queue_tostring(lua_State *L)
   return 1;
 }
 
-static void push_capacity(lua_State *L, const struct lqueue *queue)
-{
-  if (queue->core.capacity == UINT64_MAX)
-    lua_pushnumber(L, HUGE_VAL);
-  else
-    lua_pushinteger(L, (lua_Integer)queue->core.capacity);
-}
-
 static bool push_property(lua_State *L, const void *object, const char *key)
 {
   const struct lqueue *queue = object;
   if (strcmp(key, "capacity") == 0)
-    push_capacity(L, queue);
+    uj_arg_push_count(L, queue->core.capacity);
   else if (strcmp(key, "closed") == 0)
     lua_pushboolean(L, queue->core.closed);
   else

@@ -1,6 +1,5 @@
 #include "lua/api/scheduler.h"
 
-#include <math.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -8,6 +7,7 @@
 #include "lua/api/closing.h"
 #include "lua/api/spawn.h"
 #include "lua/base/args.h"
+#include "lua/base/seconds.h"
 #include "lua/engine/interrupt.h"
 #include "lua/engine/report.h"
 #include "lua/state/job.h"
@@ -236,32 +236,19 @@ static int sched_tostring(lua_State *L)
 
 /* ---- properties ---------------------------------------------------------- */
 
-static void push_limit(lua_State *L, uint64_t limit)
-{
-  if (limit == UJ_UNLIMITED)
-    lua_pushnumber(L, HUGE_VAL);
-  else
-    lua_pushinteger(L, (lua_Integer)limit);
-}
-
-static void push_seconds(lua_State *L, uint64_t span_ns)
-{
-  lua_pushnumber(L, span_ns == UJ_NEVER ? HUGE_VAL : (lua_Number)span_ns / 1e9);
-}
-
 static bool push_property(lua_State *L, const void *object, const char *key)
 {
   const struct uj_sched *core = &((const struct uj_lsched *)object)->core;
   if (strcmp(key, "limit") == 0)
-    push_limit(L, core->limit);
+    uj_arg_push_count(L, core->limit);
   else if (strcmp(key, "pending_limit") == 0)
-    push_limit(L, core->pending_limit);
+    uj_arg_push_count(L, core->pending_limit);
   else if (strcmp(key, "close_timeout") == 0)
-    push_seconds(L, core->close_ns);
+    uj_seconds_push(L, core->close_ns);
   else if (strcmp(key, "wait_timeout") == 0)
-    push_seconds(L, core->wait_ns);
+    uj_seconds_push(L, core->wait_ns);
   else if (strcmp(key, "timeslice") == 0)
-    push_seconds(L, core->slice_ns);
+    uj_seconds_push(L, core->slice_ns);
   else if (strcmp(key, "name") == 0)
     lua_getiuservalue(L, 1, UJ_SCHED_UV_NAME);
   else if (strcmp(key, "closed") == 0)

@@ -1,10 +1,10 @@
 #include "lua/api/semaphore.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "core/semaphore.h"
 #include "lua/api/permit.h"
+#include "lua/base/args.h"
 #include "lua/base/object.h"
 #include "lua/engine/suspend.h"
 #include "lua/state/job.h"
@@ -103,12 +103,11 @@ static int semaphore_release(lua_State *L)
   return 0;
 }
 
+/* [-0, +1, -] Pushes how many permits are free; of endless ones, math.huge. */
 static void push_count(lua_State *L, const struct uj_semaphore *semaphore)
 {
-  if (semaphore->total == UINT64_MAX)
-    lua_pushnumber(L, HUGE_VAL);
-  else
-    lua_pushinteger(L, (lua_Integer)semaphore->count);
+  bool endless = semaphore->total == UINT64_MAX;
+  uj_arg_push_count(L, endless ? UINT64_MAX : semaphore->count);
 }
 
 static bool push_property(lua_State *L, const void *object, const char *key)

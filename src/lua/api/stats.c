@@ -6,6 +6,8 @@
 #include "core/turn.h"
 #include "loop/driver.h"
 #include "lua/api/work.h"
+#include "lua/base/seconds.h"
+#include "lua/state/job.h"
 #include "memory/heap.h"
 
 static void set_count(lua_State *L, const char *field, uint64_t count)
@@ -61,7 +63,7 @@ static int l_stats(lua_State *L)
   set_count(L, "work", uj_work_count(S));
   set_count(L, "heap", S->heap != NULL ? uj_heap_committed(S->heap) : 0);
   if (S->stats->longest_ns > 0) {
-    lua_pushnumber(L, (lua_Number)S->stats->longest_ns / 1e9);
+    uj_seconds_push(L, S->stats->longest_ns);
     lua_setfield(L, -2, "longest");
     uj_hub_push(S->hub, L, S->stats->longest_job);
     lua_setfield(L, -2, "longest_job");

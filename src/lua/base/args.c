@@ -135,6 +135,14 @@ uint64_t uj_arg_count(lua_State *L, const struct uj_callee *callee, int idx,
   return count;
 }
 
+void uj_arg_push_count(lua_State *L, uint64_t count)
+{
+  if (count == UINT64_MAX)
+    lua_pushnumber(L, HUGE_VAL);
+  else
+    lua_pushinteger(L, (lua_Integer)count);
+}
+
 enum { LONGEST_NAME = 32 };
 
 static size_t min3(size_t a, size_t b, size_t c)

@@ -48,6 +48,8 @@ struct uj_options;
 /* An integer >= min, or math.huge: UINT64_MAX. */
 uint64_t uj_arg_count(lua_State *L, const struct uj_callee *callee, int idx,
                       lua_Integer min);
+/* [-0, +1, -] Pushes what uj_arg_count() reads. */
+void uj_arg_push_count(lua_State *L, uint64_t count);
 
 /* One key of an options table, and what takes its value: at the top of the
  * stack, to be left there. It raises by uj_option_error(). */

@@ -23,4 +23,10 @@ static inline lua_Number uj_seconds_from_ns(uint64_t ns)
   return (lua_Number)ns / UJ_NS_PER_S;
 }
 
+/* [-0, +1, -] Pushes a duration; UJ_NEVER is math.huge. */
+static inline void uj_seconds_push(lua_State *L, uint64_t ns)
+{
+  lua_pushnumber(L, ns == UJ_NEVER ? HUGE_VAL : uj_seconds_from_ns(ns));
+}
+
 #endif

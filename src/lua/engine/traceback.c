@@ -3,6 +3,7 @@
 #include <lauxlib.h>
 
 #include "core/sched.h"
+#include "lua/base/seconds.h"
 #include "lua/engine/nest.h"
 #include "lua/state/job.h"
 
@@ -32,8 +33,9 @@ static void push_op(lua_State *L, const struct uj_job *core)
 {
   uint64_t now_ns = uj_loop_now(core->sched->loop);
   if (uj_timer_armed(&core->timer) && core->timer.due_ns > now_ns)
-    lua_pushfstring(L, "%s, %f s left", op_texts[core->op],
-                    (LUAI_UACNUMBER)(core->timer.due_ns - now_ns) / 1e9);
+    lua_pushfstring(
+        L, "%s, %f s left", op_texts[core->op],
+        (LUAI_UACNUMBER)uj_seconds_from_ns(core->timer.due_ns - now_ns));
   else
     lua_pushstring(L, op_texts[core->op]);
 }
