@@ -1,6 +1,9 @@
 -- What each layer may know. src/core knows nothing but C, src/loop adds libuv,
 -- src/memory the system's pages, src/lua adds Lua; each uses only the layers
--- below it, and src/loop and src/memory do not know each other.
+-- below it, and src/loop and src/memory do not know each other. Within the
+-- layers the files stand on floors: see FLOORS.
+
+local structure = require "spec.tooling.structure"
 
 local function read(path)
   local file <close> = assert(io.open(path))
@@ -12,12 +15,6 @@ local function sources()
   local paths = {}
   for path in pipe:lines() do paths[#paths + 1] = path end
   return paths
-end
-
---- The text with comments blanked, line by line.
-local function without_comments(text)
-  text = text:gsub("/%*.-%*/", function(s) return (s:gsub("[^\n]", " ")) end)
-  return (text:gsub("//[^\n]*", ""))
 end
 
 -- Headers of the outside world, by what they bring.
@@ -63,7 +60,7 @@ local function violations(path, text)
   local layer = path:match("^src/(%a+)/")
   local rule = RULES[layer]
   if not rule then return { path .. ": belongs to no layer" } end
-  text = without_comments(text)
+  text = structure.code_of(text)
   for line in text:gmatch("[^\n]+") do
     local include = line:match('^%s*#%s*include%s*[<"]([^>"]+)[>"]')
     local problem = include and include_problem(include, rule, path)
@@ -77,8 +74,46 @@ local function violations(path, text)
   return found
 end
 
+-- From the roof to the ground, by patterns of paths without their endings, of
+-- which the first that matches counts. A file may know what is below it, and of
+-- its own floor what does not know it in turn.
+local FLOORS <const> = {
+  { "src/lua/module" },
+  { "src/lua/lifetime" },
+  { "src/lua/host" },
+  { "src/lua/drive/run" },
+  { "src/lua/drive/embed" },
+  { "src/lua/drive/[%w_]+" },
+  { "src/lua/api/[%w_]+" },
+  { "src/lua/engine/interrupt" },
+  { "src/lua/engine/unwind", "src/lua/engine/kill" },
+  { "src/lua/engine/body", "src/lua/engine/hookerror" },
+  { "src/lua/engine/resume", "src/lua/engine/suspend", "src/lua/engine/pool",
+    "src/lua/engine/report", "src/lua/engine/traceback" },
+  { "src/lua/engine/[%w_]+" },
+  { "src/lua/state/error", "src/lua/state/outcome" },
+  { "src/lua/state/[%w_]+" },
+  { "src/lua/base/[%w_]+" },
+  { "src/loop/[%w_]+", "src/memory/[%w_]+" },
+  { "src/core/turn" },
+  { "src/core/end" },
+  { "src/core/admit", "src/core/mutex", "src/core/queue", "src/core/semaphore", "src/core/event" },
+  { "src/core/job" },
+  { "src/core/sched" },
+  { "src/core/loop" },
+  { "src/core/waitq", "src/core/timers", "src/core/shuffle" },
+  { "src/core/life", "src/core/link", "src/core/clock" },
+}
+
+--- The texts of all sources by their paths.
+local function all_sources()
+  local texts = {}
+  for _, path in ipairs(sources()) do texts[path] = read(path) end
+  return texts
+end
+
 local function resumes(text)
-  return without_comments(text):find("%f[%w_]lua_resume%s*%(") ~= nil
+  return structure.code_of(text):find("%f[%w_]lua_resume%s*%(") ~= nil
 end
 
 describe("the layers", function()
@@ -89,6 +124,22 @@ describe("the layers", function()
       table.move(violations(path, read(path)), 1, 100, #found + 1, found)
     end
     assert.equal("", table.concat(found, "\n"))
+  end)
+
+  it("look down only, from floor to floor", function()
+    local found = structure.upward(structure.edges(all_sources()), FLOORS)
+    assert.equal("", table.concat(found, "\n"))
+  end)
+
+  it("have no circle of files that know each other", function()
+    local found = structure.circles(structure.edges(all_sources()))
+    assert.equal("", table.concat(found, "\n"))
+  end)
+
+  it("have no file of over 600 lines", function()
+    for path, text in pairs(all_sources()) do
+      assert.is_true(select(2, text:gsub("\n", "\n")) <= 600, path)
+    end
   end)
 
   it("resume coroutines in one file of src/lua", function()
@@ -170,5 +221,49 @@ describe("the check of the layers", function()
 
   it("refuses a file outside the layers", function()
     assert.truthy(check("src/a.c", ""):find("no layer"))
+  end)
+end)
+
+describe("the check of the floors", function()
+  local floors = { { "src/roof" }, { "src/a", "src/b" } }
+
+  local function edges_of(texts)
+    return structure.edges(texts)
+  end
+
+  it("takes a file and its header for one", function()
+    local edges = edges_of { ["src/a.c"] = '#include "a.h"\n', ["src/a.h"] = "int x;\n" }
+    assert.same({ ["src/a"] = {} }, edges)
+  end)
+
+  it("sees what a file includes, and what it uses of another", function()
+    local edges = edges_of {
+      ["src/a.c"] = '#include "b.h"\nvoid uj_a_do(void)\n{\n  uj_c_do();\n}\n',
+      ["src/b.h"] = "static inline int uj_b_get(void)\n{\n}\n",
+      ["src/c.c"] = "int uj_c_do(void)\n{\n}\n",
+      ["src/d.c"] = "static struct uj_thing x;\nint y = uj_b_get();\n",
+    }
+    assert.equal("includes b.h", edges["src/a"]["src/b"])
+    assert.equal("uses uj_c_do", edges["src/a"]["src/c"])
+    assert.equal("uses uj_b_get", edges["src/d"]["src/b"])
+    assert.is_nil(edges["src/c"]["src/a"])
+  end)
+
+  it("finds what looks up, and what has no floor", function()
+    local found = structure.upward(edges_of {
+      ["src/roof.h"] = "", ["src/a.c"] = '#include "roof.h"\n', ["src/b.c"] = "",
+      ["src/lost.c"] = "",
+    }, floors)
+    assert.same({ "src/a looks up: includes roof.h", "src/lost: belongs to no floor" }, found)
+  end)
+
+  it("finds a circle, also a long one", function()
+    local texts = { ["src/a.h"] = '#include "b.h"\n', ["src/b.h"] = '#include "c.h"\n',
+      ["src/c.h"] = "" }
+    assert.same({}, structure.circles(edges_of(texts)))
+    texts["src/c.h"] = '#include "a.h"\n'
+    local found = structure.circles(edges_of(texts))
+    assert.equal(1, #found)
+    assert.truthy(found[1]:find("src/c -> src/a: includes a.h", 1, true))
   end)
 end)
