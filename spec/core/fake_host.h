@@ -38,7 +38,7 @@ struct act {
   enum act_kind kind;
   enum uj_job_state state;            /* END: the last one; zero means DONE */
   struct uj_waitq *waitq;             /* PARK */
-  enum uj_op op;                      /* PARK; zero means AWAIT */
+  unsigned op;                        /* PARK; zero means UJ_OP_HOST */
   uint64_t due_ns;                    /* PARK: a time; SLEEP: a span */
   void (*call)(struct fake_job *job); /* CALL: then the next act follows */
   struct uj_sched *sched;             /* SPAWN, ALONE */
@@ -190,11 +190,11 @@ static inline enum uj_job_state fake_run(struct fake *fake,
       return act->state == UJ_JOB_NEW ? UJ_JOB_DONE : act->state;
     case ACT_PARK:
       uj_job_park(&job->job, act->waitq, act->due_ns,
-                  act->op == UJ_OP_NONE ? UJ_OP_AWAIT : act->op);
+                  act->op == UJ_OP_NONE ? UJ_OP_HOST : act->op);
       return UJ_JOB_ACTIVE;
     case ACT_SLEEP:
       uj_job_park(&job->job, NULL, uj_clock_add(fake->now_ns, act->due_ns),
-                  UJ_OP_SLEEP);
+                  UJ_OP_HOST);
       return UJ_JOB_ACTIVE;
     case ACT_YIELD:
       uj_job_yield(&job->job);

@@ -238,15 +238,12 @@ static inline void set_on_abandon(int j, int s)
 static inline void park_in_queue(void)
 {
   int q = below(QUEUES + 1);
-  enum uj_op op = UJ_OP_AWAIT;
-  if (one_in(8)) {
+  if (one_in(8))
     set_on_abandon(NOBODY, below(SCHEDS));
-    op = UJ_OP_EVENT;
-  }
   if (q == QUEUES)
-    park(NULL, NULL, op);
+    park(NULL, NULL, UJ_OP_HOST);
   else
-    park(&m.queue[q], &queue[q], op);
+    park(&m.queue[q], &queue[q], UJ_OP_HOST);
 }
 
 static inline void park_for_job(int j)

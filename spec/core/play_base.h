@@ -114,7 +114,7 @@ static inline struct uj_job *core_of(int j)
 /* --- waits --- */
 
 /* Parks the running job. */
-static inline void park(struct list *in, struct uj_waitq *waitq, enum uj_op op)
+static inline void park(struct list *in, struct uj_waitq *waitq, unsigned op)
 {
   uint64_t due_ns = one_in(2) ? UJ_NEVER : random_due();
   say("waits until %" PRIu64, due_ns);

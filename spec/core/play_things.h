@@ -5,13 +5,12 @@
 #include "play_base.h"
 
 /* Waits for what UJ_WAKE_OK hands over. */
-static inline void park_to_own(struct list *in, struct uj_waitq *waitq,
-                               enum uj_op op)
+static inline void park_to_own(struct list *in, struct uj_waitq *waitq)
 {
   uint64_t due_ns = one_in(2) ? UJ_NEVER : random_due();
   say("waits until %" PRIu64, due_ns);
   model_park_to_own(play.running, in, due_ns);
-  uj_job_park(core_of(play.running), waitq, due_ns, op);
+  uj_job_park(core_of(play.running), waitq, due_ns, UJ_OP_HOST);
 }
 
 /* An operation that can suspend does, also when it would not have to wait. */
@@ -43,7 +42,7 @@ static inline bool op_acquire(int i)
 {
   if (!is_refused() && try_semaphore(i))
     return false;
-  park_to_own(&m.semaphore[i].waiters, &semaphore[i].waiters, UJ_OP_ACQUIRE);
+  park_to_own(&m.semaphore[i].waiters, &semaphore[i].waiters);
   return true;
 }
 
@@ -72,7 +71,7 @@ static inline bool op_lock(int i)
     return false;
   if (!is_refused() && try_lock(i))
     return false;
-  park_to_own(&m.mutex[i].waiters, &mutex[i].waiters, UJ_OP_LOCK);
+  park_to_own(&m.mutex[i].waiters, &mutex[i].waiters);
   return true;
 }
 
@@ -114,7 +113,7 @@ static inline bool op_event_wait(int i)
   if (!is_refused() && m.event[i].is_set)
     return false;
   say("waits for event %d", i);
-  park(&m.event[i].waiters, &event[i].waiters, UJ_OP_EVENT);
+  park(&m.event[i].waiters, &event[i].waiters, UJ_OP_HOST);
   return true;
 }
 
@@ -180,7 +179,7 @@ static inline bool op_put(int i)
     return false;
   m.job[play.running].value = value;
   rjob_of(core_of(play.running))->value = value;
-  park_to_own(&m.values[i].putters, &values[i].core.putters, UJ_OP_PUT);
+  park_to_own(&m.values[i].putters, &values[i].core.putters);
   return true;
 }
 
@@ -188,7 +187,7 @@ static inline bool op_get(int i)
 {
   if (!is_refused() && get(i) != UJ_QUEUE_WAIT)
     return false;
-  park_to_own(&m.values[i].getters, &values[i].core.getters, UJ_OP_GET);
+  park_to_own(&m.values[i].getters, &values[i].core.getters);
   return true;
 }
 

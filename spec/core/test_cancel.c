@@ -517,7 +517,7 @@ static void protect_lets_give_way(void)
  * gave way before. */
 static void takes_back_nothing_else(void)
 {
-  for (enum uj_op op = UJ_OP_SLEEP; op <= UJ_OP_LOCK; op++) {
+  for (unsigned op = UJ_OP_WAIT; op <= UJ_OP_HOST + 10; op++) {
     struct fake_job *a;
     if (op == UJ_OP_SPAWN) /* its target belongs to it: see test_close.c */
       continue;

@@ -78,7 +78,7 @@ static void starts_on_a_later_turn(void)
   fake_turn(&f);
   CHECK(a->job.started);
   CHECK_EQ(a->job.place, UJ_AT_WAIT);
-  CHECK_EQ(a->job.op, UJ_OP_AWAIT);
+  CHECK_EQ(a->job.op, UJ_OP_HOST);
   LOG(&f, "a b c");
   fake_term(&f);
 }

@@ -392,7 +392,7 @@ static void leave_small(struct fake_job *job)
   job->job.on_abandon = (uint8_t)leave;
 }
 
-static struct act wait_until(struct uj_waitq *waitq, enum uj_op op,
+static struct act wait_until(struct uj_waitq *waitq, unsigned op,
                              uint64_t due_ns)
 {
   struct act act = PARK_UNTIL(waitq, due_ns);

@@ -149,7 +149,7 @@ static void refuse(struct uj_job *job, enum uj_wake wake)
 }
 
 void uj_job_park(struct uj_job *job, struct uj_waitq *waitq, uint64_t due_ns,
-                 enum uj_op op)
+                 unsigned op)
 {
   enum uj_wake wake = uj_job_interrupted(job);
   assert(job->place == UJ_AT_NONE && job->started && !uj_job_ended(job));

@@ -39,26 +39,16 @@ enum uj_place {
   UJ_AT_WAIT     /* a wait queue; none if only time or a call wakes the job */
 };
 
-/* What a parked job is doing: for people, and where leaving a wait has more to
- * it than leaving the queue. */
+/* What a job waits for, or did last: the operations that the core itself tells
+ * apart. The host numbers its own from UJ_OP_HOST on. */
 enum uj_op {
   UJ_OP_NONE,
-  UJ_OP_YIELD,
-  UJ_OP_PREEMPTED, /* nothing: it was taken off in the middle of its work */
-  UJ_OP_SLEEP,
-  UJ_OP_AWAIT,
-  UJ_OP_WORK,  /* for a function in the thread pool */
-  UJ_OP_POLL,  /* in cqueues */
-  UJ_OP_WAIT,  /* for `target` to end */
-  UJ_OP_CLOSE, /* the same, `target` being closed */
-  UJ_OP_SHIELD,
-  UJ_OP_SPAWN, /* for `target` to be admitted */
-  UJ_OP_IDLE,  /* for a scheduler to be idle */
-  UJ_OP_EVENT,
-  UJ_OP_GET,
-  UJ_OP_PUT,
-  UJ_OP_ACQUIRE,
-  UJ_OP_LOCK
+  UJ_OP_YIELD,     /* nothing: it gave way */
+  UJ_OP_PREEMPTED, /* nothing: it was stopped in the middle of its work */
+  UJ_OP_WAIT,      /* for `target` to end */
+  UJ_OP_SPAWN,     /* for `target`, which it could not spawn, to be admitted */
+  UJ_OP_IDLE,      /* for a scheduler to be idle */
+  UJ_OP_HOST
 };
 
 /* What happens to the target of a wait (`target` or `target_sched`) when the
@@ -81,9 +71,9 @@ struct uj_job {
   /* Borrowed, or NULL: valid while it waits, and with an `on_abandon` until it
    * runs. */
   union {
-    struct uj_job *target; /* UJ_OP_WAIT, _CLOSE, _SHIELD, _SPAWN: waits for */
-    struct uj_sched
-        *target_sched; /* UJ_OP_IDLE: waits for; any other: is to close */
+    struct uj_job *target;         /* UJ_OP_WAIT, _SPAWN, and the host's */
+    struct uj_sched *target_sched; /* UJ_OP_IDLE; or, with an `on_abandon`,
+                                      any other */
   };
   uint64_t deadline_ns; /* before it started: the span that it gets */
   uint64_t kill_ns;     /* when it is ended by force */
@@ -95,7 +85,7 @@ struct uj_job {
   uint8_t place;           /* enum uj_place */
   uint8_t wake;            /* enum uj_wake: why it was made ready */
   uint8_t timer_wake;      /* enum uj_wake: what the timer wakes it with */
-  uint8_t op;              /* enum uj_op: what it waits for, or did last */
+  uint8_t op;              /* enum uj_op, or one of the host */
   uint8_t refusals;        /* operations in a row that were refused */
   unsigned on_abandon : 2; /* enum uj_on_abandon */
   unsigned raised : 3;     /* enum uj_wake: what was raised in it last while it
@@ -148,7 +138,7 @@ enum uj_wake uj_job_interrupted(const struct uj_job *job);
  * `due_ns` at most. The caller must give up the thread after it. An interrupted
  * job is not queued but runs again on the next turn with the reason. */
 void uj_job_park(struct uj_job *job, struct uj_waitq *waitq, uint64_t due_ns,
-                 enum uj_op op);
+                 unsigned op);
 
 /* Makes the running job give way: it runs again on the next turn. */
 void uj_job_yield(struct uj_job *job);

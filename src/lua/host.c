@@ -141,7 +141,7 @@ static enum uj_job_state go_on(struct uj_state *S, struct uj_ljob *job)
     uj_hub_push(S->hub, S->L, UJ_HUB_NO_MEMORY);
     return fail(S, S->L, job);
   }
-  if (core->op == UJ_OP_POLL)
+  if (core->op == UJ_LOP_POLL)
     uj_cqueues_go_on(S, job);
   nargs = (int)job->ninputs;
   job->ninputs = 0;

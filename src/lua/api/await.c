@@ -109,7 +109,7 @@ static int started(lua_State *L, int status, lua_KContext ctx)
   if (await->resumed)
     return push_early_values(L, await);
   await->waiting = !uj_suspend_needed(S->current);
-  return uj_suspend(L, S->current, NULL, UJ_NEVER, UJ_OP_AWAIT, awaited);
+  return uj_suspend(L, S->current, NULL, UJ_NEVER, UJ_LOP_AWAIT, awaited);
 }
 
 /* [-0, +1, m] Pushes a new cell. */
@@ -128,7 +128,7 @@ static int l_await(lua_State *L)
   uj_arg_function(L, &callee, 1);
   caller = uj_suspend_check(S, L, callee.name);
   if (uj_suspend_needed(caller)) /* it raises, and nothing is started */
-    return uj_suspend(L, caller, NULL, UJ_NEVER, UJ_OP_AWAIT,
+    return uj_suspend(L, caller, NULL, UJ_NEVER, UJ_LOP_AWAIT,
                       uj_suspend_return_nothing);
   lua_settop(L, 1);
   push_cell(L, caller);

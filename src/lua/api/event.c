@@ -74,7 +74,7 @@ static int event_wait(lua_State *L)
     return 1;
   }
   return uj_suspend(L, caller, &event->waiters, uj_suspend_due(S, span_ns),
-                    UJ_OP_EVENT, uj_suspend_return_true);
+                    UJ_LOP_EVENT, uj_suspend_return_true);
 }
 
 static int event_tostring(lua_State *L)

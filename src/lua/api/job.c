@@ -20,7 +20,7 @@
 /* Suspends the calling job until `job` ends, which is at index 1; goes on with
  * `k`. */
 static int park_for(lua_State *L, struct uj_ljob *caller, struct uj_ljob *job,
-                    uint64_t due_ns, enum uj_op op, lua_KFunction k)
+                    uint64_t due_ns, unsigned op, lua_KFunction k)
 {
   caller->core.target = &job->core;
   return uj_suspend(L, caller, &job->core.waiters, due_ns, op, k);
@@ -65,7 +65,7 @@ static int wait_ended(lua_State *L, int status, lua_KContext ctx)
                uj_job_grace(&S->current->core, job->core.sched->close_ns));
   if (uj_job_ended(&job->core))
     return raise_timeout(L);
-  return park_for(L, S->current, job, UJ_NEVER, UJ_OP_CLOSE, wait_timed_out);
+  return park_for(L, S->current, job, UJ_NEVER, UJ_LOP_CLOSE, wait_timed_out);
 }
 
 static int job_wait(lua_State *L)
@@ -146,7 +146,7 @@ static int job_close(lua_State *L)
   if (answers_at_once(S, L, job)) /* a job that never ran ends at once */
     return 0;
   caller->core.wants_result = true;
-  return park_for(L, caller, job, UJ_NEVER, UJ_OP_CLOSE, close_ended);
+  return park_for(L, caller, job, UJ_NEVER, UJ_LOP_CLOSE, close_ended);
 }
 
 static int job_cancel(lua_State *L)

@@ -72,7 +72,7 @@ static int wait(struct uj_state *S, lua_State *L, struct uj_mutex *mutex,
                 uint64_t span_ns, lua_KFunction k)
 {
   return uj_suspend(L, S->current, &mutex->waiters, uj_suspend_due(S, span_ns),
-                    UJ_OP_LOCK, k);
+                    UJ_LOP_LOCK, k);
 }
 
 static int mutex_lock(lua_State *L)

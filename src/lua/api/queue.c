@@ -178,7 +178,7 @@ static int queue_put(lua_State *L)
     }
   }
   return uj_suspend(L, caller, &queue->core.putters, uj_suspend_due(S, span_ns),
-                    UJ_OP_PUT, put_waited);
+                    UJ_LOP_PUT, put_waited);
 }
 
 static int queue_try_put(lua_State *L)
@@ -245,7 +245,7 @@ static int get_until(struct uj_state *S, lua_State *L, struct lqueue *queue,
       return 1;
   }
   return uj_suspend(L, caller, &queue->core.getters, uj_suspend_due(S, span_ns),
-                    UJ_OP_GET, get_waited);
+                    UJ_LOP_GET, get_waited);
 }
 
 static int queue_get(lua_State *L)

@@ -59,7 +59,7 @@ static int wait(struct uj_state *S, lua_State *L,
                 lua_KFunction k)
 {
   return uj_suspend(L, S->current, &semaphore->waiters,
-                    uj_suspend_due(S, span_ns), UJ_OP_ACQUIRE, k);
+                    uj_suspend_due(S, span_ns), UJ_LOP_ACQUIRE, k);
 }
 
 static int semaphore_acquire(lua_State *L)

@@ -271,11 +271,11 @@ int uj_spawn_shield(lua_State *L)
   if (sched->core.closed)
     return raise_refusal(L, UJ_ECLOSED);
   if (uj_suspend_needed(caller))
-    return uj_suspend(L, caller, NULL, UJ_NEVER, UJ_OP_SHIELD,
+    return uj_suspend(L, caller, NULL, UJ_NEVER, UJ_LOP_SHIELD,
                       uj_suspend_return_nothing);
   job = start_shielded(S, L, &sched->core, callee.name);
   caller->core.wants_result = true;
   caller->core.target = &job->core;
-  return uj_suspend(L, caller, &job->core.waiters, UJ_NEVER, UJ_OP_SHIELD,
+  return uj_suspend(L, caller, &job->core.waiters, UJ_NEVER, UJ_LOP_SHIELD,
                     shield_ended);
 }

@@ -238,14 +238,14 @@ int uj_work_work(lua_State *L)
   check_function(L, 1);
   self = uj_suspend_check(S, L, callee.name);
   if (uj_suspend_needed(self)) /* nothing is started */
-    return uj_suspend(L, self, NULL, UJ_NEVER, UJ_OP_WORK,
+    return uj_suspend(L, self, NULL, UJ_NEVER, UJ_LOP_WORK,
                       uj_suspend_return_nothing);
   cell = push_cell(L);
   lua_insert(L, AT_CELL);
   lua_toclose(L, AT_CELL);
   start(S, L, make_work(S, L, cell));
   lua_settop(L, AT_CELL);
-  return uj_suspend(L, self, NULL, UJ_NEVER, UJ_OP_WORK, worked);
+  return uj_suspend(L, self, NULL, UJ_NEVER, UJ_LOP_WORK, worked);
 }
 
 void uj_work_register(lua_State *L)

@@ -115,7 +115,7 @@ static void set_failure(struct uj_state *S, lua_State *L, struct uj_ljob *job)
 void uj_cqueues_poll(struct uj_state *S, struct uj_ljob *job, int n)
 {
   lua_State *co = job->co, *L = S->L;
-  uj_job_park(&job->core, NULL, UJ_NEVER, UJ_OP_POLL);
+  uj_job_park(&job->core, NULL, UJ_NEVER, UJ_LOP_POLL);
   if (job->core.place != UJ_AT_WAIT) { /* it is to end */
     lua_pop(co, n);
     return;

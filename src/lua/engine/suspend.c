@@ -35,7 +35,7 @@ struct uj_ljob *uj_suspend_check_job(struct uj_state *S, lua_State *L,
 }
 
 int uj_suspend(lua_State *L, struct uj_ljob *job, struct uj_waitq *waitq,
-               uint64_t due_ns, enum uj_op op, lua_KFunction k)
+               uint64_t due_ns, unsigned op, lua_KFunction k)
 {
   uj_job_park(&job->core, waitq, due_ns, op);
   return lua_yieldk(L, 0, 0, k);

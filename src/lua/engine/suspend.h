@@ -42,7 +42,7 @@ static inline uint64_t uj_suspend_due(struct uj_state *S, uint64_t span_ns)
 
 /* Parks the job and yields; `k` runs afterwards. */
 int uj_suspend(lua_State *L, struct uj_ljob *job, struct uj_waitq *waitq,
-               uint64_t due_ns, enum uj_op op, lua_KFunction k);
+               uint64_t due_ns, unsigned op, lua_KFunction k);
 
 /* Whether the calling job must suspend, to be interrupted, even if what it asks
  * for is there. */

@@ -11,20 +11,20 @@ static const char *const op_texts[] = {
     [UJ_OP_NONE] = "",
     [UJ_OP_YIELD] = ", in yield",
     [UJ_OP_PREEMPTED] = ", preempted",
-    [UJ_OP_SLEEP] = ", in sleep",
-    [UJ_OP_AWAIT] = ", in await",
-    [UJ_OP_WORK] = ", in work",
-    [UJ_OP_POLL] = ", in cqueues.poll",
+    [UJ_LOP_SLEEP] = ", in sleep",
+    [UJ_LOP_AWAIT] = ", in await",
+    [UJ_LOP_WORK] = ", in work",
+    [UJ_LOP_POLL] = ", in cqueues.poll",
     [UJ_OP_WAIT] = ", waiting for a job",
-    [UJ_OP_CLOSE] = ", closing a job",
-    [UJ_OP_SHIELD] = ", in shield",
+    [UJ_LOP_CLOSE] = ", closing a job",
+    [UJ_LOP_SHIELD] = ", in shield",
     [UJ_OP_SPAWN] = ", in spawn",
     [UJ_OP_IDLE] = ", waiting for a scheduler",
-    [UJ_OP_EVENT] = ", waiting for an event",
-    [UJ_OP_GET] = ", waiting to get from a queue",
-    [UJ_OP_PUT] = ", waiting to put into a queue",
-    [UJ_OP_ACQUIRE] = ", waiting for a semaphore",
-    [UJ_OP_LOCK] = ", waiting for a mutex",
+    [UJ_LOP_EVENT] = ", waiting for an event",
+    [UJ_LOP_GET] = ", waiting to get from a queue",
+    [UJ_LOP_PUT] = ", waiting to put into a queue",
+    [UJ_LOP_ACQUIRE] = ", waiting for a semaphore",
+    [UJ_LOP_LOCK] = ", waiting for a mutex",
 };
 
 /* [-0, +1, m] Pushes what a job that is parked or ready does, and how much time
@@ -44,7 +44,7 @@ static void push_op(lua_State *L, const struct uj_job *core)
 static void add_target(lua_State *L, const struct uj_job *core)
 {
   if (core->place != UJ_AT_WAIT || core->target == NULL ||
-      (core->op != UJ_OP_WAIT && core->op != UJ_OP_CLOSE))
+      (core->op != UJ_OP_WAIT && core->op != UJ_LOP_CLOSE))
     return;
   lua_pushfstring(L, ", #%I", (LUAI_UACINT)core->target->id);
   lua_concat(L, 2);

@@ -19,6 +19,22 @@
  * metatable of its own for its jobs, so that a job refers to it at no cost. */
 enum { UJ_JOB_TYPE_SCHED = 1 };
 
+/* What a job of Lua can wait for besides what the core knows: uj_job::op. Its
+ * texts are in engine/traceback.c. */
+enum uj_lop {
+  UJ_LOP_SLEEP = UJ_OP_HOST,
+  UJ_LOP_AWAIT,
+  UJ_LOP_WORK,  /* for a function in the thread pool */
+  UJ_LOP_POLL,  /* for what cqueues polls */
+  UJ_LOP_CLOSE, /* for `target`, which is being closed, to end */
+  UJ_LOP_SHIELD,
+  UJ_LOP_EVENT,
+  UJ_LOP_GET,
+  UJ_LOP_PUT,
+  UJ_LOP_ACQUIRE,
+  UJ_LOP_LOCK
+};
+
 /* The user values of a job. */
 enum {
   UJ_JOB_UV_VALUE = 1, /* its value, or the table of its extra fields */
