@@ -210,14 +210,11 @@ local function try_to_stop(way, setting, close_timeout, new_subject, limit)
   return it_is, code, contexts
 end
 
--- The limit may pass before the job is where it should be.
 local function stop(way, setting, close_timeout, new_subject)
-  local limit = LIMIT
-  while true do
+  return helper.lengthen(LIMIT, function(limit)
     local it_is, code, contexts = try_to_stop(way, setting, close_timeout, new_subject, limit)
-    if it_is.begun then return it_is, code, contexts end
-    limit = 4 * limit
-  end
+    return it_is.begun, it_is, code, contexts
+  end)
 end
 
 describe("a job that computes for ever is stopped", function()
@@ -268,12 +265,22 @@ end)
 describe("the main job", function()
   after_each(helper.check_clean)
 
+  -- Runs a subject as the main job, which uvjobs.timeout stops; returns it and the error.
+  local function stop_main(code, options, new_subject)
+    return helper.lengthen(LIMIT, function(limit)
+      local job = new_subject()
+      local ok, err = pcall(uvjobs.run, options, uvjobs.timeout, limit, job.fn)
+      assert.is_false(ok)
+      if job.begun then assert.equal(code, uvjobs.code(err)) end
+      return job.begun, job, err
+    end)
+  end
+
   for _, setting in ipairs(settings) do
     local options = { interrupt = setting.interrupt, timeslice = setting.timeslice }
 
     it("is interrupted at the end of uvjobs.timeout" .. setting.text, function()
-      local job = obedient()
-      local err = helper.raises("timeout", uvjobs.run, options, uvjobs.timeout, LIMIT, job.fn)
+      local job, err = stop_main("timeout", options, obedient)
       assert.is_nil(err.job)
       assert.same({ "inner timeout", "outer timeout" }, { table.unpack(job.log) })
       assert.equal("failed", job.job.state)
@@ -288,8 +295,7 @@ describe("the main job", function()
     end)
 
     it("is killed if it goes on within uvjobs.timeout #M8" .. setting.text, function()
-      local job = stubborn()
-      local err = helper.raises("killed", uvjobs.run, options, uvjobs.timeout, LIMIT, job.fn)
+      local job, err = stop_main("killed", options, stubborn)
       assert.equal(job.job, err.job)
       assert.same({ "inner killed", "outer killed" }, { table.unpack(job.log) })
       assert.equal("killed", job.job.state)

@@ -92,11 +92,7 @@ describe("a message handler of xpcall that", function()
     for j, how in ipairs(stops) do
       local way = ways[(i + j) % 2 + 1]
       it(("%s is killed %s (%s) #M8"):format(handler[1], how[1], way), function()
-        local seconds = 0.002
-        while not stop(way, how, handler[2], seconds) do
-          assert.is_true(seconds < 10, "it was not killed")
-          seconds = seconds * 2
-        end
+        helper.lengthen(0.002, function(seconds) return stop(way, how, handler[2], seconds) end)
       end)
     end
   end
@@ -201,8 +197,8 @@ describe("a limit that changes after an interruption, by", function()
 
     it(way .. ": a deadline that passed in protect ends what comes after", function()
       assert.is_true(unsuspended(way, function()
-        local seconds, left = 0.002, false
-        repeat -- the deadline may pass before protect is called
+        helper.lengthen(0.002, function(seconds)
+          local left = false
           raises("timeout", uvjobs.timeout, seconds, function()
             uvjobs.protect(function()
               burn(2 * seconds)
@@ -210,8 +206,8 @@ describe("a limit that changes after an interruption, by", function()
             end)
             forever()
           end)
-          seconds = seconds * 2
-        until left
+          return left
+        end)
       end))
     end)
 
@@ -255,17 +251,16 @@ describe("a child that computes is closed when its parent's deadline passes, in"
   for _, name in ipairs { "race", "all" } do
     for _, way in ipairs(ways) do
       it(name .. ": " .. way, function()
-        -- The first time, the deadline may pass before the child has begun.
-        local seconds, log = 0.002, helper.log()
-        while #log == 0 do
+        local log = helper.log()
+        helper.lengthen(0.002, function(seconds)
           uvjobs.run({ interrupt = way }, function()
             raises("timeout", uvjobs.timeout, seconds, uvjobs[name], { function()
               local _ <close> = closing(function(_, err) log:add(uvjobs.code(err) or err) end)
               forever()
             end })
           end)
-          seconds = seconds * 2
-        end
+          return #log > 0
+        end)
         assert.same({ "cancelled" }, { table.unpack(log) })
       end)
     end
@@ -322,8 +317,10 @@ describe("a debug hook", function()
       for i, work in ipairs(works) do assert.equal(wanted[i], work()) end
     until me.preemptions >= 3
     assert.is_true(not ... or calls > before, "the hook was not called")
-    swallowing[me] = true
-    swallow(swallow, swallow, forever)
+    swallow(swallow, swallow, function()
+      swallowing[me] = true
+      forever()
+    end)
   end
 
   -- Two jobs with slices, that compute and are then ended.

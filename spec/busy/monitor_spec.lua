@@ -97,12 +97,16 @@ describe("the monitor", function()
                 }
               end
               local function forever() while true do end end
-              local quiet = jobs(60):spawn({ timeout = 0.02 }, forever)
-              local loud = jobs(0.01):spawn({ timeout = 0.02 }, function()
-                while true do pcall(forever) end
-              end)
-              local _, one = pcall(quiet.wait, quiet)
-              local _, two = pcall(loud.wait, loud)
+              local seconds, begun, one, two, _ = 0.02, false, nil, nil, nil
+              while not begun do -- the limit may pass before
+                local quiet = jobs(60):spawn({ timeout = seconds }, forever)
+                local loud = jobs(0.01):spawn({ timeout = seconds }, function()
+                  while true do pcall(function() begun = true forever() end) end
+                end)
+                _, one = pcall(quiet.wait, quiet)
+                _, two = pcall(loud.wait, loud)
+                seconds = 3 * seconds
+              end
               if uvjobs.code(one) ~= "timeout" or uvjobs.code(two) ~= "killed" then
                 io.write("wrong: ", tostring(one), " ", tostring(two), "\n")
               end

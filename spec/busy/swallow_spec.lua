@@ -196,29 +196,30 @@ local settings = {
   { interrupt = "count", timeslice = 0.002, text = ", by counting, with slices" },
 }
 
--- Ways to stop a job that `start(options)` makes; `code` is what the one who waits gets.
+-- Ways to stop a job that `start(options)` makes, after so many seconds; `code` is what the one
+-- who waits gets.
 local ways = {
   {
     name = "at its deadline", code = "killed",
-    stop = function(start)
-      local job = start { timeout = 0.001 }
+    stop = function(seconds, start)
+      local job = start { timeout = seconds }
       return job, pcall(job.wait, job)
     end,
   },
   {
     name = "by wait(t)", code = "timeout",
-    stop = function(start)
+    stop = function(seconds, start)
       local started = uvjobs.event()
       local job = start({}, started)
       started:wait()
-      return job, pcall(job.wait, job, 0.001)
+      return job, pcall(job.wait, job, seconds)
     end,
   },
 }
 
 -- Runs a job that swallows by this trick, and stops it in this way. Returns it, the error that the
 -- one who waits got, what `<close>` variables saw, and what was told to the exception handler.
-local function try(trick, way, setting)
+local function try(trick, way, setting, seconds)
   local log, messages, job, err = helper.log(), helper.log(), nil, nil
   local function note(name)
     return closing(function(_, e) log:add(name .. " " .. tostring(uvjobs.code(e))) end)
@@ -238,19 +239,20 @@ local function try(trick, way, setting)
       exception_handler = helper.recorder(messages, "message"),
     }
     local _
-    job, _, err = way.stop(function(options, started) return s:spawn(options, work, started) end)
+    job, _, err = way.stop(seconds, function(options, started)
+      return s:spawn(options, work, started)
+    end)
     uvjobs.sleep(0)
   end)
   return job, err, log, messages
 end
 
--- The error may hit the job before it is in its first pcall. That proves nothing.
-local function stop(...)
-  for _ = 1, 5 do
-    local job, err, log, messages = try(...)
-    if job.state == "killed" then return job, err, log, messages end
-  end
-  error "the job let itself be stopped"
+-- The error may hit the job before it is in its first pcall, which proves nothing.
+local function stop(trick, way, setting)
+  return helper.lengthen(0.001, function(seconds)
+    local job, err, log, messages = try(trick, way, setting, seconds)
+    return job.state == "killed", job, err, log, messages
+  end)
 end
 
 describe("a job that swallows errors is killed #M8:", function()
@@ -275,31 +277,41 @@ end)
 describe("a <close> variable of a job that is killed", function()
   after_each(helper.check_clean)
 
-  -- Kills a job with these handlers in its `<close>` variables.
-  local function kill_with(options, first, second)
-    local log, job = helper.log(), nil
+  -- Gives a job with these handlers in its `<close>` variables so many seconds, and kills it.
+  -- Returns whether the job was in its pcall by then, and what they have noted.
+  local function try_to_kill(options, seconds, first, second)
+    local log, job, begun = helper.log(), nil, false
     uvjobs.run(options, function()
       local s <close> = uvjobs.scheduler { close_timeout = 0.005, exception_handler = type }
-      job = s:spawn({ timeout = 0.001 }, function()
+      job = s:spawn({ timeout = seconds }, function()
         local _ <close> = closing(function(_, err)
           log:add("last " .. tostring(uvjobs.code(err)))
         end)
         local _ <close> = closing(function(_, err)
           log:add("second " .. uvjobs.code(err))
-          second()
+          if begun then second() end
           log:add "second went on"
         end)
         local _ <close> = closing(function(_, err)
           log:add("first " .. uvjobs.code(err))
-          first()
+          if begun then first() end
           log:add "first went on"
         end)
-        swallow(swallow, forever)
+        swallow(swallow, function()
+          begun = true
+          forever()
+        end)
       end)
       pcall(job.wait, job)
     end)
-    assert.equal("killed", job.state)
-    return { table.unpack(log) }
+    assert.equal(begun and "killed" or "failed", job.state)
+    return begun, { table.unpack(log) }
+  end
+
+  local function kill_with(options, first, second)
+    return helper.lengthen(0.001, function(seconds)
+      return try_to_kill(options, seconds, first, second)
+    end)
   end
 
   for _, setting in ipairs { settings[1], settings[3] } do

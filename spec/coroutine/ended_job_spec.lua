@@ -184,8 +184,14 @@ describe("a job that computes in a coroutine", function()
 
   it("is interrupted by its deadline there, and ends by that", function()
     uvjobs.run(function()
-      local log = helper.log()
-      raises("timeout", uvjobs.timeout, 0.01, two_deep, log, function() while true do end end)
+      local log = helper.lengthen(0.01, function(seconds)
+        local log, begun = helper.log(), false
+        raises("timeout", uvjobs.timeout, seconds, two_deep, log, function()
+          begun = true
+          while true do end
+        end)
+        return begun, log
+      end)
       assert.same({ "inner timeout", "resume false timeout", "outer timeout", "job timeout" }, log)
     end)
   end)
@@ -194,9 +200,12 @@ describe("a job that computes in a coroutine", function()
     it("and swallows that is killed; its variables run (" .. interrupt .. ") #M7 #M8", function()
       uvjobs.run({ interrupt = interrupt }, function()
         local s = uvjobs.scheduler { close_timeout = 0.01, exception_handler = ignore }
-        local log = helper.log()
-        local job = s:spawn({ timeout = 0.01 }, two_deep, log, compute)
-        raises("killed", job.wait, job)
+        local log = helper.lengthen(0.01, function(seconds)
+          local log = helper.log()
+          local job = s:spawn({ timeout = seconds }, two_deep, log, compute)
+          job:join()
+          return job.state == "killed", log
+        end)
         assert.same({ "inner killed", "outer killed", "job killed" }, log)
         s:close()
       end)

@@ -67,13 +67,15 @@ describe("a timeout that a coroutine has opened and left by its yield", function
 
   it("counts for what computes, too", function()
     uvjobs.run(function()
-      local c = co.create(function()
-        uvjobs.timeout(0.001, function()
-          co.yield()
-          while true do end
+      local c = helper.lengthen(0.001, function(seconds)
+        local c = co.create(function()
+          uvjobs.timeout(seconds, function()
+            co.yield()
+            while true do end
+          end)
         end)
+        return co.resume(c), c
       end)
-      co.resume(c)
       assert.equal("timeout", outcome(c))
       uvjobs.timeout(60, function()
         local stop = uvjobs.now() + 0.005
@@ -328,13 +330,16 @@ describe("a coroutine that was made outside jobs", function()
 
   for _, interrupt in ipairs { "SIGURG", "count" } do
     it("is interrupted like the job that resumes it: " .. interrupt, function()
-      local made, result = co.create(forever), nil
-      uvjobs.run({ interrupt = interrupt }, function()
-        local s <close> = uvjobs.scheduler { close_timeout = 60 }
-        local job = s:spawn({ timeout = 0.01 }, function()
-          result = table.pack(co.resume(made))
+      local made, result = helper.lengthen(0.01, function(seconds)
+        local made, result = co.create(forever), nil
+        uvjobs.run({ interrupt = interrupt }, function()
+          local s <close> = uvjobs.scheduler { close_timeout = 60 }
+          local job = s:spawn({ timeout = seconds }, function()
+            result = table.pack(co.resume(made))
+          end)
+          job:join()
         end)
-        job:join()
+        return result, made, result
       end)
       assert.is_false(result[1])
       assert.equal("timeout", uvjobs.code(result[2]))
@@ -342,11 +347,15 @@ describe("a coroutine that was made outside jobs", function()
     end)
 
     it("is killed like it: " .. interrupt .. " #M8", function()
-      local made = co.create(function() while true do pcall(forever) end end)
-      uvjobs.run({ interrupt = interrupt }, function()
-        local s <close> = uvjobs.scheduler { close_timeout = 0.01, exception_handler = ignore }
-        local job = s:spawn({ timeout = 0.01 }, co.resume, made)
-        raises("killed", job.wait, job)
+      local made = helper.lengthen(0.01, function(seconds)
+        local made = co.create(function() while true do pcall(forever) end end)
+        local job
+        uvjobs.run({ interrupt = interrupt }, function()
+          local s <close> = uvjobs.scheduler { close_timeout = 0.01, exception_handler = ignore }
+          job = s:spawn({ timeout = seconds }, co.resume, made)
+          job:join()
+        end)
+        return job.state == "killed", made
       end)
       assert.equal("dead", co.status(made))
     end)
