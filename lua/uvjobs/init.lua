@@ -7,16 +7,8 @@ local arguments = require "uvjobs.arguments"
 
 core.own_source()
 
-local uvjobs = { _VERSION = "uvjobs 0.1.0" }
-
-for _, name in ipairs {
-  "await", "code", "current", "debug", "event", "fd", "mutex", "next_timeout",
-  "now", "protect", "queue", "run", "scheduler", "semaphore", "sleep", "start",
-  "stats", "step", "timeout", "work", "yield",
-} do
-  uvjobs[name] = core[name]
-  core[name] = nil -- so that tracebacks say uvjobs.sleep, not uvjobs.core.sleep
-end
+local uvjobs = core.public
+uvjobs._VERSION = "uvjobs 0.1.0"
 
 -- Ends the block of `local s <close>`. A block that is left without an error waits until
 -- the jobs have finished. When it is left by an error, or its job is cancelled while it

@@ -6,6 +6,8 @@ local core = require "uvjobs.core"
 
 core.own_source()
 
+local luv_loading = {} -- keeps the coroutine, which luv does not
+
 local function load_luv()
   package.preload.luv = nil
   local thread = coroutine.create(require)
@@ -14,10 +16,12 @@ local function load_luv()
     package.preload.luv = load_luv
     error(result, 0)
   end
-  core.luv_thread = thread -- luv does not keep it from being collected
+  luv_loading.thread = thread
   return result
 end
 
 if not package.loaded.luv and not package.preload.luv then
   package.preload.luv = load_luv
 end
+
+return luv_loading

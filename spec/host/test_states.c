@@ -52,7 +52,7 @@ static void use(lua_State *L)
   lua_pushliteral(L, UJ_SPEC_BUILD "/?.so;");
   lua_setglobal(L, "build");
   run(L, "package.cpath = build .. package.cpath\n"
-         "core = require 'uvjobs.core'\n"
+         "core = require('uvjobs.core').public\n"
          "local function work(i)\n"
          "  local kept = { ('text %d'):format(i), function() return i end }\n"
          "  core.sleep(i % 5)\n"
@@ -150,7 +150,7 @@ static void it_is_known_when_loaded_anew(void)
          "assert(found == 1)\n"
          "package.loaded['uvjobs.core'] = nil\n"
          "local before = core\n"
-         "core = require 'uvjobs.core'\n"
+         "core = require('uvjobs.core').public\n"
          "assert(core.stats ~= before.stats)");
   second = lua_getallocf(L, &context);
   CHECK(first == second);

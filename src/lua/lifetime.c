@@ -212,6 +212,7 @@ static void make_state(lua_State *L)
   lua_newtable(L);
   S = push_new(L, heap);
   uj_hookerror_register(S, L);
+  uj_nest_register(S, L);
   register_types(L);
   lua_insert(L, -2);
   lua_setiuservalue(L, -2, UJ_STATE_UV_TYPES);

@@ -45,7 +45,7 @@ end
 
 -- ---- running -------------------------------------------------------------------------
 
-local step = core.cqueues_step
+local step = require "uvjobs.cqueues.insides".step
 
 -- Runs everything of the server that is ready. An error ends the coroutine of lua-http
 -- that has raised it, and is reported.

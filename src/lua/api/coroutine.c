@@ -301,15 +301,8 @@ static int l_close(lua_State *L)
   return 2;
 }
 
-void uj_coroutine_register(lua_State *L, int state)
-{
-  static const luaL_Reg functions[] = {{"resume", l_resume},
-                                       {"wrap", l_wrap},
-                                       {"status", l_status},
-                                       {"close", l_close},
-                                       {NULL, NULL}};
-  state = lua_absindex(L, state);
-  uj_nest_register(lua_touserdata(L, state), L);
-  lua_newtable(L);
-  uj_object_set_functions(L, state, functions);
-}
+const luaL_Reg uj_coroutine_functions[] = {{"resume", l_resume},
+                                           {"wrap", l_wrap},
+                                           {"status", l_status},
+                                           {"close", l_close},
+                                           {NULL, NULL}};

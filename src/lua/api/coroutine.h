@@ -2,10 +2,8 @@
 #ifndef UJ_LUA_COROUTINE_H
 #define UJ_LUA_COROUTINE_H
 
-#include <lua.h>
+#include <lauxlib.h>
 
-/* [-0, +1, m] Pushes the table of the module uvjobs.coroutine; the state is at
- * index `state`. */
-void uj_coroutine_register(lua_State *L, int state);
+extern const luaL_Reg uj_coroutine_functions[];
 
 #endif

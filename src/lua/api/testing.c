@@ -12,7 +12,7 @@
 
 /* What allocates can run finalizers, which can end jobs: a slot is looked at
  * for each. */
-int uj_testing_jobs(lua_State *L)
+static int l_jobs(lua_State *L)
 {
   struct uj_state *S = uj_state(L);
   lua_Integer n = 0;
@@ -28,20 +28,20 @@ int uj_testing_jobs(lua_State *L)
   return 1;
 }
 
-int uj_testing_source(lua_State *L)
+static int l_source(lua_State *L)
 {
   (void)uj_ljob_self(L, "source");
   uj_ljob_get_extra(L, 1, "source");
   return 1;
 }
 
-int uj_testing_is_virtual(lua_State *L)
+static int l_is_virtual(lua_State *L)
 {
   lua_pushboolean(L, uj_state(L)->is_virtual);
   return 1;
 }
 
-int uj_testing_set_handler(lua_State *L)
+static int l_set_handler(lua_State *L)
 {
   struct uj_state *S = uj_state(L);
   lua_settop(L, 1);
@@ -61,7 +61,7 @@ void uj_testing_init(struct uj_state *S, lua_State *L)
   S->fault->place = uj_hub_keep(S->hub, L);
 }
 
-int uj_testing_inject(lua_State *L)
+static int l_inject(lua_State *L)
 {
   struct uj_state *S = uj_state(L);
   struct uj_ljob *job = uj_ljob_self(L, "inject");
@@ -73,7 +73,7 @@ int uj_testing_inject(lua_State *L)
   return 0;
 }
 
-int uj_testing_injected(lua_State *L)
+static int l_injected(lua_State *L)
 {
   struct uj_state *S = uj_state(L);
   uj_hub_push(S->hub, L, S->fault->place);
@@ -101,3 +101,11 @@ void uj_testing_suspended(struct uj_state *S, struct uj_ljob *job)
     uj_hub_set(S->hub, L, S->fault->place);
   uj_job_close(&job->core, S->fault->by_force ? 0 : job->core.sched->close_ns);
 }
+
+const luaL_Reg uj_testing_internals[] = {{"jobs", l_jobs},
+                                         {"source", l_source},
+                                         {"set_handler", l_set_handler},
+                                         {"is_virtual", l_is_virtual},
+                                         {"inject", l_inject},
+                                         {"injected", l_injected},
+                                         {NULL, NULL}};

@@ -4,6 +4,7 @@
 #ifndef UJ_LUA_TESTING_H
 #define UJ_LUA_TESTING_H
 
+#include <lauxlib.h>
 #include <lua.h>
 
 #include "lua/state/state.h"
@@ -30,19 +31,16 @@ static inline void uj_testing_ended(struct uj_state *S,
     S->fault->job = NULL;
 }
 
-/* For testing.lua.
- * () the jobs that live: a list. */
-int uj_testing_jobs(lua_State *L);
-/* (job) where it was spawned, in debug mode; or nil. */
-int uj_testing_source(lua_State *L);
-/* (handler or nil): for schedulers that have none; returns the one before. */
-int uj_testing_set_handler(lua_State *L);
-/* () whether the clock is virtual. */
-int uj_testing_is_virtual(lua_State *L);
-/* (job, n, kill): when it suspends for the n-th time, it is closed; with `kill`
- * without any time to end. */
-int uj_testing_inject(lua_State *L);
-/* () the traceback of the job when that happened, or nil when it has not. */
-int uj_testing_injected(lua_State *L);
+/* For testing.lua:
+ * jobs(): a list of the jobs that live.
+ * source(job): where the job was spawned, in debug mode; or nil.
+ * set_handler(handler): sets the exception handler of schedulers that have
+ * none, or nil for the default report; returns the one before.
+ * is_virtual(): whether the clock is virtual.
+ * inject(job, n, by_force): the job is closed when it suspends for the n-th
+ * time; by force, without any time to end.
+ * injected(): the traceback of the job there, or nil when that has not
+ * happened. */
+extern const luaL_Reg uj_testing_internals[];
 
 #endif

@@ -230,7 +230,8 @@ static void start(struct uj_state *S, lua_State *L, struct work *work)
   S->work->waiting++;
 }
 
-int uj_work_work(lua_State *L)
+/* work(fn, ...) */
+static int l_work(lua_State *L)
 {
   struct uj_state *S = uj_state(L);
   struct uj_ljob *self;
@@ -247,6 +248,8 @@ int uj_work_work(lua_State *L)
   lua_settop(L, AT_CELL);
   return uj_suspend(L, self, NULL, UJ_NEVER, UJ_LOP_WORK, worked);
 }
+
+const luaL_Reg uj_work_functions[] = {{"work", l_work}, {NULL, NULL}};
 
 void uj_work_register(lua_State *L)
 {

@@ -2,6 +2,7 @@
 #ifndef UJ_LUA_WORK_H
 #define UJ_LUA_WORK_H
 
+#include <lauxlib.h>
 #include <lua.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -15,8 +16,7 @@ struct uj_work {
   uint32_t waiting;           /* jobs that wait for the result of a call */
 };
 
-/* uvjobs.work(fn, ...) */
-int uj_work_work(lua_State *L);
+extern const luaL_Reg uj_work_functions[];
 
 /* Wakes the jobs whose functions have ended. */
 void uj_work_wake_ended(struct uj_state *S);

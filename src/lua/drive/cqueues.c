@@ -9,7 +9,7 @@
 #include "lua/engine/suspend.h"
 #include "lua/state/job.h"
 
-/* The functions of cqueues.lua, in the table at uj_cqueues::functions. */
+/* The functions of uvjobs.cqueues, in the table at uj_cqueues::functions. */
 enum { ENTER = 1, POLL, LEAVE, STEP };
 
 /* The arguments of open(). */
@@ -44,8 +44,7 @@ static void push_function(struct uj_state *S, lua_State *L, int function)
   lua_remove(L, -2);
 }
 
-/* ---- the loop goes on inside ----------------------------------------------
- */
+/* ---- the loop goes on inside --------------------------------------------- */
 
 struct entry {
   struct uj_state *S;
@@ -76,7 +75,7 @@ void uj_cqueues_enter(struct uj_state *S, lua_State *L,
   S->L = L;
 }
 
-/* ---- a job waits -------------------------------------------------------- */
+/* ---- a job waits --------------------------------------------------------- */
 
 bool uj_cqueues_is_poll(const struct uj_state *S, const struct uj_ljob *job,
                         int n)
@@ -86,8 +85,8 @@ bool uj_cqueues_is_poll(const struct uj_state *S, const struct uj_ljob *job,
          lua_touserdata(co, -n) == S->cqueues->magic;
 }
 
-/* [-n, +(0|1), -] Calls a function of cqueues.lua. Returns LUA_OK; or another
- * status, with the error on the top. */
+/* [-n, +(0|1), -] Calls a function of uvjobs.cqueues. Returns LUA_OK; or
+ * another status, with the error on the top. */
 static int call(struct uj_state *S, lua_State *L, int function, int n)
 {
   push_function(S, L, function);
@@ -136,7 +135,7 @@ void uj_cqueues_poll(struct uj_state *S, struct uj_ljob *job, int n)
     set_failure(S, L, job);
 }
 
-/* ---- and goes on -------------------------------------------------------- */
+/* ---- and goes on --------------------------------------------------------- */
 
 /* [-0, +1, -] Pushes what the job's wait has failed of, which is forgotten. */
 static void push_failure(struct uj_state *S, lua_State *L, struct uj_ljob *job)
@@ -218,8 +217,7 @@ void uj_cqueues_go_on(struct uj_state *S, struct uj_ljob *job)
   set_reason_hook(S, job->co);
 }
 
-/* ---- what cqueues.lua calls -----------------------------------------------
- */
+/* ---- what uvjobs.cqueues calls ------------------------------------------- */
 
 static bool waits(const struct uj_ljob *job)
 {
@@ -268,8 +266,7 @@ const luaL_Reg uj_cqueues_internals[] = {{"open", open},
                                          {"fail", fail},
                                          {NULL, NULL}};
 
-/* ---- a step of the controller ----------------------------------------------
- */
+/* ---- a step of the controller -------------------------------------------- */
 
 static bool step_is_due(struct uj_state *S)
 {

@@ -1,4 +1,4 @@
-/* cqueues beside us, for uvjobs/cqueues.lua.
+/* cqueues beside us, for the Lua module uvjobs.cqueues.
  *
  * Code that waits in cqueues yields a magic value and what it waits for, if it
  * believes that a controller is being stepped. So the loop runs inside a step
@@ -19,13 +19,13 @@
 
 struct uj_cqueues {
   const void *magic; /* what cqueues yields first to poll; NULL: not there */
-  int functions;     /* place on the hub: a table of functions of cqueues.lua */
-  int fd;            /* of our controller */
-  uint32_t threads;  /* its coroutines, when it was stepped last */
-  uint64_t due_ns;   /* when it has to be stepped at the latest */
-  bool is_dirty;     /* it has to be stepped now: something was added to it */
-  bool inside;       /* the loop runs in a step of cqueues */
-  lua_Hook hook;     /* what our hook has replaced on the job's coroutine */
+  int functions; /* place on the hub: a table of functions of uvjobs.cqueues */
+  int fd;        /* of our controller */
+  uint32_t threads; /* its coroutines, when it was stepped last */
+  uint64_t due_ns;  /* when it has to be stepped at the latest */
+  bool is_dirty;    /* it has to be stepped now: something was added to it */
+  bool inside;      /* the loop runs in a step of cqueues */
+  lua_Hook hook;    /* what our hook has replaced on the job's coroutine */
   int hook_mask;
   int hook_count;
 };
@@ -71,7 +71,7 @@ void uj_cqueues_go_on(struct uj_state *S, struct uj_ljob *job);
  * raised. */
 bool uj_cqueues_was_not_told(struct uj_state *S, lua_State *co);
 
-/* What cqueues.lua calls:
+/* What uvjobs.cqueues calls:
  * open(magic, descriptor, enter, poll, leave, step): see there.
  * wake(job, ...): what the job has polled is there. Returns whether the job
  * still waits, and so gets it.

@@ -16,7 +16,7 @@
 #include "lua/engine/interrupt.h"
 #include "lua/state/job.h"
 
-/* ---- what the host sees ------------------------------------------------- */
+/* ---- what the host sees -------------------------------------------------- */
 
 void uj_embed_init(struct uj_state *S, lua_State *L)
 {
@@ -84,7 +84,7 @@ static void begin_hosting(struct uj_state *S, lua_State *L)
     uj_embed_arm(S, L);
 }
 
-int uj_embed_fd(lua_State *L)
+static int l_fd(lua_State *L)
 {
   struct uj_state *S = uj_state(L);
   int fd;
@@ -96,7 +96,7 @@ int uj_embed_fd(lua_State *L)
   return 1;
 }
 
-int uj_embed_next_timeout(lua_State *L)
+static int l_next_timeout(lua_State *L)
 {
   struct uj_state *S = uj_state(L);
   uint64_t now_ns, due_ns;
@@ -106,11 +106,11 @@ int uj_embed_next_timeout(lua_State *L)
     return 0;
   now_ns = uj_loop_now(&S->loop);
   due_ns = due_ns > now_ns ? due_ns - now_ns : 0;
-  lua_pushnumber(L, uj_seconds_from_ns(due_ns));
+  uj_seconds_push(L, due_ns);
   return 1;
 }
 
-int uj_embed_set_wake(lua_State *L)
+static int l_set_wake(lua_State *L)
 {
   struct uj_state *S = uj_state(L);
   begin_hosting(S, L);
@@ -125,7 +125,7 @@ int uj_embed_set_wake(lua_State *L)
   return 0;
 }
 
-int uj_embed_fd_is_timed(lua_State *L)
+static int l_fd_is_timed(lua_State *L)
 {
   struct uj_state *S = uj_state(L);
   begin_hosting(S, L);
@@ -133,13 +133,19 @@ int uj_embed_fd_is_timed(lua_State *L)
   return 1;
 }
 
-int uj_embed_has_jobs(lua_State *L)
+static int l_has_jobs(lua_State *L)
 {
   lua_pushboolean(L, uj_slots_used(&uj_state(L)->jobs) > 0);
   return 1;
 }
 
-/* ---- a step ------------------------------------------------------------- */
+static int l_loop_runs(lua_State *L)
+{
+  lua_pushboolean(L, uj_state(L)->L != NULL);
+  return 1;
+}
+
+/* ---- a step -------------------------------------------------------------- */
 
 static void begin_step(struct uj_state *S, lua_State *L)
 {
@@ -178,7 +184,7 @@ static void end_step(struct uj_state *S, lua_State *L)
   uj_embed_arm(S, L);
 }
 
-int uj_embed_step(lua_State *L)
+static int l_step(lua_State *L)
 {
   struct uj_state *S = uj_state(L);
   if (S->L != NULL)
@@ -193,7 +199,7 @@ int uj_embed_step(lua_State *L)
   return 1;
 }
 
-/* ---- start() ------------------------------------------------------------ */
+/* ---- start() ------------------------------------------------------------- */
 
 /* The options of the loop hold for all that it runs. */
 static void set_loop_options(struct uj_state *S, lua_State *L,
@@ -226,7 +232,7 @@ static int start(struct uj_state *S, lua_State *L,
   return 1;
 }
 
-int uj_embed_start(lua_State *L)
+static int l_start(lua_State *L)
 {
   static const struct uj_callee callee = {"start", 0};
   struct uj_state *S = uj_state(L);
@@ -247,3 +253,15 @@ int uj_embed_start(lua_State *L)
   }
   return start(S, L, &options, callee.name);
 }
+
+const luaL_Reg uj_embed_functions[] = {{"start", l_start},
+                                       {"step", l_step},
+                                       {"fd", l_fd},
+                                       {"next_timeout", l_next_timeout},
+                                       {NULL, NULL}};
+
+const luaL_Reg uj_embed_internals[] = {{"set_wake", l_set_wake},
+                                       {"fd_is_timed", l_fd_is_timed},
+                                       {"has_jobs", l_has_jobs},
+                                       {"loop_runs", l_loop_runs},
+                                       {NULL, NULL}};

@@ -4,6 +4,7 @@
 #ifndef UJ_LUA_EMBED_H
 #define UJ_LUA_EMBED_H
 
+#include <lauxlib.h>
 #include <lua.h>
 #include <stdbool.h>
 
@@ -30,21 +31,16 @@ void uj_embed_arm(struct uj_state *S, lua_State *L);
 /* Whether set_wake() was called. */
 bool uj_embed_attached(const struct uj_state *S);
 
-/* uvjobs.start([opts,] fn, ...) */
-int uj_embed_start(lua_State *L);
-/* uvjobs.fd() */
-int uj_embed_fd(lua_State *L);
-/* uvjobs.next_timeout() */
-int uj_embed_next_timeout(lua_State *L);
-/* uvjobs.step() */
-int uj_embed_step(lua_State *L);
+/* start(), step(), fd() and next_timeout(). */
+extern const luaL_Reg uj_embed_functions[];
 
-/* For attach.lua: (function) is called, outside step(), when a job is ready; it
- * must not raise. luv's loop is the host then. (nil) takes that back. */
-int uj_embed_set_wake(lua_State *L);
-/* For attach.lua: () whether the descriptor is readable at deadlines. */
-int uj_embed_fd_is_timed(lua_State *L);
-/* For attach.lua: () whether any job lives. */
-int uj_embed_has_jobs(lua_State *L);
+/* For attach.lua:
+ * set_wake(function): it is called when a job becomes ready between two steps;
+ * it must not raise. From then on luv's loop is the host. set_wake(nil) takes
+ * that back.
+ * fd_is_timed(): whether the descriptor becomes readable at deadlines.
+ * has_jobs(): whether any job lives.
+ * loop_runs(): whether the loop runs, so that nobody else can drive it. */
+extern const luaL_Reg uj_embed_internals[];
 
 #endif

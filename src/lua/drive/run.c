@@ -39,8 +39,7 @@
 #define POLL_TICKS UINT64_C(20000)
 #define TICK_NS UINT64_C(3)
 
-/* ---- polling between two turns --------------------------------------------
- */
+/* ---- polling between two turns ------------------------------------------- */
 
 /* What run() has on its stack while the loop runs. */
 enum { AT_SCHED = 1, AT_JOB };
@@ -158,7 +157,7 @@ static bool poll_is_due(struct uj_state *S)
   return false;
 }
 
-/* ---- a run -------------------------------------------------------------- */
+/* ---- a run --------------------------------------------------------------- */
 
 /* Runs until the main job has ended; or until the loop has to go on inside of
  * cqueues. */
@@ -279,7 +278,8 @@ static int results(struct uj_state *S, lua_State *L)
   return lua_error(L);
 }
 
-int uj_run_run(lua_State *L)
+/* run([opts,] fn, ...) */
+static int l_run(lua_State *L)
 {
   static const struct uj_callee callee = {"run", 0};
   struct uj_run_options options = {.signals = true, .slice_ns = UJ_NEVER};
@@ -307,3 +307,15 @@ int uj_run_run(lua_State *L)
     return uj_state_raise_kept(S, L);
   return results(S, L);
 }
+
+static int l_ignore_sigpipe(lua_State *L)
+{
+  (void)L;
+  uj_driver_ignore_sigpipe();
+  return 0;
+}
+
+const luaL_Reg uj_run_functions[] = {{"run", l_run}, {NULL, NULL}};
+
+const luaL_Reg uj_run_internals[] = {{"ignore_sigpipe", l_ignore_sigpipe},
+                                     {NULL, NULL}};

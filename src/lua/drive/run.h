@@ -2,6 +2,7 @@
 #ifndef UJ_LUA_RUN_H
 #define UJ_LUA_RUN_H
 
+#include <lauxlib.h>
 #include <lua.h>
 
 #include "lua/state/state.h"
@@ -13,7 +14,9 @@ struct uj_pace {
   uint64_t clock_ticks; /* and uj_driver_ticks() then */
 };
 
-/* uvjobs.run([opts,] fn, ...) */
-int uj_run_run(lua_State *L);
+extern const luaL_Reg uj_run_functions[];
+
+/* ignore_sigpipe(): see driver.h. */
+extern const luaL_Reg uj_run_internals[];
 
 #endif

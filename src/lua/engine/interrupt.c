@@ -285,8 +285,11 @@ void uj_interrupt_stop(struct uj_state *S)
   S->interrupt->started = false;
 }
 
-int uj_interrupt_main_at_work(lua_State *L)
+static int main_at_work(lua_State *L)
 {
   lua_pushboolean(L, uj_state(L)->interrupt->main_at_work);
   return 1;
 }
+
+const luaL_Reg uj_interrupt_internals[] = {{"main_at_work", main_at_work},
+                                           {NULL, NULL}};

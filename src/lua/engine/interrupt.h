@@ -10,6 +10,7 @@
 #ifndef UJ_LUA_ENGINE_INTERRUPT_H
 #define UJ_LUA_ENGINE_INTERRUPT_H
 
+#include <lauxlib.h>
 #include <lua.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -36,7 +37,7 @@ void uj_interrupt_stop(struct uj_state *S);
 /* A scheduler with slices was made. */
 void uj_interrupt_add_slice(struct uj_state *S, uint64_t slice_ns);
 
-/* For cli.lua: () whether the main job was last told to end while it worked. */
-int uj_interrupt_main_at_work(lua_State *L);
+/* main_at_work(): whether the main job was last told to end while it worked. */
+extern const luaL_Reg uj_interrupt_internals[];
 
 #endif

@@ -25,7 +25,7 @@ bool uj_own_calls(const struct uj_state *S, lua_State *L, lua_Debug *ar)
   return uj_own_has(S, ar->source);
 }
 
-int uj_own_add_source(lua_State *L)
+static int own_source(lua_State *L)
 {
   struct uj_own *self = uj_state(L)->own;
   const char *source;
@@ -44,3 +44,5 @@ int uj_own_add_source(lua_State *L)
   self->sources[i] = source;
   return 0;
 }
+
+const luaL_Reg uj_own_internals[] = {{"own_source", own_source}, {NULL, NULL}};

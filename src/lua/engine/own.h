@@ -4,6 +4,7 @@
 #ifndef UJ_LUA_ENGINE_OWN_H
 #define UJ_LUA_ENGINE_OWN_H
 
+#include <lauxlib.h>
 #include <lua.h>
 #include <stdbool.h>
 
@@ -22,7 +23,7 @@ bool uj_own_has(const struct uj_state *S, const char *source);
  */
 bool uj_own_calls(const struct uj_state *S, lua_State *L, lua_Debug *ar);
 
-/* For Lua: () adds the source of the calling function. */
-int uj_own_add_source(lua_State *L);
+/* own_source(): adds the source of the calling function. */
+extern const luaL_Reg uj_own_internals[];
 
 #endif

@@ -5,29 +5,15 @@ local cqueues = require "cqueues"
 local condition = require "cqueues.condition"
 local uvjobs = require "uvjobs"
 local core = require "uvjobs.core"
+local insides = require "uvjobs.cqueues.insides"
 
 core.own_source()
 
 local POLL <const> = cqueues._POLL
 
--- ---- a step that does not wait -----------------------------------------------------
+local step, upvalue_of = insides.step, insides.upvalue_of
 
--- The method step() of a controller is a wrapper which, in a running controller, polls
--- first. Its upvalue `step` is another wrapper, or the function in C that we need.
-local function upvalue_of(fn, wanted)
-  for i = 1, debug.getinfo(fn, "u").nups do
-    local name, value = debug.getupvalue(fn, i)
-    if name == wanted then return value, i end
-  end
-end
-
-local function find_step()
-  local step = debug.getmetatable(cqueues.new()).__index.step
-  while step and debug.getinfo(step, "S").what ~= "C" do step = upvalue_of(step, "step") end
-  return step
-end
-
-local step = assert(find_step(), "this release of cqueues is not known")
+-- ---- controllers ---------------------------------------------------------------------
 
 -- The controller in which coroutines wait for what jobs wait for, and in which
 -- coroutines run that jobs wrap. The loop steps it between its turns.
@@ -207,7 +193,6 @@ local function step_controller()
   return controller:timeout(), controller:count()
 end
 
-core.cqueues_step = step
 core.cqueues.open(POLL, controller:pollfd(), run_in_step, begin_wait, withdraw,
   step_controller)
 

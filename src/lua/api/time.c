@@ -1,0 +1,38 @@
+#include "lua/api/time.h"
+
+#include "core/job.h"
+#include "lua/base/args.h"
+#include "lua/base/seconds.h"
+#include "lua/engine/suspend.h"
+#include "lua/state/job.h"
+#include "lua/state/state.h"
+
+/* sleep(seconds) */
+static int l_sleep(lua_State *L)
+{
+  static const struct uj_callee callee = {"sleep", 0};
+  struct uj_state *S = uj_state(L);
+  uint64_t span_ns = uj_arg_seconds(L, &callee, 1);
+  struct uj_ljob *self = uj_suspend_check(S, L, callee.name);
+  return uj_suspend(L, self, NULL, uj_suspend_due(S, span_ns), UJ_LOP_SLEEP,
+                    uj_suspend_return_nothing);
+}
+
+/* yield() */
+static int l_yield(lua_State *L)
+{
+  struct uj_state *S = uj_state(L);
+  struct uj_ljob *self = uj_suspend_check(S, L, "yield");
+  uj_job_yield(&self->core);
+  return lua_yieldk(L, 0, 0, uj_suspend_return_nothing);
+}
+
+/* now() */
+static int l_now(lua_State *L)
+{
+  uj_seconds_push(L, uj_loop_now(&uj_state(L)->loop));
+  return 1;
+}
+
+const luaL_Reg uj_time_functions[] = {
+    {"sleep", l_sleep}, {"yield", l_yield}, {"now", l_now}, {NULL, NULL}};

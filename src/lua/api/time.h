@@ -1,0 +1,9 @@
+/* Time for the jobs: sleep(), yield() and now(). */
+#ifndef UJ_LUA_TIME_H
+#define UJ_LUA_TIME_H
+
+#include <lauxlib.h>
+
+extern const luaL_Reg uj_time_functions[];
+
+#endif
