@@ -67,7 +67,11 @@ describe("an error in a handler", function()
       calls = calls + 1
       error "at once"
     end, nil, function(site)
-      assert.matches("^HTTP/1.1 500", web.raw(site, web.get "/"))
+      local socket = web.connect(site)
+      web.send(socket, web.get "/")
+      assert.matches("^HTTP/1.1 500", socket:xread "*l")
+      uvjobs.sleep(0.1) -- in which it could be repeated
+      socket:close()
     end)
     assert.equal(1, calls)
     assert.equal(1, #site.reports)
@@ -75,8 +79,12 @@ describe("an error in a handler", function()
 
   it("of one pipelined request leaves those before it their answers", function()
     web.serve({ ["/"] = function() error "broken" end, ["/good"] = hello }, nil, function(site)
-      local out = web.raw(site, web.get "/good" .. web.get "/" .. web.get "/good")
-      assert.matches("^HTTP/1.1 200.-hello", out)
+      local socket = web.connect(site)
+      web.send(socket, web.get "/good" .. web.get "/" .. web.get "/good")
+      local status, body = web.read_response(socket)
+      socket:close()
+      assert.equal("200", status)
+      assert.matches("^hello", body)
     end)
   end)
 
