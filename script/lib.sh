@@ -144,6 +144,26 @@ uj_build() {
   uj_quietly cmake --build "$dir" ${1:+--target "$@"}
 }
 
+# The compiler's warnings that the preset release is built with, one a line.
+uj_warnings() {
+  tr ' ' '\n' <"$root/build/release/compile_commands.json" |
+    grep -E '^-W[a-z]' | grep -v '^-W[lap],' | sort -u
+}
+
+# Installs the rock into the directory $1, which is emptied before, as luarocks
+# builds it: without link-time optimisation. A warning is an error.
+uj_build_rock() {
+  local copy status=0
+  copy=$(mktemp -d)
+  # luarocks leaves its objects beside the code: so it gets a copy.
+  cp -R "$root"/*.rockspec "$root/src" "$root/lua" "$root/bin" "$copy"
+  rm -rf "$1"
+  uj_quietly env -C "$copy" luarocks --lua-version 5.4 make --tree "$1" \
+    CFLAGS="-O2 -fPIC $(uj_warnings | tr '\n' ' ')" uvjobs-scm-1.rockspec || status=$?
+  rm -rf "$copy"
+  return "$status"
+}
+
 # Sets the array tree_env to what `env` needs so that Lua finds the modules of
 # the tree, the C part from the preset $1. The versioned variables win over the
 # plain ones and leave other Luas alone.
