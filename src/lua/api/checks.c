@@ -1,6 +1,9 @@
 #include "lua/api/checks.h"
 
+#include <stdint.h>
+
 #include "lua/base/args.h"
+#include "lua/base/nearest.h"
 
 static int l_check_timeout(lua_State *L)
 {
@@ -23,7 +26,29 @@ static int l_typename(lua_State *L)
   return 1;
 }
 
+static int l_nearest(lua_State *L)
+{
+  const char *key = luaL_checkstring(L, 1);
+  size_t least = SIZE_MAX;
+  luaL_checktype(L, 2, LUA_TTABLE);
+  lua_settop(L, 2);
+  lua_pushnil(L); /* the best, at 3 */
+  lua_pushnil(L);
+  while (lua_next(L, 2)) {
+    size_t distance = lua_type(L, -2) == LUA_TSTRING
+                          ? uj_nearest_distance(key, lua_tostring(L, -2))
+                          : SIZE_MAX;
+    lua_pop(L, 1);
+    if (distance < least) {
+      least = distance;
+      lua_copy(L, -1, 3);
+    }
+  }
+  lua_settop(L, 3);
+  return 1;
+}
+
 const luaL_Reg uj_checks_internals[] = {{"check_timeout", l_check_timeout},
                                         {"typename", l_typename},
-                                        {"nearest", uj_arg_nearest},
+                                        {"nearest", l_nearest},
                                         {NULL, NULL}};

@@ -7,6 +7,7 @@
 #include "lua/api/closing.h"
 #include "lua/api/spawn.h"
 #include "lua/base/args.h"
+#include "lua/base/options.h"
 #include "lua/base/seconds.h"
 #include "lua/engine/interrupt.h"
 #include "lua/engine/report.h"
@@ -18,32 +19,35 @@
 /* The stack while a scheduler is made. */
 enum { AT_OPTIONS = 1, AT_SCHED };
 
-static void take_limit(lua_State *L, const struct uj_options *options,
+static void take_limit(lua_State *L, const struct uj_options_table *options,
                        void *sched)
 {
   ((struct uj_lsched *)sched)->core.limit = uj_option_count(L, options, 1);
 }
 
-static void take_pending_limit(lua_State *L, const struct uj_options *options,
+static void take_pending_limit(lua_State *L,
+                               const struct uj_options_table *options,
                                void *sched)
 {
   ((struct uj_lsched *)sched)->core.pending_limit =
       uj_option_count(L, options, 0);
 }
 
-static void take_close_timeout(lua_State *L, const struct uj_options *options,
+static void take_close_timeout(lua_State *L,
+                               const struct uj_options_table *options,
                                void *sched)
 {
   ((struct uj_lsched *)sched)->core.close_ns = uj_option_seconds(L, options);
 }
 
-static void take_wait_timeout(lua_State *L, const struct uj_options *options,
+static void take_wait_timeout(lua_State *L,
+                              const struct uj_options_table *options,
                               void *sched)
 {
   ((struct uj_lsched *)sched)->core.wait_ns = uj_option_seconds(L, options);
 }
 
-static void take_timeslice(lua_State *L, const struct uj_options *options,
+static void take_timeslice(lua_State *L, const struct uj_options_table *options,
                            void *sched)
 {
   ((struct uj_lsched *)sched)->core.slice_ns = uj_option_slice(L, options);
@@ -57,7 +61,7 @@ static void keep_value(lua_State *L, int user_value)
   lua_setiuservalue(L, AT_SCHED, user_value);
 }
 
-static void take_name(lua_State *L, const struct uj_options *options,
+static void take_name(lua_State *L, const struct uj_options_table *options,
                       void *sched)
 {
   (void)sched;
@@ -66,7 +70,7 @@ static void take_name(lua_State *L, const struct uj_options *options,
   keep_value(L, UJ_SCHED_UV_NAME);
 }
 
-static void take_handler(lua_State *L, const struct uj_options *options,
+static void take_handler(lua_State *L, const struct uj_options_table *options,
                          void *sched)
 {
   (void)sched;
@@ -75,7 +79,7 @@ static void take_handler(lua_State *L, const struct uj_options *options,
   keep_value(L, UJ_SCHED_UV_HANDLER);
 }
 
-static void take_on_error(lua_State *L, const struct uj_options *options,
+static void take_on_error(lua_State *L, const struct uj_options_table *options,
                           void *sched)
 {
   const char *value = uj_option_word(L);

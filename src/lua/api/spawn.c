@@ -7,6 +7,7 @@
 #include "core/admit.h"
 #include "core/sched.h"
 #include "lua/base/args.h"
+#include "lua/base/options.h"
 #include "lua/engine/suspend.h"
 #include "lua/state/context.h"
 #include "lua/state/error.h"
@@ -90,13 +91,13 @@ struct spawn_options {
   uint64_t timeout_ns;
 };
 
-static void take_timeout(lua_State *L, const struct uj_options *options,
+static void take_timeout(lua_State *L, const struct uj_options_table *options,
                          void *into)
 {
   ((struct spawn_options *)into)->timeout_ns = uj_option_seconds(L, options);
 }
 
-static void take_name(lua_State *L, const struct uj_options *options,
+static void take_name(lua_State *L, const struct uj_options_table *options,
                       void *into)
 {
   (void)into;

@@ -18,13 +18,13 @@ void uj_drive_options_init(struct uj_drive_options *options)
   options->seed = 0;
 }
 
-static void take_signals(lua_State *L, const struct uj_options *options,
+static void take_signals(lua_State *L, const struct uj_options_table *options,
                          void *into)
 {
   ((struct uj_run_options *)into)->signals = uj_option_boolean(L, options);
 }
 
-static void take_clock(lua_State *L, const struct uj_options *options,
+static void take_clock(lua_State *L, const struct uj_options_table *options,
                        void *into)
 {
   const char *value = uj_option_word(L);
@@ -34,13 +34,13 @@ static void take_clock(lua_State *L, const struct uj_options *options,
   ((struct uj_run_options *)into)->is_virtual = is_virtual;
 }
 
-static void take_timeslice(lua_State *L, const struct uj_options *options,
+static void take_timeslice(lua_State *L, const struct uj_options_table *options,
                            void *into)
 {
   ((struct uj_run_options *)into)->slice_ns = uj_option_slice(L, options);
 }
 
-static void take_stats(lua_State *L, const struct uj_options *options,
+static void take_stats(lua_State *L, const struct uj_options_table *options,
                        void *into)
 {
   struct uj_run_options *self = into;
@@ -48,7 +48,7 @@ static void take_stats(lua_State *L, const struct uj_options *options,
   self->of_loop = options->name;
 }
 
-static void take_slow(lua_State *L, const struct uj_options *options,
+static void take_slow(lua_State *L, const struct uj_options_table *options,
                       void *into)
 {
   struct uj_run_options *self = into;
@@ -61,7 +61,7 @@ static void take_slow(lua_State *L, const struct uj_options *options,
   self->of_loop = options->name;
 }
 
-static void take_interrupt(lua_State *L, const struct uj_options *options,
+static void take_interrupt(lua_State *L, const struct uj_options_table *options,
                            void *into)
 {
   struct uj_run_options *self = into;
@@ -79,7 +79,7 @@ static void take_interrupt(lua_State *L, const struct uj_options *options,
                     "the name of a signal like 'SIGURG', 'count' or 'none'");
 }
 
-static void take_shuffle(lua_State *L, const struct uj_options *options,
+static void take_shuffle(lua_State *L, const struct uj_options_table *options,
                          void *into)
 {
   struct uj_run_options *self = into;
@@ -92,14 +92,14 @@ static void take_shuffle(lua_State *L, const struct uj_options *options,
 }
 
 /* start() only */
-static void take_timeout(lua_State *L, const struct uj_options *options,
+static void take_timeout(lua_State *L, const struct uj_options_table *options,
                          void *into)
 {
   ((struct uj_run_options *)into)->timeout_ns = uj_option_seconds(L, options);
 }
 
 /* It stays in the table until there is a job to give it to. */
-static void take_name(lua_State *L, const struct uj_options *options,
+static void take_name(lua_State *L, const struct uj_options_table *options,
                       void *into)
 {
   (void)into;

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "lua/base/args.h"
+#include "lua/base/options.h"
 #include "lua/engine/hook.h"
 #include "lua/state/state.h"
 
