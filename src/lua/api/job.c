@@ -274,4 +274,12 @@ void uj_ljob_register(lua_State *L)
   uj_object_register(L, &type);
 }
 
-const luaL_Reg uj_ljob_internals[] = {{"fail", l_fail}, {NULL, NULL}};
+static int l_states(lua_State *L)
+{
+  int count = (int)(sizeof(state_names) / sizeof(state_names[0]));
+  uj_object_push_words(L, state_names, count);
+  return 1;
+}
+
+const luaL_Reg uj_ljob_internals[] = {
+    {"fail", l_fail}, {"states", l_states}, {NULL, NULL}};

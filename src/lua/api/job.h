@@ -12,7 +12,8 @@ void uj_ljob_register(lua_State *L);
 /* For the library's Lua files: fail(job, error, traceback), after a callback
  * that ran for the job has raised. The job is cancelled, and fails with that
  * error whatever it does. Returns false when the job has ended or such a
- * callback has failed before. */
+ * callback has failed before. For the specs: states() lists the states of
+ * jobs. */
 extern const luaL_Reg uj_ljob_internals[];
 
 #endif

@@ -27,6 +27,15 @@ void uj_object_push_copy(lua_State *L, int narr)
   }
 }
 
+void uj_object_push_words(lua_State *L, const char *const *words, int count)
+{
+  lua_createtable(L, count, 0);
+  for (int i = 0; i < count; i++) {
+    lua_pushstring(L, words[i]);
+    lua_rawseti(L, -2, i + 1);
+  }
+}
+
 /* (self, key) */
 static int property(lua_State *L)
 {

@@ -69,6 +69,9 @@ struct uj_type {
  * lua_createtable(). */
 void uj_object_push_copy(lua_State *L, int narr);
 
+/* [-0, +1, m] Pushes a list of the words that a property can be. */
+void uj_object_push_words(lua_State *L, const char *const *words, int count);
+
 /* [-0, +0, m] Adds functions to the table on the top; their first upvalue is
  * the state, at index `state`. */
 void uj_object_set_functions(lua_State *L, int state,

@@ -145,4 +145,13 @@ static int l_code(lua_State *L)
   return 1;
 }
 
+static int l_codes(lua_State *L)
+{
+  int count = (int)(sizeof(code_names) / sizeof(code_names[0]));
+  uj_object_push_words(L, code_names, count);
+  return 1;
+}
+
 const luaL_Reg uj_error_functions[] = {{"code", l_code}, {NULL, NULL}};
+
+const luaL_Reg uj_error_internals[] = {{"codes", l_codes}, {NULL, NULL}};

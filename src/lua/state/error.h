@@ -38,4 +38,7 @@ void uj_error_register(lua_State *L);
 /* uvjobs.code(value) */
 extern const luaL_Reg uj_error_functions[];
 
+/* For the specs, which compare them with the reference: codes() lists all. */
+extern const luaL_Reg uj_error_internals[];
+
 #endif
