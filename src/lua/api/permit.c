@@ -58,8 +58,8 @@ static void check_owner(struct uj_state *S, lua_State *L,
                (LUAI_UACINT)permit->mutex->owner->id);
 }
 
-/* Runs also when the Lua state closes and the job of the mutex has no say any
- * more: so it does without uj_state(), and outside of jobs. */
+/* Unlike release() this works outside of jobs, and while the Lua state closes,
+ * when uj_state() raises. */
 static int permit_close(lua_State *L)
 {
   struct permit *permit = check_self(L, "release");

@@ -38,7 +38,7 @@ static void keep_error(lua_State *L, struct uj_ljob *job)
 }
 
 /* [-0, +0, m] A callback that was called for the job has failed, and so the job
- * fails: see uj_ljob_fail(). */
+ * fails: see api/job.h. */
 static void keep_failure(lua_State *L, struct uj_ljob *job)
 {
   uj_ljob_get_extra(L, UJ_BODY_JOB, "failure_traceback");

@@ -49,7 +49,7 @@ enum uj_results {
 };
 
 /* Packed, because users can have very many jobs and pay this size for each.
- * uj_spawn_spawn() sets all fields that follow `core` to zero. */
+ * spawn.c makes it, with zero in all fields that follow `core`. */
 struct uj_ljob {
   struct uj_object object;
   struct uj_job core;
