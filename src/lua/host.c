@@ -27,7 +27,7 @@ static uint64_t host_now(struct uj_loop *loop)
   return S->is_virtual ? S->virtual_ns : uj_driver_now();
 }
 
-/* ---- a job has ended --------------------------------------------------- */
+/* ---- a job has stopped --------------------------------------------------- */
 
 /* [-1, +0, -] Makes the value on the top of L the job's error. */
 static enum uj_job_state fail(struct uj_state *S, lua_State *L,
@@ -110,7 +110,7 @@ static enum uj_job_state ended_before_hook(struct uj_state *S,
     uj_hub_push(S->hub, co, UJ_HUB_FOREIGN_YIELD);
     return fail(S, co, job);
   }
-  if (!uj_cqueues_was_not_told(S, co) || !job->core.cancel)
+  if (!uj_cqueues_remove_hook(S, co) || !job->core.cancel)
     return state;
   job->nresults = UJ_RESULTS_NONE; /* its error is made when asked for */
   return UJ_JOB_CANCELLED;
@@ -131,28 +131,13 @@ static enum uj_job_state ended(struct uj_state *S, struct uj_ljob *job,
   return state;
 }
 
-/* Runs a job until it suspends or ends. */
-static enum uj_job_state go_on(struct uj_state *S, struct uj_ljob *job)
+/* ---- a job runs ---------------------------------------------------------- */
+
+/* The job has yielded `nresults` values: to suspend, to cqueues, or past us. */
+static enum uj_job_state yielded(struct uj_state *S, struct uj_ljob *job,
+                                 int nresults)
 {
-  struct uj_job *core = &job->core;
-  uint64_t begin_ns = S->stats->timed ? uj_driver_now() : 0;
-  int status, nresults, nargs;
-  if (job->co == NULL && !uj_body_start(S, job)) {
-    uj_hub_push(S->hub, S->L, UJ_HUB_NO_MEMORY);
-    return fail(S, S->L, job);
-  }
-  if (core->op == UJ_LOP_POLL)
-    uj_cqueues_go_on(S, job);
-  nargs = (int)job->ninputs;
-  job->ninputs = 0;
-  status = uj_resume_job(S, job, nargs, &nresults);
-  if (S->stats->timed)
-    uj_stats_add_stretch(S, job, begin_ns);
-  if (S->killing)
-    return killed(S, job, status);
-  if (status != LUA_YIELD)
-    return ended(S, job, status);
-  if (core->place != UJ_AT_NONE)
+  if (job->core.place != UJ_AT_NONE)
     return UJ_JOB_ACTIVE;
   if (uj_cqueues_is_poll(S, job, nresults)) {
     uj_cqueues_poll(S, job, nresults);
@@ -160,6 +145,36 @@ static enum uj_job_state go_on(struct uj_state *S, struct uj_ljob *job)
   }
   lua_pop(job->co, nresults);
   return foreign_yield(job);
+}
+
+/* Resumes a job that has a coroutine. Returns lua_resume()'s status when it has
+ * suspended or ended. */
+static int run_stretch(struct uj_state *S, struct uj_ljob *job, int *nresults)
+{
+  uint64_t begin_ns = S->stats->timed ? uj_driver_now() : 0;
+  int nargs = (int)job->ninputs, status;
+  job->ninputs = 0;
+  status = uj_resume_job(S, job, nargs, nresults);
+  if (S->stats->timed)
+    uj_stats_add_stretch(S, job, begin_ns);
+  return status;
+}
+
+/* Runs a job until it suspends or ends. */
+static enum uj_job_state go_on(struct uj_state *S, struct uj_ljob *job)
+{
+  int status, nresults;
+  if (job->co == NULL && !uj_body_start(S, job)) {
+    uj_hub_push(S->hub, S->L, UJ_HUB_NO_MEMORY);
+    return fail(S, S->L, job);
+  }
+  if (job->core.op == UJ_LOP_POLL)
+    uj_cqueues_go_on(S, job);
+  status = run_stretch(S, job, &nresults);
+  if (S->killing)
+    return killed(S, job, status);
+  return status == LUA_YIELD ? yielded(S, job, nresults)
+                             : ended(S, job, status);
 }
 
 static enum uj_job_state host_resume(struct uj_loop *loop, struct uj_job *core)
@@ -175,7 +190,8 @@ static enum uj_job_state host_resume(struct uj_loop *loop, struct uj_job *core)
   return state;
 }
 
-/* What waits is resumed with an error that it cannot swallow. */
+/* A waiting job is killed by resuming it with an error that it cannot swallow.
+ */
 static void host_kill(struct uj_loop *loop, struct uj_job *core)
 {
   struct uj_state *S = uj_state_of(loop);
@@ -184,7 +200,7 @@ static void host_kill(struct uj_loop *loop, struct uj_job *core)
   (void)host_resume(loop, core);
 }
 
-/* ---- the end ----------------------------------------------------------- */
+/* ---- a job has ended ----------------------------------------------------- */
 
 static void host_ended(struct uj_loop *loop, struct uj_job *core)
 {

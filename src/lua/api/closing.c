@@ -49,8 +49,8 @@ static bool close_at_once(struct uj_state *S, lua_State *L)
 {
   struct uj_lsched *sched = uj_lsched_self(L, "close");
   lua_settop(L, 1);
-  if (uj_is_killed(S, L) ||
-      (!uj_can_suspend(S, L) && !any_started(&sched->core))) {
+  if (uj_suspend_is_killed(S, L) ||
+      (!uj_suspend_can(S, L) && !any_started(&sched->core))) {
     uj_sched_close(&sched->core, NULL);
     return true;
   }
@@ -162,7 +162,7 @@ static int wait_and_close(lua_State *L, enum uj_on_abandon on_abandon)
   if (S->current != NULL && S->current->core.sched == &sched->core)
     return luaL_error(L, "a job cannot wait for its own scheduler");
   if (sched->core.nlive == 0 &&
-      !(uj_can_suspend(S, L) && uj_suspend_needed(S->current))) {
+      !(uj_suspend_can(S, L) && uj_suspend_needed(S->current))) {
     uj_sched_close(&sched->core, NULL);
     return uj_nursery_raise(L, sched);
   }

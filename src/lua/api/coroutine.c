@@ -3,16 +3,15 @@
 #include <lauxlib.h>
 
 #include "lua/api/scope.h"
-#include "lua/base/lua54.h"
-#include "lua/engine/hook.h"
 #include "lua/engine/killing.h"
 #include "lua/engine/nest.h"
 #include "lua/engine/resume.h"
 #include "lua/engine/stretch.h"
 
-/* The stack of resume() and of a wrapped function. What the job has for limits
- * is kept because the coroutine may yield in a timeout() or protect(); the
- * scope is the innermost of the coroutine, while the job is parked. */
+/* The stack of resume() and of a wrapped function. The limits of the job are
+ * kept because the coroutine may yield inside of timeout() or protect(), whose
+ * limits hold only while it runs. The scope is the coroutine's innermost one,
+ * while the job is parked. Above AT_TOP are arguments or results. */
 enum { AT_CO = 1, AT_DEADLINE, AT_PROTECT, AT_SCOPE, AT_TOP = AT_SCOPE };
 
 /* Instead of a number of results. */
@@ -20,42 +19,14 @@ enum { FAILED = -1, PARKED = -2 };
 
 /* ---- resuming ------------------------------------------------------------ */
 
-/* Whether the coroutine that calls is the part of the job that runs: then the
- * one that it resumes becomes that. */
-static bool takes_part(const struct uj_state *S, lua_State *L)
-{
-  return S->current != NULL && S->running == L;
-}
-
-/* Runs the to-be-closed variables of a coroutine: as a part of the job, if L is
- * one, but they cannot suspend it. */
-static int close(struct uj_state *S, lua_State *L, lua_State *co)
-{
-  bool yields = S->chain_yields;
-  int status, depth;
-  if (!takes_part(S, L))
-    return uj_lua54_closethread(co, L);
-  S->chain_yields = false;
-  depth = S->killing ? uj_killing_go_in(S) : 0;
-  uj_hook_run(S, co);
-  status = uj_lua54_closethread(co, L);
-  uj_hook_run(S, L);
-  if (S->killing) {
-    lua_sethook(co, NULL, 0, 0);
-    uj_killing_come_out(S, depth);
-  }
-  S->chain_yields = yields;
-  return status;
-}
-
-/* A coroutine that has failed keeps its to-be-closed variables, as always, for
- * close(). When the job is killed there is nobody left to call that. Each of
- * them is spared as if it were the first. */
+/* A coroutine that has failed keeps its to-be-closed variables until somebody
+ * calls close(). When the job is killed nobody is left to do that: so they are
+ * closed here, and each of them is spared as if it were the first. */
 static void close_killed(struct uj_state *S, lua_State *L, lua_State *co)
 {
   int depth = S->kill->depth;
   S->kill->depth = 0;
-  (void)close(S, L, co);
+  (void)uj_resume_close(S, co, L);
   S->kill->depth = depth;
 }
 
@@ -71,8 +42,9 @@ static int take_results(lua_State *L, lua_State *co, int nresults)
   return nresults;
 }
 
-/* The coroutine is not a part of the job any more, and neither are its scopes;
- * unless the job is parked in it. Returns whether it is. */
+/* The coroutine has come back: unless the job is parked in it, it is not a part
+ * of the job any more, and neither are its scopes. Returns whether the job is
+ * parked. */
 static bool come_out(struct uj_state *S, lua_State *L, int status,
                      struct uj_scope *scope)
 {
@@ -91,10 +63,27 @@ static bool come_out(struct uj_state *S, lua_State *L, int status,
   return false;
 }
 
-/* It did run: Lua has not refused to resume it, because it is not suspended. */
+/* Whether it has run and failed. Otherwise Lua has refused to resume it,
+ * because it is not suspended. */
 static bool has_failed(lua_State *co)
 {
   return lua_status(co) != LUA_OK && lua_status(co) != LUA_YIELD;
+}
+
+/* Resumes a coroutine as a part of the job. Returns whether the job is parked
+ * in it. */
+static bool run_part(struct uj_state *S, lua_State *L, lua_State *co, int nargs,
+                     int *status, int *nresults)
+{
+  struct uj_nest nest = {S->nest, co, lua_touserdata(L, AT_SCOPE)};
+  S->nest = &nest;
+  *status = uj_resume_nested(S, co, L, nargs, nresults);
+  S->nest = nest.outer;
+  if (come_out(S, L, *status, nest.scope))
+    return true;
+  if (S->killing && has_failed(co))
+    close_killed(S, L, co);
+  return false;
 }
 
 /* Resumes the coroutine at AT_CO with what is above AT_TOP. Leaves its results
@@ -102,26 +91,18 @@ static bool has_failed(lua_State *co)
 static int go_in(struct uj_state *S, lua_State *L)
 {
   lua_State *co = lua_tothread(L, AT_CO);
-  struct uj_nest nest = {S->nest, co, lua_touserdata(L, AT_SCOPE)};
-  bool part = takes_part(S, L);
   int nargs = lua_gettop(L) - AT_TOP, nresults, status;
   if (!lua_checkstack(co, nargs)) {
     lua_pushliteral(L, "too many arguments to resume");
     return FAILED;
   }
   lua_xmove(L, co, nargs);
-  if (part)
-    S->nest = &nest;
-  status = uj_resume_nested(S, co, L, nargs, &nresults);
-  if (part) {
-    S->nest = nest.outer;
-    if (come_out(S, L, status, nest.scope))
-      return PARKED;
-  }
+  if (!uj_resume_is_part(S, L))
+    status = uj_resume_nested(S, co, L, nargs, &nresults);
+  else if (run_part(S, L, co, nargs, &status, &nresults))
+    return PARKED;
   if (status == LUA_OK || status == LUA_YIELD)
     return take_results(L, co, nresults);
-  if (part && S->killing && has_failed(co))
-    close_killed(S, L, co);
   lua_xmove(co, L, 1);
   return FAILED;
 }
@@ -136,8 +117,24 @@ static void enter_scopes(struct uj_state *S, lua_State *L)
     uj_scope_reenter(&S->current->core, scope);
 }
 
-/* Stack: coroutine, arguments. Puts what is to be kept between them, and
- * resumes the coroutine. */
+/* [-0, +3, m] Pushes what is kept from AT_DEADLINE to AT_TOP: nothing, unless
+ * the coroutine becomes a part of the job. */
+static void push_kept(struct uj_state *S, lua_State *L)
+{
+  if (!uj_resume_is_part(S, L)) {
+    lua_settop(L, lua_gettop(L) + AT_TOP - AT_CO);
+    return;
+  }
+  lua_pushthread(L);
+  uj_nest_reserve(S, L);
+  lua_pushvalue(L, AT_CO);
+  uj_nest_reserve(S, L);
+  lua_pushinteger(L, (lua_Integer)S->current->core.deadline_ns);
+  lua_pushboolean(L, S->current->core.protect);
+  enter_scopes(S, L);
+}
+
+/* Resumes the coroutine. Stack: it, its arguments. */
 static int begin(struct uj_state *S, lua_State *L)
 {
   luaL_checkstack(L, 8, "too many arguments to resume");
@@ -145,24 +142,12 @@ static int begin(struct uj_state *S, lua_State *L)
     lua_pushliteral(L, "cannot resume non-suspended coroutine");
     return FAILED;
   }
-  if (takes_part(S, L)) {
-    lua_pushthread(L);
-    uj_nest_reserve(S, L);
-    lua_pushvalue(L, AT_CO);
-    uj_nest_reserve(S, L);
-    lua_pushinteger(L, (lua_Integer)S->current->core.deadline_ns);
-    lua_pushboolean(L, S->current->core.protect);
-    enter_scopes(S, L);
-  } else {
-    lua_pushnil(L);
-    lua_pushnil(L);
-    lua_pushnil(L);
-  }
+  push_kept(S, L);
   lua_rotate(L, AT_DEADLINE, AT_TOP - AT_CO);
   return go_in(S, L);
 }
 
-/* The job goes on. Stack: as for go_in(). */
+/* Resumes the coroutine when the job goes on. Stack: as for go_in(). */
 static int go_on(struct uj_state *S, lua_State *L)
 {
   luaL_checkstack(L, 8, "too many values to resume");
@@ -196,8 +181,8 @@ static int l_resume(lua_State *L)
                             : resume_result(L, nresults);
 }
 
-/* An error comes out as of Lua's own: after the variables were closed, and with
- * the place when it is a text. */
+/* An error is raised as by Lua's own wrap(): the coroutine's variables are
+ * closed first, and a text gets the place in front. */
 static int wrap_result(lua_State *L, int nresults)
 {
   lua_State *co = lua_tothread(L, AT_CO);
@@ -206,8 +191,8 @@ static int wrap_result(lua_State *L, int nresults)
     return nresults;
   if (status != LUA_OK && status != LUA_YIELD) {
     lua_pushvalue(L, -1);
-    lua_xmove(L, co, 1); /* the error: closing takes it from there */
-    status = close(uj_state(L), L, co);
+    lua_xmove(L, co, 1); /* closing takes the error from there */
+    status = uj_resume_close(uj_state(L), co, L);
     lua_xmove(co, L, 1);
   }
   if (status != LUA_ERRMEM && lua_type(L, -1) == LUA_TSTRING) {
@@ -226,7 +211,7 @@ static int wrapped_on(lua_State *L, int status, lua_KContext ctx)
                             : wrap_result(L, nresults);
 }
 
-/* Upvalue 2 is the coroutine. */
+/* What wrap() returns. Upvalue 2 is the coroutine. */
 static int wrapped(lua_State *L)
 {
   struct uj_state *S = uj_state(L);
@@ -292,7 +277,7 @@ static int l_close(lua_State *L)
   status = status_of(S, L);
   if (status != DEAD && status != SUSPENDED)
     return luaL_error(L, "cannot close a %s coroutine", status_names[status]);
-  if (close(S, L, co) == LUA_OK) {
+  if (uj_resume_close(S, co, L) == LUA_OK) {
     lua_pushboolean(L, 1);
     return 1;
   }

@@ -20,7 +20,7 @@ static int l_current(lua_State *L)
 
 static int l_can_suspend(lua_State *L)
 {
-  lua_pushboolean(L, uj_can_suspend(uj_state(L), L));
+  lua_pushboolean(L, uj_suspend_can(uj_state(L), L));
   return 1;
 }
 
@@ -28,7 +28,7 @@ static int l_check_suspend(lua_State *L)
 {
   struct uj_state *S = uj_state(L);
   const char *reason;
-  if (uj_can_suspend(S, L) || uj_is_killed(S, L)) {
+  if (uj_suspend_can(S, L) || uj_suspend_is_killed(S, L)) {
     uj_suspend_check(S, L, "");
     return 0;
   }
@@ -64,7 +64,7 @@ static int l_enter(lua_State *L)
   struct uj_state *S = uj_state(L);
   if (S->current == NULL)
     lua_pushnil(L);
-  else if (uj_can_suspend(S, L))
+  else if (uj_suspend_can(S, L))
     lua_pushboolean(L, !uj_suspend_needed(S->current));
   else {
     lua_pushinteger(L, 3);

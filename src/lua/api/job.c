@@ -32,7 +32,7 @@ static bool answers_at_once(struct uj_state *S, lua_State *L,
                             const struct uj_ljob *job)
 {
   return uj_job_ended(&job->core) &&
-         !(uj_can_suspend(S, L) && uj_suspend_needed(S->current));
+         !(uj_suspend_can(S, L) && uj_suspend_needed(S->current));
 }
 
 /* Raises `timeout` about the job at index 1. */
@@ -137,7 +137,7 @@ static int job_close(lua_State *L)
     return 0;
   if (job == S->current)
     return luaL_error(L, "a job cannot close itself");
-  if (!job->core.started && !uj_can_suspend(S, L)) {
+  if (!job->core.started && !uj_suspend_can(S, L)) {
     uj_job_cancel(&job->core);
     return 0;
   }

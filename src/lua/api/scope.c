@@ -124,7 +124,7 @@ static int l_timeout(lua_State *L)
   struct uj_state *S = uj_state(L);
   uint64_t span_ns = uj_arg_seconds(L, &callee, 1);
   uj_arg_function(L, &callee, 2);
-  if (uj_is_killed(S, L)) {
+  if (uj_suspend_is_killed(S, L)) {
     lua_remove(L, 1);
     return call_only(L);
   }
@@ -138,7 +138,7 @@ static int l_protect(lua_State *L)
   static const struct uj_callee callee = {"protect", 0};
   struct uj_state *S = uj_state(L);
   uj_arg_function(L, &callee, 1);
-  if (uj_is_killed(S, L))
+  if (uj_suspend_is_killed(S, L))
     return call_only(L);
   uj_suspend_check(S, L, callee.name);
   lua_pushnil(L);

@@ -191,7 +191,7 @@ int uj_spawn_spawn(lua_State *L)
   static const struct uj_callee callee = {"spawn", 1};
   struct uj_state *S = uj_state(L);
   struct uj_lsched *sched = uj_lsched_self(L, callee.name);
-  bool can_suspend = uj_can_suspend(S, L);
+  bool can_suspend = uj_suspend_can(S, L);
   struct uj_ljob *job;
   int status = uj_sched_room(&sched->core);
   if (status == UJ_ECLOSED || (status == UJ_EFULL && !can_suspend)) {

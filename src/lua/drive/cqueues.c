@@ -192,7 +192,7 @@ static void withdraw(struct uj_state *S, struct uj_ljob *job)
     lua_pop(L, 1);
 }
 
-bool uj_cqueues_was_not_told(struct uj_state *S, lua_State *co)
+bool uj_cqueues_remove_hook(struct uj_state *S, lua_State *co)
 {
   if (lua_gethook(co) != reason_hook)
     return false;

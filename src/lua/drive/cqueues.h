@@ -69,7 +69,7 @@ void uj_cqueues_go_on(struct uj_state *S, struct uj_ljob *job);
 /* [-0, +0, -] Takes our hook off a coroutine that has ended. Returns whether it
  * was on: then the job had no instruction left before which it could have
  * raised. */
-bool uj_cqueues_was_not_told(struct uj_state *S, lua_State *co);
+bool uj_cqueues_remove_hook(struct uj_state *S, lua_State *co);
 
 /* What uvjobs.cqueues calls:
  * open(magic, descriptor, enter, poll, leave, step): see there.

@@ -49,7 +49,7 @@ enum { UJ_HOOK_COUNT_EVERY = 1000 };
 void uj_hook_move(struct uj_state *S, lua_State *co);
 
 /* `co` is the coroutine that runs now; NULL when none of a job does. */
-static inline void uj_hook_run(struct uj_state *S, lua_State *co)
+static inline void uj_hook_set_running(struct uj_state *S, lua_State *co)
 {
   S->running = co;
   if (S->hook_wanted || S->killing)

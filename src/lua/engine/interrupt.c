@@ -214,13 +214,25 @@ static void call_hook_of_caller(const struct uj_state *S, lua_State *L,
     lua_gethook(S->L)(L, ar);
 }
 
+/* Interrupts the job if its slice is over or something else is due. */
+static void check(struct uj_state *S, lua_State *L, uint64_t now_ns,
+                  uint64_t begin_ns)
+{
+  uint64_t passed_ns =
+      S->is_virtual ? S->stretch->counted * INSTRUCTION_NS : now_ns - begin_ns;
+  bool slice_over = passed_ns >= uj_stretch_slice_ns(S);
+  if (!slice_over && !is_due(S, now_ns, begin_ns))
+    return;
+  S->stretch->exact = slice_over;
+  handle(S, L, now_ns, passed_ns);
+}
+
 /* Where there is no signal, and for slices under the virtual clock. Coroutines
  * that a job makes inherit it. */
 static void count_hook(lua_State *L, lua_Debug *ar)
 {
   struct uj_state *S = uj_state_registered(L);
-  uint64_t now_ns, begin_ns, passed_ns;
-  bool slice_over;
+  uint64_t now_ns, begin_ns;
   if (S->L == NULL || S->current == NULL || S->killing) {
     uj_hook_reset_stray(S, L);
     return;
@@ -230,16 +242,9 @@ static void count_hook(lua_State *L, lua_Debug *ar)
   begin_ns = uj_stretch_begin(S, now_ns);
   if (ar->event == LUA_HOOKCOUNT)
     S->stretch->counted += UJ_HOOK_COUNT_EVERY;
-  if (ar->event != uj_lua54_last_event(lua_gethookmask(L)) ||
-      uj_own_calls(S, L, ar))
-    return;
-  passed_ns =
-      S->is_virtual ? S->stretch->counted * INSTRUCTION_NS : now_ns - begin_ns;
-  slice_over = passed_ns >= uj_stretch_slice_ns(S);
-  if (slice_over || is_due(S, now_ns, begin_ns)) {
-    S->stretch->exact = slice_over;
-    handle(S, L, now_ns, passed_ns);
-  }
+  if (ar->event == uj_lua54_last_event(lua_gethookmask(L)) &&
+      !uj_own_calls(S, L, ar))
+    check(S, L, now_ns, begin_ns);
 }
 
 const struct uj_hooks uj_interrupt_hooks = {

@@ -3,13 +3,15 @@
 #include "lua/base/alloc.h"
 #include "lua/engine/hook.h"
 
-/* Idle coroutines that are kept: this many, enough for the usual limits and
- * little for the collector to walk over; with many jobs, one for so many. */
+/* How many idle coroutines are kept: this many, which is enough for the usual
+ * limits and little for the collector to walk over; or, with many jobs, one for
+ * so many of them. */
 enum { KEEP = 128, KEEP_ONE_FOR = 8 };
 
-/* After a burst of so many jobs, of which one in so many is left, none is kept,
- * also of those that have a job still: they lie all over the memory of the
- * burst, and would hold it. */
+/* A burst is over when there were so many jobs and only one in so many is left.
+ * Then no coroutine of it is kept, not even of the jobs that are left: they lie
+ * all over the memory that the burst took, and none of it could be given back.
+ */
 enum { BURST = 1024, BURST_LEFT = 16 };
 
 void uj_pool_init(struct uj_pool *pool, lua_State *co)
@@ -31,8 +33,8 @@ void uj_pool_term(struct uj_state *S, lua_State *L)
   uj_pool_init(pool, pool->slots.co);
 }
 
-/* The caller of run() may have got a hook, or lost it, since the coroutine was
- * used last. */
+/* The caller of run() may have set its hook, or taken it off, since the
+ * coroutine was used last. */
 static void refresh_hook(struct uj_state *S, lua_State *co, bool counted)
 {
   if (counted || lua_gethook(co) != NULL || lua_gethook(S->L) != NULL)
@@ -41,8 +43,8 @@ static void refresh_hook(struct uj_state *S, lua_State *co, bool counted)
 
 /* ---- taking ------------------------------------------------------------- */
 
-/* A function of Lua so that a memory error can be caught: (state, job). What
- * fails comes first. */
+/* (state, job). It is called by lua_pcall(), which catches a memory error; what
+ * can fail comes first. */
 static int make_thread(lua_State *L)
 {
   struct uj_ljob *job = lua_touserdata(L, 2);
@@ -85,7 +87,8 @@ bool uj_pool_take(struct uj_state *S, struct uj_ljob *job, bool counted)
 
 /* ---- keeping ------------------------------------------------------------ */
 
-/* Room for all of them to be idle: so that giving one back cannot fail. */
+/* Makes room for all of them to be idle, so that giving one back cannot fail.
+ */
 static void reserve_idle(struct uj_pool *pool, lua_State *L)
 {
   uint32_t size = pool->idle_size == 0 ? KEEP : pool->idle_size * 2;
@@ -174,8 +177,9 @@ void uj_pool_trim(struct uj_state *S)
   pool->old_id = S->loop.last_id;
 }
 
-/* Every one that has a slot is idle or has a job. Making the map can run
- * finalizers, and they can spawn. */
+/* Each coroutine that has a slot is idle or has a job: both are told its new
+ * slot. Making the map can run finalizers, which can spawn and so take slots.
+ */
 void uj_pool_compact(struct uj_state *S, lua_State *L)
 {
   struct uj_pool *pool = S->pool;

@@ -9,14 +9,15 @@
 #include "lua/state/outcome.h"
 #include "lua/state/sched.h"
 
-/* (value): its text. */
+/* (value): converts it to a string. */
 static int to_text(lua_State *L)
 {
   luaL_tolstring(L, 1, NULL);
   return 1;
 }
 
-/* [-0, +1, m] Pushes the text of the value at idx; it may not have one. */
+/* [-0, +1, m] Pushes the value at idx as a text, even if its __tostring fails.
+ */
 static const char *push_text(lua_State *L, int idx)
 {
   idx = lua_absindex(L, idx);
@@ -124,8 +125,8 @@ static int report_blocked(lua_State *L)
   return report_context(L);
 }
 
-/* [-nargs, +0, -] Calls one of them on L for a job that is kept, and more
- * arguments. */
+/* [-nargs, +0, -] Calls one of the above on L, with a job that is kept and the
+ * values on the top. A handler runs outside of any job. */
 static void report_by(struct uj_state *S, lua_State *L, struct uj_ljob *job,
                       lua_CFunction report, int nargs)
 {
@@ -135,11 +136,11 @@ static void report_by(struct uj_state *S, lua_State *L, struct uj_ljob *job,
   lua_pushcfunction(L, report);
   uj_ljob_push(S, L, job);
   lua_rotate(L, -2 - nargs, 2);
-  S->current = NULL; /* a handler runs outside any job */
-  uj_hook_run(S, NULL);
+  S->current = NULL;
+  uj_hook_set_running(S, NULL);
   status = lua_pcall(L, 1 + nargs, 0, 0);
   S->current = current;
-  uj_hook_run(S, running);
+  uj_hook_set_running(S, running);
   if (status == LUA_OK)
     return;
   lua_writestringerror("%s\n", status == LUA_ERRMEM

@@ -1,6 +1,7 @@
-/* What becomes of an error that nobody asked for: the exception handlers. */
-#ifndef UJ_LUA_REPORT_H
-#define UJ_LUA_REPORT_H
+/* Reports to exception handlers: of errors of jobs that nobody waits for, and
+ * of jobs that misbehave. */
+#ifndef UJ_LUA_ENGINE_REPORT_H
+#define UJ_LUA_ENGINE_REPORT_H
 
 #include <lua.h>
 
@@ -18,8 +19,8 @@ void uj_report_locked(struct uj_state *S, struct uj_ljob *job);
  * one, with the context at `context`. An error in the handler is printed. */
 void uj_report(lua_State *L, int sched, int context);
 
-/* [-0, +0, -] Reports that the current job does not suspend; it is at work on
- * L. */
+/* [-0, +0, -] Reports that the current job, which runs on L, has not suspended
+ * for so long. */
 void uj_report_blocked(struct uj_state *S, lua_State *L, lua_Number seconds);
 
 #endif

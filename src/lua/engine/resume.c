@@ -1,5 +1,6 @@
 #include "lua/engine/resume.h"
 
+#include "lua/base/lua54.h"
 #include "lua/engine/hook.h"
 #include "lua/engine/killing.h"
 #include "lua/engine/stretch.h"
@@ -13,12 +14,40 @@ int uj_resume_job(struct uj_state *S, struct uj_ljob *job, int nargs,
   uj_watch_tick(&S->watch);
   if (job->core.op == UJ_OP_PREEMPTED)
     uj_stretch_go_on(S);
-  uj_hook_run(S, job->co);
+  uj_hook_set_running(S, job->co);
   status = lua_resume(job->co, S->L, nargs, nresults);
-  uj_hook_run(S, NULL);
+  uj_hook_set_running(S, NULL);
   uj_watch_tick(&S->watch);
   S->current = NULL;
   return status;
+}
+
+/* What is put aside while another coroutine of the job runs. */
+struct outer {
+  bool yields;    /* uj_state::chain_yields */
+  int kill_depth; /* see uj_killing_go_in() */
+};
+
+/* `co` becomes the part of the job that runs; it can suspend the job or not. */
+static struct outer go_in(struct uj_state *S, lua_State *co, bool yields)
+{
+  struct outer outer = {S->chain_yields, 0};
+  S->chain_yields = yields;
+  if (S->killing)
+    outer.kill_depth = uj_killing_go_in(S);
+  uj_hook_set_running(S, co);
+  return outer;
+}
+
+static void come_out(struct uj_state *S, lua_State *co, lua_State *from,
+                     struct outer outer)
+{
+  uj_hook_set_running(S, from);
+  if (S->killing) {
+    lua_sethook(co, NULL, 0, 0);
+    uj_killing_come_out(S, outer.kill_depth);
+  }
+  S->chain_yields = outer.yields;
 }
 
 /* Gives a coroutine the hook that counts, unless it has a hook. Returns whether
@@ -37,22 +66,30 @@ static bool begin_to_count(struct uj_state *S, lua_State *co)
 int uj_resume_nested(struct uj_state *S, lua_State *co, lua_State *from,
                      int nargs, int *nresults)
 {
-  bool yields = S->chain_yields, counted;
-  int status, depth;
-  if (S->current == NULL || S->running != from)
+  struct outer outer;
+  bool counted;
+  int status;
+  if (!uj_resume_is_part(S, from))
     return lua_resume(co, from, nargs, nresults);
-  S->chain_yields = yields && lua_isyieldable(from);
-  depth = S->killing ? uj_killing_go_in(S) : 0;
   counted = begin_to_count(S, co);
-  uj_hook_run(S, co);
+  outer = go_in(S, co, S->chain_yields && lua_isyieldable(from));
   status = lua_resume(co, from, nargs, nresults);
-  uj_hook_run(S, from);
+  come_out(S, co, from, outer);
   if (counted)
     lua_sethook(co, NULL, 0, 0);
-  if (S->killing) {
-    lua_sethook(co, NULL, 0, 0);
-    uj_killing_come_out(S, depth);
-  }
-  S->chain_yields = yields;
+  return status;
+}
+
+/* The to-be-closed variables are a part of the job, too, but cannot suspend it.
+ */
+int uj_resume_close(struct uj_state *S, lua_State *co, lua_State *from)
+{
+  struct outer outer;
+  int status;
+  if (!uj_resume_is_part(S, from))
+    return uj_lua54_closethread(co, from);
+  outer = go_in(S, co, false);
+  status = uj_lua54_closethread(co, from);
+  come_out(S, co, from, outer);
   return status;
 }

@@ -4,6 +4,7 @@
 #define UJ_LUA_ENGINE_RESUME_H
 
 #include <lua.h>
+#include <stdbool.h>
 
 #include "lua/state/job.h"
 #include "lua/state/state.h"
@@ -13,9 +14,18 @@
 int uj_resume_job(struct uj_state *S, struct uj_ljob *job, int nargs,
                   int *nresults);
 
-/* lua_resume() for a coroutine that `from` resumes. If `from` is the part of
- * the current job that runs, `co` is that part until it has come back. */
+/* Whether L is the part of the current job that runs. Then a coroutine that it
+ * resumes or closes is that part until it has come back. */
+static inline bool uj_resume_is_part(const struct uj_state *S, lua_State *L)
+{
+  return S->current != NULL && S->running == L;
+}
+
+/* lua_resume() for a coroutine that `from` resumes. */
 int uj_resume_nested(struct uj_state *S, lua_State *co, lua_State *from,
                      int nargs, int *nresults);
+
+/* uj_lua54_closethread() for a coroutine that `from` closes. */
+int uj_resume_close(struct uj_state *S, lua_State *co, lua_State *from);
 
 #endif

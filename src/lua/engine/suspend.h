@@ -10,7 +10,7 @@
 #include "lua/state/state.h"
 
 /* Whether the code that runs is directly in a job and may suspend it. */
-static inline bool uj_can_suspend(const struct uj_state *S, lua_State *L)
+static inline bool uj_suspend_can(const struct uj_state *S, lua_State *L)
 {
   return S->current != NULL && S->running == L && lua_isyieldable(L) &&
          S->chain_yields && S->current->core.wake != UJ_WAKE_KILLED;
@@ -18,7 +18,7 @@ static inline bool uj_can_suspend(const struct uj_state *S, lua_State *L)
 
 /* Whether the code that runs is clean-up of a job that is ended by force. It
  * cannot wait for anything, but can still begin it. */
-static inline bool uj_is_killed(const struct uj_state *S, lua_State *L)
+static inline bool uj_suspend_is_killed(const struct uj_state *S, lua_State *L)
 {
   return S->current != NULL && S->running == L &&
          S->current->core.wake == UJ_WAKE_KILLED;
