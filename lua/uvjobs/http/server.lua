@@ -148,9 +148,9 @@ local function release(record)
   server.connection_done:signal()
 end
 
---- Has the place of lua-http's `server:close()`. Where serve() runs, that stops the
---- server. Otherwise everything is closed at once; in a job it suspends, to let the
---- requests finish.
+--- Has the place of lua-http's `server:close()`. While serve() runs, this makes it stop the
+--- server. Otherwise everything is closed here; in a job, and unless others share the
+--- scheduler, it suspends first to let the requests finish.
 ---@return true
 function servers.close(server)
   local record = records.by_server[server]
