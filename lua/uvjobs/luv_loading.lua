@@ -6,7 +6,10 @@ local core = require "uvjobs.core"
 
 core.own_source()
 
-local luv_loading = {} -- keeps the coroutine, which luv does not
+-- luv does not keep the coroutine from being collected. The registry keeps it for as long
+-- as the Lua state has luv's loop: modules may be taken out of package.loaded before. Only
+-- the first one counts, also when luv is loaded anew.
+local THREAD <const> = "uvjobs.luv_thread"
 
 local function load_luv()
   package.preload.luv = nil
@@ -16,12 +19,11 @@ local function load_luv()
     package.preload.luv = load_luv
     error(result, 0)
   end
-  luv_loading.thread = thread
+  local registry = debug.getregistry()
+  registry[THREAD] = registry[THREAD] or thread
   return result
 end
 
 if not package.loaded.luv and not package.preload.luv then
   package.preload.luv = load_luv
 end
-
-return luv_loading

@@ -178,6 +178,27 @@ describe("with luv", function()
     assert.same({ status = 0, out = "fired\n", err = "" }, r)
   end)
 
+  -- luv runs callbacks on the coroutine that has loaded it, and test runners take modules
+  -- out of package.loaded between files.
+  it("callbacks do not run on a coroutine that was collected", function()
+    local r = helper.child [[
+      require "uvjobs"
+      local luv = require "luv"
+      for name in pairs(package.loaded) do
+        if name:find "^uvjobs" or name == "luv" then package.loaded[name] = nil end
+      end
+      for _ = 1, 3 do collectgarbage() end
+      local others = {} -- they would be made in its place
+      for _ = 1, 1000 do others[coroutine.create(print)] = true end
+      luv.new_timer():start(0, 0, function()
+        print(others[coroutine.running()])
+        luv.stop()
+      end)
+      luv.run()
+    ]]
+    assert.same({ status = 0, out = "nil\n", err = "" }, r)
+  end)
+
   it("an error in a callback is not lost", function()
     local r = helper.child [[
       local uvjobs, uv = require "uvjobs", require "luv"
