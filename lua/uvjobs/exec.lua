@@ -1,14 +1,16 @@
 -- uvjobs.exec: runs a child process and collects its output.
 
 local luv = require "luv"
-local uvjobs = require "uvjobs"
 local core = require "uvjobs.core"
+require "uvjobs.concurrent" -- for uvjobs.all
 local uv = require "uvjobs.uv"
 local handles = require "uvjobs.uv.handles"
 local arguments = require "uvjobs.arguments"
 local defer = require "uvjobs.defer"
 
 core.own_source()
+
+local uvjobs = core.public
 
 local expect = arguments.expect
 

@@ -83,8 +83,8 @@ context.__metatable = false
 
 uvjobs.context = setmetatable({}, context)
 
-require "uvjobs.concurrent" (uvjobs, core)
-require "uvjobs.attach" (uvjobs, core)
+require "uvjobs.concurrent"
+require "uvjobs.attach"
 require "uvjobs.luv_loading"
 
 -- uvjobs.exec needs luv, which may be missing: it is loaded by the first call.

@@ -112,6 +112,20 @@ local function all_sources()
   return texts
 end
 
+--- Which module in lua/ requires which: edges[module][other] = why.
+local function module_edges()
+  local edges = {}
+  local pipe <close> = assert(io.popen("find lua -name '*.lua' | sort"))
+  for path in pipe:lines() do
+    local module = path:match("^lua/(.*)%.lua$"):gsub("/init$", ""):gsub("/", ".")
+    edges[module] = {}
+    for other in read(path):gsub("%-%-[^\n]*", ""):gmatch('require%s*%(?%s*"(uvjobs[%w_.]*)"') do
+      if other ~= "uvjobs.core" then edges[module][other] = "requires it" end
+    end
+  end
+  return edges
+end
+
 local function resumes(text)
   return structure.code_of(text):find("%f[%w_]lua_resume%s*%(") ~= nil
 end
@@ -134,6 +148,12 @@ describe("the layers", function()
   it("have no circle of files that know each other", function()
     local found = structure.circles(structure.edges(all_sources()))
     assert.equal("", table.concat(found, "\n"))
+  end)
+
+  it("have no circle of Lua modules that require each other", function()
+    local edges = module_edges()
+    assert.truthy(edges["uvjobs"]["uvjobs.concurrent"])
+    assert.equal("", table.concat(structure.circles(edges), "\n"))
   end)
 
   it("have no file of over 600 lines", function()

@@ -2,11 +2,12 @@
 -- is called.
 
 local luv = require "luv"
-local uvjobs = require "uvjobs"
 local core = require "uvjobs.core"
 local errors = require "uvjobs.uv.errors"
 
 core.own_source()
+
+local uvjobs = core.public
 
 local calls = {}
 

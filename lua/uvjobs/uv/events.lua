@@ -3,7 +3,6 @@
 -- its events until jobs take them; of events that are alike it keeps one.
 
 local luv = require "luv"
-local uvjobs = require "uvjobs"
 local core = require "uvjobs.core"
 local defer = require "uvjobs.defer"
 local calls = require "uvjobs.uv.calls"
@@ -11,6 +10,8 @@ local errors = require "uvjobs.uv.errors"
 local handles = require "uvjobs.uv.handles"
 
 core.own_source()
+
+local uvjobs = core.public
 
 -- ---- events that nobody has taken ------------------------------------------------
 

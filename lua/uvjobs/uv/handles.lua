@@ -3,13 +3,14 @@
 -- with it: methods that luv has, too, are ours for managed handles, and luv's for others.
 
 local luv = require "luv"
-local uvjobs = require "uvjobs"
 local core = require "uvjobs.core"
 local arguments = require "uvjobs.arguments"
 local calls = require "uvjobs.uv.calls"
 local errors = require "uvjobs.uv.errors"
 
 core.own_source()
+
+local uvjobs = core.public
 
 local handles = {}
 

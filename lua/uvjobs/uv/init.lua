@@ -2,10 +2,11 @@
 --- suspends when it is given none, and returns what the callback would get. docs/luv.md
 --- lists them.
 local luv = require "luv"
-local uvjobs = require "uvjobs"
 local core = require "uvjobs.core"
 local calls = require "uvjobs.uv.calls"
 local handles = require "uvjobs.uv.handles"
+
+local uvjobs = core.public
 
 core.ignore_sigpipe() -- libuv does not keep its writes from raising SIGPIPE
 

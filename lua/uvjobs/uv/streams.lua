@@ -2,7 +2,6 @@
 -- that nobody waits for, it stops reading until a job takes that piece.
 
 local luv = require "luv"
-local uvjobs = require "uvjobs"
 local core = require "uvjobs.core"
 local arguments = require "uvjobs.arguments"
 local calls = require "uvjobs.uv.calls"
@@ -10,6 +9,8 @@ local errors = require "uvjobs.uv.errors"
 local handles = require "uvjobs.uv.handles"
 
 core.own_source()
+
+local uvjobs = core.public
 
 local STREAMS <const> = { "tcp", "pipe", "tty" }
 local IS_STREAM <const> = { tcp = true, pipe = true, tty = true }
