@@ -1,4 +1,4 @@
-/* The Lua side of an event: userdata `uvjobs.Event`. */
+/* What Lua sees of an event: `uvjobs.Event`. */
 #ifndef UJ_LUA_EVENT_H
 #define UJ_LUA_EVENT_H
 

@@ -1,4 +1,4 @@
-/* The Lua side of a queue: userdata `uvjobs.Queue`. */
+/* What Lua sees of a queue: `uvjobs.Queue`. */
 #ifndef UJ_LUA_QUEUE_H
 #define UJ_LUA_QUEUE_H
 

@@ -21,7 +21,7 @@ void uj_stats_init(struct uj_state *S, lua_State *L);
 void uj_stats_add_stretch(struct uj_state *S, struct uj_ljob *job,
                           uint64_t begin_ns);
 
-/* [-0, +0, -] The longest stretch is sought anew. */
+/* [-0, +0, -] Forgets the longest stretch so far, as when a run begins. */
 void uj_stats_forget_longest(struct uj_state *S);
 
 /* uvjobs.stats() */
