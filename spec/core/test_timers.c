@@ -77,7 +77,7 @@ static void fires_in_order(void)
   for (int i = 0; i < 10; i++)
     add(&w, i, dues[i]);
   CHECK_EQ(uj_timers_check(&w.timers), 10);
-  CHECK_EQ(uj_timers_count(&w.timers), 10);
+  CHECK_EQ(w.timers.count, 10);
   for (int i = 0; i < 10; i++)
     CHECK_EQ(pop(&w, UINT64_C(1) << 40), order[i]);
   CHECK_EQ(pop(&w, UINT64_C(1) << 40), -1);

@@ -23,6 +23,7 @@ void uj_timers_init(struct uj_timers *timers, uint64_t now_ns)
 {
   timers->last_ns = now_ns;
   timers->min_ns = UJ_NEVER;
+  timers->count = 0;
   for (unsigned level = 0; level < UJ_TIMERS_LEVELS; level++) {
     timers->used[level] = 0;
     for (unsigned slot = 0; slot < UJ_TIMERS_SLOTS; slot++)
@@ -50,6 +51,7 @@ void uj_timers_add(struct uj_timers *timers, struct uj_timer *timer,
   assert(!uj_timer_armed(timer));
   timer->due_ns = due_ns < timers->last_ns ? timers->last_ns : due_ns;
   timers->min_ns = uj_clock_min(timers->min_ns, timer->due_ns);
+  timers->count++;
   place(timers, timer);
 }
 
@@ -97,9 +99,11 @@ static void cascade(struct uj_timers *timers, unsigned level, unsigned slot)
   }
 }
 
-static struct uj_timer *take_first(struct uj_link *list)
+static struct uj_timer *take_first(struct uj_timers *timers,
+                                   struct uj_link *list)
 {
   struct uj_timer *timer = uj_container(list->next, struct uj_timer, link);
+  timers->count--;
   uj_link_remove(&timer->link);
   return timer;
 }
@@ -115,10 +119,10 @@ struct uj_timer *uj_timers_pop(struct uj_timers *timers, uint64_t now_ns)
     if (slot_start(timers, level, slot) > now_ns)
       return NULL;
     if (level == 0)
-      return take_first(list);
+      return take_first(timers, list);
     if (list->next == list->prev) { /* alone: no order to find out */
       struct uj_timer *timer = uj_container(list->next, struct uj_timer, link);
-      return timer->due_ns > now_ns ? NULL : take_first(list);
+      return timer->due_ns > now_ns ? NULL : take_first(timers, list);
     }
     cascade(timers, level, slot);
   }
@@ -162,22 +166,9 @@ uint64_t uj_timers_bound(struct uj_timers *timers)
                                            : UJ_NEVER;
 }
 
-uint64_t uj_timers_count(const struct uj_timers *timers)
+uint64_t uj_timers_check(const struct uj_timers *timers)
 {
   uint64_t count = 0;
-  for (unsigned l = 0; l < UJ_TIMERS_LEVELS; l++) {
-    for (uint64_t used = timers->used[l]; used != 0; used &= used - 1) {
-      const struct uj_link *list = &timers->slots[l][__builtin_ctzll(used)];
-      for (struct uj_link *link = list->next; link != list; link = link->next)
-        count++;
-    }
-  }
-  return count;
-}
-
-unsigned uj_timers_check(const struct uj_timers *timers)
-{
-  unsigned count = 0;
   for (unsigned l = 0; l < UJ_TIMERS_LEVELS; l++) {
     for (unsigned s = 0; s < UJ_TIMERS_SLOTS; s++) {
       const struct uj_link *list = &timers->slots[l][s];
@@ -193,5 +184,6 @@ unsigned uj_timers_check(const struct uj_timers *timers)
       }
     }
   }
+  assert(count == timers->count);
   return count;
 }

@@ -33,6 +33,7 @@ struct uj_timer {
 struct uj_timers {
   uint64_t last_ns; /* the time that the levels are relative to */
   uint64_t min_ns;  /* no timer is due earlier; 0 when it must be looked up */
+  uint64_t count;   /* of the timers that are armed */
   uint64_t used[UJ_TIMERS_LEVELS]; /* one bit for each slot that may hold any */
   struct uj_link slots[UJ_TIMERS_LEVELS][UJ_TIMERS_SLOTS];
 };
@@ -40,6 +41,7 @@ struct uj_timers {
 void uj_timers_init(struct uj_timers *timers, uint64_t now_ns);
 
 void uj_timer_init(struct uj_timer *timer);
+
 static inline bool uj_timer_armed(const struct uj_timer *timer)
 {
   return !uj_link_empty(&timer->link);
@@ -52,8 +54,11 @@ void uj_timers_add(struct uj_timers *timers, struct uj_timer *timer,
 static inline void uj_timers_remove(struct uj_timers *timers,
                                     struct uj_timer *timer)
 {
-  if (timer->due_ns == timers->min_ns && uj_timer_armed(timer))
+  if (!uj_timer_armed(timer))
+    return;
+  if (timer->due_ns == timers->min_ns)
     timers->min_ns = 0;
+  timers->count--;
   uj_link_remove(&timer->link);
 }
 
@@ -69,10 +74,7 @@ uint64_t uj_timers_due(struct uj_timers *timers);
 /* No timer is due before that; faster than uj_timers_due(), and earlier. */
 uint64_t uj_timers_bound(struct uj_timers *timers);
 
-/* The number of timers; looks at each of them, but only at the slots in use. */
-uint64_t uj_timers_count(const struct uj_timers *timers);
-
-/* Asserts the invariants; returns the number of timers. */
-unsigned uj_timers_check(const struct uj_timers *timers);
+/* Asserts the invariants; walks over all timers and returns their number. */
+uint64_t uj_timers_check(const struct uj_timers *timers);
 
 #endif

@@ -59,7 +59,7 @@ static int l_stats(lua_State *L)
   set_count(L, "preemptions", S->loop.preemptions);
   set_count(L, "live", count_live(&S->loop));
   set_count(L, "ready", uj_loop_count_ready(&S->loop));
-  set_count(L, "timers", uj_timers_count(&S->loop.timers));
+  set_count(L, "timers", S->loop.timers.count);
   set_count(L, "work", uj_work_count(S));
   set_count(L, "heap", S->heap != NULL ? uj_heap_committed(S->heap) : 0);
   if (S->stats->longest_ns > 0) {
