@@ -117,7 +117,10 @@ inline next_queue()
         splice(Q_BATCH, Q_READY)
      :: else
      fi;
-     queue = Q_BATCH
+     if
+     :: len(q[Q_BATCH]) == 0 -> queue = Q_BUSY
+     :: else -> queue = Q_BATCH
+     fi
   fi;
   n_i = 0
 }

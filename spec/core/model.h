@@ -583,8 +583,9 @@ static inline bool model_loop_expire(void)
   return any;
 }
 
-/* A new batch is made when the old one has run, and then it is the turn of one
- * of the jobs that were preempted before that. */
+/* A new batch is made when the old one has run and one of the jobs that were
+ * preempted before that has had its turn. With an empty batch it is the turn of
+ * the next of them at once. */
 static inline void model_turn(void)
 {
   (void)model_expire();
@@ -597,6 +598,7 @@ static inline void model_turn(void)
     list_push(&m.busy, list_shift(&m.preempted));
   m.batch = m.ready;
   m.ready.count = 0;
+  m.from_busy = m.batch.count == 0;
 }
 
 /* All have run, up to the first that was preempted. */

@@ -117,15 +117,40 @@ static void tells_whose_turn_it_is(void)
   fake_turn(&f);
   CHECK(f.loop.busy_next);
   CHECK(!uj_link_empty(&f.loop.preempted) && uj_link_empty(&f.loop.busy));
-  fake_turn(&f);
-  CHECK(f.loop.busy_next);
-  CHECK(uj_link_empty(&f.loop.preempted) && !uj_link_empty(&f.loop.busy));
   LOG(&f, "a b b=done");
   fake_turn(&f);
-  CHECK(!f.loop.busy_next);
+  CHECK(!f.loop.busy_next); /* a has had its turn */
   LOG(&f, "a:ok");
   fake_settle(&f);
   LOG(&f, "a:ok a=done");
+  fake_term(&f);
+}
+
+static void takes_no_empty_turn(void)
+{
+  fake_init(&f);
+  SPAWNED(&f, "a", PREEMPT, PREEMPT, PREEMPT);
+  SPAWNED(&f, "b", PREEMPT);
+  for (int turn = 0; turn < 6; turn++)
+    fake_turn(&f);
+  LOG(&f, "a b a:ok b:ok b=done a:ok a:ok a=done");
+  CHECK(!uj_loop_ready(&f.loop));
+  fake_term(&f);
+}
+
+static void gives_way_to_who_becomes_ready(void)
+{
+  fake_init(&f);
+  target = spawn_parked("t");
+  SPAWNED(&f, "a", PREEMPT, PREEMPT, PREEMPT);
+  fake_turn(&f);
+  fake_turn(&f);
+  LOG(&f, "t a a:ok");
+  uj_job_wake(&target->job, UJ_WAKE_OK);
+  fake_turn(&f);
+  LOG(&f, "t:ok t=done");
+  fake_settle(&f);
+  LOG(&f, "a:ok a:ok a=done");
   fake_term(&f);
 }
 
@@ -219,7 +244,7 @@ static void closing_its_scheduler_reaches_it(void)
   fake_init(&f);
   a = SPAWNED(&f, "a", PREEMPT, PREEMPT, YIELD);
   b = SPAWNED(&f, "b", PREEMPT, YIELD);
-  for (int turn = 0; turn < 4; turn++)
+  for (int turn = 0; turn < 3; turn++)
     fake_turn(&f); /* b is in `busy`, a in `preempted` again */
   LOG(&f, "a b a:ok");
   uj_sched_close(&f.sched, NULL);
@@ -617,6 +642,10 @@ int main(void)
        wakes_others_in_its_turn},
       {"deadlines pass before it goes on #M11", deadlines_come_first},
       {"knows whether the batch has run", tells_whose_turn_it_is},
+      {"preempted jobs with nobody beside them take no empty turns",
+       takes_no_empty_turn},
+      {"a preempted job gives way to one that has become ready",
+       gives_way_to_who_becomes_ready},
       {"counts preempted jobs as ready", counts_the_ready},
       {"counts turns, preemptions and admitted jobs", counts_what_it_does},
       {"a preempted job that is cancelled is told when it goes on",

@@ -56,7 +56,8 @@ struct uj_loop {
   uint64_t seed;  /* of the random order, moved on by each batch; valid only
                      with `shuffles` */
   bool shuffles;  /* a batch runs in a random order, for tests */
-  bool busy_next; /* the batch has run, so the next turn is a busy job's */
+  bool busy_next; /* the batch has run, so it is the turn of a busy job, if
+                     there is one */
   bool asleep;    /* the driver sleeps until host->wake() is called */
 };
 

@@ -79,18 +79,23 @@ static void run_first(struct uj_loop *loop, struct uj_link *queue)
   run_job(loop, job);
 }
 
-/* What this turn runs: one busy job, the rest of a batch, or a new batch. */
+static void make_batch(struct uj_loop *loop)
+{
+  uj_link_splice(&loop->busy, &loop->preempted);
+  uj_link_splice(&loop->batch, &loop->ready);
+  if (loop->shuffles)
+    uj_shuffle(&loop->batch, &loop->seed);
+}
+
+/* What this turn runs: the rest of a batch, a new batch, or one busy job when
+ * it is its turn or no other job is ready. */
 static struct uj_link *next_queue(struct uj_loop *loop)
 {
   if (loop->busy_next && !uj_link_empty(&loop->busy))
     return &loop->busy;
-  if (uj_link_empty(&loop->batch)) {
-    uj_link_splice(&loop->busy, &loop->preempted);
-    uj_link_splice(&loop->batch, &loop->ready);
-    if (loop->shuffles)
-      uj_shuffle(&loop->batch, &loop->seed);
-  }
-  return &loop->batch;
+  if (uj_link_empty(&loop->batch))
+    make_batch(loop);
+  return uj_link_empty(&loop->batch) ? &loop->busy : &loop->batch;
 }
 
 void uj_loop_turn(struct uj_loop *loop)
