@@ -99,6 +99,7 @@ build = {
         "src/lua/base/object.c",
         "src/lua/base/options.c",
         "src/lua/base/slots.c",
+        "src/lua/base/text.c",
         "src/lua/drive/cqueues.c",
         "src/lua/drive/embed.c",
         "src/lua/drive/guests.c",

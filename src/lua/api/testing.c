@@ -10,8 +10,8 @@
 
 /* ---- what lives --------------------------------------------------------- */
 
-/* What allocates can run finalizers, which can end jobs: a slot is looked at
- * for each. */
+/* Allocating can run finalizers, and those can end jobs; so this goes by the
+ * slots, not by the lists of jobs. */
 static int l_jobs(lua_State *L)
 {
   struct uj_state *S = uj_state(L);

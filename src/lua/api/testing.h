@@ -1,6 +1,6 @@
 /* What uvjobs.testing needs of the module: which jobs live and where they were
- * spawned; who hears of what no handler was set for; and a job that is ended
- * when it suspends for the n-th time. */
+ * spawned; the exception handler of schedulers that have none; and ending a job
+ * where it suspends for the n-th time. */
 #ifndef UJ_LUA_TESTING_H
 #define UJ_LUA_TESTING_H
 

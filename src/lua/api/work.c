@@ -13,59 +13,61 @@
 
 #define CELL_TYPE "uvjobs.Work"
 
-/* A call that a job has made. The job's cell has it, or when the job has left
- * it before it ended, nobody: then it is freed at its end. */
-struct work {
-  struct uj_call call; /* first: the work is the call */
-  struct uj_ljob *job; /* that waits for it, or NULL */
+/* A job has asked for a call of a function in the thread pool. The request
+ * belongs to the job's cell; when the job has left the cell before the function
+ * ended, to nobody: then it is freed when the function ends. */
+struct request {
+  struct uj_call call; /* first: the request is the call */
+  struct uj_ljob *job; /* that waits for the result, or NULL */
   bool started;
   bool ended;
 };
 
-/* A to-be-closed variable of work(): so the function is stopped however the job
- * leaves it. NULL when it has been left. */
+/* A to-be-closed variable of work(): the function is stopped however the job
+ * leaves it. */
 struct cell {
-  struct work *work;
+  struct request *request; /* NULL before there is one, and once it was left */
 };
 
-/* The stack of work(), before the arguments become part of the work. */
+/* The stack of work(), before the arguments are packed into the request. */
 enum { AT_CELL = 1, AT_FN };
 
 static const struct uj_callee callee = {"work", 0};
 
-/* ---- the work ------------------------------------------------------------ */
+/* ---- the request --------------------------------------------------------- */
 
-static void free_work(struct work *work)
+static void free_request(struct request *self)
 {
-  uj_buffer_free(&work->call.given);
-  uj_buffer_free(&work->call.result);
-  free(work);
+  uj_buffer_free(&self->call.given);
+  uj_buffer_free(&self->call.result);
+  free(self);
 }
 
-/* The job does not wait for it any more. */
-static void leave_work(struct uj_state *S, struct work *work)
+/* The job waits no longer. */
+static void forget_job(struct uj_state *S, struct request *self)
 {
-  if (work->job != NULL)
+  if (self->job != NULL)
     S->work->waiting--;
-  work->job = NULL;
+  self->job = NULL;
 }
 
-static void end_work(struct uj_state *S, struct work *work)
+/* The function has ended. */
+static void finish(struct uj_state *S, struct request *self)
 {
-  struct uj_ljob *job = work->job;
-  leave_work(S, work);
-  work->ended = true;
+  struct uj_ljob *job = self->job;
+  forget_job(S, self);
+  self->ended = true;
   if (job != NULL)
     uj_job_wake(&job->core, UJ_WAKE_OK);
   else
-    free_work(work);
+    free_request(self);
 }
 
 void uj_work_wake_ended(struct uj_state *S)
 {
   struct uj_task *task;
   while ((task = uj_tasks_take_ended(uj_driver_tasks(S->driver))) != NULL)
-    end_work(S, (struct work *)task);
+    finish(S, (struct request *)task);
 }
 
 uint64_t uj_work_count(const struct uj_state *S)
@@ -89,19 +91,19 @@ void uj_work_end(struct uj_state *S)
   S->work->workers = NULL;
 }
 
-/* (cell, error); also its __gc. */
+/* (cell, error): its __close, and its __gc. */
 static int cell_close(lua_State *L)
 {
   struct cell *cell = lua_touserdata(L, 1);
-  struct work *work = cell->work;
-  cell->work = NULL;
-  if (work == NULL)
+  struct request *request = cell->request;
+  cell->request = NULL;
+  if (request == NULL)
     return 0;
-  leave_work(uj_state_registered(L), work);
-  if (work->started && !work->ended)
-    uj_task_stop(&work->call.task);
+  forget_job(uj_state_registered(L), request);
+  if (request->started && !request->ended)
+    uj_task_stop(&request->call.task);
   else
-    free_work(work);
+    free_request(request);
   return 0;
 }
 
@@ -122,7 +124,7 @@ static void pack_path(struct uj_state *S, lua_State *L, struct uj_packer *into,
   lua_settop(L, top);
 }
 
-/* The arguments, with the numbers that they had for the caller. */
+/* Packs the arguments. A message numbers them as the caller did. */
 static void pack_arguments(lua_State *L, struct uj_packer *into, int last)
 {
   for (int i = AT_FN + 1; i <= last; i++)
@@ -146,7 +148,8 @@ static void pack(struct uj_state *S, lua_State *L, struct uj_call *call)
   call->nargs = last - AT_FN;
 }
 
-/* A function that refers to anything else could not be copied. */
+/* Only a function in Lua without upvalues, except for its globals, can be
+ * copied. */
 static void check_function(lua_State *L, int idx)
 {
   const char *name;
@@ -186,11 +189,11 @@ static int worked(lua_State *L, int status, lua_KContext ctx)
   (void)ctx;
   uj_suspend_result(uj_state(L), L);
   cell = lua_touserdata(L, AT_CELL);
-  if (cell->work->call.status == UJ_CALL_RETURNED)
-    return push_results(L, &cell->work->call);
-  if (cell->work->call.status == UJ_CALL_NO_MEMORY)
+  if (cell->request->call.status == UJ_CALL_RETURNED)
+    return push_results(L, &cell->request->call);
+  if (cell->request->call.status == UJ_CALL_NO_MEMORY)
     return luaL_error(L, "not enough memory");
-  uj_unpack_begin(L, &from, &cell->work->call.result);
+  uj_unpack_begin(L, &from, &cell->request->call.result);
   uj_unpack(L, &from);
   return lua_error(L);
 }
@@ -199,34 +202,34 @@ static int worked(lua_State *L, int status, lua_KContext ctx)
 static struct cell *push_cell(lua_State *L)
 {
   struct cell *cell = lua_newuserdatauv(L, sizeof(*cell), 0);
-  cell->work = NULL;
+  cell->request = NULL;
   luaL_setmetatable(L, CELL_TYPE);
   return cell;
 }
 
-/* [-0, +0, m] Makes the work, which the cell has from the start. */
-static struct work *make_work(struct uj_state *S, lua_State *L,
-                              struct cell *cell)
+/* [-0, +0, m] Makes the request, which the cell has from the start. */
+static struct request *make_request(struct uj_state *S, lua_State *L,
+                                    struct cell *cell)
 {
   if (S->work->workers == NULL)
     S->work->workers = uj_workers_new();
-  cell->work = calloc(1, sizeof(*cell->work));
-  if (S->work->workers == NULL || cell->work == NULL)
+  cell->request = calloc(1, sizeof(*cell->request));
+  if (S->work->workers == NULL || cell->request == NULL)
     luaL_error(L, "not enough memory");
-  cell->work->call.task.run = uj_worker_run;
-  cell->work->call.workers = S->work->workers;
-  pack(S, L, &cell->work->call);
-  return cell->work;
+  cell->request->call.task.run = uj_worker_run;
+  cell->request->call.workers = S->work->workers;
+  pack(S, L, &cell->request->call);
+  return cell->request;
 }
 
 /* [-0, +0, m] */
-static void start(struct uj_state *S, lua_State *L, struct work *work)
+static void start(struct uj_state *S, lua_State *L, struct request *request)
 {
-  int error = uj_task_start(uj_driver_tasks(S->driver), &work->call.task);
+  int error = uj_task_start(uj_driver_tasks(S->driver), &request->call.task);
   if (error != 0)
     luaL_error(L, "cannot work: %s", uj_driver_strerror(error));
-  work->started = true;
-  work->job = S->current;
+  request->started = true;
+  request->job = S->current;
   S->work->waiting++;
 }
 
@@ -244,7 +247,7 @@ static int l_work(lua_State *L)
   cell = push_cell(L);
   lua_insert(L, AT_CELL);
   lua_toclose(L, AT_CELL);
-  start(S, L, make_work(S, L, cell));
+  start(S, L, make_request(S, L, cell));
   lua_settop(L, AT_CELL);
   return uj_suspend(L, self, NULL, UJ_NEVER, UJ_LOP_WORK, worked);
 }

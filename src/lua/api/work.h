@@ -21,10 +21,11 @@ extern const luaL_Reg uj_work_functions[];
 /* Wakes the jobs whose functions have ended. */
 void uj_work_wake_ended(struct uj_state *S);
 
-/* How many functions are in the thread pool. */
+/* The number of functions that are in the thread pool. */
 uint64_t uj_work_count(const struct uj_state *S);
 
-/* The Lua state closes: stops all functions, and waits for them. */
+/* The Lua state is closing: stops all functions, and waits until they have
+ * ended. */
 void uj_work_end(struct uj_state *S);
 
 /* [-0, +0, m] Registers the metatable; the state is on the top. */

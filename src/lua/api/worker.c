@@ -6,32 +6,33 @@
 #include <stdlib.h>
 
 #include "loop/stack.h"
+#include "lua/base/text.h"
 
-/* The hook looks once in so many instructions whether to stop. */
+/* In so many instructions the hook checks once whether to stop. */
 enum { LOOK_EVERY = 1000 };
 
-/* A state that has grown by so much, and to twice its size, is collected before
- * it lies idle. */
+/* When a state has grown by this much, and to twice its size, its garbage is
+ * collected before it becomes idle. */
 enum { GROWTH_KB = 1024 };
 
 struct worker {
   struct uj_link idle; /* in uj_workers::idle while it is */
   lua_State *L;
-  struct uj_call *call; /* that it runs, borrowed; or NULL */
-  int kept_kb;          /* its size when it was collected last */
+  struct uj_call *call; /* the call that it runs, which is borrowed; or NULL */
+  int kept_kb;          /* its size after the last collection of tidy() */
 };
 
-/* Shared by the threads. */
+/* The threads of the pool share it. */
 struct uj_workers {
   struct uj_stack idle;
 };
 
-/* Where the registry of a worker's state has the worker. */
+/* The registry of a worker's state has the worker at the address of this. */
 static const char worker_key;
 
 /* ---- the state ----------------------------------------------------------- */
 
-/* The process would end in a thread for which its end waits. */
+/* os.exit() would wait for the threads of the pool, of which this is one. */
 static int refuse_exit(lua_State *L)
 {
   return luaL_error(L, "'os.exit' cannot be called in the thread pool");
@@ -109,10 +110,10 @@ static bool is_stopped(const struct worker *self)
   return self->call != NULL && uj_task_stopped(&self->call->task);
 }
 
-/* Coroutines that the function makes inherit it. Once it is to stop the error
- * is raised at every instruction: where a pcall catches it, it is raised again.
- * It is a memory error: for these Lua calls no message handler, which would run
- * without hooks. */
+/* Coroutines that the function makes inherit this hook. Once the function has
+ * to stop, the error is raised at every instruction, so that a pcall which
+ * catches it does not help. The error is thrown like one for lack of memory:
+ * for that Lua calls no message handler, which would run without hooks. */
 static void stop_hook(lua_State *L, lua_Debug *ar)
 {
   const struct worker *self;
@@ -132,8 +133,8 @@ static void stop_hook(lua_State *L, lua_Debug *ar)
 
 /* ---- a call -------------------------------------------------------------- */
 
-/* [-0, +0, m] Sets a field of `package` to the next value, if that is a string.
- */
+/* [-0, +0, m] Unpacks a value, and sets a field of `package` to it if it is a
+ * string. */
 static void set_path(lua_State *L, struct uj_unpacker *from, const char *field)
 {
   lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
@@ -144,8 +145,8 @@ static void set_path(lua_State *L, struct uj_unpacker *from, const char *field)
   lua_pop(L, lua_gettop(L) - from->made);
 }
 
-/* [-0, +0, m] Gives the function on the top an environment of its own, through
- * which it sees the globals. */
+/* [-0, +0, m] Gives the function on the top an environment of its own: it reads
+ * the globals of the state, but those that it sets do not stay in it. */
 static void set_env(lua_State *L)
 {
   lua_newtable(L);
@@ -154,11 +155,11 @@ static void set_env(lua_State *L)
   lua_setfield(L, -2, "__index");
   lua_setmetatable(L, -2);
   if (lua_setupvalue(L, -2, 1) == NULL)
-    lua_pop(L, 1); /* it uses no globals */
+    lua_pop(L, 1); /* the function uses no globals */
 }
 
-/* [-0, +1+nargs, m] Pushes the function and its arguments. They are not kept
- * twice while it runs. */
+/* [-0, +1+nargs, m] Pushes the function and its arguments, and frees what they
+ * were unpacked from. */
 static void push_call(lua_State *L, struct uj_call *call)
 {
   struct uj_unpacker from;
@@ -174,7 +175,7 @@ static void push_call(lua_State *L, struct uj_call *call)
   uj_buffer_free(&call->given);
 }
 
-/* [-0, +1, m] The results are on the stack from `first` to the top. */
+/* [-0, +1, m] Packs the results, which are on the stack from `first` on. */
 static void keep_results(lua_State *L, struct uj_call *call, int first)
 {
   struct uj_packer into;
@@ -198,22 +199,6 @@ static int run_call(lua_State *L)
   return 0;
 }
 
-/* (value) */
-static int to_text(lua_State *L)
-{
-  luaL_tolstring(L, 1, NULL);
-  return 1;
-}
-
-/* [-0, +1, m] Pushes a text for what cannot be copied. */
-static void push_text(lua_State *L, int idx)
-{
-  lua_pushcfunction(L, to_text);
-  lua_pushvalue(L, idx);
-  if (lua_pcall(L, 1, 1, 0) != LUA_OK)
-    lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, idx));
-}
-
 /* (call, error) */
 static int keep_error(lua_State *L)
 {
@@ -223,7 +208,7 @@ static int keep_error(lua_State *L)
   uj_pack_begin(L, &into, &call->result);
   if (!uj_pack(L, &into, 2)) {
     call->result.size = 0;
-    push_text(L, 2);
+    uj_text_push(L, 2, "(error object is a %s value)");
     uj_pack_begin(L, &into, &call->result);
     uj_pack(L, &into, -2);
   }
@@ -231,7 +216,7 @@ static int keep_error(lua_State *L)
   return 0;
 }
 
-/* (worker) What a call has left in a state must not lie about in it. */
+/* (worker): collects the garbage of a large call before the state is idle. */
 static int tidy(lua_State *L)
 {
   struct worker *self = lua_touserdata(L, 1);

@@ -1,8 +1,8 @@
 /* The Lua states in which functions run in the thread pool.
  *
- * A worker is a Lua state of its own. A thread takes an idle one, or makes one,
- * when a call begins to run in it, and puts it back afterwards: so there are
- * never more than threads, however many calls are in the queue. */
+ * A worker has a Lua state of its own. A thread that begins a call takes an
+ * idle worker, or makes one, and puts it back afterwards. So there are never
+ * more workers than threads, however many calls are in the queue. */
 #ifndef UJ_LUA_WORKER_H
 #define UJ_LUA_WORKER_H
 
@@ -14,13 +14,13 @@
 struct uj_workers;
 
 enum uj_call_status {
-  UJ_CALL_NO_MEMORY, /* also when it has not run */
+  UJ_CALL_NO_MEMORY, /* also of a call that did not run */
   UJ_CALL_RETURNED,
   UJ_CALL_RAISED
 };
 
-/* A call of a function in a worker. Memory of malloc(), that the thread has
- * from the start of the task to its end. */
+/* A call of a function in a worker. It is memory of malloc(), which belongs to
+ * the thread from the start of the task to its end. */
 struct uj_call {
   struct uj_task task; /* first: the task is the call */
   struct uj_workers *workers;
@@ -31,12 +31,12 @@ struct uj_call {
   int nresults;
 };
 
-/* NULL when there is no memory. */
+/* Returns NULL when there is no memory. */
 struct uj_workers *uj_workers_new(void);
-/* Closes all. None runs. */
+/* Closes all workers. None of them may be running. */
 void uj_workers_free(struct uj_workers *workers);
 
-/* What the task of a call runs. */
+/* The function of a call's task: runs the call in a worker. */
 void uj_worker_run(struct uj_task *task);
 
 #endif

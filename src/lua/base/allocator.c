@@ -23,28 +23,33 @@
 #define CAN_SEE_BLOCKS 1
 #endif
 
-/* Address space, not memory: room for some ten million sleeping jobs. It must
- * not be scarce: where four times as much cannot be had, a quarter is asked
- * for, and so on. */
+/* The heap reserves a range of addresses, not of memory: the largest has room
+ * for some ten million sleeping jobs. Addresses must not become scarce by that:
+ * where four times as much could not be reserved, a quarter is tried, and so
+ * on. */
 #define RANGE_MOST ((uint64_t)1 << 34)
 #define RANGE_LEAST ((uint64_t)1 << 28)
 
-struct memory {
+/* What serves a Lua state. It is freed with the state. */
+struct allocator {
   struct uj_heap heap;
-  lua_Alloc before; /* what the state had */
-  void *context;    /* of that */
-  void *last;       /* what the state frees last when it closes: itself */
+  lua_Alloc before;     /* the allocator that the state had */
+  void *before_context; /* its first argument */
+  void *last; /* the block that the state frees last when it closes: its own */
 };
 
-static void *below(void *context, void *block, size_t old_size, size_t new_size)
+/* The heap calls this for blocks that it does not hold itself; the state's own
+ * is one of them. */
+static void *outside_heap(void *context, void *block, size_t old_size,
+                          size_t new_size)
 {
-  struct memory *memory = context;
-  lua_Alloc before = memory->before;
-  void *before_context = memory->context;
+  struct allocator *self = context;
+  lua_Alloc before = self->before;
+  void *before_context = self->before_context;
   void *result = before(before_context, block, old_size, new_size);
-  if (block == memory->last && new_size == 0) {
-    uj_heap_term(&memory->heap);
-    before(before_context, memory, sizeof(*memory), 0);
+  if (block == self->last && new_size == 0) {
+    uj_heap_term(&self->heap);
+    before(before_context, self, sizeof(*self), 0);
   }
   return result;
 }
@@ -55,7 +60,8 @@ static bool is_switched_off(void)
   return value != NULL && strcmp(value, "0") == 0;
 }
 
-/* A state of its own tells what the common allocator is. */
+/* Whether the state has the allocator of luaL_newstate(), which has no name: a
+ * new state shows what it is. */
 static bool has_common_allocator(lua_State *L)
 {
   void *context, *common_context;
@@ -71,8 +77,8 @@ static bool has_common_allocator(lua_State *L)
   return alloc == common && common_context == NULL;
 }
 
-/* When a Lua state closes it unloads its C modules, and frees blocks after
- * that: the functions here must stay. */
+/* A Lua state that closes unloads its C modules and frees blocks after that, so
+ * the functions here must stay in the process. */
 static bool stay_loaded(void)
 {
   static const char here;
@@ -82,8 +88,9 @@ static bool stay_loaded(void)
              NULL;
 }
 
-/* The state's own; NULL if its main coroutine is not where it should be. */
-static void *first_block(lua_State *L)
+/* The block of the state itself; NULL if the registry does not have its main
+ * coroutine, at which that block begins. */
+static void *block_of_state(lua_State *L)
 {
   lua_State *main;
   lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
@@ -92,34 +99,34 @@ static void *first_block(lua_State *L)
   return main != NULL ? lua_getextraspace(main) : NULL;
 }
 
-static bool init_heap(struct memory *memory)
+static bool init_heap(struct allocator *self)
 {
   for (uint64_t size = RANGE_MOST; size >= RANGE_LEAST; size /= 4)
     if (uj_pages_can_reserve((size_t)size * 4))
-      return uj_heap_init(&memory->heap, (size_t)size, below, memory);
+      return uj_heap_init(&self->heap, (size_t)size, outside_heap, self);
   return false;
 }
 
 const struct uj_heap *uj_allocator_install(lua_State *L)
 {
-  struct memory *memory;
-  void *context, *last = first_block(L);
+  struct allocator *self;
+  void *context, *last = block_of_state(L);
   lua_Alloc before = lua_getallocf(L, &context);
-  if (before == uj_heap_realloc) /* loading has failed after this, before */
+  if (before == uj_heap_realloc) /* by a load of the module that failed later */
     return context;
   if (!CAN_SEE_BLOCKS || sizeof(size_t) < sizeof(uint64_t) || last == NULL ||
       is_switched_off() || !has_common_allocator(L) || !stay_loaded())
     return NULL;
-  memory = before(context, NULL, 0, sizeof(*memory));
-  if (memory == NULL)
+  self = before(context, NULL, 0, sizeof(*self));
+  if (self == NULL)
     return NULL;
-  memory->before = before;
-  memory->context = context;
-  memory->last = last;
-  if (!init_heap(memory)) {
-    before(context, memory, sizeof(*memory), 0);
+  self->before = before;
+  self->before_context = context;
+  self->last = last;
+  if (!init_heap(self)) {
+    before(context, self, sizeof(*self), 0);
     return NULL;
   }
-  lua_setallocf(L, uj_heap_realloc, &memory->heap);
-  return &memory->heap;
+  lua_setallocf(L, uj_heap_realloc, &self->heap);
+  return &self->heap;
 }

@@ -7,8 +7,8 @@
 
 #include "lua/base/args.h"
 
-/* A value is a tag, and what the tag says. Numbers are as in memory: the
- * buffer never leaves the process. */
+/* A packed value is a tag, followed by what the tag says. Numbers are as in
+ * memory, because the buffer never leaves the process. */
 enum tag {
   TAG_NIL,
   TAG_FALSE,
@@ -21,14 +21,14 @@ enum tag {
 };
 
 struct sizes {
-  size_t integers; /* keys that are */
-  size_t others;
+  size_t integers; /* keys that are integers */
+  size_t others;   /* other keys */
 };
 
-/* Tables are nested no deeper: packing is recursive, on the stack of C. */
+/* Tables can be nested this deep: packing is recursive, on the stack of C. */
 enum { MAX_DEPTH = 200 };
 
-/* What a level of that needs of Lua's stack. */
+/* Slots of Lua's stack that one level needs. */
 enum { LEVEL_SLOTS = 8 };
 
 #define FIRST_ROOM 256
@@ -120,7 +120,8 @@ static bool refuse(lua_State *L, int idx, int depth)
 static bool pack_value(lua_State *L, struct uj_packer *self, int idx,
                        int depth);
 
-/* The table is on the top. How many pairs there are is known in the end. */
+/* Packs the pairs of the table on the top. Their number, which comes first, is
+ * known only at the end. */
 static bool pack_pairs(lua_State *L, struct uj_packer *self, int depth)
 {
   struct sizes sizes = {0, 0};
@@ -267,7 +268,8 @@ static int hint(size_t size)
   return size < INT_MAX ? (int)size : INT_MAX;
 }
 
-/* It gets its number before what is in it: that may refer to it. */
+/* The table gets its number before its contents are unpacked: these may refer
+ * to it. */
 static void unpack_table(lua_State *L, struct uj_unpacker *self)
 {
   struct sizes sizes;

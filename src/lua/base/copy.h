@@ -1,10 +1,10 @@
-/* Copies of values for another Lua state. They go by way of bytes, so no
- * pointer crosses from one state to the other: packed in the first, unpacked in
- * the second, which may be in another thread by then.
+/* Copies values to another Lua state. One state packs them into bytes, and the
+ * other, in another thread maybe, unpacks those: so no pointer crosses from one
+ * to the other.
  *
- * What can be copied is nil, booleans, numbers, strings, and tables of these
- * without their metatables. What refers to one table several times in the same
- * buffer does so afterwards. */
+ * nil, booleans, numbers, strings, and tables of these can be copied; tables
+ * lose their metatables. Several references to one table in the same buffer
+ * become references to one table again. */
 #ifndef UJ_LUA_COPY_H
 #define UJ_LUA_COPY_H
 
@@ -13,7 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Bytes of malloc(): they outlive the Lua state. All zero when it is empty. */
+/* Bytes of malloc(), which may outlive the Lua state. An empty buffer is all
+ * zero. */
 struct uj_buffer {
   char *data;
   size_t size;
@@ -28,13 +29,13 @@ struct uj_packer {
   lua_Integer ntables;
 };
 
-/* [-0, +1, m] Pushes a table that has to stay as long as it is packed. */
+/* [-0, +1, m] Pushes a table that must stay on the stack while packing. */
 void uj_pack_begin(lua_State *L, struct uj_packer *self,
                    struct uj_buffer *buffer);
 /* [-0, +0|n, m] Appends the value at idx. Returns true; or false when it cannot
  * be copied, with a message on the top: what was expected, and what came. */
 bool uj_pack(lua_State *L, struct uj_packer *self, int idx);
-/* [-0, +0, m] Appends the function of Lua on the top. */
+/* [-0, +0, m] Appends the function on the top, which is written in Lua. */
 void uj_pack_function(lua_State *L, struct uj_packer *self);
 
 struct uj_unpacker {
@@ -43,12 +44,12 @@ struct uj_unpacker {
   lua_Integer ntables;
 };
 
-/* [-0, +1, m] Pushes a table that has to stay as long as it is unpacked. */
+/* [-0, +1, m] Pushes a table that must stay on the stack while unpacking. */
 void uj_unpack_begin(lua_State *L, struct uj_unpacker *self,
                      const struct uj_buffer *buffer);
 /* [-0, +1, m] Pushes the next value. */
 void uj_unpack(lua_State *L, struct uj_unpacker *self);
-/* [-0, +1, m] Pushes the next thing, which is a function; its upvalues are nil.
+/* [-0, +1, m] Pushes the next value, which is a function. Its upvalues are nil.
  */
 void uj_unpack_function(lua_State *L, struct uj_unpacker *self);
 

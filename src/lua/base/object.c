@@ -2,10 +2,11 @@
 
 #include <string.h>
 
-/* After so many methods that were found by a call it is worth two tables. */
+/* A faster way to methods costs two tables: an object gets it after so many
+ * lookups. */
 enum { OFTEN = 1000 };
 
-/* The upvalues of the functions that find methods and properties. */
+/* The upvalues of find() and of own_property(), which has UP_SELF, too. */
 enum { UP_STATE = 1, UP_METHODS, UP_TYPE, UP_SELF, UP_COUNT = UP_TYPE };
 
 static void push_upvalue(lua_State *L, int n)
@@ -47,8 +48,8 @@ static int property(lua_State *L)
   return 1;
 }
 
-/* (methods, key) of an object that has a metatable of its own. A method may
- * have been added since. */
+/* (methods, key): the __index of the methods of an object that has a metatable
+ * of its own. Those are a copy: the type may have got more methods since. */
 static int own_property(lua_State *L)
 {
   lua_pushvalue(L, 2);
@@ -73,13 +74,13 @@ static void give_own(lua_State *L)
   lua_pushcclosure(L, own_property, UP_SELF);
   lua_setfield(L, -2, "__index");
   lua_setmetatable(L, -2);
-  lua_setfield(L, -3, "__index"); /* the copied methods, of the copy */
+  lua_setfield(L, -3, "__index"); /* of the copied metatable: the methods */
   lua_pop(L, 1);
   lua_setmetatable(L, 1);
   lua_pop(L, 1);
 }
 
-/* (self, key) */
+/* (self, key): the __index of a type with properties. */
 static int find(lua_State *L)
 {
   const struct uj_type *type;
@@ -106,12 +107,13 @@ void uj_object_register(lua_State *L, const struct uj_type *type)
 {
   int state = lua_gettop(L), methods = state + 1, meta = state + 2;
   void *upvalue;
-  memcpy(&upvalue, &type, sizeof(upvalue)); /* it is read only */
+  memcpy(&upvalue, &type,
+         sizeof(upvalue)); /* casts const away: it is only read */
   lua_newtable(L);
   uj_object_set_functions(L, state, type->methods);
   luaL_newmetatable(L, type->tag);
   uj_object_set_functions(L, state, type->meta);
-  lua_pushboolean(L, 0); /* what getmetatable() gives: nothing to tamper with */
+  lua_pushboolean(L, 0); /* what getmetatable() returns */
   lua_setfield(L, meta, "__metatable");
   if (type->property == NULL)
     lua_pushvalue(L, methods);

@@ -11,10 +11,10 @@
 
 #include "lua/base/args.h"
 
-/* The first member of every such userdata; points to the tag of its type: to
- * look at that takes a tenth of the time of comparing metatables by name. */
+/* The first member of every such userdata. The tag tells its type in a tenth of
+ * the time that it takes to compare metatables by name. */
 struct uj_object {
-  const char *tag;
+  const char *tag; /* of the type: it is compared by its address */
 };
 
 /* The first member of objects whose methods are called so often that an object
@@ -32,8 +32,8 @@ static inline void uj_object_init_counted(struct uj_counted_object *counted,
   counted->lookups = 0;
 }
 
-/* The userdata at idx, when it has this tag; NULL otherwise. (A light userdata
- * has no length, and what is no userdata has no address.) */
+/* Returns the userdata at idx when it has this tag, and NULL otherwise. (A
+ * light userdata has no length, and other values have no address.) */
 static inline void *uj_object_to(lua_State *L, int idx, const char *tag)
 {
   struct uj_object *object = lua_touserdata(L, idx);
@@ -42,8 +42,8 @@ static inline void *uj_object_to(lua_State *L, int idx, const char *tag)
   return object->tag == tag ? object : NULL;
 }
 
-/* The same for self; raises "bad self to 'name' (tag expected, got ...)". The
- * tag is the name of the type. */
+/* The same for self, the first argument: it raises "bad self to 'name' (tag
+ * expected, got ...)". */
 static inline void *uj_object_self(lua_State *L, const char *tag,
                                    const char *name)
 {
@@ -53,13 +53,13 @@ static inline void *uj_object_self(lua_State *L, const char *tag,
   return object;
 }
 
-/* A type of them. */
+/* A type of userdata. */
 struct uj_type {
-  const char *tag; /* its name, too */
+  const char *tag; /* also the name of the type */
   const luaL_Reg *methods;
-  const luaL_Reg *meta; /* the metamethods but __index */
+  const luaL_Reg *meta; /* the metamethods except __index */
   /* [-0, +(0|1), m] Pushes a property of the object at index 1; returns false
-   * when there is none of that name. NULL: it has only methods. */
+   * when there is none of that name. NULL when the type has only methods. */
   bool (*property)(lua_State *L, const void *object, const char *key);
   bool counts_lookups; /* its objects begin with a struct
                           uj_counted_object */
@@ -80,10 +80,11 @@ void uj_object_set_functions(lua_State *L, int state,
 /* [-0, +1, m] Registers the metatable of a type, and pushes the table of its
  * methods. The state is on the top; it is the first upvalue of all functions.
  *
- * Where there are properties, a function has to look for a method first, and
- * that makes a call of one dearer by a third. So an object that is asked often
- * gets a metatable of its own: in it __index is a table, of the methods, whose
- * own __index knows the object. */
+ * In a type with properties, __index is a function that looks for a method
+ * first; that makes calling a method a third dearer. So an object whose methods
+ * are called often gets a metatable of its own, in which __index is the table
+ * of methods, and the __index of that table a function that knows the object.
+ */
 void uj_object_register(lua_State *L, const struct uj_type *type);
 
 #endif

@@ -5,7 +5,7 @@
 
 #include "lua/base/alloc.h"
 
-/* The first size of `free`, and up to how much room nobody minds. */
+/* The first size of `free`; and the room that is never too much. */
 enum { FIRST_SIZE = 2 * UJ_SLOTS_CHUNK, SMALL_ROOM = 4096 };
 
 static int chunk_of(uint32_t slot)
@@ -41,8 +41,9 @@ void uj_slots_term(struct uj_slots *slots, lua_State *L)
   uj_slots_init(slots, slots->co);
 }
 
-/* [-0, +0, m] Makes a chunk: that can run finalizers, and they can put. There
- * is room for every slot to be freed, so that dropping one cannot fail. */
+/* [-0, +0, m] Adds a chunk. Making it can run finalizers, which can put values
+ * into slots, too. `free` has room for all slots, so dropping one cannot fail.
+ */
 static void grow(struct uj_slots *slots, lua_State *L)
 {
   if (!lua_checkstack(slots->co, LUA_MINSTACK))
@@ -83,7 +84,7 @@ void uj_slots_drop(struct uj_slots *slots, uint32_t slot)
   slots->free[slots->nfree++] = slot;
 }
 
-/* Gives a part of `free` back. It may stay as it is. */
+/* Makes `free` smaller, if the allocator can. */
 static void shrink(struct uj_slots *slots, lua_State *L, uint32_t size)
 {
   void *ud, *block;
@@ -111,8 +112,8 @@ static void set_used(struct uj_slots *slots, lua_State *L, uint32_t used)
   shrink(slots, L, size);
 }
 
-/* [-1, +0, -] Moves the value on the top of slots->co, which is that of `from`,
- * to a lower slot. */
+/* [-1, +0, -] Moves a value to a lower slot: that of `from`, which is on the
+ * top of slots->co. */
 static void move(struct uj_slots *slots, uint32_t from, uint32_t to)
 {
   lua_setiuservalue(slots->co, chunk_of(to), place_of(to));

@@ -1,10 +1,10 @@
-/* Numbered places: to keep a value from being collected while C holds a pointer
- * to it. Much cheaper than registry references, and they get few again after a
- * burst.
+/* Slots are numbered places that keep values from being collected while C has
+ * pointers to them. They are much cheaper than references in the registry, and
+ * their memory can be given back after a burst.
  *
- * A place is a user value of a userdata that is nothing but such places, a
- * chunk. Writing to one never allocates, and what is growing is not copied; the
- * collector looks again at those chunks only that were written to. */
+ * A slot is a user value of a chunk, a userdata that consists of nothing else.
+ * So writing to a slot never allocates, growing copies nothing, and the
+ * collector visits again only those chunks that were written to. */
 #ifndef UJ_LUA_SLOTS_H
 #define UJ_LUA_SLOTS_H
 
@@ -15,21 +15,21 @@
 #define UJ_SLOTS_CHUNK 128U
 
 struct uj_slots {
-  lua_State *co;  /* a coroutine that is never resumed: the chunks lie on it */
+  lua_State *co;  /* has the chunks on its stack, and is never resumed */
   uint32_t *free; /* a stack of the free slots among 1 .. next - 1 */
   uint32_t nfree;
   uint32_t size; /* places in `free`: at least next */
   uint32_t next; /* the first slot that was never used */
   uint32_t room; /* the last slot for which there is a chunk */
-  uint32_t few;  /* with fewer than this in use there are too many chunks */
+  uint32_t few;  /* with fewer slots in use than this, most chunks are waste */
 };
 
-/* `co` is the caller's to keep. */
+/* The caller keeps `co` from being collected. */
 void uj_slots_init(struct uj_slots *slots, lua_State *co);
 void uj_slots_term(struct uj_slots *slots, lua_State *L);
 
-/* [-1, +0, m] Takes the value on the top, and returns its slot, which is not
- * 0. */
+/* [-1, +0, m] Puts the value on the top into a free slot, and returns that. It
+ * is not 0. */
 uint32_t uj_slots_put(struct uj_slots *slots, lua_State *L);
 
 /* [-0, +1, -] Pushes the value of a slot, or nil or false when it is free. */

@@ -98,7 +98,8 @@ static void take_timeout(lua_State *L, const struct uj_options_table *options,
   ((struct uj_run_options *)into)->timeout_ns = uj_option_seconds(L, options);
 }
 
-/* It stays in the table until there is a job to give it to. */
+/* The name is only checked here: start() takes it from the table when there is
+ * a job that gets it. */
 static void take_name(lua_State *L, const struct uj_options_table *options,
                       void *into)
 {

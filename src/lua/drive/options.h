@@ -1,4 +1,4 @@
-/* The options of run(), and those of start() that are the same. */
+/* The options of run() and of start(). Most of them are the same. */
 #ifndef UJ_LUA_OPTIONS_H
 #define UJ_LUA_OPTIONS_H
 
@@ -11,7 +11,7 @@
 #include "lua/engine/hook.h"
 #include "lua/state/state.h"
 
-/* What holds for the loop. */
+/* Options that hold for the loop, whoever drives it. */
 struct uj_drive_options {
   enum uj_interrupt_mode mode;
   int signal;       /* for UJ_INTERRUPT_SIGNAL */
@@ -32,7 +32,7 @@ struct uj_run_options {
   const char *of_loop; /* an option of `loop` that was given, or NULL */
 };
 
-/* What holds when nothing is said. */
+/* Sets the defaults. */
 void uj_drive_options_init(struct uj_drive_options *options);
 
 /* Reads the table at 1. */
@@ -41,7 +41,7 @@ void uj_drive_options_read_run(lua_State *L, const struct uj_callee *callee,
 void uj_drive_options_read_start(lua_State *L, const struct uj_callee *callee,
                                  struct uj_run_options *options);
 
-/* Makes them hold in the loop, until others do. */
+/* Makes the options hold in the loop, until others are applied. */
 void uj_drive_options_apply(struct uj_state *S,
                             const struct uj_drive_options *options);
 

@@ -25,8 +25,8 @@ static void add_job(struct uj_state *S, luaL_Buffer *buffer, lua_State *L,
   luaL_addvalue(buffer);
 }
 
-/* (state): what allocates can run finalizers, which can end jobs. So the list
- * is not walked, but the slots: a job in one stays valid while it is added. */
+/* (state): makes the message. Allocating can run finalizers, and those can end
+ * jobs; so it goes by the slots, not by the lists of jobs. */
 static int make_message(lua_State *L)
 {
   struct uj_state *S = lua_touserdata(L, 1);
@@ -47,5 +47,5 @@ void uj_stuck_push_error(struct uj_state *S, lua_State *L)
 {
   lua_pushcfunction(L, make_message);
   lua_pushlightuserdata(L, S);
-  (void)lua_pcall(L, 1, 1, 0); /* or the memory error */
+  (void)lua_pcall(L, 1, 1, 0);
 }

@@ -1,4 +1,5 @@
 #include "lua/engine/interrupt.h"
+#include "lua/base/seconds.h"
 
 #include "core/end.h"
 #include "core/sched.h"
@@ -56,7 +57,7 @@ static void report_slow(struct uj_state *S, lua_State *L, uint64_t now_ns,
       now_ns < uj_clock_add(begin_ns, uj_stretch_slow_ns(S)))
     return;
   stretch->slow_tick = uj_stretch_tick(S);
-  uj_report_blocked(S, L, (lua_Number)(now_ns - begin_ns) / 1e9);
+  uj_report_blocked(S, L, uj_seconds_from_ns(now_ns - begin_ns));
 }
 
 /* ---- the job is preempted ------------------------------------------------ */

@@ -3,30 +3,16 @@
 #include <lauxlib.h>
 #include <stdio.h>
 
+#include "lua/base/text.h"
 #include "lua/engine/hook.h"
 #include "lua/engine/nest.h"
 #include "lua/state/job.h"
 #include "lua/state/outcome.h"
 #include "lua/state/sched.h"
 
-/* (value): converts it to a string. */
-static int to_text(lua_State *L)
-{
-  luaL_tolstring(L, 1, NULL);
-  return 1;
-}
-
-/* [-0, +1, m] Pushes the value at idx as a text, even if its __tostring fails.
- */
 static const char *push_text(lua_State *L, int idx)
 {
-  idx = lua_absindex(L, idx);
-  lua_pushcfunction(L, to_text);
-  lua_pushvalue(L, idx);
-  if (lua_pcall(L, 1, 1, 0) == LUA_OK)
-    return lua_tostring(L, -1);
-  lua_pop(L, 1);
-  return lua_pushfstring(L, "(%s without a text)", luaL_typename(L, idx));
+  return uj_text_push(L, idx, "(%s without a text)");
 }
 
 /* [-0, +0, m] Writes a field of the context at index 2, if it is there. */

@@ -36,7 +36,8 @@ struct uj_stats;
 struct uj_stretch;
 struct uj_work;
 
-/* The user values of the state: the hub, and the types that Lua adds to. */
+/* The user values of the state: the hub, and the types to which Lua code adds
+ * methods. */
 enum { UJ_STATE_UV_HUB = 1, UJ_STATE_UV_TYPES };
 
 /* Places on the hub that several parts use. A part that needs one for itself
@@ -99,14 +100,14 @@ struct uj_state {
   struct uj_cqueues *cqueues;
 };
 
-/* Where the registry keeps it. */
+/* The registry has the state at the address of this. */
 extern const char uj_state_key;
 
 /* The state of the function that runs. Raises when the Lua state is closing. */
 struct uj_state *uj_state(lua_State *L);
 
-/* [-0, +0, -] The same where it is no upvalue: in hooks, message handlers and
- * metamethods. It does not raise. */
+/* [-0, +0, -] The same for functions that do not have it as an upvalue, like
+ * hooks, message handlers and some metamethods. It does not raise. */
 struct uj_state *uj_state_registered(lua_State *L);
 
 /* The state of a loop. */
@@ -115,7 +116,8 @@ static inline struct uj_state *uj_state_of(struct uj_loop *loop)
   return (struct uj_state *)loop; /* its first member */
 }
 
-/* [-1, +0, -] Keeps the first error that run() or step() is to raise. */
+/* [-1, +0, -] Keeps an error that run() or step() is to raise; only the first
+ * one is kept. */
 void uj_state_keep_error(struct uj_state *S, lua_State *L);
 static inline bool uj_state_has_error(const struct uj_state *S)
 {
