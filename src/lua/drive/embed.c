@@ -52,8 +52,8 @@ void uj_embed_wake(struct uj_state *S)
   uj_driver_set_alarm(S->driver, 0);
 }
 
-/* The poll tells the system of a descriptor that is watched from now on. What
- * it has seen, the next step has to deal with: that may be due at once. */
+/* The poll makes the system watch luv's descriptor from now on. What the poll
+ * sees is for the next step, which may be due at once for that. */
 void uj_embed_arm(struct uj_state *S, lua_State *L)
 {
   uint64_t due_ns;
@@ -74,7 +74,7 @@ void uj_embed_arm(struct uj_state *S, lua_State *L)
  * see when we have something to do. */
 static void begin_hosting(struct uj_state *S, lua_State *L)
 {
-  int error = S->driver == NULL ? uj_driver_new(&S->driver) : 0;
+  int error = uj_drive_open(S);
   if (error != 0)
     luaL_error(L, "cannot make a loop: %s", uj_driver_strerror(error));
   if (S->embed->is_hosted)
@@ -201,7 +201,7 @@ static int l_step(lua_State *L)
 
 /* ---- start() ------------------------------------------------------------- */
 
-/* The options of the loop hold for all that it runs. */
+/* Options of the loop hold for all jobs that it runs, from the next step on. */
 static void set_loop_options(struct uj_state *S, lua_State *L,
                              const struct uj_callee *callee,
                              const struct uj_run_options *options)
@@ -214,10 +214,25 @@ static void set_loop_options(struct uj_state *S, lua_State *L,
         lua_pushfstring(L, "option '%s' cannot be given while the loop runs",
                         options->of_loop));
   S->embed->options = options->loop;
-  uj_interrupt_stop(S); /* until the next step */
+  uj_interrupt_stop(S); /* the next step starts it with the new options */
 }
 
-/* Stack: name or nil, fn, arguments. */
+/* [-0, +1, -] Inserts the name of the job, or nil, below the function, and
+ * removes the table of options, if there was one. */
+static void insert_name(lua_State *L, bool has_options)
+{
+  if (has_options) {
+    lua_pushliteral(L, "name");
+    lua_rawget(L, 1);
+    lua_replace(L, 1);
+  } else {
+    lua_pushnil(L);
+    lua_insert(L, 1);
+  }
+}
+
+/* [-n, +1, m] Makes the job and admits it. Stack: name or nil, fn, arguments.
+ */
 static int start(struct uj_state *S, lua_State *L,
                  const struct uj_run_options *options, const char *name)
 {
@@ -232,6 +247,7 @@ static int start(struct uj_state *S, lua_State *L,
   return 1;
 }
 
+/* start([opts,] fn, ...) */
 static int l_start(lua_State *L)
 {
   static const struct uj_callee callee = {"start", 0};
@@ -243,14 +259,7 @@ static int l_start(lua_State *L)
     uj_drive_options_read_start(L, &callee, &options);
   uj_arg_function(L, &callee, fn);
   set_loop_options(S, L, &callee, &options);
-  lua_pushnil(L);
-  lua_insert(L, 1);
-  if (fn == 2) {
-    lua_pushliteral(L, "name");
-    lua_rawget(L, 2);
-    lua_replace(L, 1);
-    lua_remove(L, 2);
-  }
+  insert_name(L, fn == 2);
   return start(S, L, &options, callee.name);
 }
 

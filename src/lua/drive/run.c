@@ -25,24 +25,20 @@
 #include "lua/state/job.h"
 #include "lua/state/outcome.h"
 
-/* The least time between two polls of I/O, signals and the system's clock while
- * jobs are ready or deadlines follow close upon each other: going to sleep and
- * waking up costs about as much as running twenty jobs. It bounds how much
- * later a job may be for the sake of all: 50 us, and 20 ns more for each
- * job that lives, up to 1 ms. */
+/* While jobs are ready, or deadlines follow each other closely, I/O, signals
+ * and the system's clock are polled only so often, because going to sleep and
+ * waking up costs about as much as running twenty jobs. A job can be late by as
+ * much as this: 50 us, and 20 ns more for each job that lives, up to 1 ms. */
 #define POLL_NS UINT64_C(50000)
 #define POLL_JOB_NS UINT64_C(20)
 #define POLL_MAX_NS UINT64_C(1000000)
 
-/* So many ticks of the processor's counter are no longer than POLL_NS on any
- * processor, and a tick takes no longer than TICK_NS. */
+/* POLL_TICKS of the processor's counter take no longer than POLL_NS on any
+ * processor, and one tick no longer than TICK_NS. */
 #define POLL_TICKS UINT64_C(20000)
 #define TICK_NS UINT64_C(3)
 
 /* ---- polling between two turns ------------------------------------------- */
-
-/* What run() has on its stack while the loop runs. */
-enum { AT_SCHED = 1, AT_JOB };
 
 /* Waits in real time for the guests, the thread pool, a signal, or the time. */
 static void wait_for_io(struct uj_state *S, lua_State *L, uint64_t due_ns)
@@ -159,6 +155,9 @@ static bool poll_is_due(struct uj_state *S)
 
 /* ---- a run --------------------------------------------------------------- */
 
+/* The stack of run() while the loop runs. */
+enum { AT_SCHED = 1, AT_JOB };
+
 /* Runs until the main job has ended; or until the loop has to go on inside of
  * cqueues. */
 static void drive_main(struct uj_state *S, lua_State *L)
@@ -192,7 +191,7 @@ static void drive_all(struct uj_state *S, lua_State *L)
   drive_rest(S, L);
 }
 
-/* What goes on inside of cqueues may end by an error: the rest runs outside. */
+/* An error of cqueues may end what runs inside of it: the rest runs outside. */
 static void drive(struct uj_state *S, lua_State *L)
 {
   uj_guests_find(S, L);
@@ -206,7 +205,7 @@ static void drive(struct uj_state *S, lua_State *L)
 /* Returns 0 or a negative error of libuv; nothing has been started then. */
 static int open_driver(struct uj_state *S, const struct uj_run_options *options)
 {
-  int error = S->driver == NULL ? uj_driver_new(&S->driver) : 0;
+  int error = uj_drive_open(S);
   if (error == 0 && options->signals)
     error = uj_driver_start_signals(S->driver);
   return error;
@@ -222,9 +221,10 @@ static void begin_clock(struct uj_state *S, bool is_virtual)
     uj_timers_init(&S->loop.timers, uj_loop_now(&S->loop));
 }
 
-/* [-0, +0, m] What can fail comes first. */
-static void begin(struct uj_state *S, lua_State *L,
-                  const struct uj_run_options *options)
+/* [-n, +2, v] Does what can fail: makes the main job, and what it is to wait
+ * on. Stack: fn, arguments; then as above. */
+static struct uj_ljob *prepare(struct uj_state *S, lua_State *L,
+                               const struct uj_run_options *options)
 {
   struct uj_ljob *job;
   int error;
@@ -237,6 +237,12 @@ static void begin(struct uj_state *S, lua_State *L,
     uj_slots_drop(&S->jobs, job->slot);
     luaL_error(L, "cannot run: %s", uj_driver_strerror(error));
   }
+  return job;
+}
+
+static void begin(struct uj_state *S, lua_State *L, struct uj_ljob *job,
+                  const struct uj_run_options *options)
+{
   uj_interrupt_stop(S);
   uj_drive_options_apply(S, &options->loop);
   uj_interrupt_start(S);
@@ -265,8 +271,9 @@ static void end(struct uj_state *S, lua_State *L)
   uj_embed_arm(S, L);
 }
 
-/* A main job that a signal has cancelled before it began had nobody to make its
- * error. */
+/* [-0, +n, v] Pushes what the main job has returned, or raises its error. When
+ * a signal has cancelled the job before it began, the error has yet to be told
+ * of the signal. */
 static int results(struct uj_state *S, lua_State *L)
 {
   const struct uj_ljob *job = uj_ljob_at(L, AT_JOB);
@@ -276,6 +283,19 @@ static int results(struct uj_state *S, lua_State *L)
   uj_outcome_push_error(L, AT_JOB);
   uj_error_set_signal(L, -1, S->signal);
   return lua_error(L);
+}
+
+/* [-0, +0, v] */
+static void check_can_run(struct uj_state *S, lua_State *L, bool is_virtual)
+{
+  if (S->L != NULL)
+    luaL_error(L, "run is already running");
+  if (uj_embed_attached(S))
+    luaL_error(L, "uvjobs is attached to luv's loop, which runs the "
+                  "jobs: run cannot");
+  if (is_virtual && uj_timers_due(&S->loop.timers) != UJ_NEVER)
+    luaL_error(L, "jobs wait for the real time that were started "
+                  "outside run: its clock cannot be virtual");
 }
 
 /* run([opts,] fn, ...) */
@@ -289,17 +309,10 @@ static int l_run(lua_State *L)
   if (fn == 2)
     uj_drive_options_read_run(L, &callee, &options);
   uj_arg_function(L, &callee, fn);
-  if (S->L != NULL)
-    return luaL_error(L, "run is already running");
-  if (uj_embed_attached(S))
-    return luaL_error(L, "uvjobs is attached to luv's loop, which runs the "
-                         "jobs: run cannot");
-  if (options.is_virtual && uj_timers_due(&S->loop.timers) != UJ_NEVER)
-    return luaL_error(L, "jobs wait for the real time that were started "
-                         "outside run: its clock cannot be virtual");
+  check_can_run(S, L, options.is_virtual);
   if (fn == 2)
     lua_remove(L, 1);
-  begin(S, L, &options);
+  begin(S, L, prepare(S, L, &options), &options);
   drive(S, L);
   uj_nursery_report_all(S);
   end(S, L);

@@ -1,8 +1,14 @@
 #include "lua/drive/turn.h"
 
 #include "core/turn.h"
+#include "loop/driver.h"
 #include "lua/engine/pool.h"
 #include "lua/state/job.h"
+
+int uj_drive_open(struct uj_state *S)
+{
+  return S->driver == NULL ? uj_driver_new(&S->driver) : 0;
+}
 
 /* (state) */
 static int trim(lua_State *L)
