@@ -54,7 +54,9 @@ local function find_targets(objects, internal)
     end
   end
   if internal then
-    add_functions(targets, "core.", require "uvjobs.core")
+    local core = require "uvjobs.core"
+    add_functions(targets, "core.", core)
+    add_functions(targets, "core.cqueues.", core.cqueues)
     for _, name in ipairs(values.sorted_keys(debug.getregistry())) do
       local meta = debug.getregistry()[name]
       if name:find "^uvjobs%." and not seen[meta] then

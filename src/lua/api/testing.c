@@ -10,17 +10,14 @@
 
 /* ---- what lives --------------------------------------------------------- */
 
-/* Allocating can run finalizers, and those can end jobs; so this goes by the
- * slots, not by the lists of jobs. */
 static int l_jobs(lua_State *L)
 {
   struct uj_state *S = uj_state(L);
   lua_Integer n = 0;
   lua_newtable(L);
   for (uint32_t slot = 1; slot < S->jobs.next; slot++) {
-    struct uj_ljob *job = uj_state_job(S, slot);
-    if (job == NULL || uj_job_ended(&job->core) ||
-        job->core.state == UJ_JOB_NEW)
+    struct uj_ljob *job = uj_ljob_live(S, slot);
+    if (job == NULL)
       continue;
     uj_ljob_push(S, L, job);
     lua_rawseti(L, -2, ++n);

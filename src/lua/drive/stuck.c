@@ -25,8 +25,7 @@ static void add_job(struct uj_state *S, luaL_Buffer *buffer, lua_State *L,
   luaL_addvalue(buffer);
 }
 
-/* (state): makes the message. Allocating can run finalizers, and those can end
- * jobs; so it goes by the slots, not by the lists of jobs. */
+/* (state): makes the message. */
 static int make_message(lua_State *L)
 {
   struct uj_state *S = lua_touserdata(L, 1);
@@ -34,9 +33,8 @@ static int make_message(lua_State *L)
   luaL_buffinit(L, &buffer);
   luaL_addstring(&buffer, "run is stuck: nothing can wake any of these jobs");
   for (uint32_t slot = 1; slot < S->jobs.next; slot++) {
-    struct uj_ljob *job = uj_state_job(S, slot);
-    if (job != NULL && !uj_job_ended(&job->core) &&
-        job->core.state != UJ_JOB_NEW)
+    struct uj_ljob *job = uj_ljob_live(S, slot);
+    if (job != NULL)
       add_job(S, &buffer, L, job);
   }
   luaL_pushresult(&buffer);

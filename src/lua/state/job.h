@@ -79,6 +79,17 @@ static inline struct uj_ljob *uj_ljob_of(struct uj_job *core)
   return uj_container(core, struct uj_ljob, core);
 }
 
+/* The job in a slot if it was admitted and has not ended, and NULL otherwise.
+ * It serves to go over all jobs, slot by slot, where something allocates: that
+ * can run finalizers, which can end jobs. */
+static inline struct uj_ljob *uj_ljob_live(struct uj_state *S, uint32_t slot)
+{
+  struct uj_ljob *job = uj_state_job(S, slot);
+  if (job == NULL || job->core.state == UJ_JOB_NEW || uj_job_ended(&job->core))
+    return NULL;
+  return job;
+}
+
 /* The job at idx, or NULL when it is something else. */
 struct uj_ljob *uj_ljob_to(lua_State *L, int idx);
 /* The job at idx, which is one. */
