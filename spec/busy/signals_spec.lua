@@ -10,8 +10,10 @@ local PRELUDE = [[
   local uvjobs = require "uvjobs"
   io.stdout:setvbuf("no")
   local pid = io.open("/proc/self/stat"):read("n")
+  local senders = {} -- which are not collected before the end
+  -- Not by os.execute(): that ignores SIGINT until the shell has ended.
   local function send(name)
-    os.execute(("(sleep 0.02; kill -%s %d) >/dev/null 2>&1 &"):format(name, pid))
+    senders[#senders + 1] = io.popen(("sleep 0.02; kill -%s %d 2>/dev/null"):format(name, pid))
   end
   local function closing(handler) return setmetatable({}, { __close = handler }) end
   local function computes_for_ever(name)
