@@ -1,5 +1,5 @@
---- What the spec files share. Load it with `require "spec.helper"`, before any
---- spec of the file runs: the registry is measured from then on.
+--- What all specs share. A file loads it before its first spec runs, because check_clean() compares
+--- the registry with what it was then.
 local assert = require "luassert"
 local uvjobs = require "uvjobs"
 local core = require "uvjobs.core"
@@ -98,9 +98,9 @@ end
 
 -- ---- slow machines ---------------------------------------------------------
 
---- Calls `try(seconds)` with more and more seconds until it gives true, and returns what it gives
---- besides: for a limit that is to pass while a job does something, and that may pass before
---- the job has begun.
+--- Calls `try(seconds)` with longer and longer times until its first result is true, and returns
+--- the other results. This is for a limit that must pass in the middle of something: on a slow
+--- machine it may pass before that has begun.
 function helper.lengthen(seconds, try)
   while true do
     local results = table.pack(try(seconds))
@@ -117,7 +117,7 @@ helper.child = process.run
 
 -- ---- reports ---------------------------------------------------------------
 
--- Without a handler of its own, a scheduler prints its reports: here they are kept instead.
+-- A scheduler without a handler prints its reports. In specs they are kept here instead.
 local reports = {}
 core.set_handler(function(_, context) reports[#reports + 1] = context end)
 
@@ -129,7 +129,7 @@ function helper.take_reports()
   return taken
 end
 
--- A slow machine holds the loop for longer than any limit: that is no job's fault.
+-- On a slow machine any job can hold the loop for too long, so such reports prove nothing.
 local function check_reports()
   for _, context in ipairs(helper.take_reports()) do
     if context.message ~= "Job blocks the loop" then
@@ -140,7 +140,7 @@ end
 
 -- ---- nothing is left behind ------------------------------------------------
 
--- A reference of luaL_ref that is free keeps its key, with the next free one.
+-- luaL_unref keeps the key: its value is the next free reference, an integer.
 local function registry_keys()
   local keys = {}
   for key, value in pairs(debug.getregistry()) do
@@ -157,18 +157,18 @@ local function track(scheduler)
   return scheduler
 end
 
---- The module's function, but check_clean() knows what it made.
+--- The module's function; check_clean() looks at the schedulers that it made.
 uvjobs.scheduler = function(...)
   return track(new_scheduler(...))
 end
 
--- Lua's own library registers the type of its large buffers with the first one.
+-- Lua registers the type of its large buffers when it makes the first one, which must be now.
 assert.equal(100000, #("x"):rep(100000))
 
 local keys_before = registry_keys()
 
---- For after_each: no job lives, nothing runs, nothing was reported that the spec did not ask
---- for, and the registry has nothing that it did not have before.
+--- For after_each: asserts that no job lives, that nothing runs, that no report is left which the
+--- spec did not take, and that the registry has no new keys.
 function helper.check_clean()
   assert.is_nil(uvjobs.current())
   for scheduler in pairs(schedulers) do

@@ -3,15 +3,15 @@
 local helper = require "spec.helper"
 local uvjobs = require "uvjobs"
 
--- A close timeout that never passes here, and one that does.
+-- LONG is a close timeout that never passes in these specs, and SHORT is one that does.
 local LONG, SHORT = 60, 0.01
--- Passes while the job computes.
+-- The time limit of a job, in seconds. It passes while the job computes.
 local LIMIT = 0.001
 
 local closing, burn, forever = helper.closing, helper.burn, helper.forever
 
---- A job's function and what is known of it: `run` is given it, and sets `begun` where the error
---- is awaited.
+--- A job's function `fn` and what the specs know of it. The function calls run(self), which sets
+--- `self.begun` where it waits for the error.
 local function subject(run)
   local self = { log = helper.log() }
   local function note(what)
@@ -67,8 +67,8 @@ local function stubborn()
   end)
 end
 
--- Ways to stop a job: each is given a scheduler, the job's function, a time limit, and the time
--- that the job gets to end, and answers with what the one who waits has got.
+-- Ways to stop a job. Each gets a scheduler, the job's function, a time limit, and the seconds that
+-- the job has to end; it returns what pcall gave to the one who waits.
 
 local ways, names = {}, {}
 
@@ -118,7 +118,7 @@ ways["leaving the block of local s <close> under uvjobs.timeout"] = {
   end,
 }
 
--- Sleeps, and goes to work after it was closed: what it gets in the sleep, it has got.
+-- Spawns a job that sleeps in protect and calls fn afterwards, so that fn runs after the close.
 local function asleep(s, fn)
   local job = s:spawn(function()
     uvjobs.protect(uvjobs.sleep, 0)
@@ -144,7 +144,7 @@ ways["scheduler:close() while it was suspended"] = {
   end,
 }
 
--- Runs until the job is in the middle of its work.
+-- Spawns a job, and returns when it was preempted in the middle of its work.
 local function preempted(s, fn)
   local job = s:spawn(fn)
   while job.preemptions == 0 do uvjobs.yield() end
@@ -193,8 +193,8 @@ for _, interrupt in ipairs { "SIGURG", "count" } do
   end
 end
 
--- Stops a job in this way that gets `close_timeout` to end. Returns what is known of it, the code
--- that the waiter got, and the contexts of the exception handler.
+-- Stops a subject in this way; it has `close_timeout` seconds to end. Returns the subject, the code
+-- that the waiter got, and the contexts that the exception handler got.
 local function try_to_stop(way, setting, close_timeout, new_subject, limit)
   local it_is, contexts, code = new_subject(), {}, nil
   uvjobs.run({ interrupt = setting.interrupt }, function()

@@ -1,5 +1,5 @@
--- Busy jobs where they meet something else: message handlers, limits that change,
--- debug hooks, `race`; and words with a NUL in them.
+-- Busy jobs together with message handlers, limits that change, debug hooks, and `race`; and
+-- options whose words contain a zero byte.
 
 debug.sethook() -- makes a table in the registry, the first time
 local co = require "uvjobs.coroutine"
@@ -11,7 +11,7 @@ local ways = { "SIGURG", "count" }
 
 local closing, burn, forever = helper.closing, helper.burn, helper.forever
 
--- The error of it comes while it computes, at the earliest.
+-- Cancels its job, which gets the error while it computes.
 local function cancelled()
   uvjobs.current():cancel()
   forever()
@@ -21,7 +21,7 @@ local function swallow(...)
   while true do pcall(...) end
 end
 
--- Runs fn in a job whose scheduler closes it only after a minute; gives its results.
+-- Runs fn in a job that has a minute to end. Returns the job and the error that it raised.
 local function in_job(way, fn)
   return uvjobs.run({ interrupt = way }, function()
     local s <close> = uvjobs.scheduler { close_timeout = 60 }
@@ -31,7 +31,7 @@ local function in_job(way, fn)
   end)
 end
 
--- Each computes for ever and has a message handler.
+-- Functions that compute for ever in an xpcall; the titles say what their message handlers do.
 local handlers = {
   { "computes for ever", function() xpcall(forever, forever) end },
   { "pcalls what computes for ever", function()
@@ -66,7 +66,7 @@ local stops = {
 describe("a message handler of xpcall that", function()
   after_each(helper.check_clean)
 
-  -- Gives a job with this handler `seconds`. Returns whether it was in its xpcall by then.
+  -- Runs fn in a job that is stopped after `seconds`. Returns whether it was in its xpcall then.
   local function stop(way, how, fn, seconds)
     local log, messages, code, job = helper.log(), helper.log(), nil, nil
     uvjobs.run({ interrupt = way }, function()
@@ -97,7 +97,7 @@ describe("a message handler of xpcall that", function()
     end
   end
 
-  -- Calls fn, which is to cancel itself, in an xpcall with this handler.
+  -- Calls fn, which cancels its job, in an xpcall with this handler. Returns the job and results.
   local function xpcall_cancelled(way, fn, handler)
     local results
     local job, err = in_job(way, function()
@@ -174,7 +174,7 @@ end)
 describe("a limit that changes after an interruption, by", function()
   after_each(helper.check_clean)
 
-  -- Runs fn in a job that must not suspend.
+  -- Runs fn in a job, asserts that the job never suspended, and returns how it ended.
   local function unsuspended(way, fn)
     local job = in_job(way, function()
       burn(0.005)
@@ -308,7 +308,7 @@ describe("a debug hook", function()
   local calls, swallowing
   local function hook() calls = calls + 1 end
 
-  -- Computes until it was preempted, with this hook if any, and then for ever.
+  -- Computes with this hook, if any, until the job was preempted three times, and then for ever.
   local function compute(...)
     local me = uvjobs.current()
     if ... then debug.sethook(...) end
@@ -323,7 +323,7 @@ describe("a debug hook", function()
     end)
   end
 
-  -- Two jobs with slices, that compute and are then ended.
+  -- Runs two such jobs with time slices, and kills them.
   local function two(way, ...)
     uvjobs.run({ interrupt = way }, function(...)
       local s <close> = uvjobs.scheduler {

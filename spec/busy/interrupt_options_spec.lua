@@ -1,4 +1,4 @@
--- How busy jobs are reached: the options of run, and what others have of it.
+-- How busy jobs are interrupted: the options of run, and what debug hooks and system calls notice.
 
 debug.sethook() -- makes a table in the registry, the first time
 local helper = require "spec.helper"
@@ -173,7 +173,7 @@ describe("a debug hook of a user", function()
     end)
   end
 
-  -- Lua keeps a hook for each coroutine: one that is set outside is not that of jobs.
+  -- Lua keeps a hook for each coroutine, so a hook that is set outside jobs is not one of theirs.
   it("that was set before run is there after it, and goes on being called", function()
     debug.sethook(hook, "c")
     sliced({}, function()
@@ -209,7 +209,7 @@ describe("a debug hook of a user", function()
       threads[#threads + 1] = coroutine.running()
       for i = 2, #threads do
         local co = threads[i]
-        -- One that has inherited the count loses it when it runs on.
+        -- A coroutine that inherited the counting hook loses it when it runs on.
         if coroutine.status(co) == "suspended" then coroutine.resume(co) end
         assert.is_nil((debug.gethook(co)))
       end

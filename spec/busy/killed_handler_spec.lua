@@ -1,4 +1,4 @@
--- The handlers of `<close>` variables in a job that is killed, and do not end.
+-- A job is killed, and the handlers of its `<close>` variables do not end.
 
 local helper = require "spec.helper"
 local uvjobs = require "uvjobs"
@@ -6,8 +6,8 @@ local uvjobs = require "uvjobs"
 local ignore = helper.ignore
 
 describe("a handler of a killed job", function()
-  -- Kills a job whose handlers, the innermost first, have these bodies. One that
-  -- is not interrupted never ends, so this runs in a process of its own.
+  -- Kills a job whose two handlers have these bodies. A handler that is not interrupted
+  -- never ends, so this runs in a process of its own.
   local function kill(inner, outer, close_timeout)
     return helper.child(([[
       local uvjobs = require "uvjobs"

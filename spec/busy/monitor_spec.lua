@@ -1,5 +1,5 @@
--- The thread that sees that a job runs too long: when it is there, when it sleeps,
--- and that it serves several Lua states in several threads.
+-- The monitor is the thread that notices when a job runs too long. When it exists, when it sleeps,
+-- and that several Lua states in several threads can each have one.
 
 local uvjobs = require "uvjobs"
 local helper = require "spec.helper"

@@ -1,5 +1,5 @@
--- A computation that is preempted gives what it gives undisturbed: each of the
--- programs below, many at once, interrupted at many places.
+-- Preemption does not change the result of a computation: each of the programs below runs many
+-- times at once and is interrupted at many places.
 local uvjobs = require "uvjobs"
 local job_coroutine = require "uvjobs.coroutine"
 local helper = require "spec.helper"
@@ -81,7 +81,7 @@ end
 function programs.lua_coroutines(add) generate(coroutine, add) end
 function programs.job_coroutines(add) generate(job_coroutine, add) end
 
--- What a metamethod does while its instruction waits for it.
+-- The work of a metamethod, in the middle of the instruction that called it.
 local function work(n)
   local x = n
   for i = 1, 15 do x = (x * 33 + i) % 10007 end

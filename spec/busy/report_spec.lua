@@ -1,4 +1,4 @@
--- What is told of a job that holds the loop, while it does.
+-- The report about a job that holds the loop, which comes while the job does.
 
 local helper = require "spec.helper"
 local uvjobs = require "uvjobs"

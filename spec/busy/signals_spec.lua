@@ -4,14 +4,14 @@ local helper = require "spec.helper"
 
 local root = io.popen("pwd"):read("l")
 
--- What every script starts with. computes_for_ever(name) asks a process of its own to send a
--- signal to this one soon.
+-- The beginning of every script. computes_for_ever(name) starts a process that soon sends a signal
+-- to this one.
 local PRELUDE = [[
   local uvjobs = require "uvjobs"
   io.stdout:setvbuf("no")
   local pid = io.open("/proc/self/stat"):read("n")
   local senders = {} -- which are not collected before the end
-  -- Not by os.execute(): that ignores SIGINT until the shell has ended.
+  -- os.execute() would ignore a SIGINT that comes before the shell has ended.
   local function send(name)
     senders[#senders + 1] = io.popen(("sleep 0.02; kill -%s %d 2>/dev/null"):format(name, pid))
   end
@@ -22,7 +22,7 @@ local PRELUDE = [[
   end
 ]]
 
--- Runs the text as a script of the command.
+-- Runs the text as a script under bin/uvjobs.
 local function command(text)
   local path = os.tmpname()
   local file = assert(io.open(path, "w"))

@@ -20,8 +20,8 @@ local function in_metamethod(name, use)
   return function() swallow(use, endless(name)) end
 end
 
--- Each computes for ever and does not want to be stopped. What is not in a pcall there is in one
--- of the job.
+-- Functions that compute for ever and resist every error. The job calls them in pcalls of its own,
+-- too.
 local tricks = {
   ["a pcall in a loop"] = function() swallow(forever) end,
   ["a pcall of a pcall of a pcall"] = function()
@@ -182,7 +182,7 @@ for name, use in pairs {
   tricks["the metamethod " .. name] = in_metamethod(name, use)
 end
 
--- A job that sets a hook takes that away which counts its instructions.
+-- These replace the hook that counts instructions, so counting cannot stop them.
 local hooks = { ["a debug hook"] = true, ["removing debug hooks"] = true }
 
 local names = {}
@@ -196,8 +196,8 @@ local settings = {
   { interrupt = "count", timeslice = 0.002, text = ", by counting, with slices" },
 }
 
--- Ways to stop a job that `start(options)` makes, after so many seconds; `code` is what the one
--- who waits gets.
+-- Ways to stop a job after so many seconds; start(options) spawns it. `code` is the code of the
+-- error that the waiter gets.
 local ways = {
   {
     name = "at its deadline", code = "killed",
@@ -217,8 +217,8 @@ local ways = {
   },
 }
 
--- Runs a job that swallows by this trick, and stops it in this way. Returns it, the error that the
--- one who waits got, what `<close>` variables saw, and what was told to the exception handler.
+-- Stops a job that swallows errors by this trick. Returns the job, the error that the waiter got,
+-- what the `<close>` variables saw, and the messages of the reports.
 local function try(trick, way, setting, seconds)
   local log, messages, job, err = helper.log(), helper.log(), nil, nil
   local function note(name)

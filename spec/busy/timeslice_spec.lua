@@ -1,4 +1,4 @@
--- Time slices: jobs that do not suspend give way by force, and take turns.
+-- Time slices: jobs that do not suspend are made to give way, so that all take turns.
 local uvjobs = require "uvjobs"
 local job_coroutine = require "uvjobs.coroutine"
 local helper = require "spec.helper"
@@ -19,7 +19,7 @@ for _, way in ipairs(ways) do
   describe("a time slice, " .. way.name .. ",", function()
     after_each(helper.check_clean)
 
-    -- What does not give way is ended then: else the specs would hang.
+    -- A job that does not give way is ended after a minute, so that the specs cannot hang.
     local function run(fn) return uvjobs.run(way.options, uvjobs.timeout, 60, fn) end
     local function sliced(options)
       options = options or {}
@@ -181,8 +181,8 @@ end
 describe("preempted jobs", function()
   after_each(helper.check_clean)
 
-  -- The order in which the jobs of `busy` (a list of names) and `others` (name
-  -- to a function of note) went on, as a list of names.
+  -- Runs the jobs `busy`, a list of names, and `others`, functions by name that get the function
+  -- note. Returns the order in which they went on, as a list of names.
   local function order(busy, rounds, polite)
     local log, last = helper.log(), nil
     local function note(name)

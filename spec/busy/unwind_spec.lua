@@ -1,5 +1,5 @@
--- A to-be-closed variable is closed before its job is told anything between two of its
--- instructions (#M7): what cleans up could not defend itself from its first one on.
+-- A to-be-closed variable is closed before its job gets an error between two instructions (#M7).
+-- Otherwise the error could come before the first instruction of the clean-up.
 local uvjobs = require "uvjobs"
 local helper = require "spec.helper"
 
@@ -7,8 +7,8 @@ local closing = helper.closing
 
 local LIMIT <const> = 0.01 -- seconds
 
--- Handlers that compute until the deadline has passed for sure; each way of taking
--- arguments is another layout of the stack.
+-- Handlers that compute until the deadline has certainly passed. They differ in how they take
+-- arguments, because that changes the layout of the stack.
 local function handlers_of(log)
   local function burn()
     local stop = uvjobs.now() + 2 * LIMIT
@@ -24,7 +24,7 @@ local function handlers_of(log)
   }
 end
 
--- How the block is left that has the variable; `enter` calls its argument.
+-- Ways to leave the block of the variable. enter(fn) declares the variable and calls fn.
 local ways = {
   ["its end"] = function(enter) enter(function() end) end,
   ["pcall"] = function(enter) pcall(enter, error) end,

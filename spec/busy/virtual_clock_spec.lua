@@ -196,7 +196,7 @@ end)
 describe("a job that is preempted", function()
   after_each(helper.check_clean)
 
-  -- Jobs that were preempted, on a scheduler with these options.
+  -- Preempts jobs on a scheduler with these options.
   local function preempted(options, ...)
     options.timeslice = SLICE
     local jobs, list = uvjobs.scheduler(options), {}

@@ -9,7 +9,7 @@ local ignore, closing = helper.ignore, helper.closing
 
 local function count(...) return select("#", ...), ... end
 
--- What `fn()` raises, as a value of the program.
+-- The error that `fn()` raises.
 local function raised(fn) return select(2, pcall(fn)) end
 
 -- The first of `n` nested coroutines, each of which resumes the next.

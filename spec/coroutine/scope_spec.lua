@@ -1,5 +1,5 @@
--- What a job is subject to in coroutines of `uvjobs.coroutine`, and in coroutines
--- in coroutines: the limits that they open, interruption, and the end.
+-- Time limits, interruption and the end of a job apply in coroutines of `uvjobs.coroutine`, and in
+-- coroutines within coroutines.
 
 local co = require "uvjobs.coroutine"
 local helper = require "spec.helper"
@@ -8,13 +8,13 @@ local uvjobs = require "uvjobs"
 local virtual, raises = helper.virtual, helper.raises
 local ignore, closing = helper.ignore, helper.closing
 
--- Calls fn(...) in the n-th of coroutines in coroutines.
+-- Calls fn(...) in the innermost of n nested coroutines, which are made by wrap.
 local function wrapped(n, fn, ...)
   if n == 0 then return fn(...) end
   return co.wrap(wrapped)(n - 1, fn, ...)
 end
 
--- The same, by create and resume.
+-- The same, with coroutines that are made by create.
 local function resumed(n, fn, ...)
   if n == 0 then return fn(...) end
   local results = table.pack(co.resume(co.create(resumed), n - 1, fn, ...))

@@ -10,8 +10,7 @@ local function expect(fn, ...)
   return { fn = fn, values = table.pack(...) }
 end
 
--- Each is called with a scheduler in a job, and suspends it; then the values
--- that it returns.
+-- Functions that get a scheduler and suspend their job, each with the values that it returns.
 local calls = {
   sleep = expect(function() return uvjobs.sleep(1) end),
   yield = expect(function() return uvjobs.yield() end),
@@ -157,7 +156,7 @@ local function check(ok, ...)
   return ...
 end
 
--- What they raise where they cannot suspend; false for those that catch it.
+-- The names in the errors that they raise where they cannot suspend; false for those that catch it.
 local refusals = {
   ["await that is abandoned"] = false,
   ["timeout that passes"] = false,

@@ -1,4 +1,4 @@
--- Jobs that leave a wait in cqueues: the wait is withdrawn.
+-- A job gives up a wait in cqueues: cqueues forgets the wait.
 debug.sethook() -- makes a table in the registry, the first time
 
 local web = require "spec.http.helper"

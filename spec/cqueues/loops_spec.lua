@@ -1,4 +1,4 @@
--- When cqueues is loaded, in which loop, and under which clock.
+-- cqueues is loaded early or late, runs in different loops, and under both clocks.
 local web = require "spec.http.helper"
 local helper = require "spec.helper"
 local uvjobs = require "uvjobs"
@@ -15,7 +15,7 @@ local function prints(expected, text)
   assert.equal(0, child.status)
 end
 
--- Something of everything, for a script.
+-- Uses a socket, a condition and sleep. Scripts contain this function as text.
 local EXERCISE <const> = [[
 local function exercise(cqueues, uvjobs)
   local changed = require "cqueues.condition".new()

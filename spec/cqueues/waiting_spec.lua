@@ -1,4 +1,4 @@
--- cqueues in jobs: what waits there suspends the job.
+-- cqueues in jobs: its operations that wait suspend the job.
 local web = require "spec.http.helper"
 local helper = require "spec.helper"
 local uvjobs = require "uvjobs"
@@ -238,7 +238,7 @@ describe("cqueues in a job", function()
   end)
 
   describe("objects that cannot be polled", function()
-    -- Raises in the job, and hurts nobody else.
+    -- Polling the object raises in the job, and other jobs go on.
     local function is_refused(pattern, object)
       uvjobs.run(function()
         local changed = condition.new()

@@ -6,7 +6,7 @@ local guard = require "spec.guard"
 
 local message, attach = helper.message, uvjobs.attach
 
--- What is made once is there from here on.
+-- The first call makes what stays.
 attach(luv):close()
 
 describe("uvjobs.attach", function()

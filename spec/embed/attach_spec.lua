@@ -1,5 +1,4 @@
--- Real hosts: luv's loop with attach. Those that call step are in
--- step_hosts_spec.lua.
+-- Jobs in luv's loop, with attach. Hosts that call step are in step_hosts_spec.lua.
 local luv = require "luv"
 local uvjobs = require "uvjobs"
 local uv = require "uvjobs.uv"
@@ -9,7 +8,7 @@ local guard = require "spec.guard"
 local message, raises = helper.message, helper.raises
 local start, attach = uvjobs.start, uvjobs.attach
 
--- How each kind of callback of luv calls `wake`, and what it makes is closed.
+-- For each kind of callback of luv, a function that makes luv call `wake` by it, and cleans up.
 local callbacks = {
   timer = function(wake)
     local timer = luv.new_timer()
@@ -97,12 +96,12 @@ for _, name in ipairs { "idle", "prepare", "check" } do
   callbacks[name] = function(wake)
     local handle = luv["new_" .. name]()
     handle:start(function() handle:close() wake() end)
-    -- The loop has to come by.
+    -- A timer makes the loop go round.
     callbacks.timer(function() end)
   end
 end
 
--- What reads or writes a pipe gets "data", the end, and the ends of its requests.
+-- use(left, right, done) gets the two ends of a pipe; done() closes them and wakes.
 local function over_a_pipe(use)
   return function(wake)
     local fds = luv.socketpair()

@@ -1,5 +1,5 @@
--- Jobs in the loop of somebody else: how they end and fail, busy ones, run() beside
--- step(), and luv under a loop of poll(2). What is simple is in step_spec.lua.
+-- Jobs in the loop of another program: how they end and fail, busy jobs, run() besides step(), and
+-- luv under a loop of poll(2). The simple cases are in step_spec.lua.
 local uvjobs = require "uvjobs"
 local uv = require "uvjobs.uv"
 local helper = require "spec.helper"

@@ -173,8 +173,8 @@ describe("a host that calls step", function()
 
   -- ---- cqueues ----------------------------------------------------------------------
 
-  -- Runs functions as coroutines of a controller, beside one that drives jobs
-  -- until all have ended.
+  -- Runs functions as coroutines of a controller, beside a coroutine that drives the jobs until
+  -- they have ended.
   local function in_controller(jobs, ...)
     local controller = cqueues.new()
     controller:wrap(function() drive(table.unpack(jobs)) end)

@@ -1,5 +1,5 @@
--- start, step, fd and next_timeout: jobs in the loop of somebody else, here one
--- of poll(2).
+-- start, step, fd and next_timeout: jobs in the loop of another program, which here waits in
+-- poll(2).
 local luv = require "luv"
 local uvjobs = require "uvjobs"
 local helper = require "spec.helper"

@@ -8,13 +8,13 @@ local guard = require "spec.guard"
 
 local exec, raises, in_run = uvjobs.exec, helper.raises, helper.in_run
 
--- It prints its number, and then does nothing for a long time.
+-- A script for sh that prints its process number and sleeps for a minute.
 local SLEEPER <const> = "echo $$; exec sleep 60"
 local exists, runs, wait_until = exec_helper.exists, exec_helper.runs, exec_helper.wait_until
 local STUBBORN <const> = exec_helper.STUBBORN
 
--- Where a call can stand when it is ended. Each gets a function for the number of
--- the process, which is to be called when the call stands there.
+-- Stages in which a call of exec can be ended. Each function calls exec, and calls begun(pid) when
+-- it has come to its stage.
 local stages = {
   reading = function(begun)
     return exec("sh", { "-c", SLEEPER }, { on_stdout = function(pid) begun(tonumber(pid)) end })
@@ -53,8 +53,8 @@ local stages = {
 describe("exec", function()
   guard.install(function() uvjobs.run(exec, "true") end)
 
-  -- Spawns a call, and waits until it stands where it should. Returns the job, the
-  -- scheduler and the number of the process, which is nil when the job ended before.
+  -- Spawns a call, and waits until it has come to its stage. Returns the job, the scheduler and the
+  -- number of the process, which is nil when the job ended before.
   local function begin(stage, options, wrap)
     local scheduler = uvjobs.scheduler(options)
     local number
@@ -68,7 +68,7 @@ describe("exec", function()
     return job, scheduler, number
   end
 
-  -- Times that pass too early on a slow machine are tried again, longer.
+  -- Time limits in seconds. One that passes too early, on a slow machine, is followed by the next.
   local TIMES <const> = { 0.15, 1.5, 15 }
 
   for name, stage in pairs(stages) do
@@ -173,7 +173,7 @@ describe("exec", function()
 
   -- ---- options that end it -----------------------------------------------------------
 
-  -- exec in a job that has a minute to end: so long it waits for a process that got SIGTERM.
+  -- exec in a job that has a minute to end. A process that got SIGTERM has as long before SIGKILL.
   local function patient_exec(...)
     local jobs <close> = uvjobs.scheduler { close_timeout = 60 }
     return jobs:spawn(exec, ...):wait()

@@ -6,16 +6,16 @@ local uvjobs = require "uvjobs"
 
 local helper = {}
 
---- A script for sh that prints its number and goes on, whoever asks it to end.
+--- A script for sh that prints its process number, ignores SIGTERM and never ends.
 helper.STUBBORN = "trap '' TERM; echo $$; while :; do sleep 0.05; done"
 
---- Whether the system knows the process: also one that has ended, if it is ours and
---- nobody has asked for its status.
+--- Whether the system knows the process. It does so also after the end of a child of ours, until
+--- we have read its status.
 function helper.exists(pid)
   return luv.kill(pid, 0) == 0
 end
 
---- One of somebody else may have ended and be kept.
+--- Whether the process runs. One that has ended is known until its parent has read its status.
 function helper.runs(pid)
   local file = io.open(("/proc/%d/stat"):format(pid))
   if not file then return false end

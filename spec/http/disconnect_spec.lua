@@ -7,7 +7,7 @@ local cqueues = require "cqueues"
 
 local respond = web.respond
 
--- Routes whose handler waits for `go`, and what became of it.
+-- A handler that waits for `go`, and what the specs know of it.
 local function slow_world(wrap)
   local world = { started = 0, log = helper.log(), go = uvjobs.event() }
   local function handler(_, stream)
@@ -25,7 +25,7 @@ local function slow_world(wrap)
   return world
 end
 
--- Connects, asks, and leaves when the handler runs.
+-- A client that connects, sends a request, and closes the connection when the handler runs.
 local function ask_and_leave(site, world, leave)
   local socket = web.connect(site)
   local n = world.started

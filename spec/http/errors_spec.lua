@@ -1,4 +1,4 @@
--- What goes wrong in handlers and in connections does not end the server.
+-- Errors in handlers and in connections do not end the server.
 local web = require "spec.http.helper"
 local helper = require "spec.helper"
 local uvjobs = require "uvjobs"

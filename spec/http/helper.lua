@@ -9,7 +9,7 @@ local cqueues_socket = require "cqueues.socket"
 local new_headers = require "http.headers".new
 require "http.request"
 
--- What is loaded or made at the first use, and stays, comes before what measures.
+-- What is made at the first use and stays must be made before anything is counted.
 cqueues.poll(0)
 uvjobs.run(function()
   assert(uvjobs.exec("true").code == 0)
@@ -22,7 +22,7 @@ local helper = {}
 
 -- ---- waiting -----------------------------------------------------------------------
 
---- Lets the world go on until `is_so()`. What never comes is an error.
+--- Suspends the job until is_so() gives a true value, and returns that. Raises after a long time.
 function helper.wait_until(is_so, what)
   for _ = 1, 15000 do
     local value = is_so()
@@ -56,7 +56,7 @@ end
 
 -- ---- servers ------------------------------------------------------------------------
 
---- Answers; `more` has further header fields.
+--- Sends a response; `more` has further header fields.
 function helper.respond(stream, status, text, more)
   local headers = new_headers()
   headers:append(":status", status)
@@ -125,7 +125,7 @@ end
 
 -- ---- clients ------------------------------------------------------------------------
 
--- A sanitizer that this process was given is not for curl, which would hang.
+-- A sanitizer that was preloaded into this process would make curl hang.
 local NO_SANITIZER <const> = { env = { LD_PRELOAD = false } }
 
 --- Runs curl with these arguments; the last is a path on the server. Returns what it
@@ -177,7 +177,7 @@ function helper.raw(web, text)
   return socket:xread "*a" or ""
 end
 
---- A GET without anything else.
+--- The text of a GET request; `more` has further header lines.
 function helper.get(path, more)
   return ("GET %s HTTP/1.1\r\nHost: localhost\r\n%s\r\n"):format(path, more or "")
 end

@@ -16,7 +16,7 @@ local function echo(stream)
   web.respond(stream, "200", assert(stream:get_body_as_string()))
 end
 
--- A certificate, made here. By the command: luaossl leaks a little when it makes one.
+-- Makes a certificate by the command openssl, because luaossl leaks memory when it makes one.
 local function make_certificate()
   local path = os.tmpname()
   assert(os.execute(("env -u LD_PRELOAD openssl req -x509 -newkey rsa:2048 -nodes -days 1 " ..

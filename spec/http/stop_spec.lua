@@ -1,4 +1,4 @@
--- Serving, and its end.
+-- Stopping a server.
 local web = require "spec.http.helper"
 local helper = require "spec.helper"
 local uvjobs = require "uvjobs"

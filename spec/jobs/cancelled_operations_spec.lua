@@ -1,19 +1,18 @@
--- Cancellation, operation by operation: every one that can suspend is interrupted,
--- also when it would not have to wait, and takes nothing with it.
+-- Cancellation interrupts every operation that can suspend, also one that would not have to wait;
+-- an interrupted operation has taken nothing.
 
 local helper = require "spec.helper"
 local uvjobs = require "uvjobs"
 
 local virtual, ignore = helper.virtual, helper.ignore
 
---- What came of a call: its code (or its error, or true), and the error.
+--- The outcome of a pcall: true, or the code of the error (without one the error) and the error.
 local function outcome(ok, err)
   if ok then return true, err end
   return uvjobs.code(err) or err, err
 end
 
--- Jobs and other things for an operation to wait for. All of them stay as they
--- are for longer than any of these specs looks.
+-- Jobs and other things for an operation to wait for. None of them changes while a spec runs.
 local function surroundings()
   local env = {
     jobs = uvjobs.scheduler { limit = math.huge, exception_handler = ignore },

@@ -135,7 +135,7 @@ for _, name in ipairs { "all", "race", "map" } do
     if name ~= "race" then
       it("raises when a child was ended by another one: it has no result", function()
         virtual(function()
-          -- The first ends the second by force, or before it ever ran.
+          -- The first child kills the second one, or cancels it before it has run.
           local killed
           local err = helper.raises("killed", call, {
             function() uvjobs.yield(); pcall(killed.close, killed, 0) end,

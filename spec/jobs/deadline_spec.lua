@@ -8,9 +8,8 @@ local virtual, ignore, quiet = helper.virtual, helper.ignore, helper.quiet
 
 local pack = table.pack
 
--- Every operation that can wait. `set(s)` prepares one that would wait until
--- t = 10; returns a function that begins it, and one that checks, when it is
--- over, that it did not happen.
+-- Every operation that can wait. Its function prepares one that would wait until t = 10, and
+-- returns two functions: the first begins it, the second checks afterwards that it did not happen.
 local operations = {
   { "sleep", function() return function() uvjobs.sleep(10) end, ignore end },
   { "await", function()
@@ -147,8 +146,8 @@ for _, operation in ipairs(operations) do
       end)
     end)
 
-    -- The job is cancelled at t = 2, when the deadline passes; first says who
-    -- runs first then. Returns what the operation and the next one raise.
+    -- Cancels a job at t = 2, when its deadline passes, too; `first` says who runs first then.
+    -- Returns what the operation and the next one raise.
     local function same_turn(first)
       local codes = helper.log()
       with_operation(set, function(begin, check, s)

@@ -5,7 +5,7 @@ local uvjobs = require "uvjobs"
 
 local virtual = helper.virtual
 
---- Runs `fn` as a job that fails unobserved; returns the context of its report.
+--- Runs `fn` as a job that fails and that nobody waits for; returns the context of its report.
 local function report(fn, ...)
   local context
   local args = table.pack(...)

@@ -1,5 +1,5 @@
--- What a job keeps: its function, its coroutine, its results; in one place, which
--- it shares with what few jobs have.
+-- A job keeps its function, its coroutine and its results in one place. What only few jobs have is
+-- kept there, too.
 local uvjobs = require "uvjobs"
 local helper = require "spec.helper"
 

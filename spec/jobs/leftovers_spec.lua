@@ -1,4 +1,4 @@
--- What a job leaves to the next one, or to its handle: nothing.
+-- A job leaves nothing to the next one, nor to its own handle.
 
 local helper = require "spec.helper"
 local uvjobs = require "uvjobs"
@@ -6,8 +6,8 @@ local uvjobs = require "uvjobs"
 local virtual, ignore = helper.virtual, helper.ignore
 
 describe("a job that was waited for", function()
-  -- In processes of their own: before, a job was ended that was not the
-  -- waiter's, and its memory was freed while it was in use.
+  -- A failure here ends a job of somebody else and frees memory that is in use, so each runs in a
+  -- process of its own.
   local function outputs(expected, text)
     local r = helper.child([[
       local uvjobs = require "uvjobs"
@@ -127,7 +127,7 @@ describe("a job that has ended", function()
 end)
 
 describe("a debug hook", function()
-  -- In processes of their own, where no coroutine is left of an earlier run.
+  -- Each runs in a process of its own, in which no coroutine of an earlier run is left.
   local function outputs(expected, text)
     local r = helper.child([[
       local uvjobs = require "uvjobs"
@@ -137,7 +137,7 @@ describe("a debug hook", function()
         x = x + 1
         return x
       end
-      -- Whether the coroutine of the caller has one.
+      -- Whether the coroutine of the caller has a hook.
       local function hooked() return select("#", debug.gethook()) > 1 end
     ]] .. text)
     assert.same({ status = 0, out = expected, err = "" }, r)

@@ -1,5 +1,5 @@
--- The error of a job is told once, also when the one who waits for it leaves in the very
--- turn in which it fails: woken by something else before it fails, it does not get it.
+-- The error of a job comes to light exactly once: its waiter gets it, or it is reported. It is also
+-- reported when the waiter gives up in the turn in which the job fails, and in a nursery.
 local uvjobs = require "uvjobs"
 local helper = require "spec.helper"
 

@@ -1,4 +1,4 @@
--- What every call says to wrong arguments, and that it did nothing then.
+-- The message of every call for wrong arguments, and that it did nothing else.
 local uvjobs = require "uvjobs"
 local helper = require "spec.helper"
 
@@ -7,7 +7,7 @@ local virtual, message, ignore = helper.virtual, helper.message, helper.ignore
 local NAN <const> = 0 / 0
 local INF <const> = math.huge
 
--- Values that are no duration, and what is said of them.
+-- Values that are no duration, and the messages about them.
 local bad_seconds = {
   { -5, "seconds must be >= 0, got -5" },
   { -0.5, "seconds must be >= 0, got -0.5" },

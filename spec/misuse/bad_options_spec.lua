@@ -1,4 +1,4 @@
--- What is said of wrong options, and that nothing was done then.
+-- The messages about wrong options, and that nothing else happens.
 local uvjobs = require "uvjobs"
 local helper = require "spec.helper"
 

@@ -1,9 +1,9 @@
--- What a program should not do: it gets an error, and the process goes on.
+-- Things that a program should not do: it gets an error, and the process goes on.
 
 local helper = require "spec.helper"
 local uvjobs = require "uvjobs"
 
--- A crash would end the process, so each has one of its own.
+-- A crash would end the process, so each spec runs in a process of its own.
 local function child(text)
   return helper.child([[
     local uvjobs = require "uvjobs"
@@ -18,7 +18,7 @@ local function outputs(expected, text)
   assert.same({ status = 0, out = expected, err = "" }, r)
 end
 
--- What a job is suspended in when somebody else resumes its coroutine.
+-- Calls in which a job is suspended when somebody else resumes its coroutine.
 local waits = {
   "uvjobs.sleep(0.01)", "for _ = 1, 9 do uvjobs.yield() end", "uvjobs.queue():get(0.01)",
   "uvjobs.event():wait(0.01)",
@@ -110,7 +110,7 @@ describe("a coroutine of a job that is resumed by somebody else", function()
 end)
 
 describe("a finalizer that runs within a call of a scheduler", function()
-  -- One that is armed anew with every garbage collection: on_gc(), once.
+  -- A finalizer that each garbage collection runs again; it calls on_gc().
   local prelude = [[
     collectgarbage("incremental", 100, 1000)
     local on_gc

@@ -1,5 +1,5 @@
--- How the methods and properties of our userdata are found. After a thousand methods an
--- object gets a metatable of its own: nothing of it may be seen.
+-- How methods and properties of our userdata are found. An object gets a metatable of its own after
+-- a thousand calls of methods, and no program may notice that.
 
 local uvjobs = require "uvjobs"
 

@@ -8,11 +8,11 @@ local helper = require "spec.helper"
 
 local SEEDS <const> = 5
 
--- Who is killed takes its children with it, which is reported.
+-- A job that is killed has its children killed, and each of them is reported.
 local function nobody() end
 
--- What a job does with things that others use, too. `setup` gives the things; `check`
--- is called with them when the job has ended.
+-- Programs of a job that shares things with other jobs. `setup` makes the things; `check` gets them
+-- when the job has ended.
 local cases = {
   ["a semaphore"] = {
     setup = function() return uvjobs.semaphore(1), uvjobs.scheduler() end,
@@ -200,7 +200,7 @@ local luv_cases = {
 }
 
 describe("a job that is ended anywhere in the use of", function()
-  -- What luv makes once is there from here on.
+  -- The first use of luv makes what stays.
   setup(function()
     for _, body in pairs(luv_cases) do uvjobs.run(body) end
     pcall(helper.check_clean)

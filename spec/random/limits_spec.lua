@@ -1,5 +1,5 @@
--- Random programs of jobs under the virtual clock. Whatever they do, every job
--- ends once, limits hold, nobody waits for ever, and a seed says all.
+-- Random programs of jobs under the virtual clock. Whatever they do, every job ends once, limits
+-- hold, nobody waits for ever, and the same seed gives the same program.
 --
 -- SEED=n replays one program and prints its trace; SEEDS=n tries that many.
 
@@ -33,7 +33,7 @@ function World:log(...)
   self.trace[#self.trace + 1] = ("%g %s"):format(uvjobs.now(), table.concat({ ... }, " "))
 end
 
---- Seconds: few values, so that many things happen at the same time.
+--- A random time in seconds. There are few values, so that many things happen at the same time.
 function World:span()
   return (self.random(8) - 1) / 4
 end

@@ -31,7 +31,7 @@ function World:log(...)
   if self.verbose then print(line) end
 end
 
---- Seconds: few values, so that many things happen at the same time.
+--- A random time in seconds. There are few values, so that many things happen at the same time.
 function World:span()
   return (self.random(7) - 1) / 4
 end
@@ -149,7 +149,7 @@ function World:own(mutex, unlock)
   end })
 end
 
---- Nothing is ready now: what waits does so because it must.
+--- Checks, while no job is ready, that every waiting job has a reason to wait.
 function World:check_quiet()
   for thing, known in pairs(self.by_thing) do
     local waiting = known.waiting
@@ -181,7 +181,7 @@ function World:leak(mutex)
   self.leaks = self.leaks + 1
 end
 
---- All is over: everything is accounted for.
+--- Checks, after the end, that nothing was lost.
 function World:check_end()
   for _, job in ipairs(self.all_jobs) do self:check(job.closed, tostring(job) .. " lives") end
   for _, q in ipairs(self.queues) do

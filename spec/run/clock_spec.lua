@@ -60,7 +60,7 @@ describe("sleep", function()
         end)
       end
       jobs:wait_and_close()
-      -- Those that started to sleep at 0 come first, then those at 1, then at 2.
+      -- Jobs that began to sleep at 0 wake first, then those that began at 1, then at 2.
       for start = 0, 2 do
         for i = 1, 200 do
           if (i - 1) % 3 == start then expected[#expected + 1] = i end
@@ -166,7 +166,7 @@ end)
 describe("a run under the virtual clock", function()
   after_each(helper.check_clean)
 
-  -- What a random program does, line by line.
+  -- Runs a random program; returns what it did, line by line.
   local function trace(seed)
     local log = helper.log()
     local random = math.random

@@ -1,6 +1,6 @@
--- A program that waits makes no wake-ups. What is counted are turns of our loop,
--- rounds of luv's, and how often the process gave the processor away: a loop that
--- polled each millisecond would do each of them two hundred times here.
+-- A program that waits is not woken. These specs count the turns of our loop, the rounds of luv's
+-- loop, and how often the process gave the processor away. A loop that polled each millisecond
+-- would do each of them two hundred times.
 local cqueues = require "cqueues"
 local luv = require "luv"
 local uvjobs = require "uvjobs"
@@ -28,7 +28,7 @@ local function count_during(wait)
   }
 end
 
--- What a measurement shows that is more than a few, or nil.
+-- A count of the measurement that is more than a few, as text; or nil.
 local function too_many(counts)
   assert.is_true(counts.turns >= 1 and counts.resumes >= 1)
   for name, count in pairs(counts) do
@@ -36,8 +36,8 @@ local function too_many(counts)
   end
 end
 
--- A busy machine gives the processor away for reasons of its own: what polls would be
--- found out each time.
+-- On a busy machine a process gives the processor away for other reasons, too. A loop that polls
+-- would fail each of these attempts.
 local ATTEMPTS <const> = 10
 
 local function assert_few(measure)
@@ -49,7 +49,7 @@ local function assert_few(measure)
   assert.is_nil(problem)
 end
 
--- Waits until all has begun that is to begin.
+-- Waits until the jobs have begun to wait.
 local function settle()
   for _ = 1, 50 do
     local turns = uvjobs.stats().turns

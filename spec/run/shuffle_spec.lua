@@ -1,10 +1,10 @@
--- run{ shuffle = seed }: the order of ready jobs is random, and can be had again.
+-- run{ shuffle = seed }: the order of ready jobs is random, and the same for the same seed.
 local uvjobs = require "uvjobs"
 local helper = require "spec.helper"
 
 local message = helper.message
 
--- What three jobs write that give way three times each.
+-- The order of what three jobs write, which give way three times each.
 local function order(options)
   local log = {}
   uvjobs.run(options, function()

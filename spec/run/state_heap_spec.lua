@@ -1,11 +1,11 @@
--- The heap that a Lua state gets: when it has one, and what becomes of it. The
--- heap itself is tested in C, in spec/memory.
+-- The heap of a Lua state: when a state gets one, and what becomes of it. The heap itself is tested
+-- in C, in spec/memory.
 local helper = require "spec.helper"
 
--- AddressSanitizer could not see its blocks, so there is none with it.
+-- A build with AddressSanitizer has no heap, because the sanitizer could not see its blocks.
 local has_heap = os.getenv("UVJOBS_PRESET") ~= "asan"
 
--- Without it there is nothing to see, so it need not take long.
+-- Without a heap nothing can go wrong, so a short run is enough.
 local MANY = ("local JOBS <const> = %d\n"):format(has_heap and 50000 or 1000) .. [[
   local uvjobs = require "uvjobs"
   local function burst(n)
@@ -26,7 +26,7 @@ local MANY = ("local JOBS <const> = %d\n"):format(has_heap and 50000 or 1000) ..
   end
 ]]
 
---- What the script prints; it must end well and say nothing else.
+--- What the script prints. Asserts that it succeeds and prints no error.
 local function output(script, env)
   local r = helper.child(MANY .. script, env)
   assert.equal("", r.err)
@@ -108,7 +108,7 @@ describe("the memory of a Lua state", function()
   end)
 
   it("leaves most of the addresses where there is a limit to them", function()
-    -- A sanitizer needs more addresses than that for itself.
+    -- A sanitizer alone needs more address space than this limit.
     for _, gib in ipairs(has_heap and { 1.02, 4.1, 16.4 } or {}) do
       local r = helper.child([[
         local uvjobs = require "uvjobs"

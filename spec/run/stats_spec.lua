@@ -223,7 +223,7 @@ describe("run{ stats = true }", function()
       greedy:join()
       local stats = uvjobs.stats()
       assert.is_true(stats.longest >= 0.02)
-      -- It has had one stretch; another job has a longer one only by accident.
+      -- The job ran in one stretch. Another job has a longer one only if the machine paused it.
       if stats.longest == greedy.cpu_time then
         assert.equal(greedy, stats.longest_job)
       else

@@ -15,7 +15,7 @@ local function message_of(fn, options)
   return err
 end
 
--- What a main job may wait for in vain, and how the message calls that.
+-- What a main job can wait for in vain, and the words of the message for it.
 local waits = {
   { "an event", function() uvjobs.event():wait() end, "waiting for an event" },
   { "an item", function() uvjobs.queue():get() end, "waiting to get from a queue" },
@@ -209,7 +209,7 @@ end)
 
 local with_luv = package.searchpath("luv", package.cpath) and describe or pending
 
--- In a process each: what luv leaves behind is none of the other specs' business.
+-- Each runs in a process of its own, so that nothing of luv is left for the other specs.
 with_luv("a run that uses luv is not stuck", function()
   local function output_of(body)
     local child = helper.child([[

@@ -1,4 +1,4 @@
--- Where aiojobs, whose model this is, goes wrong.
+-- Cases in which aiojobs, the model of this library, goes wrong.
 local uvjobs = require "uvjobs"
 local helper = require "spec.helper"
 

@@ -97,7 +97,7 @@ describe("close", function()
     end)
   end)
 
-  -- It gives up after many rounds, so that this spec ends however it goes.
+  -- The job gives up after many rounds, so that the spec ends also when closing fails.
   it("returns when jobs swallow their cancellation under the virtual clock #M8", function()
     local rounds = 0
     virtual(function()

@@ -1,4 +1,4 @@
--- What becomes of the error of a job that nobody asked for.
+-- What happens to the error of a job that nobody waits for.
 local uvjobs = require "uvjobs"
 local helper = require "spec.helper"
 

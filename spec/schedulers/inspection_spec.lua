@@ -4,7 +4,7 @@ local helper = require "spec.helper"
 
 local virtual, message = helper.virtual, helper.message
 
--- For callers of shield: they fail when the function is cancelled.
+-- A scheduler for callers of shield, which fail when the shielded function is cancelled.
 local function quiet()
   return helper.quiet()
 end

@@ -1,4 +1,4 @@
--- Closing what has something to close itself.
+-- Closing a job that must close others first.
 local uvjobs = require "uvjobs"
 local helper = require "spec.helper"
 

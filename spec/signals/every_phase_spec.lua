@@ -1,7 +1,7 @@
 -- SIGINT and SIGTERM in every phase of a run, in processes of their own: the first one lets
 -- the clean-up run, the second one ends the process at once.
 
--- What makes something once comes before the helper, which measures.
+-- What is made at the first use must be made before the helper is loaded, which counts.
 local kill = require "spec.signals.helper"
 local phases = require "spec.signals.phases"
 local uvjobs = require "uvjobs"
@@ -46,7 +46,7 @@ for _, phase in ipairs(phases) do
         assert.same({ code = status, signal = 0, left = false },
           { code = r.code, signal = r.signal, left = r.left })
         if phase.plain then return assert.equal("", r.err) end
-        -- What was at work is told, too.
+        -- The command names the function that was at work, too.
         local first, rest = r.err:match "^([^\n]*)\n(.*)$"
         assert.equal(TEXT[signal], first)
         assert.is_true(rest == "" or rest:find "^stack traceback:\n" ~= nil, rest)

@@ -35,7 +35,7 @@ end
 local with_luv = package.searchpath("luv", package.cpath) and it or pending
 
 describe("a signal", function()
-  -- What every script starts with: raise_signal(name) sends one to the process.
+  -- The beginning of every script. raise_signal(name) sends a signal to the process.
   local prelude = [[
     local uvjobs = require "uvjobs"
     local pid = io.open("/proc/self/stat"):read("n")

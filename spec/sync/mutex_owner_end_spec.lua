@@ -8,7 +8,7 @@ local virtual, quiet = helper.virtual, helper.quiet
 describe("a job that ends holding a mutex", function()
   after_each(helper.check_clean)
 
-  -- fn(mutex) ends a job that holds the mutex; returns what was reported.
+  -- Runs fn(mutex) as a job that ends while it holds the mutex; returns the reports.
   local function reported(expected_state, fn, ending)
     return virtual(function()
       local reports, mutex = helper.log(), uvjobs.mutex()

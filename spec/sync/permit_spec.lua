@@ -1,5 +1,5 @@
--- with(fn, ...) and to-be-closed permits, of semaphores and of mutexes: they are
--- given back however what was done with them ends.
+-- with(fn, ...) and to-be-closed permits of semaphores and mutexes. A permit is given back however
+-- the job ends that held it.
 
 local helper = require "spec.helper"
 local uvjobs = require "uvjobs"
@@ -8,7 +8,7 @@ local virtual, quiet = helper.virtual, helper.quiet
 
 local pack = table.pack
 
--- What has permits: how to make one with a single permit, whether it is free.
+-- The two things that have permits: how to make one with a single permit, and whether it is free.
 local kinds = {
   semaphore = {
     make = function() return uvjobs.semaphore(1) end,

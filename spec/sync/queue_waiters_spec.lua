@@ -1,5 +1,5 @@
--- Queues: what is refused, who leaves (cancelled, timed out, killed), how much
--- they hold.
+-- Queues: wrong arguments, waiters that give up (cancelled, timed out, killed), and the memory of a
+-- queue.
 
 local helper = require "spec.helper"
 local uvjobs = require "uvjobs"

@@ -192,7 +192,7 @@ describe("the command", function()
   end)
 
   describe("on a signal", function()
-    -- The shell's parent is the interpreter, which goes on while popen runs.
+    -- $PPID is the interpreter that runs the script, because popen starts the shell.
     local SLEEP = [[
       local uvjobs = require "uvjobs"
       local clean <close> = setmetatable({}, { __close = function() print "clean" end })

@@ -6,7 +6,7 @@ local helper = require "spec.helper"
 local message = helper.message
 local cancel_everywhere = testing.cancel_everywhere
 
--- The whole text of the error that it raises.
+-- The whole text of the error that cancel_everywhere raises.
 local function complaint(...)
   local ok, text = pcall(cancel_everywhere, ...)
   assert.is_false(ok)

@@ -7,7 +7,7 @@ local helper = require "spec.helper"
 
 local message, raises = helper.message, helper.raises
 
--- What a test says that fails.
+-- The message of a test that fails.
 local function failure(...)
   local ok, err = pcall(testing.wrap(...))
   assert.is_false(ok)

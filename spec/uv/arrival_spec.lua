@@ -1,5 +1,5 @@
--- Every operation of uvjobs.uv, given up in the turn in which its result arrives:
--- before the job has run, and before or after luv has called back.
+-- A job gives up each operation of uvjobs.uv in the turn in which the result arrives: before the
+-- job has run, and before or after luv has called back.
 local luv = require "luv"
 local uvjobs = require "uvjobs"
 local uv = require "uvjobs.uv"
@@ -11,10 +11,10 @@ local operations = require "spec.uv.operations"
 local A_WHILE_MS <const> = 12
 local SOON <const> = 0.005
 
--- A result that was lost would be waited for as long as this.
+-- The time limit for a result, in seconds. Only a lost result takes as long.
 local LOST <const> = 20
 
--- Holds the loop until the result has come, unseen.
+-- Holds the loop for a while, so that the result comes before the loop looks.
 local function let_it_come(env, operation)
   if operation.arrive then operation.arrive(env) end
   luv.sleep(A_WHILE_MS)

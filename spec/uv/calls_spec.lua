@@ -32,7 +32,7 @@ local function unmake(place)
   os.execute("rm -rf " .. ROOT)
 end
 
--- What of a stat stays the same from one file to the next.
+-- The fields of a stat that are the same for two files of the same kind.
 local function essence(stat, ...)
   if type(stat) ~= "table" then return stat, ... end
   return { type = stat.type, size = stat.size, mode = stat.mode, nlink = stat.nlink }, ...
@@ -192,7 +192,7 @@ local cases = {
   end,
 }
 
--- Its results with each library in turn.
+-- The results of a function with each library in turn.
 local function both_forms(case)
   local at <close> = setmetatable(make(), { __close = unmake })
   local expected = table.pack(pcall(case, luv, at))

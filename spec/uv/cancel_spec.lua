@@ -1,5 +1,5 @@
--- Every operation of uvjobs.uv, given up at every stage: nothing leaks, and what has
--- not been taken is there for the next that asks.
+-- A job gives up each operation of uvjobs.uv at each stage: nothing leaks, and what the job has not
+-- taken is there for the next one.
 local luv = require "luv"
 local uvjobs = require "uvjobs"
 local uv = require "uvjobs.uv"
@@ -127,7 +127,7 @@ local function fifo()
   return path
 end
 
--- Lets those who wait for it go on. The descriptor has to be closed.
+-- Opens the file for writing, so that its readers go on. The descriptor has to be closed.
 local function open_up(path)
   return assert(luv.fs_open(path, "r+", 0))
 end

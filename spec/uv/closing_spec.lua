@@ -1,4 +1,4 @@
--- uvjobs.uv where things meet that seldom do.
+-- Closing handles, and other rare cases of uvjobs.uv.
 local luv = require "luv"
 local uvjobs = require "uvjobs"
 local uv = require "uvjobs.uv"

@@ -1,4 +1,4 @@
--- Handles that something happens to: next() gives one event after the other.
+-- next() of a handle gives one event after the other.
 local luv = require "luv"
 local uvjobs = require "uvjobs"
 local uv = require "uvjobs.uv"
@@ -17,7 +17,7 @@ local function next_of(handle, timeout)
   return table.pack(handle:next(timeout))
 end
 
--- What makes an event of each kind, and the first value of it.
+-- For each kind of handle, how to make an event, and the first value that next() gives for it.
 local kinds = {
   signal = { start = { "sighup" }, happen = hang_up, gives = "sighup" },
   timer = { start = { 1000000 }, gives = true, happen = function(timer) timer:start(1) end },

@@ -41,7 +41,7 @@ end
 
 local before
 
--- What luv and others refer to.
+-- The references in the registry, which luv and others hold.
 local function references()
   local set = {}
   for key, value in pairs(debug.getregistry()) do
@@ -62,7 +62,7 @@ function world.left()
   return list(world.handles(), before.handles), list(world.descriptors(), before.descriptors)
 end
 
--- How often to look for what still ends in luv's threads, a millisecond apart.
+-- How often drain() looks, each millisecond, whether luv's threads are done.
 local PATIENCE <const> = 2000
 
 --- Lets luv's loop come to rest, outside jobs.
@@ -77,8 +77,8 @@ function world.drain()
   end
 end
 
--- luv 1.44 keeps the requests of these, and the callbacks, for ever: that is no
--- defect of ours.
+-- luv 1.44 never releases the requests and the callbacks of these functions, which is no defect of
+-- ours.
 local KEPT_BY_LUV <const> = { fs_scandir = true, random = true }
 
 --- Forgets the requests of the function of luv with this name, if luv does not.
@@ -132,8 +132,8 @@ end
 warm_up()
 remember()
 
---- After luv's threads have run Lua: each of them has a loop of its own then, and
---- keeps it.
+--- Counts the descriptors anew. A thread of luv that has run Lua keeps a loop of its own, and that
+--- has descriptors.
 function world.allow_threads()
   world.drain_requests()
   collectgarbage() -- luv releases the pieces of work only then

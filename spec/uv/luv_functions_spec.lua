@@ -1,5 +1,5 @@
--- The table of docs/luv.md that lists luv's functions with a callback, compared with
--- luv itself: a function that luv gets one day, or loses, is noticed here.
+-- Compares the table of docs/luv.md, which lists luv's functions with a callback, with luv itself.
+-- When a release of luv adds or removes a function, this fails.
 local luv = require "luv"
 local uvjobs = require "uvjobs"
 local uv = require "uvjobs.uv"
@@ -7,7 +7,7 @@ local world = require "spec.uv.helper"
 
 local DOCUMENT <const> = "docs/luv.md"
 
--- Those that take no callback, or call it before they return.
+-- Functions that take no callback, or call it before they return.
 local WITHOUT <const> = [[
   accept async_send available_parallelism backend_fd backend_timeout cancel chdir check_stop
   cpu_info cwd disable_stdio_inheritance exepath fileno fs_event_getpath fs_event_stop
@@ -35,13 +35,13 @@ local WITHOUT <const> = [[
   udp_try_send unref update_time uptime version version_string walk
 ]]
 
--- luv's own, but for their errors: that of the callback is the caller's; not in a job.
+-- Functions of luv itself: an error of the callback is raised by the call; refused in a job.
 local RAISES <const> = { walk = true, run = true }
 
--- In the table, but no callback: luv's own.
+-- Functions of luv that are in the table and take no callback.
 local NO_CALLBACK <const> = { new_thread = true }
 
--- They make handles, which uvjobs.uv has to know.
+-- Functions that make handles, which uvjobs.uv has to know.
 local MAKES_HANDLES <const> = "^new_"
 
 local function words(text)

@@ -1,8 +1,10 @@
---- Every operation of uvjobs.uv that waits, for the specs that disturb them. Each has
---- a `name`; `make(env)`, which makes what it needs and adds handles to the list
---- `env.open`; `call(env)`, which suspends; `arrive(env)`, without which the call waits
---- for ever (nil when it ends by itself). After a call that was given up the handle
---- `env.spoiled` is closed, and `call` does its work another time when `again` is true.
+--- Every operation of uvjobs.uv that waits, for the specs that disturb them. Each has:
+--- - `name`
+--- - `make(env)`: makes what the operation needs, and adds handles to the list `env.open`
+--- - `call(env)`: the operation, which suspends
+--- - `arrive(env)`: makes the result arrive; nil when the operation ends by itself
+--- - `again`: whether `call` can be done again after a call that was given up
+--- - `env.spoiled`: the handle that is closed after a call that was given up
 local luv = require "luv"
 local uvjobs = require "uvjobs"
 local uv = require "uvjobs.uv"

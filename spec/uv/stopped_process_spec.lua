@@ -1,9 +1,9 @@
--- The process is stopped for a while, as by Ctrl-Z or by a machine that hangs.
+-- The process is stopped for a while, as by Ctrl-Z or on a machine that hangs.
 local uvjobs = require "uvjobs"
 local uv = require "uvjobs.uv"
 local world = require "spec.uv.helper"
 
--- Stops its parent, writes, and lets it go on after `seconds`; says when it has.
+-- A script for sh that stops its parent, writes, and lets the parent go on after some seconds.
 local STOP <const> = [[
 read go
 kill -STOP $PPID
@@ -13,8 +13,8 @@ sleep "$2"
 kill -CONT $PPID
 ]]
 
--- Waits for data with a deadline that passes while the process is stopped. Returns
--- what the wait gives, and whether the data came in time.
+-- Waits for data with a deadline that passes while the process is stopped. Returns the data or the
+-- code of the error, and whether the data was written before the deadline.
 local function read_across_a_stop(deadline)
   local input <close> = uv.new_pipe()
   local output <close> = uv.new_pipe()

@@ -1,10 +1,10 @@
--- What goes to a function in the thread pool, and comes back: copies.
+-- A function in the thread pool gets copies of its arguments, and its results are copied back.
 local uvjobs = require "uvjobs"
 local helper = require "spec.helper"
 
 local message, in_run = helper.message, helper.in_run
 
---- Runs in the pool: gives back what it gets.
+--- Runs in the pool, and returns its arguments.
 local function echo(...) return ... end
 
 describe("what is copied", function()

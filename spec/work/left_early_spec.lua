@@ -1,4 +1,4 @@
--- What becomes of a function in the thread pool when its job leaves work early.
+-- What happens to a function in the thread pool when its job gives up work().
 local uvjobs = require "uvjobs"
 local helper = require "spec.helper"
 local world = require "spec.work.world"
@@ -57,7 +57,7 @@ describe("a job that leaves work", function()
     end)
   end)
 
-  -- What does not want to be stopped. Each says first that it runs.
+  -- Functions that resist being stopped. Each first creates a file, which says that it runs.
   local stubborn = {
     ["a loop"] = function(path)
       assert(io.open(path, "w")):close()

@@ -1,5 +1,5 @@
--- work: functions in the thread pool. How values are copied is in copy_spec, how
--- a job leaves it in left_early_spec.
+-- work: functions in the thread pool. How values are copied is in copy_spec.lua, how a job gives up
+-- in left_early_spec.lua.
 local uvjobs = require "uvjobs"
 local helper = require "spec.helper"
 local world = require "spec.work.world"

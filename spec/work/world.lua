@@ -7,7 +7,7 @@ local world = {}
 --- How many threads the pool has.
 world.threads = tonumber(os.getenv "UV_THREADPOOL_SIZE") or 4
 
---- The name of a file that is not there.
+--- The name of a file that does not exist.
 function world.absent()
   local path = os.tmpname()
   os.remove(path)
@@ -32,7 +32,7 @@ function world.endless()
   while true do end
 end
 
---- Says that it runs, and waits for a file to be there.
+--- Creates the file `mine`, which says that it runs, and waits until the file `other` is there.
 function world.meet(mine, other)
   assert(io.open(mine, "w")):close()
   while true do
@@ -41,19 +41,19 @@ function world.meet(mine, other)
   end
 end
 
---- The same, but it cannot be stopped while it waits.
+--- The same, but by a C function, which cannot be stopped.
 function world.block(mine, other)
   os.execute(("touch %s; while [ ! -e %s ]; do sleep 0.01; done"):format(mine, other))
 end
 
 -- ---- in jobs ----------------------------------------------------------------
 
---- Gives way until there is a file.
+--- Suspends the job until the file exists.
 function world.wait_for(path)
   while not world.exists(path) do uvjobs.yield() end
 end
 
---- Gives way until nothing is in the pool.
+--- Suspends the job until nothing runs in the pool.
 function world.drain()
   while uvjobs.stats().work > 0 do uvjobs.yield() end
 end
