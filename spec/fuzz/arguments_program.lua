@@ -59,7 +59,7 @@ local function find_targets(objects, internal)
     add_functions(targets, "core.cqueues.", core.cqueues)
     for _, name in ipairs(values.sorted_keys(debug.getregistry())) do
       local meta = debug.getregistry()[name]
-      if name:find "^uvjobs%." and not seen[meta] then
+      if name:find "^uvjobs%." and type(meta) == "table" and not seen[meta] then
         add_functions(targets, name .. ".", meta)
       end
     end
