@@ -129,7 +129,7 @@ static void make_hub(lua_State *L, int idx, struct uj_state *S)
   S->hub = hub;
 }
 
-/* [-0, +0, m] Makes a coroutine for slots to lie on. */
+/* [-0, +0, m] Makes a coroutine on which slots have their chunks. */
 static lua_State *make_slots_thread(struct uj_state *S, lua_State *L)
 {
   lua_State *co = lua_newthread(L);
@@ -177,9 +177,9 @@ static struct uj_state *push_new(lua_State *L, const struct uj_heap *heap)
   return S;
 }
 
-/* [-0, +0, m] Registers the types. Stack: types, state. What Lua adds to them
- * it finds in that table: the metatable of schedulers, the methods of others.
- */
+/* [-0, +0, m] Registers the types. Stack: types, state. The table `types` is
+ * for Lua code, which adds methods: it gets the metatable of schedulers, and
+ * the tables of methods of semaphores and mutexes. */
 static void register_types(lua_State *L)
 {
   int state = lua_gettop(L);
@@ -204,7 +204,8 @@ static void register_types(lua_State *L)
   lua_setfield(L, state - 1, "Scheduler");
 }
 
-/* [-0, +1, m] */
+/* [-0, +1, m] Makes and pushes the state. It is registered last: when something
+ * fails before, the next load of the module begins anew. */
 static void make_state(lua_State *L)
 {
   const struct uj_heap *heap = uj_allocator_install(L);

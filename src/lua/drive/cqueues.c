@@ -51,7 +51,7 @@ struct entry {
   void (*go_on)(struct uj_state *S, lua_State *L);
 };
 
-/* (entry) */
+/* (entry): runs on a coroutine of the controller. */
 static int inside(lua_State *L)
 {
   const struct entry *entry = lua_touserdata(L, 1);
@@ -135,9 +135,10 @@ void uj_cqueues_poll(struct uj_state *S, struct uj_ljob *job, int n)
     set_failure(S, L, job);
 }
 
-/* ---- and goes on --------------------------------------------------------- */
+/* ---- a job goes on ------------------------------------------------------- */
 
-/* [-0, +1, -] Pushes what the job's wait has failed of, which is forgotten. */
+/* [-0, +1, -] Pushes the error by which set_failure() has ended the job's wait,
+ * and forgets it. */
 static void push_failure(struct uj_state *S, lua_State *L, struct uj_ljob *job)
 {
   job->poll_failed = false;
@@ -181,7 +182,8 @@ static void reason_hook(lua_State *L, lua_Debug *ar)
   uj_hookerror_raise(S, L, false);
 }
 
-/* The job has left its wait for another reason than what it polled. */
+/* The job was woken by something else than what it polls: so the controller
+ * must not wait for that any longer. */
 static void withdraw(struct uj_state *S, struct uj_ljob *job)
 {
   lua_State *L = S->L;
@@ -275,8 +277,8 @@ static bool step_is_due(struct uj_state *S)
          S->cqueues->due_ns <= uj_driver_now();
 }
 
-/* [-2, +0, -] Takes what the step has returned: in how many seconds the next is
- * due, or nil; and how many coroutines wait. */
+/* [-2, +0, -] Stores the results of a step: in how many seconds the next one is
+ * due, or nil; and how many coroutines the controller has. */
 static void take_step(struct uj_cqueues *self, lua_State *L)
 {
   self->threads = (uint32_t)lua_tointeger(L, -1);
