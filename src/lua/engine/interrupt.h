@@ -21,8 +21,7 @@
 struct uj_interrupt {
   bool started;
   bool main_at_work; /* the main job was interrupted, not its wait */
-  unsigned
-      signals; /* uj_driver_count_signals() when the count hook last looked */
+  unsigned signals;  /* that had come when the count hook last looked */
 };
 
 /* The library's hooks, for struct uj_hook. */
@@ -37,7 +36,8 @@ void uj_interrupt_stop(struct uj_state *S);
 /* A scheduler with slices was made. */
 void uj_interrupt_add_slice(struct uj_state *S, uint64_t slice_ns);
 
-/* main_at_work(): whether the main job was last told to end while it worked. */
+/* main_at_work(): whether the last error that told the main job to end was
+ * raised while it worked, and not while it waited. */
 extern const luaL_Reg uj_interrupt_internals[];
 
 #endif

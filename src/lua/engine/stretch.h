@@ -55,13 +55,13 @@ uint64_t uj_stretch_begin(struct uj_state *S, uint64_t now_ns);
 /* The current job goes on that was preempted: a stretch begins. */
 void uj_stretch_go_on(struct uj_state *S);
 
-/* The current job has got another deadline, or a reason to end. The monitor
- * needs to know when it was told the old one: not before the job's first
- * interruption. */
+/* The current job has got another deadline, or a reason to end. If the monitor
+ * was told when to interrupt it, it is told anew; that is not so before the
+ * job's first interruption. */
 void uj_stretch_limits_changed(struct uj_state *S);
 
-/* Tells the monitor when to interrupt the job next: not before `soon_ns`, but
- * for what has an exact time. */
+/* Tells the monitor when to interrupt the job next: not before `soon_ns`,
+ * except for what has an exact time. */
 void uj_stretch_plan(struct uj_state *S, uint64_t soon_ns, uint64_t begin_ns);
 
 /* Whether the main job was cancelled by a signal and is ready, but has to wait
@@ -77,7 +77,7 @@ uint64_t uj_stretch_slow_ns(const struct uj_state *S);
 /* How long an error may be held off while the job closes variables. */
 uint64_t uj_stretch_held_until(const struct uj_job *job);
 
-/* When the current job is to be told something or to be killed. */
+/* When an error is to be raised in the current job, or it is to be killed. */
 uint64_t uj_stretch_own_due(const struct uj_state *S);
 
 /* When the virtual clock jumps; and sets that, counted from `from_ns`. */
