@@ -10,6 +10,7 @@
 #include "core/semaphore.h"
 #include "core/turn.h"
 #include "model_things.h"
+#include "model_turn.h"
 
 /* What the core has for the job of this index in the model. */
 struct rjob {

@@ -128,6 +128,18 @@ static inline struct fake_job *fake_job_of(struct uj_job *job)
   return uj_container(job, struct fake_job, job);
 }
 
+/* ACT_CALL: begins with the first act again. */
+static inline void again(struct fake_job *job)
+{
+  job->next = 0;
+}
+
+/* ACT_CALL: holds cancellation off from now on. */
+static inline void protect(struct fake_job *job)
+{
+  job->job.protect = true;
+}
+
 static inline void fake_log(struct fake *fake, const char *who, const char *sep,
                             const char *what)
 {

@@ -1,4 +1,4 @@
-/* core/job.h: a job's life. What interrupts it is in test_cancel.c. */
+/* core/job.h: a job's life. What interrupts it is in test_end.c. */
 #include "check.h"
 
 #include "fake_host.h"

@@ -1,19 +1,9 @@
-/* core/loop.h: what a turn runs, and when the next one is due. */
+/* core/turn.h, core/loop.h: what a turn runs, and when the next one is due. */
 #include "check.h"
 
 #include "fake_host.h"
 
 static struct fake f;
-
-static void again(struct fake_job *job)
-{
-  job->next = 0;
-}
-
-static void protect(struct fake_job *job)
-{
-  job->job.protect = true;
-}
 
 static void spawn_z(struct fake_job *job)
 {
