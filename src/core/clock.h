@@ -1,5 +1,5 @@
 /* Time as the core counts it: unsigned 64-bit nanoseconds on a monotonic
- * clock. UJ_NEVER is later than every time; sums saturate to it. */
+ * clock. UJ_NEVER is later than every time, and sums saturate to it. */
 #ifndef UJ_CORE_CLOCK_H
 #define UJ_CORE_CLOCK_H
 

@@ -1,4 +1,4 @@
-/* A flag that jobs wait for. */
+/* A flag that jobs wait for. While it is set nobody waits. */
 #ifndef UJ_CORE_EVENT_H
 #define UJ_CORE_EVENT_H
 
@@ -7,7 +7,7 @@
 #include "core/job.h"
 
 struct uj_event {
-  struct uj_waitq waiters; /* empty while the flag is set */
+  struct uj_waitq waiters;
   bool is_set;
 };
 

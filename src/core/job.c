@@ -66,8 +66,9 @@ enum uj_wake uj_job_interrupted(const struct uj_job *job)
   return UJ_WAKE_OK;
 }
 
-/* It learns of its own deadline, maybe late: because the process was stopped,
- * or another job held the loop. That does not count as time to clean up. */
+/* The job's own deadline is being raised, maybe late: the process may have been
+ * stopped, or another job may have held the loop. The delay does not count as
+ * time to clean up, so the forced end is put off by as much. */
 static void warn(struct uj_job *job)
 {
   uint64_t close_ns = job->sched->close_ns;
@@ -107,8 +108,8 @@ static void arm_at(struct uj_job *job, uint64_t due_ns, enum uj_wake wake)
     uj_timers_add(&job->sched->loop->timers, &job->timer, due_ns);
 }
 
-/* Arms it for the earliest of all limits of an operation. At the same time the
- * deadline wins, which was there first. */
+/* Arms the timer for the earliest limit of an operation. If the deadline and
+ * the operation's own limit are equal the deadline wins: it was there first. */
 static void arm(struct uj_job *job, uint64_t due_ns)
 {
   if (job->deadline_ns <= due_ns)
@@ -117,22 +118,23 @@ static void arm(struct uj_job *job, uint64_t due_ns)
     arm_at(job, due_ns, UJ_WAKE_TIMEOUT);
 }
 
-/* The first operations that are refused take a turn each; after so many the job
- * is seen to ignore it, and every further one takes twice as long as the one
- * before, up to a limit. So a job that swallows its cancellation in a loop
- * neither burns the processor nor stops the virtual clock. */
+/* Each of the first refused operations takes a turn. After so many of them the
+ * job evidently ignores the reason, and each further refusal takes twice as
+ * long as the one before, up to a limit. So a job that swallows its
+ * cancellation in a loop neither burns the processor nor stops the virtual
+ * clock. */
 #define FREE_REFUSALS 100
 #define FIRST_PAUSE_NS UINT64_C(1000)
 #define PAUSE_DOUBLINGS 14
 
-/* Does not begin an operation: the job runs again with the reason. */
+/* Refuses an operation: the job runs again with the reason. */
 static void refuse(struct uj_job *job, enum uj_wake wake)
 {
   unsigned doublings;
   if (job->on_abandon == UJ_ABANDON_NOTHING)
     job->target = NULL;
   if (wake == UJ_WAKE_DEADLINE)
-    warn(job); /* a pause is no time to clean up */
+    warn(job); /* before a pause, which must not count either */
   if (job->refusals < FREE_REFUSALS || wake == UJ_WAKE_KILLED) {
     job->refusals++;
     finish_wait(job, wake);
@@ -190,14 +192,16 @@ void uj_job_preempt(struct uj_job *job)
   loop->preemptions++;
 }
 
-/* A deadline that is ignored ends the job: by its own forced end, when it is
- * that of the whole job, or after as much time when it is that of a call. */
+/* When a job that ignores a deadline is ended by force. The deadline of the
+ * whole job has set `kill_ns`; that of a call allows the same time from when it
+ * was raised. */
 static uint64_t force_ns(const struct uj_job *job)
 {
   return uj_clock_add(job->raised_ns, job->sched->close_ns);
 }
 
-/* A deadline that had not passed when the job was told is another one. */
+/* Whether the reason was raised already. A deadline that had not passed then is
+ * another one, which is still to be raised. */
 static bool was_raised(const struct uj_job *job, enum uj_wake wake)
 {
   return job->raised == wake &&

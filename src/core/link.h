@@ -1,8 +1,8 @@
 /* Intrusive circular doubly linked lists.
  *
  * A list head and a link are the same struct. A link that is in no list, and
- * the head of an empty list, point to themselves: so removing is O(1), needs
- * no head, and may be done twice. */
+ * the head of an empty list, point to themselves. So removing a link is O(1),
+ * needs no head, and may be done twice. Lists own nothing. */
 #ifndef UJ_CORE_LINK_H
 #define UJ_CORE_LINK_H
 
@@ -14,7 +14,7 @@ struct uj_link {
   struct uj_link *next;
 };
 
-/* The struct of the given type whose member is this link. */
+/* The struct of type `type` whose `member` this link is. */
 #define uj_container(link, type, member) \
   ((type *)(void *)((char *)(link)-offsetof(type, member)))
 
@@ -24,7 +24,8 @@ static inline void uj_link_init(struct uj_link *link)
   link->next = link;
 }
 
-/* Whether a link is in no list; whether a list is empty. */
+/* For a link: whether it is in no list. For a head: whether the list is empty.
+ */
 static inline bool uj_link_empty(const struct uj_link *link)
 {
   return link->next == link;

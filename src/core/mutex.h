@@ -1,8 +1,8 @@
 /* A lock that one job holds at a time.
  *
  * Unlocking hands it to the first waiter. The loop lists the mutexes that are
- * locked, so that those of a job that ends can be found: that costs a job one
- * counter instead of a list of its own. */
+ * locked, so that those of a job that ends can be found. This costs a job one
+ * counter (uj_job::nlocks) instead of a list of its own. */
 #ifndef UJ_CORE_MUTEX_H
 #define UJ_CORE_MUTEX_H
 
@@ -18,12 +18,12 @@ struct uj_loop;
 struct uj_mutex {
   struct uj_waitq waiters;
   struct uj_link locked; /* in uj_loop::locked while it has an owner */
-  struct uj_job *owner;  /* NULL while it is free */
+  struct uj_job *owner;  /* borrowed; NULL while it is free */
   uint64_t turn;         /* how often it was locked */
 };
 
 void uj_mutex_init(struct uj_mutex *mutex);
-/* For a mutex that nobody can reach any more; it may be locked. */
+/* Ends a mutex that nobody can reach any more; it may be locked. */
 void uj_mutex_term(struct uj_mutex *mutex);
 
 /* Locks it for a job if it is free. */
@@ -32,7 +32,7 @@ bool uj_mutex_try(struct uj_mutex *mutex, struct uj_job *job);
 /* Hands it to the first waiter, or frees it. */
 void uj_mutex_unlock(struct uj_mutex *mutex);
 
-/* A mutex that the job still holds, or NULL. */
+/* A mutex that the job holds, or NULL. Walks over those that are locked. */
 struct uj_mutex *uj_mutex_held(struct uj_loop *loop, const struct uj_job *job);
 
 #endif

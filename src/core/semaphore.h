@@ -1,7 +1,7 @@
 /* A number of permits that jobs take and give back.
  *
  * A permit that is given back while jobs wait goes straight to the first of
- * them, so nobody overtakes: whenever a job waits, `count` is 0. */
+ * them, so nobody overtakes. Invariant: `count` is 0 while a job waits. */
 #ifndef UJ_CORE_SEMAPHORE_H
 #define UJ_CORE_SEMAPHORE_H
 
@@ -13,7 +13,7 @@
 struct uj_semaphore {
   struct uj_waitq waiters;
   uint64_t count; /* free permits */
-  uint64_t total; /* permits that there are */
+  uint64_t total; /* permits, free or taken */
 };
 
 static inline void uj_semaphore_init(struct uj_semaphore *semaphore,
@@ -33,7 +33,7 @@ static inline bool uj_semaphore_try(struct uj_semaphore *semaphore)
   return true;
 }
 
-/* Gives one back; false, and nothing happens, when none was taken. */
+/* Gives a permit back. Returns false, and does nothing, if none was taken. */
 static inline bool uj_semaphore_release(struct uj_semaphore *semaphore)
 {
   if (semaphore->count == semaphore->total)

@@ -7,7 +7,7 @@
 struct coins {
   uint64_t *seed;
   uint64_t bits;
-  unsigned left; /* of `bits` */
+  unsigned left; /* how many of `bits` are not used yet */
 };
 
 static uint64_t next(uint64_t *seed)
@@ -31,8 +31,9 @@ static bool toss(struct coins *coins)
   return heads;
 }
 
-/* Sorts by random bits, as many as it takes to tell all links apart: two lists
- * for the first bit, and the same for each of them. */
+/* Gives each link a random key and sorts by it: splits the list by the first
+ * bit of the keys, then each half by the next, until all links are apart. Keys
+ * are only made as long as that takes. */
 static void shuffle(struct uj_link *list, struct coins *coins)
 {
   struct uj_link sides[2];

@@ -1,5 +1,5 @@
-/* Random orders that a seed determines: for tests of programs whose jobs must
- * not depend on who runs first.
+/* Random orders that a seed determines, for tests of programs whose jobs must
+ * not depend on which of them runs first.
  *
  * The generator is SplitMix64: G. Steele, D. Lea, C. Flood: Fast splittable
  * pseudorandom number generators (2014). */

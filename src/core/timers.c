@@ -4,7 +4,7 @@
 
 #define DIGIT_BITS 6
 #define DIGIT_MASK (UJ_TIMERS_SLOTS - 1)
-#define CROWD 64 /* more timers in a slot than this are not looked through */
+#define CROWD 64 /* a slot with more timers is not searched */
 
 static unsigned digit_of(uint64_t time_ns, unsigned level)
 {
@@ -55,8 +55,8 @@ void uj_timers_add(struct uj_timers *timers, struct uj_timer *timer,
   place(timers, timer);
 }
 
-/* Finds the earliest slot that holds a timer; forgets the empty ones that
- * removals left behind. Returns false when there is none. */
+/* Finds the earliest slot that holds a timer, and clears the bits of slots that
+ * removals have left empty. Returns false when there is none. */
 static bool first_slot(struct uj_timers *timers, unsigned *level,
                        unsigned *slot)
 {
@@ -74,8 +74,8 @@ static bool first_slot(struct uj_timers *timers, unsigned *level,
   return false;
 }
 
-/* The first nanosecond of a slot: the digits of last_ns above the level, the
- * slot, and zeros. */
+/* The first nanosecond of a slot: the digits of last_ns above its level, then
+ * the slot's own digit, then zeros. */
 static uint64_t slot_start(const struct uj_timers *timers, unsigned level,
                            unsigned slot)
 {
@@ -120,7 +120,7 @@ struct uj_timer *uj_timers_pop(struct uj_timers *timers, uint64_t now_ns)
       return NULL;
     if (level == 0)
       return take_first(timers, list);
-    if (list->next == list->prev) { /* alone: no order to find out */
+    if (list->next == list->prev) { /* a single timer needs no sorting */
       struct uj_timer *timer = uj_container(list->next, struct uj_timer, link);
       return timer->due_ns > now_ns ? NULL : take_first(timers, list);
     }
@@ -130,8 +130,9 @@ struct uj_timer *uj_timers_pop(struct uj_timers *timers, uint64_t now_ns)
   return NULL;
 }
 
-/* The earliest due time of a slot; of a crowded one its start, which costs a
- * wake-up more on the way down but no walk over all its timers. */
+/* The earliest due time in a slot. For a crowded slot it is the start of the
+ * slot: that costs one more wake-up on each level, but no walk over the crowd.
+ */
 static uint64_t slot_min(const struct uj_timers *timers, unsigned level,
                          unsigned slot)
 {

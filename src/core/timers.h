@@ -32,7 +32,7 @@ struct uj_timer {
 
 struct uj_timers {
   uint64_t last_ns; /* the time that the levels are relative to */
-  uint64_t min_ns;  /* no timer is due earlier; 0 when it must be looked up */
+  uint64_t min_ns;  /* no timer is due earlier; 0 if it is not known */
   uint64_t count;   /* of the timers that are armed */
   uint64_t used[UJ_TIMERS_LEVELS]; /* one bit for each slot that may hold any */
   struct uj_link slots[UJ_TIMERS_LEVELS][UJ_TIMERS_SLOTS];
@@ -62,16 +62,17 @@ static inline void uj_timers_remove(struct uj_timers *timers,
   uj_link_remove(&timer->link);
 }
 
-/* Takes out the next timer that is due at `now_ns`; NULL when none is left.
- * Timers may be added and removed between two calls. */
+/* Disarms and returns the next timer that is due at `now_ns`; NULL when none is
+ * left. Timers may be added and removed between two calls. */
 struct uj_timer *uj_timers_pop(struct uj_timers *timers, uint64_t now_ns);
 
-/* When to look again: not later than the next due time, UJ_NEVER when there is
- * none. It may be earlier, a few times, when the next one shares its slot with
- * many. */
+/* When to call uj_timers_pop() again: never later than the next due time,
+ * UJ_NEVER if there is none. It can be earlier, a few times, when very many
+ * timers share the slot of the next one. */
 uint64_t uj_timers_due(struct uj_timers *timers);
 
-/* No timer is due before that; faster than uj_timers_due(), and earlier. */
+/* A time before which no timer is due. It costs less than uj_timers_due() and
+ * can be earlier. */
 uint64_t uj_timers_bound(struct uj_timers *timers);
 
 /* Asserts the invariants; walks over all timers and returns their number. */

@@ -24,23 +24,25 @@
 static const int signal_numbers[] = {SIGINT, SIGTERM};
 enum { SIGNALS = sizeof(signal_numbers) / sizeof(*signal_numbers) };
 
-/* The handles live in one block that is freed when libuv has let go of all. */
+/* The handles live in this block, which is freed once libuv has closed them
+ * all. */
 struct uj_driver {
   uv_loop_t loop;
   struct uj_tasks tasks;
-  uv_timer_t timer;           /* where there is no exact_fd */
+  uv_timer_t timer;           /* ends a wait; used only without exact_fd */
   uv_poll_t exact;            /* of exact_fd */
-  uv_async_t alarm;           /* where there is no exact_fd */
-  uv_poll_t watch[UJ_GUESTS]; /* of watch_fd, initialised while that is >= 0 */
+  uv_async_t alarm;           /* used only without exact_fd */
+  uv_poll_t watch[UJ_GUESTS]; /* of watch_fd; initialised while that is >= 0 */
   uv_signal_t signals[SIGNALS];
-  struct sigaction before[SIGNALS]; /* what to go back to, if `restore` */
+  struct sigaction before[SIGNALS]; /* to go back to, if `restore` */
   bool restore[SIGNALS];
-  int exact_fd;            /* a timer descriptor, or -1 */
-  int watch_fd[UJ_GUESTS]; /* -1 for none */
-  bool seen[UJ_GUESTS];    /* it was readable */
-  int signal;              /* not yet asked for, or 0 */
+  int exact_fd;            /* our timer descriptor, or -1 */
+  int watch_fd[UJ_GUESTS]; /* borrowed from the guest; -1 for none */
+  bool seen[UJ_GUESTS];    /* it was readable, which nobody has asked yet */
+  int signal;              /* came, and nobody has taken it yet; or 0 */
   bool takes_signals;
-  uint64_t exact_ns; /* what exact_fd is set to, maybe past; or UJ_NEVER */
+  uint64_t exact_ns; /* the time that exact_fd is set to, which may be past;
+                        or UJ_NEVER */
 };
 
 uint64_t uj_driver_now(void)
@@ -58,7 +60,7 @@ static void on_timer(uv_timer_t *timer)
   (void)timer;
 }
 
-/* Being readable ends a wait; whoever owns the descriptor reads it. */
+/* Ends a wait. The owner of the descriptor reads it afterwards. */
 static void on_readable(uv_poll_t *poll, int status, int events)
 {
   bool *seen = poll->data;
@@ -172,10 +174,10 @@ void uj_driver_free(struct uj_driver *driver)
   free(driver);
 }
 
-/* Signals belong to the process, so this does, too: how many drivers take them,
- * whether one has come since the last of them began, and what libuv does with
- * it. A second one must end the process also when a job holds the loop, so it
- * does not go through libuv. */
+/* Signals belong to the process, so this does, too: how many drivers handle
+ * them, whether one has come since the latest driver began to, how many have
+ * come, and libuv's own handler. A second signal must end the process even
+ * while a job holds the loop, so it does not go through libuv. */
 static atomic_int signal_users;
 static atomic_bool signal_seen;
 static atomic_uint signal_count;
@@ -216,8 +218,8 @@ static void (*get_handler(int number))(int)
   return action.sa_handler;
 }
 
-/* Our handler goes before that of libuv, if it is not there for another driver
- * already. */
+/* Puts our handler before that of libuv, unless another driver has already done
+ * so. */
 static int start_signal(struct uj_driver *driver, int i)
 {
   int number = signal_numbers[i];
@@ -233,8 +235,9 @@ static int start_signal(struct uj_driver *driver, int i)
   return error;
 }
 
-/* The last handle of libuv for a signal leaves the default action behind it,
- * where an interpreter may have had its own; one of somebody else stays. */
+/* When libuv's last handle for a signal stops, libuv restores the default
+ * action, although the interpreter may have had a handler of its own: that one
+ * is put back. A handler that somebody has installed since stays. */
 static void stop_signal(struct uj_driver *driver, int i)
 {
   int number = signal_numbers[i];
@@ -279,7 +282,7 @@ int uj_driver_take_signal(struct uj_driver *driver)
   return number;
 }
 
-/* The handle's memory is free again after one turn of the loop. */
+/* libuv lets go of the handle's memory in the next turn of its loop. */
 static void close_watch(struct uj_driver *driver, enum uj_guest guest)
 {
   uv_close((uv_handle_t *)&driver->watch[guest], NULL);
@@ -322,7 +325,8 @@ void uj_driver_poll(struct uj_driver *driver)
   uv_run(&driver->loop, UV_RUN_NOWAIT);
 }
 
-/* libuv counts whole milliseconds from the start of its turn: round up. */
+/* libuv counts whole milliseconds from the start of its turn, so this rounds
+ * up. */
 static uint64_t ms_until(uint64_t due_ns)
 {
   uint64_t now_ns = uv_hrtime();
@@ -331,8 +335,8 @@ static uint64_t ms_until(uint64_t due_ns)
                                       : (span_ns + NS_PER_MS - 1) / NS_PER_MS;
 }
 
-/* Setting it costs a system call. One that has expired stays readable until it
- * is set again. */
+/* Sets the timer descriptor if need be, because that costs a system call. One
+ * that has expired stays readable until it is set again. */
 static void change_exact(struct uj_driver *driver, uint64_t due_ns)
 {
   if (due_ns == driver->exact_ns)
@@ -350,8 +354,8 @@ static void wait_exactly(struct uj_driver *driver, uint64_t due_ns)
   uv_run(&driver->loop, UV_RUN_ONCE);
 }
 
-/* uv_run() lets timers expire before it waits, too: one that does not repeat
- * would not end the wait then. */
+/* uv_run() also lets timers expire before it waits. One that does not repeat
+ * would then not end the wait. */
 static void wait_by_timer(struct uj_driver *driver, uint64_t due_ns)
 {
   uv_update_time(&driver->loop);
@@ -360,8 +364,8 @@ static void wait_by_timer(struct uj_driver *driver, uint64_t due_ns)
   uv_timer_stop(&driver->timer);
 }
 
-/* Ends of tasks and signals that a poll has seen would not end the wait any
- * more. */
+/* Tasks that have ended and signals that a poll has noted would not end the
+ * wait any more, so they are handled first. */
 void uj_driver_wait(struct uj_driver *driver, uint64_t due_ns)
 {
   if (!uj_link_empty(&driver->tasks.ended) || driver->signal != 0)

@@ -9,40 +9,40 @@
 #include "loop/driver.h"
 
 /* The monitor looks four times in the shortest span that a loop asks for, but
- * not more often than the first of these, and not less than the second. A look
- * costs some microseconds. */
+ * its looks are never closer than the first of these, and never farther apart
+ * than the second. A look costs some microseconds. */
 #define LOOK_MIN_NS UINT64_C(250000)
 #define LOOK_MAX_NS UINT64_C(5000000)
 
-/* A signal that is not heard, because a C function runs, is sent again: after
- * a look, two, four ... up to this. */
+/* While a C function runs nobody hears the signal, so it is sent again: after
+ * one look, then two, four and so on, up to this time. */
 #define PAUSE_MAX_NS UINT64_C(1000000000)
 
 /* What belongs to the process: the thread, and what it watches. `life` is held
- * over the beginning and the end of the thread, `lock` over a look. */
+ * while the thread begins or ends, `lock` while it looks. */
 static struct {
   pthread_once_t once;
   uv_mutex_t life;
   uv_mutex_t lock;
   uv_cond_t changed;
   uv_thread_t thread;
-  bool runs;  /* the thread does */
-  bool stop;  /* it is to end */
+  bool runs;  /* the thread exists */
+  bool stop;  /* the thread must end */
   int nquiet; /* looks in a row that found all loops asleep since the last */
   struct uj_watch *watches;
   int users[NSIG]; /* watches that use a signal */
   struct sigaction before[NSIG];
 } monitor = {.once = PTHREAD_ONCE_INIT};
 
-/* It sleeps until a loop is awake: once all loops have been asleep for so many
- * looks. To be woken costs the loop more than a look costs the monitor; so it
- * is not parked between the wake-ups of a loop that follow close upon each
- * other. */
+/* Set while the monitor sleeps until a loop wakes up, which it does after so
+ * many looks that found all loops asleep. Waking the monitor costs a loop more
+ * than a look costs the monitor, so it stays awake while a loop wakes up often.
+ */
 static atomic_bool parked;
 enum { QUIET_LOOKS = 2 };
 
-/* The watches of this thread, the innermost first. The handler reads it, so its
- * place must not be made when it is touched first. */
+/* The watches of this thread, the innermost first. The signal handler reads it,
+ * so the variable's memory must exist before it is first touched. */
 static _Thread_local struct uj_watch *own_watches
 #ifdef __GNUC__
     __attribute__((tls_model("initial-exec")))
@@ -59,8 +59,9 @@ static void send_signal(struct uj_watch *watch)
   pthread_kill(thread, watch->signal);
 }
 
-/* When to interrupt the job that runs. A signal for the process is a reason,
- * too; but a job that is about to suspend gets it there. */
+/* When to interrupt the running job. A signal for the process is a reason, too,
+ * but only after the job has run for its span: a job that suspends sooner hears
+ * of the signal then. */
 static uint64_t due_at(struct uj_watch *watch, uint64_t tick, uint64_t now_ns)
 {
   uint64_t first_ns =
@@ -133,8 +134,8 @@ static bool stayed_asleep(struct uj_watch *watch, uint64_t now_ns)
   return false;
 }
 
-/* A loop that wakes up says so first and looks at `parked` then: so one of the
- * two sees the other. */
+/* A loop that wakes up first says so and then looks at `parked`, and the
+ * monitor does the opposite. So one of the two always sees the other. */
 static void park(void)
 {
   atomic_store(&parked, true);
@@ -201,7 +202,7 @@ static void on_signal(int number, siginfo_t *info, void *context)
   errno = error;
 }
 
-/* A system call of another library that is interrupted starts again. */
+/* SA_RESTART: an interrupted system call of another library starts again. */
 static int take_signal(int number)
 {
   struct sigaction action;
@@ -219,7 +220,8 @@ static int take_signal(int number)
   return 0;
 }
 
-/* Somebody who has taken the signal since keeps it. */
+/* Puts the previous handler back, unless somebody has taken the signal since.
+ */
 static void leave_signal(int number)
 {
   struct sigaction action;
@@ -254,7 +256,7 @@ int uj_monitor_signal_named(const char *name)
 
 /* ---- beginning and end -------------------------------------------------- */
 
-/* The child of a fork has no monitor: its jobs are not interrupted. */
+/* The child of a fork has no monitor, so its jobs are not interrupted. */
 static void forget_thread(void)
 {
   monitor.runs = false;
@@ -272,7 +274,8 @@ static void init_once(void)
   pthread_atfork(NULL, NULL, forget_thread);
 }
 
-/* No signal of the process is for the thread. */
+/* The thread begins with all signals blocked, so none of the process goes to
+ * it. */
 static int start_thread(void)
 {
   sigset_t all, before;
@@ -296,7 +299,7 @@ static void stop_thread(void)
   monitor.runs = false;
 }
 
-/* Returns whether it was blocked in this thread. */
+/* Returns whether the signal was blocked in this thread before. */
 static bool set_mask(int how, int number)
 {
   sigset_t set, before;

@@ -3,15 +3,16 @@
 #include <stdlib.h>
 #include <uv.h>
 
-/* Libuv's part of a task, from the start to the end of it. */
+/* What libuv has of a task, from its start to its end. */
 struct request {
   uv_work_t uv;
   struct uj_task *task;
   struct uj_tasks *tasks;
 };
 
-/* A process that exits without closing its Lua states waits in a destructor of
- * libuv until the threads have done all that is in the queue. */
+/* A process that exits without closing its Lua states waits, in a destructor of
+ * libuv, until the pool has done all that is queued. So tasks are stopped then.
+ */
 static atomic_bool exiting;
 
 __attribute__((destructor)) static void stop_at_exit(void)
@@ -34,7 +35,7 @@ void uj_tasks_stop(struct uj_tasks *tasks)
     uj_task_stop(uj_container(link, struct uj_task, link));
 }
 
-/* In the thread. */
+/* Runs in a thread of the pool. */
 static void on_work(uv_work_t *work)
 {
   struct uj_task *task = ((struct request *)work->data)->task;
@@ -42,7 +43,7 @@ static void on_work(uv_work_t *work)
     task->run(task);
 }
 
-/* In uv_run(). */
+/* Runs in uv_run(). */
 static void on_done(uv_work_t *work, int status)
 {
   struct request *request = work->data;
@@ -80,7 +81,7 @@ void uj_task_stop(struct uj_task *task)
 {
   struct request *request = task->request;
   atomic_store(&task->stop, true);
-  if (request != NULL) /* it fails when the task runs already */
+  if (request != NULL) /* fails if the task already runs, which is fine */
     (void)uv_cancel((uv_req_t *)&request->uv);
 }
 

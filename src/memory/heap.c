@@ -28,7 +28,8 @@ static bool is_ours(const struct uj_heap *heap, const void *block)
   return (uintptr_t)block - (uintptr_t)heap->base < heap->size;
 }
 
-/* What follows the chunk's own header in its first span. */
+/* The first block of a span. In the chunk's first span it comes after the
+ * header of the chunk. */
 static char *first_block(struct uj_chunk *chunk, unsigned i)
 {
   size_t skip = i > 0 ? 0
@@ -42,7 +43,8 @@ static bool is_bare(const struct uj_heap *heap, uint32_t i)
   return heap->bare[i / 64] >> i % 64 & 1;
 }
 
-/* The first one whose memory was given back, or the next of the range. */
+/* The first chunk whose memory was given back, or else the next of the range.
+ */
 static uint32_t bare_chunk(const struct uj_heap *heap)
 {
   for (uint32_t i = 0; i * 64 < heap->nchunks; i++)
@@ -51,8 +53,8 @@ static uint32_t bare_chunk(const struct uj_heap *heap)
   return heap->nchunks;
 }
 
-/* The first chunk has small pages: few programs need more, and a large page
- * would be more than all that they have. */
+/* The first chunk has small pages. Most programs need no other chunk, and one
+ * large page would be more memory than they use in all. */
 static bool extend(struct uj_heap *heap)
 {
   struct uj_chunk *chunk = chunk_at(heap, heap->nchunks);
@@ -77,8 +79,8 @@ static struct uj_chunk *add_chunk(struct uj_heap *heap)
   return chunk;
 }
 
-/* With its header: a large page comes back only where nothing is left. Where
- * the system does not take it, it is not asked again. */
+/* Gives back the memory of a chunk, including its header: the system takes a
+ * large page only as a whole. If it does not take it, it is not asked again. */
 static void discard(struct uj_heap *heap, struct uj_chunk *chunk)
 {
   size_t i = (size_t)((char *)chunk - heap->base) / CHUNK_SIZE;
@@ -92,15 +94,15 @@ static void discard(struct uj_heap *heap, struct uj_chunk *chunk)
   heap->nempty--;
 }
 
-/* What is given back costs page faults when it is needed again, and a heap that
- * is collected grows and shrinks by a half all the time. */
+/* Memory that was given back costs page faults when it is needed again, and a
+ * heap that is garbage-collected grows and shrinks by a half all the time. */
 static bool keeps_too_much(const struct uj_heap *heap)
 {
   return heap->nempty > UJ_HEAP_KEPT && heap->nempty > heap->nbusy &&
          !heap->keeps_all;
 }
 
-/* It may be without a header afterwards. */
+/* The chunk may have lost its memory, with its header, when this returns. */
 static void chunk_is_empty(struct uj_heap *heap, struct uj_chunk *chunk)
 {
   chunk->free = ALL_FREE;
@@ -148,12 +150,12 @@ static struct uj_span *take_span(struct uj_heap *heap, size_t size)
   return span;
 }
 
-/* Others of its chunk have blocks. */
+/* Frees a span, while other spans of its chunk have blocks. */
 static void give_span(struct uj_heap *heap, struct uj_span *span)
 {
   struct uj_chunk *chunk = chunk_of(span);
   uj_link_remove(&span->link);
-  if (chunk->free == 0) /* before those that are empty */
+  if (chunk->free == 0) /* to the front: chunks without blocks are last */
     uj_link_append(heap->roomy.next, &chunk->link);
   chunk->free |= UINT64_C(1) << (span - chunk->spans);
 }
@@ -178,7 +180,8 @@ static void give_all_spans(struct uj_heap *heap, struct uj_chunk *chunk)
   chunk_is_empty(heap, chunk);
 }
 
-/* It is soon used again if it is the current one, but not worth a chunk. */
+/* A current span is kept, because it is soon used again, unless it is the last
+ * that keeps its chunk from being empty. */
 static void span_is_empty(struct uj_heap *heap, struct uj_span *span)
 {
   struct uj_chunk *chunk = chunk_of(span);
@@ -204,7 +207,7 @@ static void *take_block(struct uj_span *span)
   return block;
 }
 
-/* The current span is full. */
+/* Allocates when the current span is full. */
 static void *allocate_slowly(struct uj_heap *heap, size_t i)
 {
   struct uj_link *partial = &heap->partial[i];
@@ -220,7 +223,7 @@ static void *allocate_slowly(struct uj_heap *heap, size_t i)
   return take_block(span);
 }
 
-/* NULL when the heap has no room, or the block is too large for it. */
+/* Returns NULL if the heap has no room, or if the block is too large for it. */
 static void *allocate(struct uj_heap *heap, size_t size)
 {
   size_t i = (size + UJ_HEAP_STEP - 1) / UJ_HEAP_STEP;
@@ -250,9 +253,8 @@ static void *allocate_anywhere(struct uj_heap *heap, size_t size)
   return block != NULL ? block : heap->below(heap->context, NULL, 0, size);
 }
 
-/* Without memory to move to, it stays where it is if it fits. What it has is
- * known here better than by a caller that is wrong about it, which the system's
- * realloc() would not mind. */
+/* A block that fits stays where it is if there is no memory to move it to. Its
+ * old size comes from its span, not from the caller, which may be wrong. */
 static void *resize(struct uj_heap *heap, void *block, size_t new_size)
 {
   size_t room = span_of(block)->size;
