@@ -31,7 +31,7 @@ struct check_test {
 };
 
 static unsigned check_failures; /* of the test that runs in this process */
-static FILE *check_note;        /* by the test, for who started it */
+static FILE *check_note;        /* written by the test for its parent process */
 
 #define CHECK(cond) check_that((cond), #cond, __FILE__, __LINE__)
 #define CHECK_EQ(got, expected) \
@@ -91,7 +91,7 @@ static inline int check_join(pid_t pid)
   return status;
 }
 
-/* Whether fn(arg) fails an assertion. Asks only builds that have them. */
+/* Whether fn(arg) fails an assertion. Only for builds that have assertions. */
 static inline bool check_aborts(void (*fn)(void *), void *arg)
 {
   int status;
@@ -105,7 +105,7 @@ static inline bool check_aborts(void (*fn)(void *), void *arg)
   return WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT;
 }
 
-/* What a random test is at: printed when it fails, even if it crashes. */
+/* Notes the seed of a random test, to be printed if it fails or crashes. */
 static inline void check_seed(uint64_t seed)
 {
   if (pwrite(fileno(check_note), &seed, sizeof seed, 0) != sizeof seed)

@@ -1,12 +1,14 @@
-/* A world for the core in which a test sets the clock and a job is a script.
+/* A host for the core in which the test sets the clock and a job is a script, a
+ * list of acts.
  *
- * What happens is written to a log that tests compare:
+ * What happens is written to a log that the test compares:
  *   a          the job `a` starts
  *   a:ok       it goes on, for this reason (enum uj_wake)
  *   a!         it is ended by force
- *   a=done     it ended, in this state
- *   a+b  a-b   it spawned b; it could not, the scheduler being closed
- * A job is freed when it ended: what touches it then is found by ASan. */
+ *   a=done     it has ended, in this state
+ *   a+b        it has spawned b
+ *   a-b        it could not spawn b, because the scheduler is closed
+ * A job is freed when it has ended, so ASan finds whoever touches it later. */
 #ifndef SPEC_CORE_FAKE_HOST_H
 #define SPEC_CORE_FAKE_HOST_H
 
@@ -28,7 +30,7 @@ enum act_kind {
   ACT_PARK,
   ACT_SLEEP,
   ACT_YIELD,
-  ACT_PREEMPT, /* it is taken off, and goes on with the next act */
+  ACT_PREEMPT, /* the job is preempted, and goes on with the next act */
   ACT_ALONE,
   ACT_CALL,
   ACT_SPAWN
@@ -40,7 +42,7 @@ struct act {
   struct uj_waitq *waitq;             /* PARK */
   unsigned op;                        /* PARK; zero means UJ_OP_HOST */
   uint64_t due_ns;                    /* PARK: a time; SLEEP: a span */
-  void (*call)(struct fake_job *job); /* CALL: then the next act follows */
+  void (*call)(struct fake_job *job); /* CALL: the next act follows at once */
   struct uj_sched *sched;             /* SPAWN, ALONE */
   const char *name;                   /* SPAWN */
 };
@@ -94,10 +96,10 @@ struct act {
 struct fake_job {
   struct uj_job job;
   const char *name;
-  struct act acts[FAKE_ACTS]; /* those left out: END(DONE) */
+  struct act acts[FAKE_ACTS]; /* those that are left out are END(DONE) */
   unsigned next;              /* in acts */
-  struct fake_job *child;     /* its spawn is blocked; borrowed */
-  bool kept;                  /* the test frees it, not its end */
+  struct fake_job *child;     /* borrowed: the job that it cannot spawn yet */
+  bool kept;                  /* the test frees it, not fake_ended() */
 };
 
 struct fake {
@@ -171,7 +173,7 @@ static inline struct fake_job *fake_spawn(struct fake *fake,
   return job;
 }
 
-/* Spawns, or parks the spawner: then returns false. */
+/* Returns false if there is no room, and the spawner is parked. */
 static inline bool fake_act_spawn(struct fake *fake, struct fake_job *job,
                                   const struct act *act)
 {
@@ -276,7 +278,7 @@ static inline void fake_init(struct fake *fake)
   uj_sched_init(&fake->sched, &fake->loop);
 }
 
-/* As fake_init, with the limits of the scheduler. */
+/* Like fake_init(), with limits for the scheduler. */
 static inline void fake_init_limits(struct fake *fake, uint64_t limit,
                                     uint64_t pending_limit)
 {
@@ -291,7 +293,8 @@ static inline void fake_turn(struct fake *fake)
   uj_loop_check(&fake->loop);
 }
 
-/* Another scheduler; uj_sched_term() ends it, after fake_term(). */
+/* Makes another scheduler. The test ends it by uj_sched_term() after
+ * fake_term(). */
 static inline void fake_sched_init(struct fake *fake, struct uj_sched *sched,
                                    uint64_t limit, uint64_t pending_limit)
 {
@@ -300,7 +303,7 @@ static inline void fake_sched_init(struct fake *fake, struct uj_sched *sched,
   sched->pending_limit = pending_limit;
 }
 
-/* Turns until nothing is ready. */
+/* Takes turns until no job is ready. */
 static inline void fake_settle(struct fake *fake)
 {
   while (uj_loop_ready(&fake->loop))
@@ -313,7 +316,8 @@ static inline void fake_advance(struct fake *fake, uint64_t span_ns)
   fake_turn(fake);
 }
 
-/* Ends what is left: nothing outlives a close and its time. */
+/* Ends all that is left: no job outlives a close and the time that it allows.
+ */
 static inline void fake_term(struct fake *fake)
 {
   uj_loop_close(&fake->loop, UJ_NEVER);

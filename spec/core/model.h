@@ -25,7 +25,7 @@ static inline int model_new(int sched)
   return NOBODY;
 }
 
-/* A job that has ended is not closed any more. */
+/* A job that has ended can no longer be closed by somebody's `on_abandon`. */
 static inline void tell_end(int j, enum uj_job_state state)
 {
   for (int k = 0; k < JOBS; k++)
@@ -35,7 +35,8 @@ static inline void tell_end(int j, enum uj_job_state state)
   m.end[m.nends++] = (struct model_end){j, state};
 }
 
-/* Its own deadline is raised, maybe late: it has all of the close timeout. */
+/* The job's own deadline is raised, maybe late: it still gets all of the close
+ * timeout. */
 static inline void model_warn(int j)
 {
   struct model_job *job = &m.job[j];
@@ -94,7 +95,7 @@ static inline int model_shield(int j)
   return UJ_OK;
 }
 
-/* A job that was never admitted. */
+/* Ends a job that was never admitted. */
 static inline void model_drop(int j)
 {
   list_remove(&sched_of(j)->blocked, j);
@@ -141,9 +142,10 @@ static inline void set_limit(int j, uint64_t limit_ns, enum uj_wake wake)
 #define MODEL_REFUSALS 100
 #define MODEL_LAST_PAUSE 14
 
-/* After so many refusals in a row each takes twice as long as the one before,
- * from a microsecond to 16 milliseconds. Being killed comes in between; but the
- * pause does not count for a job that is to hear of its own deadline. */
+/* After so many refusals in a row each further one takes twice as long as the
+ * one before, from a microsecond to 16 milliseconds. The forced end can
+ * interrupt the pause; but the pause is not taken from the time that a job has
+ * after its own deadline. */
 static inline void model_refuse(int j, enum uj_wake wake)
 {
   struct model_job *job = &m.job[j];
@@ -163,7 +165,7 @@ static inline void model_refuse(int j, enum uj_wake wake)
     set_limit(j, job->kill_ns, UJ_WAKE_KILLED);
 }
 
-/* Whether the operation does not begin. */
+/* Whether the operation is refused. */
 static inline bool model_refused(int j)
 {
   struct model_job *job = &m.job[j];
@@ -195,7 +197,7 @@ static inline void model_park(int j, struct list *in, uint64_t due_ns)
     set_limit(j, job->kill_ns, UJ_WAKE_KILLED);
 }
 
-/* For something that UJ_WAKE_OK hands it. */
+/* Parks a job for something that UJ_WAKE_OK hands it. */
 static inline void model_park_to_own(int j, struct list *in, uint64_t due_ns)
 {
   model_park(j, in, due_ns);
@@ -223,7 +225,7 @@ static inline void model_block(int spawner, int child)
   }
 }
 
-/* Lets the next ones in, each as soon as there is room. */
+/* Admits the next in line while there is room. */
 static inline void admit(struct model_sched *sched)
 {
   while (sched->pending.count > 0 && count_active(sched) < sched->limit)
@@ -237,7 +239,7 @@ static inline void admit(struct model_sched *sched)
   }
 }
 
-/* Nobody is left, or nobody but those who wait for just that. */
+/* Wakes those who wait until no job is left, or none but themselves. */
 static inline void wake_left(struct model_sched *sched)
 {
   if (count_live(sched) == 0)
@@ -253,7 +255,7 @@ static inline void model_wait_alone(int j)
   wake_left(sched);
 }
 
-/* Hands it to the first that waits. */
+/* Hands the mutex to the first waiter. */
 static inline void model_unlock(int i)
 {
   struct model_mutex *mutex = &m.mutex[i];
@@ -267,7 +269,7 @@ static inline void model_unlock(int i)
   list_push(&m.locked, i);
 }
 
-/* What a job that ended has locked passes on. */
+/* The mutexes of a job that has ended go to their next waiters. */
 static inline void model_release_locks(int j)
 {
   const struct list locked = m.locked;
@@ -291,7 +293,7 @@ static inline void model_end(int j, enum uj_job_state state)
   model_release_locks(j);
 }
 
-/* Whether a ready job took nothing that it would lose. */
+/* Whether a ready job was handed nothing that it could lose. */
 static inline bool took_nothing(const struct model_job *job)
 {
   if (job->wake == UJ_WAKE_OK)
@@ -340,7 +342,8 @@ static inline void model_close_list(const struct list *list, int self,
       model_close(jobs.job[i], span_ns);
 }
 
-/* A closer that is to be killed gives three quarters of its time, at most. */
+/* A closer that will be killed gives at most three quarters of the time left.
+ */
 static inline uint64_t model_grace(int closer, uint64_t span_ns)
 {
   uint64_t kill_ns = closer == NOBODY ? UJ_NEVER : m.job[closer].kill_ns;
@@ -355,7 +358,7 @@ static inline void model_sched_close_within(int s, int self, uint64_t most_ns)
   struct model_sched *sched = &m.sched[s];
   uint64_t span_ns = model_grace(self, uj_clock_min(sched->close_ns, most_ns));
   sched->closed = true;
-  while (sched->blocked.count > 0) /* each has one that waits: its spawner */
+  while (sched->blocked.count > 0) /* each has one waiter, its spawner */
     model_wake(m.job[sched->blocked.job[0]].waiters.job[0], UJ_WAKE_CLOSED);
   while (sched->pending.count > 0)
     model_cancel(sched->pending.job[0]);
@@ -375,7 +378,7 @@ static inline void model_loop_close(uint64_t span_ns, bool open_only)
       model_sched_close_within(m.order.job[i], NOBODY, span_ns);
 }
 
-/* What a job that left its wait too early closes, before it runs. */
+/* Closes what a job that left its wait too early is to close. */
 static inline void model_abandon(int j)
 {
   struct model_job *job = &m.job[j];
@@ -399,7 +402,7 @@ static inline uint64_t count_abandoning(const struct list *list)
   return count;
 }
 
-/* In order, also those that become ready by it. */
+/* In order, including jobs that become ready by it. */
 static inline void model_abandon_all(struct list *list)
 {
   while (count_abandoning(list) > 0) {

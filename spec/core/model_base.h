@@ -28,24 +28,24 @@ struct model_job {
   enum uj_place place;
   enum uj_wake wake;
   bool started, cancel, protect, shielded;
-  bool yields;   /* it is ready because it gave way */
+  bool yields;   /* it is ready because it yielded */
   bool owns;     /* UJ_WAKE_OK hands it what it waits for */
-  bool paused;   /* its operation was refused once too often */
-  int refusals;  /* in a row */
-  int stubborn;  /* so many refusals does it ignore */
+  bool paused;   /* it waits because its operation was refused too often */
+  int refusals;  /* operations in a row that were refused */
+  int stubborn;  /* refusals that it will still ignore */
   bool unwarned; /* kill_ns is for its own deadline, not yet raised */
   uint64_t deadline_ns, kill_ns;
   enum uj_wake raised; /* while it ran on */
   uint64_t raised_ns;
   uint64_t limit_ns; /* of its wait; UJ_NEVER for none */
-  uint64_t armed;    /* the order of setting limits */
+  uint64_t armed;    /* counts the settings of limits, for their order */
   enum uj_wake timer_wake;
   struct list *in; /* where it waits; or NULL */
-  int child;       /* its spawn is blocked; or NOBODY */
+  int child;       /* the job that it cannot spawn yet, or NOBODY */
   struct list waiters;
   enum uj_on_abandon on_abandon;
-  int abandoned_job, abandoned_sched; /* what it closes then, or NOBODY */
-  uint64_t value;                     /* that it puts, or got */
+  int abandoned_job, abandoned_sched; /* what `on_abandon` closes, or NOBODY */
+  uint64_t value;                     /* the one that it puts, or got */
   uint64_t preemptions;
 };
 
@@ -101,10 +101,10 @@ static struct {
   bool busy_next; /* the batch has run */
   bool from_busy; /* in this turn */
   bool cut_short; /* this turn: a job was preempted */
-  bool asleep;    /* who takes the turns wants to be woken */
-  uint64_t wakes; /* how often that was done */
+  bool asleep;    /* the driver must be woken when a job becomes ready */
+  uint64_t wakes; /* how often it was woken */
   uint64_t spawned, preemptions, turns;
-  struct model_end end[JOBS]; /* that the core has not told yet */
+  struct model_end end[JOBS]; /* ends that the core has not reported yet */
   int nends;
 } m;
 

@@ -31,7 +31,7 @@ static inline bool model_expire(void)
   return any;
 }
 
-/* The same while a job runs. */
+/* The same while a job runs, with what abandoned waits close. */
 static inline bool model_loop_expire(void)
 {
   bool any = model_expire();
@@ -58,7 +58,7 @@ static inline void model_turn(void)
   m.from_busy = m.batch.count == 0;
 }
 
-/* All have run, up to the first that was preempted. */
+/* Every job of the batch has run, up to the first that was preempted. */
 static inline void model_turned(void)
 {
   CHECK(m.from_busy || m.cut_short || m.batch.count == 0);
@@ -85,7 +85,7 @@ static inline void model_preempt(int j)
   m.cut_short = true;
 }
 
-/* A deadline that had not passed when the job was told is another one. */
+/* A deadline that had not passed then is another one. */
 static inline bool model_was_raised(const struct model_job *job,
                                     enum uj_wake wake)
 {
@@ -93,7 +93,8 @@ static inline bool model_was_raised(const struct model_job *job,
          (wake != UJ_WAKE_DEADLINE || job->deadline_ns <= job->raised_ns);
 }
 
-/* Each reason once; a deadline that is ignored for the close timeout kills. */
+/* Each reason is raised once; a deadline that is ignored for the close timeout
+ * kills. */
 static inline enum uj_wake model_to_raise(int j)
 {
   struct model_job *job = &m.job[j];
@@ -124,7 +125,7 @@ static inline void model_set_limits(int j, uint64_t deadline_ns, bool protect)
   job->protect = protect;
 }
 
-/* The first job runs. */
+/* The first job of this turn's list begins to run. */
 static inline void model_run(int j)
 {
   struct model_job *job = &m.job[j];

@@ -30,7 +30,7 @@ static inline int new_job(int s)
   return j;
 }
 
-/* Returns whether the running job blocks in it. */
+/* Returns whether the running job blocks. */
 static inline bool op_spawn(bool may_block)
 {
   int s = below(SCHEDS);
@@ -86,8 +86,8 @@ static inline void op_wake_queue(void)
   }
 }
 
-/* OK would be a lie to a blocked spawner, whose scheduler alone says so, and to
- * one that it would hand something. */
+/* Only a scheduler may wake a blocked spawner with UJ_WAKE_OK, and only the
+ * owner of a thing may wake so a job that it hands the thing to. */
 static inline void op_wake_job(int j)
 {
   const struct model_job *model = &m.job[j];
@@ -171,8 +171,8 @@ static inline void init_sched(int s)
   list_push(&m.order, s);
 }
 
-/* A scheduler that is closed and that nobody refers to makes room for another:
- * so a round does not end when all are closed. */
+/* Replaces a closed scheduler that nobody refers to, so that a round goes on
+ * after all have been closed. */
 static inline void op_renew(int s)
 {
   struct model_sched *model = &m.sched[s];
@@ -189,7 +189,7 @@ static inline void op_renew(int s)
   init_sched(s);
 }
 
-/* What both a job and the world outside may do. */
+/* An operation that both a job and the world outside may do. */
 static inline void op_any(void)
 {
   int kind = below(25);
@@ -217,7 +217,8 @@ static inline void op_any(void)
   compare();
 }
 
-/* When it leaves the wait too early it is to close a job, or a scheduler. */
+/* The running job will close a job or a scheduler if it leaves its wait early.
+ */
 static inline void set_on_abandon(int j, int s)
 {
   enum uj_on_abandon leave =
@@ -258,7 +259,8 @@ static inline void park_for_job(int j)
   park(&m.job[j].waiters, &job[j]->core.waiters, UJ_OP_WAIT);
 }
 
-/* For another scheduler to be idle; for its own others to end. */
+/* Waits until another scheduler is idle, or until the other jobs of its own
+ * have ended. */
 static inline void park_for_sched(int s)
 {
   int self = play.running;
@@ -280,7 +282,8 @@ static inline void park_for_sched(int s)
   }
 }
 
-/* One that has passed is what an outer scope may bring back. */
+/* It may have passed, as when an inner scope ends and an outer one holds again.
+ */
 static inline uint64_t random_deadline(void)
 {
   uint64_t past_ns = (uint64_t)below(8);
@@ -303,7 +306,8 @@ static inline void op_settings(void)
   uj_job_set_limits(core_of(play.running), deadline_ns, protect);
 }
 
-/* As one who interrupts the running job does. It asks again when it should. */
+/* Does what the hook of a busy job does, and checks that it would look in time.
+ */
 static inline void op_raise(void)
 {
   struct uj_job *core = core_of(play.running);
@@ -392,7 +396,7 @@ static inline void run_first(struct uj_job *core)
   compare();
 }
 
-/* A job that ignores that it is refused, again and again. */
+/* Whether the running job ignores once more that it is refused. */
 static inline bool is_stubborn(struct model_job *model)
 {
   if (model->stubborn == 0 && !play_used_up() && one_in(40))
