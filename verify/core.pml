@@ -7,11 +7,11 @@
  * scheduler.
  *
  * Time. Each time is the number of ticks that are left until it, 0 when it has
- * passed, NEVER for none. tick() makes one less of all of them. Which timer of
- * those that have passed fires first is left open.
+ * passed, NEVER for none. tick() takes one from each. Which of the timers that
+ * have passed fires first is left open.
  *
- * A mistake for each property can be put in by -DBUG_..., to see that the
- * property can fail. */
+ * -DBUG_... puts a mistake in, one for each property, to show that the property
+ * can fail. */
 
 #define NEVER 255
 #define NONE 255
@@ -56,7 +56,7 @@
 #define ABANDON_CLOSE_LATE 1
 #define ABANDON_CLOSE 2
 
-/* What is called, and with what. */
+/* Calls of the core, with their arguments. */
 #define T_NOTHING 0
 #define T_WAKE 1      /* job_wake(to, with) */
 #define T_PARK 2      /* park(cur, list, due, op) */
@@ -154,7 +154,7 @@ byte pick;           /* a timer that has passed */
   (sched[s].nactive < LIMIT(s) || sched[s].npending < PENDING(s))
 #define min(a, b) ((a) < (b) -> (a) : (b))
 
-/* Scratch of one inline each. They hold nothing between two steps. */
+/* Scratch variables, each of one inline. They hold nothing between two steps. */
 hidden byte x_t, k_w, e_was, e_s, l_j, c_j, d_j, d_s, a_n, s_span, s_grace, p_w, r_d, w_j;
 hidden byte n_i, t_i, z_i, z_k, z_a, z_p;
 
@@ -234,8 +234,8 @@ inline arm(j, d)
   fi
 }
 
-/* refuse(). The first 100 refusals take a turn, the others pause: which of both
- * it is, is left open. */
+/* refuse(). The first 100 refusals take a turn, the others pause. Which of the two
+ * a refusal does is left open. */
 inline refuse(j, w)
 {
   if
@@ -496,7 +496,7 @@ inline job_end(j, st)
   job[j].place = AT_NONE;
   e_s = job[j].sched;
   sched_remove(e_s, j, e_was);
-  /* nobody looks at these any more */
+  /* nobody looks at these any more, so they need not tell states apart */
   job[j].kill = NEVER;
   job[j].deadline = NEVER;
   job[j].wake = W_OK;
@@ -660,8 +660,8 @@ inline sched_close_within(s, closer, span)
 
 /* ---- what must hold between two steps ------------------------------------ */
 
-/* uj_sched_check() and uj_loop_check(); and that nobody waits for what has
- * come: no wake-up is lost. */
+/* uj_sched_check() and uj_loop_check(), and that no wake-up is lost: nobody waits
+ * for what has come. */
 inline check()
 {
   z_i = 0;

@@ -1,5 +1,5 @@
-/* src/lua/base/allocator.h, as a program sees it that hosts Lua: whose
- * allocator a state has when it has loaded uvjobs. */
+/* src/lua/base/allocator.h, seen from a program that hosts Lua: which allocator
+ * a Lua state has after it has loaded uvjobs. */
 #include "check.h"
 
 #include <lauxlib.h>

@@ -1,4 +1,4 @@
-/* The allocator below the heap, for the tests of it. */
+/* An allocator to put below the heap in tests: it can fail on demand. */
 #ifndef SPEC_MEMORY_BELOW_H
 #define SPEC_MEMORY_BELOW_H
 
@@ -8,11 +8,11 @@
 
 #define KIB ((size_t)1024)
 #define MIB (1024 * KIB)
-/* More than this there never is. */
+/* It never gives more than this. */
 #define BELOW_MOST (64 * MIB)
 
-/* Knows its blocks and the size of each; fails when it is told to, but not to
- * make a block smaller. */
+/* Counts its blocks and their bytes. It fails when `fails` is set, except when
+ * a block is made smaller. */
 struct below {
   uint64_t ncalls;
   uint64_t nblocks;

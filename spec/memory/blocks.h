@@ -1,10 +1,11 @@
-/* A heap, and blocks of it that are filled with what only they can hold. */
+/* A heap for tests, whose blocks are filled with patterns of their own, so that
+ * blocks that overlap are found. */
 #ifndef SPEC_MEMORY_BLOCKS_H
 #define SPEC_MEMORY_BLOCKS_H
 
 #include "below.h"
 
-/* As memory/heap.h tells them. */
+/* Sizes that memory/heap.h promises. */
 #define CHUNK (2 * MIB)
 #define SPAN (32 * KIB)
 #define HEADER sizeof(struct uj_chunk)
@@ -15,7 +16,7 @@
 
 static struct uj_heap heap;
 static struct below below;
-static uint64_t live; /* blocks of the heap */
+static uint64_t live; /* blocks of the heap that are in use */
 
 static inline bool is_inside(const struct uj_heap *of, const void *block)
 {
