@@ -28,6 +28,7 @@ local kinds = {
   fs_poll = {
     start = function(path) return path, 1 end,
     happen = function(_, path) assert(os.execute("echo x >>" .. path)) end,
+    can_miss = true, -- what changes before luv has looked at the file once
   },
 }
 
@@ -39,6 +40,16 @@ local function started(kind, what, path)
     assert(handle:start(table.unpack(what.start)))
   end
   return handle
+end
+
+--- Lets it happen, again when it was missed, and returns what next_event(limit) gives.
+local function let_happen(what, handle, path, next_event)
+  local event
+  repeat
+    what.happen(handle, path)
+    event = next_event(what.can_miss and 1 or 30)
+  until event or not what.can_miss
+  return event
 end
 
 for kind, what in pairs(kinds) do
@@ -56,8 +67,9 @@ for kind, what in pairs(kinds) do
       world.settle(waiting)
       uvjobs.sleep(0.01)
       assert.equal("active", waiting.state)
-      what.happen(handle, path)
-      local first = waiting:wait()
+      local first = let_happen(what, handle, path, function(limit)
+        return (waiting:wait(limit))
+      end)
       assert.truthy(first)
       if what.gives then assert.equal(what.gives, first) end
     end))
@@ -66,16 +78,18 @@ for kind, what in pairs(kinds) do
       local handle <close> = started(kind, what, path)
       assert.same(TIMEOUT, next_of(handle, 0))
       assert.same(TIMEOUT, next_of(handle, 0.02))
-      what.happen(handle, path)
-      assert.truthy((handle:next(30)))
+      assert.truthy(let_happen(what, handle, path, function(limit)
+        return (handle:next(limit))
+      end))
     end))
 
     it("keeps what has happened before it is asked", in_run(function()
       local handle <close> = started(kind, what, path)
       uvjobs.sleep(0.01)
-      what.happen(handle, path)
-      uvjobs.sleep(0.02)
-      assert.truthy((handle:next(30)))
+      assert.truthy(let_happen(what, handle, path, function(limit)
+        uvjobs.sleep(0.02)
+        return (handle:next(limit))
+      end))
     end))
 
     it("ends when the handle is closed", in_run(function()
