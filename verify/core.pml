@@ -234,8 +234,8 @@ inline arm(j, d)
   fi
 }
 
-/* refuse(). The first 100 refusals take a turn, the others pause. Which of the two
- * a refusal does is left open. */
+/* refuse(). The first 100 refusals take a turn, the others pause. Which of the
+ * two a refusal does is left open. */
 inline refuse(j, w)
 {
   if
@@ -660,8 +660,8 @@ inline sched_close_within(s, closer, span)
 
 /* ---- what must hold between two steps ------------------------------------ */
 
-/* uj_sched_check() and uj_loop_check(), and that no wake-up is lost: nobody waits
- * for what has come. */
+/* uj_sched_check() and uj_loop_check(), and that no wake-up is lost: nobody
+ * waits for what has come. */
 inline check()
 {
   z_i = 0;

@@ -1,9 +1,9 @@
 /* src/core/turn.c in Promela: a turn, the clock, and who calls uj_loop_turn()
  * (drive_main() and drive_rest() of src/lua/drive/run.c).
  *
- * SPIN copies an inline to each place that uses it. So all calls of the core are
- * made in one place, call(), and `todo` and its arguments say which call is next.
- * The including model defines:
+ * SPIN copies an inline to each place that uses it. So all calls of the core
+ * are made in one place, call(), and `todo` and its arguments say which call is
+ * next. The including model defines:
  *
  *   begin()     admits the first jobs
  *   go_on()     what the job `cur` does next. Sets `todo`, maybe to T_NOTHING
@@ -11,8 +11,8 @@
  *   outside()   what comes between two turns: callbacks, signals. Sets `todo`
  *   turn_done() what must hold after a turn
  *
- * TICK_IDLE lets time pass only while nothing is ready, as the virtual clock does.
- * Otherwise time may pass between any two steps. */
+ * TICK_IDLE lets time pass only while nothing is ready, as the virtual clock
+ * does. Otherwise time may pass between any two steps. */
 
 #define loop_ready                                                             \
   (len(q[Q_READY]) > 0 || len(q[Q_BATCH]) > 0 || len(q[Q_BUSY]) > 0 ||         \
