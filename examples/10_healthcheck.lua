@@ -41,38 +41,18 @@ end
 
 -- ---- one of them -----------------------------------------------------------
 
-local STATES = { ECONNREFUSED = "refused", ETIMEDOUT = "timeout" }
-
---- Connects to an address and closes the connection. Returns the state.
-local function try_address(address, port)
-  local tcp <close> = uv.new_tcp()
-  local ok, _, code = tcp:connect(address, port)
-  return ok and "open" or STATES[code] or code
-end
-
---- Tries the addresses of a host until one is open. Returns the state of the last that was
---- tried. Names are looked up in luv's threads, of which there are four.
-local function try_host(target)
-  local addresses = uv.getaddrinfo(target.host, nil, { socktype = "stream" })
-  if not addresses then return "unknown host" end
-  local state
-  for _, address in ipairs(addresses) do
-    state = try_address(address.addr, target.port)
-    if state == "open" then break end
-  end
-  return state
-end
+local STATES = {
+  ECONNREFUSED = "refused", ETIMEDOUT = "timeout", EAI_NONAME = "unknown host",
+}
 
 --- Checks one target, in a job of its own. Returns its state and the seconds that it took.
---- When the time is up, the deadline ends the call that waits, and the socket is closed.
+--- uv.connect tries the addresses of a host side by side. Names are looked up in luv's
+--- threads, of which there are four.
 local function check(target, seconds)
   if not target.host then return { state = "bad line" } end
   local started = uvjobs.now()
-  local ok, state = pcall(uvjobs.timeout, seconds, try_host, target)
-  if not ok then
-    if uvjobs.code(state) ~= "timeout" then error(state, 0) end
-    state = "timeout"
-  end
+  local client <close>, _, code = uv.connect(target.host, target.port, seconds)
+  local state = client and "open" or STATES[code] or code
   return { state = state, seconds = uvjobs.now() - started }
 end
 

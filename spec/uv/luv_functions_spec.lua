@@ -41,6 +41,9 @@ local RAISES <const> = { walk = true, run = true }
 -- Functions of luv that are in the table and take no callback.
 local NO_CALLBACK <const> = { new_thread = true }
 
+-- Functions of uvjobs.uv that luv does not have.
+local OURS <const> = { connect = true, serve = true, stdin = true, stdout = true, stderr = true }
+
 -- Functions that make handles, which uvjobs.uv has to know.
 local MAKES_HANDLES <const> = "^new_"
 
@@ -129,7 +132,7 @@ describe("the table of luv's asynchronous functions", function()
       if not ours and uv[name] ~= value then others[#others + 1] = name end
     end
     for name in pairs(uv) do
-      if luv[name] == nil then others[#others + 1] = name end
+      if luv[name] == nil and not OURS[name] then others[#others + 1] = name end
     end
     assert.same({}, sorted(others))
   end)

@@ -76,10 +76,11 @@ end
 ---@param name string of the method
 ---@param types table<string, true>
 ---@param timeout any seconds, or nil
+---@param n? integer which argument the timeout is; the first unless given
 ---@return uvjobs.uv.State state of the handle
-function handles.check_wait(level, self, name, types, timeout)
+function handles.check_wait(level, self, name, types, timeout, n)
   handles.check_type(level + 1, self, name, types)
-  core.check_timeout(timeout, 1, name, level + 1)
+  core.check_timeout(timeout, n or 1, name, level + 1)
   core.check_suspend(name, level + 1)
   return manage(self)
 end

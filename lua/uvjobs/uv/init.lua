@@ -24,6 +24,9 @@ calls.add_work(uv)
 handles.add_common(uv)
 require "uvjobs.uv.streams" (uv)
 require "uvjobs.uv.events" (uv)
+require "uvjobs.uv.connect" (uv)
+require "uvjobs.uv.serve" (uv)
+require "uvjobs.uv.stdio" (uv)
 
 -- Directories have the functions for them as methods. As with handles, the methods are ours
 -- for directories that uv.fs_opendir has opened, and luv's for others.

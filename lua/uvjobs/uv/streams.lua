@@ -7,6 +7,7 @@ local arguments = require "uvjobs.arguments"
 local calls = require "uvjobs.uv.calls"
 local errors = require "uvjobs.uv.errors"
 local handles = require "uvjobs.uv.handles"
+local reading = require "uvjobs.uv.reading"
 
 core.own_source()
 
@@ -61,30 +62,12 @@ local function read(self, state, timeout)
   return handles.results_without_value(state, reason)
 end
 
---- Suspends until some bytes have come, and returns them; nil at the end of the stream.
---- Errors: misuse; `cancelled`, `timeout` and `killed` of the current job.
----@param timeout? number seconds, >= 0; nil waits for ever
----@return string|nil data
----@return string|nil reason "timeout", or a message
----@return string|nil code of the error
-local function read_some(self, timeout)
-  return read(self, handles.check_wait(2, self, "read_some", IS_STREAM, timeout), timeout)
-end
-
---- Iterates over the pieces of the stream until its end; each step may suspend.
---- Errors: misuse; an error of the stream, as its message; `cancelled`, `timeout` and
---- `killed` of the current job.
----@return fun(): string?
-local function chunks(self)
-  handles.check_type(2, self, "chunks", IS_STREAM)
-  local state = handles.manage(self)
-  return function()
-    if enter "chunks" == nil then core.check_suspend("chunks", 2) end
-    local chunk, message = read(self, state)
-    if message then error(message, 2) end
-    return chunk
-  end
-end
+local reads = reading.methods(read, function(level, self, name, timeout, n)
+  return handles.check_wait(level + 1, self, name, IS_STREAM, timeout, n)
+end, function(level, self, name)
+  handles.check_type(level + 1, self, name, IS_STREAM)
+  return handles.manage(self)
+end)
 
 -- ---- writing ---------------------------------------------------------------------
 
@@ -339,8 +322,7 @@ end
 return function(uv)
   local replace = handles.replace
   local function call(...) return calls.new(handles.call(...)) end
-  handles.add(STREAMS, "read_some", read_some)
-  handles.add(STREAMS, "chunks", chunks)
+  for name, method in pairs(reads) do handles.add(STREAMS, name, method) end
   handles.add({ "tcp", "pipe" }, "next", next_client)
   handles.add({ "tcp", "pipe" }, "connections", connections)
   handles.add({ "udp" }, "receive", receive)
