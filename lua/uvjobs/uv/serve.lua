@@ -16,6 +16,7 @@ local expect = arguments.expect
 
 local STOP_TIMEOUT <const> = 5 -- seconds; less than the main job has to end after a signal
 local BACKLOG <const> = 128 -- clients that wait in the system
+local LONGEST <const> = 1e9 -- seconds, for a stop timeout without a limit
 local ACCEPT_PAUSE <const> = 0.1 -- seconds, after an error such as EMFILE
 
 -- libuv can set SO_REUSEPORT since this version.
@@ -167,7 +168,7 @@ local function run(server, stop_timeout)
   local connections <close> = server.connections
   local _, err = pcall(accept, server)
   handles.close(server.handle)
-  uvjobs.protect(connections.wait_and_close, connections, stop_timeout)
+  uvjobs.protect(connections.wait_and_close, connections, math.min(stop_timeout, LONGEST))
   error(err, 0)
 end
 
