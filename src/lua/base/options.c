@@ -32,18 +32,20 @@ _Noreturn static void unknown_option(lua_State *L,
   uj_arg_error(L, options->callee, options->idx, message);
 }
 
+/* The option whose name is below the top of the stack; raises when there is
+ * none. */
 static const struct uj_option *find_option(lua_State *L,
-                                           const struct uj_option *known)
+                                           struct uj_options_table *options)
 {
   size_t length;
   const char *key;
   if (lua_type(L, -2) != LUA_TSTRING)
-    return NULL;
+    unknown_option(L, options);
   key = lua_tolstring(L, -2, &length);
-  for (; known->name != NULL; known++)
-    if (strlen(known->name) == length && strcmp(known->name, key) == 0)
-      return known;
-  return NULL;
+  for (const struct uj_option *o = options->known; o->name != NULL; o++)
+    if (strlen(o->name) == length && strcmp(o->name, key) == 0)
+      return o;
+  unknown_option(L, options);
 }
 
 void uj_options_read(lua_State *L, const struct uj_callee *callee, int idx,
@@ -54,9 +56,7 @@ void uj_options_read(lua_State *L, const struct uj_callee *callee, int idx,
   luaL_checkstack(L, LUA_MINSTACK, "options");
   lua_pushnil(L);
   while (lua_next(L, idx)) {
-    const struct uj_option *option = find_option(L, known);
-    if (option == NULL)
-      unknown_option(L, &options);
+    const struct uj_option *option = find_option(L, &options);
     options.name = option->name;
     option->take(L, &options, into);
     lua_pop(L, 1);
