@@ -33,13 +33,12 @@ end
 --- cancelled, exec() kills gzip.
 local function compress(tree, from, to)
   local output <close> = create(to)
-  local result, message = uvjobs.exec("gzip", { "-c", "--", from }, {
+  local result, _, _, message = uvjobs.exec("gzip", { "-c", "--", from }, {
     stdout = output.fd,
     stderr = 2, -- that of this program
   })
-  if not result then error("cannot run gzip: " .. message, 0) end
-  if result.signal ~= 0 then error("gzip was killed by signal " .. result.signal, 0) end
-  if result.code ~= 0 then error("gzip ended with status " .. result.code, 0) end
+  if not result then error(message, 0) end -- gzip could not be started
+  if not result.ok then error(result.message, 0) end
   -- Everything that suspends comes first: no other job adds to the sums meanwhile.
   local size_in = assert(uv.fs_stat(from)).size
   local size_out = assert(uv.fs_fstat(output.fd)).size

@@ -172,18 +172,21 @@ function uvjobs.await(start) end
 ---@field cwd? string the directory that it runs in
 ---@field stdin? integer descriptor, in place of `input`
 ---@field stdout? integer descriptor; nothing is collected
----@field stderr? integer descriptor; nothing is collected
+---@field stderr? integer|"stdout" descriptor; or where stdout goes, in order; nothing is collected
 ---@field on_stdout? fun(line: string) gets each line of stdout; may suspend
 ---@field on_stderr? fun(line: string) gets each line of stderr; may suspend
----@field timeout? number seconds, >= 0, until the child is terminated; nil: no limit
+---@field timeout? number seconds, >= 0 or math.huge, until the child is terminated; nil: no limit
+---@field kill_timeout? number seconds from SIGTERM to SIGKILL; default: close_timeout, 1 at least
 ---@field max_output? integer|number bytes of each stream or line: >= 0 or math.huge; default 16 MiB
 ---@field group? boolean terminates also what the child has started; default false
 
 ---@class uvjobs.ExecResult
----@field code integer exit status
+---@field ok boolean it ended by itself with the exit status 0
+---@field code? integer exit status; nil when a signal ended it
 ---@field signal integer the number of the signal that ended it, or 0
----@field stdout? string nil with on_stdout
----@field stderr? string nil with on_stderr
+---@field stdout? string nil when it is not collected
+---@field stderr? string nil when it is not collected
+---@field message? string what happened, when it is not ok
 
 --- Runs a child process until it has ended. Suspends. When the job is cancelled, the
 --- child is terminated, and waited for. Needs luv.
@@ -192,8 +195,10 @@ function uvjobs.await(start) end
 ---@param args? string[]
 ---@param options? uvjobs.ExecOptions
 ---@return uvjobs.ExecResult? result
----@return string? reason "timeout", "limit", or the message of what could not be started
----@return string|uvjobs.ExecResult? code of that error; or the result so far
+---@return "timeout"|"limit"|"spawn"|nil why
+---@return uvjobs.ExecResult? partial the result so far; nil after "spawn"
+---@return string? message names the command
+---@return string? code after "spawn", such as "ENOENT"
 function uvjobs.exec(command, args, options) end
 
 -- ---- in somebody else's loop -------------------------------------------------

@@ -56,8 +56,9 @@ end
 -- ---- kinds of values ---------------------------------------------------------------
 
 --- A kind of value is a function: it returns nil for a value of that kind, and for
---- another one what was expected, in words.
----@alias uvjobs.Kind fun(value: any): string?
+--- another one what was expected, in words; and, where the value is a table of which one
+--- entry is to blame, also what came there.
+---@alias uvjobs.Kind fun(value: any): string?, string?
 
 --- Makes a kind of a function that tells whether a value is of that kind.
 ---@param is_good fun(value: any): boolean
@@ -118,8 +119,10 @@ arguments.expect = expect
 
 -- ---- tables of options -------------------------------------------------------------
 
--- What a value looks like in a message.
-local function shown(value)
+--- What a value looks like in a message.
+---@param value any
+---@return string
+function arguments.shown(value)
   if value ~= value then return "nan" end -- tostring() may give "-nan"
   if type(value) == "number" then return tostring(value) end
   if type(value) == "string" then return ("'%s'"):format(value) end
@@ -156,9 +159,10 @@ function arguments.problem_of_options(given, known)
   for name, value in pairs(given) do
     local kind = known[name]
     if not kind then return arguments.unknown_option(name, known) end
-    local expected = kind(value)
+    local expected, came = kind(value)
     if expected then
-      return ("option '%s': %s expected, got %s"):format(name, expected, shown(value))
+      return ("option '%s': %s expected, got %s"):format(
+        name, expected, came or arguments.shown(value))
     end
   end
 end

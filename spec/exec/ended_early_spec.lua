@@ -181,11 +181,16 @@ describe("exec", function()
 
   it("returns what there was when its timeout has passed", in_run(function()
     local start = uvjobs.now()
-    local result, why, rest = patient_exec("sh", { "-c", "exec sleep 60" }, { timeout = 0.05 })
+    local result, why, rest, message =
+      patient_exec("sh", { "-c", "exec sleep 60" }, { timeout = 0.05 })
     assert.is_true(uvjobs.now() - start >= 0.05)
     assert.is_nil(result)
     assert.equal("timeout", why)
-    assert.same({ code = 0, signal = 15, stdout = "", stderr = "" }, rest)
+    assert.same({
+      ok = false, signal = 15, stdout = "", stderr = "",
+      message = "'sh' did not end within 0.05 seconds, and was ended by signal 15 (SIGTERM)",
+    }, rest)
+    assert.equal(rest.message, message)
     for _, seconds in ipairs(TIMES) do
       result, why, rest = exec("sh", { "-c", "echo out; echo err >&2; exec sleep 60" },
         { timeout = seconds })
@@ -238,7 +243,11 @@ describe("exec", function()
     local _, why, rest = exec("sh", { "-c", "trap '' TERM; echo 1234567890; exec sleep 60" },
       { max_output = 5 })
     assert.equal("limit", why)
-    assert.same({ code = 0, signal = 9, stdout = "12345", stderr = "" }, rest)
+    assert.same({
+      ok = false, signal = 9, stdout = "12345", stderr = "",
+      message = "'sh' wrote more than 5 bytes to its standard output, "
+        .. "and was ended by signal 9 (SIGKILL)",
+    }, rest)
   end))
 
   it("ends a process whose line does not end, but not one with many lines", in_run(function()

@@ -1,11 +1,11 @@
--- uvjobs.exec: what it returns, its options, and misuse. How it is left early is
--- in ended_early_spec.lua.
+-- uvjobs.exec: what it returns, and its options. Misuse is in misuse_spec.lua, and how it
+-- is left early in ended_early_spec.lua.
 local luv = require "luv"
 local uvjobs = require "uvjobs"
 local helper = require "spec.helper"
 local guard = require "spec.guard"
 
-local exec, message, in_run = uvjobs.exec, helper.message, helper.in_run
+local exec, in_run = uvjobs.exec, helper.in_run
 
 local function sh(script, options)
   return exec("sh", { "-c", script }, options)
@@ -27,16 +27,28 @@ describe("exec", function()
   -- ---- results -------------------------------------------------------------------
 
   it("returns the status and the output", in_run(function()
-    assert.same({ code = 0, signal = 0, stdout = "", stderr = "" }, exec("true"))
-    assert.same({ code = 1, signal = 0, stdout = "", stderr = "" }, exec("false", {}))
-    assert.same({ code = 7, signal = 0, stdout = "out", stderr = "err\n" },
-      sh("printf out; echo err >&2; exit 7"))
+    assert.same({ ok = true, code = 0, signal = 0, stdout = "", stderr = "" }, exec("true"))
+    assert.same({
+      ok = false, code = 1, signal = 0, stdout = "", stderr = "",
+      message = "'false' ended with status 1",
+    }, exec("false", {}))
+    assert.same({
+      ok = false, code = 7, signal = 0, stdout = "out", stderr = "err\n",
+      message = "'sh' ended with status 7",
+    }, sh("printf out; echo err >&2; exit 7"))
     assert.equal(1, select("#", exec("true")))
   end))
 
-  it("returns the signal that ended the process", in_run(function()
-    assert.same({ code = 0, signal = 9, stdout = "before\n", stderr = "" },
-      sh("echo before; kill -KILL $$"))
+  it("returns the signal that ended the process, and no status then", in_run(function()
+    assert.same({
+      ok = false, signal = 9, stdout = "before\n", stderr = "",
+      message = "'sh' was ended by signal 9 (SIGKILL)",
+    }, sh("echo before; kill -KILL $$"))
+    assert.equal("'sh' was ended by signal 6 (SIGABRT)", sh("kill -ABRT $$").message)
+    assert.equal("'sh' was ended by signal 29 (SIGIO)", sh("kill -IO $$").message)
+    local last = sh("kill -64 $$")
+    assert.equal("'sh' was ended by signal 64", last.message)
+    assert.is_nil(last.code)
   end))
 
   it("passes arguments as they are, without a shell", in_run(function()
@@ -46,12 +58,30 @@ describe("exec", function()
 
   it("looks the command up in PATH, and takes a path", in_run(function()
     assert.equal(0, exec("/bin/sh", { "-c", ":" }).code)
-    local result, text, code = exec("no-such-command")
-    assert.is_nil(result)
-    assert.equal("ENOENT: no such file or directory", text)
-    assert.equal("ENOENT", code)
-    assert.equal("EACCES", (select(3, exec("/etc/passwd"))))
-    assert.equal("ENOENT", (select(3, exec(""))))
+    assert.equal(3, sh("exit 3", { env = { PATH = "/nowhere:/bin" } }).code)
+  end))
+
+  -- What exec returns where it fails, packed.
+  local function failure(...)
+    return table.pack(exec(...))
+  end
+
+  it("says which command could not be started", in_run(function()
+    local text = "cannot start 'no-such-command': ENOENT: no such file or directory"
+    assert.same({ n = 5, nil, "spawn", nil, text, "ENOENT" }, failure("no-such-command"))
+    text = "cannot start '/etc/passwd': EACCES: permission denied"
+    assert.same({ n = 5, nil, "spawn", nil, text, "EACCES" }, failure("/etc/passwd"))
+    assert.matches("^cannot start '': ENOENT", failure("")[4])
+    assert.equal("E2BIG", failure("true", { ("x"):rep(200000) })[5])
+    assert.equal("ENOENT", failure("true", {}, { env = { PATH = "/nowhere" } })[5])
+  end))
+
+  it("says which descriptor was not open", in_run(function()
+    for _, name in ipairs { "stdin", "stdout", "stderr" } do
+      local text = ("cannot start 'true' with %s = 999: EBADF: bad file descriptor"):format(name)
+      assert.same({ n = 5, nil, "spawn", nil, text, "EBADF" },
+        failure("true", {}, { [name] = 999 }))
+    end
   end))
 
   it("lets the other jobs run meanwhile", in_run(function()
@@ -104,7 +134,9 @@ describe("exec", function()
     assert.equal(50, results.n)
     assert.is_true(most <= 10)
     for i = 1, 50 do
-      assert.same({ code = i, signal = 0, stdout = i .. "\n", stderr = "" }, results[i])
+      local child = results[i]
+      assert.same({ i, 0, i .. "\n", "" },
+        { child.code, child.signal, child.stdout, child.stderr })
     end
   end))
 
@@ -131,7 +163,7 @@ describe("exec", function()
       input = "first\n" .. much,
     }).stdout)
     local result = sh("exec <&-; echo closed; exit 3", { input = { much, much } })
-    assert.same({ code = 3, signal = 0, stdout = "closed\n", stderr = "" }, result)
+    assert.same({ 3, "closed\n", "" }, { result.code, result.stdout, result.stderr })
   end))
 
   it("is not ended by SIGPIPE", function()
@@ -150,9 +182,10 @@ describe("exec", function()
   it("reads from and writes to descriptors", in_run(function()
     local path = os.tmpname()
     local fd <const> = assert(luv.fs_open(path, "w+", 384))
-    assert.same({ code = 4, signal = 0, stderr = "err\n" },
-      sh("echo out; echo err >&2; exit 4", { stdout = fd }))
-    assert.same({ code = 0, signal = 0, stdout = "" }, sh("echo more >&2", { stderr = fd }))
+    assert.same({ ok = true, code = 0, signal = 0, stderr = "err\n" },
+      sh("echo out; echo err >&2", { stdout = fd }))
+    assert.same({ ok = true, code = 0, signal = 0, stdout = "" },
+      sh("echo more >&2", { stderr = fd }))
     luv.fs_close(fd)
     local input <const> = assert(luv.fs_open(path, "r", 0))
     assert.equal("out\nmore\n", exec("cat", {}, { stdin = input }).stdout)
@@ -178,10 +211,17 @@ describe("exec", function()
 
   it("runs in another directory", in_run(function()
     assert.equal("/\n", exec("pwd", {}, { cwd = "/" }).stdout)
-    local result, text, code = exec("pwd", {}, { cwd = "/does/not/exist" })
-    assert.is_nil(result)
-    assert.matches("^ENOENT", text)
-    assert.equal("ENOENT", code)
+  end))
+
+  it("says which directory could not be entered", in_run(function()
+    local text = "cannot start 'pwd' in the directory '/no/such': ENOENT: no such file or directory"
+    assert.same({ n = 5, nil, "spawn", nil, text, "ENOENT" },
+      table.pack(exec("pwd", {}, { cwd = "/no/such" })))
+    text = "cannot start 'pwd' in the directory '/etc/passwd': ENOTDIR: not a directory"
+    assert.same({ n = 5, nil, "spawn", nil, text, "ENOTDIR" },
+      table.pack(exec("pwd", {}, { cwd = "/etc/passwd" })))
+    assert.matches("^cannot start 'no%-such': ENOENT",
+      (select(4, exec("no-such", {}, { cwd = "/" }))))
   end))
 
   -- ---- lines -------------------------------------------------------------------------------
@@ -233,10 +273,10 @@ describe("exec", function()
       on_stdout = function(line) out[#out + 1] = line end,
       on_stderr = function(line) err[#err + 1] = line end,
     })
-    assert.same({ code = 0, signal = 0 }, result)
+    assert.same({ ok = true, code = 0, signal = 0 }, result)
     assert.same({ { "out" }, { "err" } }, { out, err })
     result = sh("echo out; echo err >&2", { on_stderr = function() end })
-    assert.same({ code = 0, signal = 0, stdout = "out\n" }, result)
+    assert.same({ ok = true, code = 0, signal = 0, stdout = "out\n" }, result)
   end))
 
   it("calls the function in a child job, with the context of the caller", in_run(function()
@@ -272,60 +312,4 @@ describe("exec", function()
     assert.equal(1500000, seen)
     os.remove(path)
   end))
-
-  -- ---- misuse --------------------------------------------------------------------------------
-
-  for _, case in ipairs {
-    { "#1 to 'exec' (string expected, got nil)" },
-    { "#1 to 'exec' (string expected, got number)", 1 },
-    { "#1 to 'exec' (string without a zero byte expected)", "a\0b" },
-    { "#2 to 'exec' (list of strings expected, got string)", "true", "x" },
-    { "#2 to 'exec' (string expected as element 2, got number)", "true", { "x", 1 } },
-    { "#2 to 'exec' (string without a zero byte expected as element 1)", "true", { "\0" } },
-    { "#3 to 'exec' (table expected, got string)", "true", {}, "x" },
-    { "unknown option 'inputs', did you mean 'input'?", { inputs = "x" } },
-    { "unknown option [1], 'cwd' is a known one", { "x" } },
-    { "option 'input': string or list of strings expected, got 5", { input = 5 } },
-    { "option 'input': string or list of strings expected, got table", { input = { "x", 5 } } },
-    { "option 'input': string or list of strings expected, got table", { input = { x = "y" } } },
-    { "option 'env': table of names to strings or false expected, got 'x'", { env = "x" } },
-    { "option 'env': table of names to strings or false expected, got table",
-      { env = { ["A=B"] = "x" } } },
-    { "option 'env': table of names to strings or false expected, got table",
-      { env = { A = true } } },
-    { "option 'env': table of names to strings or false expected, got table", { env = { "A" } } },
-    { "option 'cwd': string expected, got 5", { cwd = 5 } },
-    { "option 'on_stdout': function expected, got table", { on_stdout = {} } },
-    { "option 'on_stderr': function expected, got boolean", { on_stderr = true } },
-    { "options 'input' and 'stdin' exclude each other", { input = "", stdin = 0 } },
-    { "options 'on_stdout' and 'stdout' exclude each other", { on_stdout = print, stdout = 1 } },
-    { "options 'on_stderr' and 'stderr' exclude each other", { on_stderr = print, stderr = 1 } },
-    { "option 'stdin': descriptor expected, got -1", { stdin = -1 } },
-    { "option 'group': boolean expected, got 'yes'", { group = "yes" } },
-    { "option 'timeout': seconds >= 0 expected, got -1", { timeout = -1 } },
-    { "option 'timeout': finite seconds >= 0 expected, got inf", { timeout = math.huge } },
-    { "option 'timeout': seconds >= 0 expected, got '1'", { timeout = "1" } },
-    { "option 'max_output': integer >= 0 or math.huge expected, got 1.5", { max_output = 1.5 } },
-    { "option 'max_output': integer >= 0 or math.huge expected, got -1", { max_output = -1 } },
-  } do
-    it("is told of misuse: " .. case[1], in_run(function()
-      local expected, args = case[1], table.pack(table.unpack(case, 2))
-      if type(args[1]) == "table" then
-        expected, args = "#3 to 'exec' (" .. expected, { "true", nil, args[1], n = 3 }
-      end
-      local text = message(exec, table.unpack(args, 1, args.n))
-      assert.equal("bad argument " .. expected, text:sub(1, #expected + 13))
-    end))
-  end
-
-  it("must be called where it can suspend", function()
-    assert.equal("'exec' must be called in a job", message(exec, "true"))
-    uvjobs.run(function()
-      assert.equal("'exec' must be called in a job", message(coroutine.wrap(exec), "true"))
-      assert.equal("'exec' cannot suspend across a C call",
-        message(table.sort, { 1, 2 }, function() exec "true" end))
-      local wrapped = require "uvjobs.coroutine".wrap(exec)
-      assert.equal(0, wrapped("true").code)
-    end)
-  end)
 end)

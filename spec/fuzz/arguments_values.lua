@@ -155,8 +155,8 @@ local KNOWN <const> = {
   run = { "timeslice", "slow", "stats", "interrupt", "signals" },
   start = { "name", "timeout", "timeslice", "slow", "stats", "interrupt" },
   map = { "limit" },
-  exec = { "input", "env", "cwd", "stdin", "on_stdout", "on_stderr", "timeout", "max_output",
-    "group" },
+  exec = { "input", "env", "cwd", "stdin", "on_stdout", "on_stderr", "timeout",
+    "kill_timeout", "max_output", "group" },
 }
 
 local function count() return pick { 1, 2, 100, INF, math.maxinteger } end
@@ -170,6 +170,7 @@ local right = {
   close_timeout = M.seconds,
   wait_timeout = M.seconds,
   timeout = M.seconds,
+  kill_timeout = M.seconds,
   slow = function() return pick { 0, 0.1, 1e300, false } end,
   timeslice = function(world) -- preempting a deep recursion is slow
     return pick { 0.01, INF, world.real and 0.01 or 1e-9 }

@@ -192,6 +192,14 @@ local luv_cases = {
     jobs:close()
   end,
   ["a child process"] = function() uvjobs.exec("cat", {}, { input = "text" }) end,
+  ["a child process that is stopped"] = function()
+    uvjobs.exec("sh", { "-c", "echo line; exec sleep 600" }, {
+      stderr = "stdout",
+      max_output = 3,
+      kill_timeout = 0.01,
+      on_stdout = function() uvjobs.sleep(0.001) end,
+    })
+  end,
   ["a timer"] = function()
     local timer <close> = uv.new_timer()
     timer:start(1)

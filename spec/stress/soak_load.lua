@@ -583,8 +583,8 @@ function load.processes()
       check(why == "limit", "it gave %s", why)
     end },
     { "done", function()
-      local _, _, why = exec("no-such-command")
-      check(why == "ENOENT", "it gave %s", why)
+      local _, why = exec("no-such-command")
+      check(why == "spawn", "it gave %s", why)
     end },
     { "failed", function() exec("seq", { "9" }, { on_stdout = fail }) end },
     { "failed", function() uvjobs.timeout(span(0.02), exec, "sleep", { "600" }) end },
