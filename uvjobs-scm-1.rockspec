@@ -129,7 +129,7 @@ build = {
         "src/lua/engine/pool.c",
         "src/lua/engine/report.c",
         "src/lua/engine/resume.c",
-        "src/lua/engine/signal.c",
+        "src/lua/engine/ending.c",
         "src/lua/engine/stretch.c",
         "src/lua/engine/suspend.c",
         "src/lua/engine/traceback.c",

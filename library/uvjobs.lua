@@ -47,6 +47,7 @@ local uvjobs = {}
 ---@field stats? boolean measures how long jobs run; default false
 ---@field interrupt? uvjobs.Interrupt how a busy job is interrupted; default "SIGURG"
 ---@field shuffle? integer a seed: ready jobs run in a random order; default in order
+---@field close_timeout? number seconds >= 0 that the main job has to end after a signal; default 10
 
 ---@alias uvjobs.Interrupt
 ---| "SIGURG"    # by this signal

@@ -83,10 +83,18 @@ function Process:send(line) self.stdin:write(line .. "\n") end
 --- Is there a process of its group?
 function Process:group_lives() return luv.kill(-self.pid, 0) == 0 end
 
+--- Is there still one after its own end? One that was killed is there until init has
+--- seen it, which takes its time.
+function Process:leaves_some()
+  local stop = uvjobs.now() + 10
+  while self:group_lives() and uvjobs.now() < stop do uvjobs.sleep(0.01) end
+  return self:group_lives()
+end
+
 local function arguments(path, options)
   local args = {
     "LUA_PATH_5_4=" .. package.path, "LUA_CPATH_5_4=" .. package.cpath,
-    options.hold and "HOLD=1" or "HOLD_NOT=1", interpreter(),
+    options.hold and "HOLD=1" or "HOLD_NOT=1", options.env or "ENV=", interpreter(),
   }
   if options.command then args[#args + 1] = kill.root .. "/bin/uvjobs" end
   args[#args + 1] = path
@@ -97,10 +105,11 @@ end
 --- - `script`: the text that comes after the prelude
 --- - `command`: run it by bin/uvjobs, and not by the interpreter
 --- - `hold`: see the prelude
+--- - `env`: a variable for its environment, as "NAME=value"
 --- - `on_line(process, line)`: is called for each line on standard output
 --- - `on_start(process)`: is called when it was started
---- Returns a table: `code` and `signal` of its end, the list of lines `out`, the text `err`,
---- and whether processes of its group were `left`.
+--- Returns a table: `code` and `signal` of its end, when it has `ended`, the list of lines
+--- `out`, the text `err`, and whether processes of its group were `left`.
 function kill.play(options)
   local path = files.temporary(kill.PRELUDE .. options.script)
   local _ <close> = setmetatable({}, { __close = function() os.remove(path) end })
@@ -126,7 +135,8 @@ function kill.play(options)
     function() if options.on_start then options.on_start(process) end end,
     function()
       result.code, result.signal = handle:wait()
-      result.left = process:group_lives()
+      result.ended = uvjobs.now()
+      result.left = process:leaves_some()
     end,
   }
   return result

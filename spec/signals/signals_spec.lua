@@ -99,6 +99,61 @@ describe("a signal", function()
     assert.equal(130, r.status)
   end)
 
+  it("kills a main job that goes on after the close timeout of run #M8", function()
+    for _, stubborn in ipairs {
+      "while true do end", "while true do pcall(uvjobs.sleep, 60) end",
+      "uvjobs.protect(uvjobs.sleep, 60)",
+      "table.sort({ 1, 2, 3 }, function() while true do end end)",
+    } do
+      local r = helper.child(prelude .. ([[
+        local ok, err = pcall(uvjobs.run, { close_timeout = 0.05 }, function()
+          local _ <close> = setmetatable({}, { __close = function() print "cleaned up" end })
+          pcall(raise_and_sleep, "TERM")
+          %s
+        end)
+        print(ok, uvjobs.code(err), err.signal)
+        print(err.message:match("by SIG%%a+"))
+      ]]):format(stubborn))
+      assert.equal("cleaned up\nfalse\tkilled\tSIGTERM\nby SIGTERM\n", r.out)
+    end
+  end)
+
+  it("lets jobs that are polite, and what waits for them, end beside a busy one", function()
+    for _, wait in ipairs { "polite:wait()", "serving:wait_and_close(60)", "busy:join()" } do
+      local r = helper.child(prelude .. ([[
+        local computing <close> = uvjobs.scheduler { close_timeout = 60 }
+        local serving = uvjobs.scheduler { close_timeout = 60 }
+        print(pcall(uvjobs.run, { close_timeout = 60 }, function()
+          local polite = serving:spawn(function()
+            local _ <close> = setmetatable({}, { __close = function() print "polite" end })
+            uvjobs.sleep(60)
+          end)
+          local busy = computing:spawn(function()
+            local _ <close> = setmetatable({}, { __close = function() print "busy" end })
+            raise_signal "INT"
+            while true do end
+          end)
+          local _ <close> = setmetatable({}, { __close = function()
+            uvjobs.protect(serving.close, serving)
+            print "main"
+          end })
+          %s
+        end))
+      ]]):format(wait))
+      assert.matches("^polite\nmain\nbusy\nfalse\t[^\n]* was cancelled by SIGINT\n$", r.out)
+    end
+  end)
+
+  it("ends a run under the virtual clock though a child process lives on", function()
+    local r = helper.child(prelude .. [[
+      local ok, err = pcall(uvjobs.run, { clock = "virtual", close_timeout = 0.1 }, function()
+        uvjobs.protect(uvjobs.exec, "sh", { "-c", "kill -TERM $PPID; exec sleep 60" })
+      end)
+      print(ok, uvjobs.code(err), err.signal)
+    ]])
+    assert.equal("false\tkilled\tSIGTERM\n", r.out)
+  end)
+
   it("does not reach the main job with signals = false", function()
     local r = helper.child(prelude .. [[
       uvjobs.run({ signals = false }, function()

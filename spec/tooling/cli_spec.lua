@@ -222,6 +222,8 @@ describe("the command", function()
         local kill <close> = io.popen("kill -INT $PPID")
         uvjobs.sleep(3600)
       ]]
+      -- On a slow machine the signal comes before the sleep, which gives a traceback.
+      r.err = r.err:match "^[^\n]*\n"
       assert.same({ status = 130, out = "clean\n", err = "uvjobs: interrupted\n" }, r)
     end)
 

@@ -22,6 +22,7 @@
 #include "lua/drive/embed.h"
 #include "lua/drive/luv.h"
 #include "lua/drive/run.h"
+#include "lua/engine/ending.h"
 #include "lua/engine/hook.h"
 #include "lua/engine/hookerror.h"
 #include "lua/engine/interrupt.h"
@@ -81,6 +82,7 @@ struct whole {
   struct uj_own own;
   struct uj_hookerror hookerror;
   struct uj_killing kill;
+  struct uj_ending ending;
   struct uj_interrupt interrupt;
   struct uj_stats stats;
   struct uj_fault fault;
@@ -100,6 +102,7 @@ static void connect(struct whole *whole)
   S->own = &whole->own;
   S->hookerror = &whole->hookerror;
   S->kill = &whole->kill;
+  S->ending = &whole->ending;
   S->interrupt = &whole->interrupt;
   S->stats = &whole->stats;
   S->fault = &whole->fault;

@@ -1,5 +1,6 @@
 #include "lua/drive/options.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "loop/monitor.h"
@@ -32,6 +33,16 @@ static void take_clock(lua_State *L, const struct uj_options_table *options,
   if (!is_virtual && strcmp(value, "real") != 0)
     uj_option_error(L, options, "'real' or 'virtual'");
   ((struct uj_run_options *)into)->is_virtual = is_virtual;
+}
+
+static void take_close_timeout(lua_State *L,
+                               const struct uj_options_table *options,
+                               void *into)
+{
+  bool is_unlimited =
+      lua_type(L, -1) == LUA_TNUMBER && lua_tonumber(L, -1) == HUGE_VAL;
+  ((struct uj_run_options *)into)->close_ns =
+      is_unlimited ? UJ_NEVER : uj_option_seconds(L, options);
 }
 
 static void take_timeslice(lua_State *L, const struct uj_options_table *options,
@@ -112,10 +123,15 @@ void uj_drive_options_read_run(lua_State *L, const struct uj_callee *callee,
                                struct uj_run_options *options)
 {
   static const struct uj_option known[] = {
-      {"signals", take_signals},     {"clock", take_clock},
-      {"timeslice", take_timeslice}, {"slow", take_slow},
-      {"stats", take_stats},         {"interrupt", take_interrupt},
-      {"shuffle", take_shuffle},     {NULL, NULL},
+      {"signals", take_signals},
+      {"clock", take_clock},
+      {"timeslice", take_timeslice},
+      {"slow", take_slow},
+      {"stats", take_stats},
+      {"interrupt", take_interrupt},
+      {"shuffle", take_shuffle},
+      {"close_timeout", take_close_timeout},
+      {NULL, NULL},
   };
   uj_options_read(L, callee, 1, known, options);
 }

@@ -19,8 +19,8 @@
 #include "lua/drive/options.h"
 #include "lua/drive/stuck.h"
 #include "lua/drive/turn.h"
+#include "lua/engine/ending.h"
 #include "lua/engine/interrupt.h"
-#include "lua/engine/signal.h"
 #include "lua/state/error.h"
 #include "lua/state/job.h"
 #include "lua/state/outcome.h"
@@ -77,6 +77,16 @@ static void poll_signals(struct uj_state *S)
   uj_driver_poll(S->driver);
 }
 
+/* Until when the virtual clock waits for I/O: for ever, unless the run is to
+ * end. */
+static uint64_t real_due(const struct uj_state *S, uint64_t due_ns)
+{
+  if (!S->ending->begun || due_ns == UJ_NEVER)
+    return UJ_NEVER;
+  return uj_clock_add(S->ending->real_ns,
+                      due_ns - uj_clock_min(S->virtual_ns, due_ns));
+}
+
 /* No job is ready. `guests`: whether one of them has something to wait for. */
 static void wait(struct uj_state *S, lua_State *L, bool guests)
 {
@@ -87,7 +97,7 @@ static void wait(struct uj_state *S, lua_State *L, bool guests)
   else if (!S->is_virtual)
     wait_for_io(S, L, uj_clock_max(due_ns, next_poll(S)));
   else if (io)
-    wait_for_io(S, L, UJ_NEVER);
+    wait_for_io(S, L, real_due(S, due_ns));
   else {
     poll_signals(S);
     S->virtual_ns = due_ns;
@@ -107,6 +117,7 @@ static void poll(struct uj_state *S, lua_State *L)
 {
   bool guests;
   S->pace->polled_ns = uj_driver_now();
+  uj_ending_pass_time(S);
   uj_guests_find(S, L);
   uj_guests_run(S, L);
   guests = uj_guests_alive(S, L);
@@ -114,12 +125,13 @@ static void poll(struct uj_state *S, lua_State *L)
     uj_driver_poll(S->driver);
   else
     wait(S, L, guests);
+  uj_ending_pass_time(S);
   run_late_guests(S, L);
   uj_work_wake_ended(S);
   uj_guests_update_time(S, L);
   if (uj_state_has_error(S))
     uj_job_cancel(&S->main->core);
-  uj_signal_take(S);
+  uj_ending_take_signal(S);
 }
 
 /* It is not later than this: the time of the last reading of the clock, and the
@@ -154,6 +166,10 @@ static bool poll_is_due(struct uj_state *S)
 }
 
 /* ---- a run --------------------------------------------------------------- */
+
+/* How long the main job has to end after a signal, unless run() is told: what
+ * container systems give a process before they end it by force. */
+#define CLOSE_NS UINT64_C(10000000000)
 
 /* The stack of run() while the loop runs. */
 enum { AT_SCHED = 1, AT_JOB };
@@ -250,7 +266,7 @@ static void begin(struct uj_state *S, lua_State *L, struct uj_ljob *job,
   S->L = L;
   uj_luv_find_host(S, L);
   S->main = job;
-  S->signal = 0;
+  uj_ending_init(S, options->close_ns);
   memset(S->pace, 0, sizeof(*S->pace));
   begin_clock(S, options->is_virtual);
   if (options->loop.timed)
@@ -267,21 +283,27 @@ static void end(struct uj_state *S, lua_State *L)
   uj_interrupt_stop(S);
   S->L = NULL;
   S->main = NULL;
+  S->ending->begun = false;
   begin_clock(S, false);
   uj_embed_arm(S, L);
 }
 
-/* [-0, +n, v] Pushes what the main job has returned, or raises its error. When
- * a signal has cancelled the job before it began, the error has yet to be told
- * of the signal. */
+/* Whether the error of the main job is made only now: it was cancelled before
+ * it began, or has let go of its `killed` error. */
+static bool has_late_error(const struct uj_ljob *job)
+{
+  return job->core.state == UJ_JOB_KILLED ||
+         (job->core.state == UJ_JOB_CANCELLED && !job->core.started);
+}
+
+/* [-0, +n, v] Pushes what the main job has returned, or raises its error. One
+ * that is made only now has yet to be told of the signal. */
 static int results(struct uj_state *S, lua_State *L)
 {
-  const struct uj_ljob *job = uj_ljob_at(L, AT_JOB);
-  if (job->core.state != UJ_JOB_CANCELLED || job->core.started ||
-      S->signal == 0)
+  if (S->ending->signal == 0 || !has_late_error(uj_ljob_at(L, AT_JOB)))
     return uj_outcome_push_results(L, AT_JOB);
   uj_outcome_push_error(L, AT_JOB);
-  uj_error_set_signal(L, -1, S->signal);
+  uj_error_set_signal(L, -1, S->ending->signal);
   return lua_error(L);
 }
 
@@ -302,7 +324,8 @@ static void check_can_run(struct uj_state *S, lua_State *L, bool is_virtual)
 static int l_run(lua_State *L)
 {
   static const struct uj_callee callee = {"run", 0};
-  struct uj_run_options options = {.signals = true, .slice_ns = UJ_NEVER};
+  struct uj_run_options options = {
+      .signals = true, .slice_ns = UJ_NEVER, .close_ns = CLOSE_NS};
   struct uj_state *S = uj_state(L);
   int fn = lua_istable(L, 1) ? 2 : 1;
   uj_drive_options_init(&options.loop);

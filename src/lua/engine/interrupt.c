@@ -6,11 +6,11 @@
 #include "core/turn.h"
 #include "loop/driver.h"
 #include "lua/base/lua54.h"
+#include "lua/engine/ending.h"
 #include "lua/engine/hookerror.h"
 #include "lua/engine/kill.h"
 #include "lua/engine/own.h"
 #include "lua/engine/report.h"
-#include "lua/engine/signal.h"
 #include "lua/engine/stretch.h"
 #include "lua/engine/suspend.h"
 #include "lua/engine/unwind.h"
@@ -40,7 +40,8 @@ static void jump(struct uj_state *S)
 
 static void pass_time(struct uj_state *S, uint64_t now_ns, uint64_t begin_ns)
 {
-  if (!S->is_virtual)
+  uj_ending_pass_time(S);
+  if (!S->is_virtual || S->ending->begun)
     (void)uj_loop_expire(&S->loop);
   else if (uj_stretch_jump_at(S, begin_ns) <= now_ns) {
     uj_stretch_jump_after(S, now_ns);
@@ -67,14 +68,14 @@ static bool can_yield(const struct uj_state *S, lua_State *L)
   return S->running == L && lua_isyieldable(L) && S->chain_yields;
 }
 
-/* A signal ends the run, but this job cannot be preempted for the main job to
- * act on it. After the close timeout, which any job gets that is to end, it is
- * closed. */
+/* The run is to end, but this job cannot be preempted for others to act on it.
+ * After the close timeout, which any job gets that is to end, it is closed.
+ * (The main job has been closed already, with a time of its own.) */
 static void close_unpreemptible(struct uj_state *S, uint64_t now_ns)
 {
   struct uj_stretch *stretch = S->stretch;
   struct uj_job *core = &S->current->core;
-  if (!uj_stretch_main_waits(S))
+  if (!S->ending->begun || S->current == S->main)
     return;
   if (stretch->unpreemptible_tick != uj_stretch_tick(S)) {
     stretch->unpreemptible_tick = uj_stretch_tick(S);
@@ -97,7 +98,7 @@ static bool preempt(struct uj_state *S, lua_State *L, uint64_t now_ns,
     close_unpreemptible(S, now_ns);
     return false;
   }
-  if (S->is_virtual)
+  if (S->is_virtual && !S->ending->begun)
     S->virtual_ns = uj_clock_add(S->virtual_ns, slice_ns);
   uj_job_preempt(&S->current->core);
   return true;
@@ -143,9 +144,9 @@ static void handle(struct uj_state *S, lua_State *L, uint64_t now_ns,
   uint64_t begin_ns = uj_stretch_begin(S, now_ns);
   enum uj_wake wake = UJ_WAKE_OK;
   pass_time(S, now_ns, begin_ns);
-  uj_signal_poll(S);
+  uj_ending_poll(S);
   report_slow(S, L, now_ns, begin_ns);
-  if (S->stretch->exact || !S->is_virtual || S->signal != 0)
+  if (S->stretch->exact || !S->is_virtual || S->ending->begun)
     wake = uj_job_to_raise(&S->current->core);
   if (hold_off(S, L, wake))
     wake = UJ_WAKE_OK;
@@ -163,7 +164,7 @@ static void handle(struct uj_state *S, lua_State *L, uint64_t now_ns,
 static uint64_t passed_real(const struct uj_state *S, uint64_t now_ns,
                             uint64_t begin_ns)
 {
-  return S->is_virtual && !uj_stretch_main_waits(S) ? 0 : now_ns - begin_ns;
+  return S->is_virtual && !S->ending->begun ? 0 : now_ns - begin_ns;
 }
 
 /* Runs before the next instruction of the coroutine on which it was set; inside

@@ -3,9 +3,10 @@
 #include "core/sched.h"
 #include "core/turn.h"
 #include "loop/driver.h"
+#include "lua/engine/ending.h"
 #include "lua/state/job.h"
 
-/* The slice of jobs while the main job waits to end the run. */
+/* The slice of all jobs once the run has been asked to end. */
 #define FORCED_NS UINT64_C(10000000)
 
 /* In debug mode a job is reported after so long, if no time was chosen. */
@@ -47,16 +48,10 @@ void uj_stretch_go_on(struct uj_state *S)
 
 /* ---- how long it may last ------------------------------------------------ */
 
-bool uj_stretch_main_waits(const struct uj_state *S)
-{
-  return S->signal != 0 && S->main->core.place == UJ_AT_READY;
-}
-
 uint64_t uj_stretch_slice_ns(const struct uj_state *S)
 {
   uint64_t slice_ns = S->current->core.sched->slice_ns;
-  return uj_stretch_main_waits(S) ? uj_clock_min(slice_ns, FORCED_NS)
-                                  : slice_ns;
+  return S->ending->begun ? uj_clock_min(slice_ns, FORCED_NS) : slice_ns;
 }
 
 uint64_t uj_stretch_slow_ns(const struct uj_state *S)
@@ -108,12 +103,15 @@ static uint64_t slow_due(const struct uj_state *S, uint64_t begin_ns)
              : uj_clock_add(begin_ns, uj_stretch_slow_ns(S));
 }
 
-/* Under the virtual clock slices and deadlines have no real time. */
+/* Under the virtual clock slices and deadlines have no real time, until the run
+ * is to end. */
 static void plan_virtual(struct uj_state *S, uint64_t soon_ns,
                          uint64_t begin_ns)
 {
   uint64_t due_ns =
       uj_clock_min(slow_due(S, begin_ns), uj_stretch_jump_at(S, begin_ns));
+  if (S->ending->begun)
+    due_ns = uj_clock_min(due_ns, begin_ns + FORCED_NS);
   uj_watch_interrupt_at(&S->watch, uj_clock_max(due_ns, soon_ns));
 }
 

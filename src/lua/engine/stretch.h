@@ -64,10 +64,6 @@ void uj_stretch_limits_changed(struct uj_state *S);
  * except for what has an exact time. */
 void uj_stretch_plan(struct uj_state *S, uint64_t soon_ns, uint64_t begin_ns);
 
-/* Whether the main job was cancelled by a signal and is ready, but has to wait
- * for the job that runs. */
-bool uj_stretch_main_waits(const struct uj_state *S);
-
 /* How long a stretch may last: then the job is preempted. */
 uint64_t uj_stretch_slice_ns(const struct uj_state *S);
 

@@ -2,6 +2,7 @@
 
 #include <lauxlib.h>
 
+#include "lua/engine/ending.h"
 #include "lua/engine/killing.h"
 #include "lua/state/error.h"
 #include "lua/state/job.h"
@@ -41,11 +42,20 @@ int uj_suspend(lua_State *L, struct uj_ljob *job, struct uj_waitq *waitq,
   return lua_yieldk(L, 0, 0, k);
 }
 
+/* The error on the top of L tells the main job that it is to end: it says by
+ * which signal. */
+static void name_signal(const struct uj_state *S, lua_State *L)
+{
+  if (S->current == S->main)
+    uj_error_set_signal(L, -1, S->ending->signal);
+}
+
 void uj_suspend_push_killed(struct uj_state *S, lua_State *L)
 {
   S->kill->begun = true;
   uj_ljob_push(S, L, S->current);
   uj_error_new(L, UJ_CODE_KILLED);
+  name_signal(S, L);
 }
 
 void uj_suspend_push_error(struct uj_state *S, lua_State *L, enum uj_wake wake)
@@ -58,8 +68,7 @@ void uj_suspend_push_error(struct uj_state *S, lua_State *L, enum uj_wake wake)
   }
   uj_ljob_push(S, L, S->current);
   uj_error_new(L, UJ_CODE_CANCELLED);
-  if (S->current == S->main)
-    uj_error_set_signal(L, -1, S->signal);
+  name_signal(S, L);
 }
 
 struct uj_ljob *uj_suspend_self(struct uj_state *S, lua_State *L)

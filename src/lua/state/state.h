@@ -20,6 +20,7 @@
 struct uj_cqueues;
 struct uj_driver;
 struct uj_embed;
+struct uj_ending;
 struct uj_fault;
 struct uj_heap;
 struct uj_hook;
@@ -78,7 +79,6 @@ struct uj_state {
   bool is_virtual;
   uint64_t virtual_ns; /* the time, if so */
 
-  int signal; /* the signal that cancelled the main job, or 0 */
   bool debug;
   bool dead; /* the Lua state is closing: everything is released */
 
@@ -90,6 +90,7 @@ struct uj_state {
   struct uj_own *own;
   struct uj_hookerror *hookerror;
   struct uj_killing *kill;
+  struct uj_ending *ending;
   struct uj_interrupt *interrupt;
   struct uj_stats *stats;
   struct uj_fault *fault;

@@ -1,0 +1,47 @@
+#include "lua/engine/ending.h"
+
+#include <string.h>
+
+#include "core/end.h"
+#include "loop/driver.h"
+#include "lua/state/job.h"
+
+void uj_ending_init(struct uj_state *S, uint64_t close_ns)
+{
+  memset(S->ending, 0, sizeof(*S->ending));
+  S->ending->close_ns = close_ns;
+}
+
+void uj_ending_begin(struct uj_state *S)
+{
+  if (!S->ending->begun)
+    S->ending->real_ns = uj_driver_now();
+  S->ending->begun = true;
+  uj_job_close(&S->main->core, S->ending->close_ns);
+}
+
+void uj_ending_pass_time(struct uj_state *S)
+{
+  uint64_t now_ns;
+  if (!S->ending->begun || !S->is_virtual)
+    return;
+  now_ns = uj_driver_now();
+  S->virtual_ns = uj_clock_add(S->virtual_ns, now_ns - S->ending->real_ns);
+  S->ending->real_ns = now_ns;
+}
+
+void uj_ending_take_signal(struct uj_state *S)
+{
+  int number = uj_driver_take_signal(S->driver);
+  if (number == 0 || S->main == NULL)
+    return;
+  if (!uj_job_ended(&S->main->core) && !S->main->core.cancel)
+    S->ending->signal = number;
+  uj_ending_begin(S);
+}
+
+void uj_ending_poll(struct uj_state *S)
+{
+  uj_driver_poll(S->driver);
+  uj_ending_take_signal(S);
+}

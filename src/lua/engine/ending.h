@@ -1,0 +1,40 @@
+/* How a run is asked to end before its main job has: by a signal, or by
+ * uvjobs.exit(). The main job is closed then, and every job can be preempted,
+ * whether it has a time slice or not, so that nobody can keep the others from
+ * ending. */
+#ifndef UJ_LUA_ENGINE_ENDING_H
+#define UJ_LUA_ENGINE_ENDING_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lua/state/state.h"
+
+struct uj_ending {
+  bool begun;        /* the run has been asked to end */
+  int signal;        /* by which the main job was closed; 0 for none */
+  uint64_t close_ns; /* how long the main job has to end then */
+  uint64_t real_ns;  /* when the virtual clock was last moved on for that */
+  bool exits;        /* the process is to exit when the run has ended, */
+  int status;        /* with this status */
+};
+
+/* A run begins, or is over: nothing has been asked. */
+void uj_ending_init(struct uj_state *S, uint64_t close_ns);
+
+/* Closes the main job. It may have ended before: then only the rest of the run
+ * is affected. */
+void uj_ending_begin(struct uj_state *S);
+
+/* Under the virtual clock: moves it on by the real time that has passed since
+ * the last call. Once the run is to end its close timeouts hold in real time,
+ * or a job that computes, or a child process, would make them last for ever. */
+void uj_ending_pass_time(struct uj_state *S);
+
+/* Asks the run to end if a poll of the driver has seen a signal. */
+void uj_ending_take_signal(struct uj_state *S);
+
+/* Polls for a signal first: for a job that does not let the loop do it. */
+void uj_ending_poll(struct uj_state *S);
+
+#endif
