@@ -23,6 +23,8 @@ lua-busted|uj_have_module busted.runner
 lua-cqueues|uj_have_module cqueues
 lua-http|uj_have_lua_http
 curl|command -v curl
+python3|command -v python3
+tzdata|test -e /usr/share/zoneinfo/tzdata.zi
 openssl|command -v openssl
 luarocks|command -v luarocks
 lua-check|command -v luacheck
@@ -106,7 +108,7 @@ uj_install() {
 Install them, or what your system has in their place: a C11 compiler, CMake
 >= 3.21, Ninja, pkg-config, Lua 5.4 and libuv >= 1.42 with their headers, luv,
 and for the tests busted, luacheck, luarocks, cqueues, lua-http, curl, openssl,
-clang-format, valgrind."
+Python 3.9, tzdata with zic, clang-format, valgrind."
   fi
   printf 'installing: %s\n' "$missing" >&2
   # The names are words on purpose.

@@ -150,6 +150,14 @@ function arguments.unknown_option(key, known)
     tostring(key), first_name(known))
 end
 
+--- Returns "expected expected, got value", for arguments.fail().
+---@param expected string
+---@param value any what came
+---@return string problem
+function arguments.unexpected_value(expected, value)
+  return ("%s expected, got %s"):format(expected, arguments.shown(value))
+end
+
 --- What is wrong with a table of options, or nil.
 ---@param given any
 ---@param known table<string, uvjobs.Kind>

@@ -1,5 +1,5 @@
--- What each layer may know. src/core knows nothing but C, src/loop adds libuv,
--- src/memory the system's pages, src/lua adds Lua; each uses only the layers
+-- What each layer may know. src/core and src/calendar know nothing but C,
+-- src/loop adds libuv, src/memory the system's pages, src/lua adds Lua; each uses only the layers
 -- below it, and src/loop and src/memory do not know each other. Within the
 -- layers the files stand on floors: see FLOORS.
 
@@ -26,10 +26,11 @@ end
 
 local RULES = {
   core = { layers = { core = true }, outside = {} },
+  calendar = { layers = { calendar = true }, outside = {} },
   loop = { layers = { core = true, loop = true }, outside = { libuv = true } },
   memory = { layers = { core = true, memory = true }, outside = {} },
   lua = {
-    layers = { core = true, loop = true, memory = true, lua = true },
+    layers = { core = true, calendar = true, loop = true, memory = true, lua = true },
     outside = { lua = true },
   },
 }
@@ -85,6 +86,8 @@ local FLOORS <const> = {
   { "src/lua/drive/embed" },
   { "src/lua/drive/[%w_]+" },
   { "src/lua/api/[%w_]+" },
+  { "src/lua/schedule/schedule" },
+  { "src/lua/schedule/zone" },
   { "src/lua/engine/interrupt" },
   { "src/lua/engine/unwind", "src/lua/engine/kill" },
   { "src/lua/engine/body", "src/lua/engine/hookerror" },
@@ -94,7 +97,11 @@ local FLOORS <const> = {
   { "src/lua/state/error", "src/lua/state/outcome" },
   { "src/lua/state/[%w_]+" },
   { "src/lua/base/[%w_]+" },
-  { "src/loop/[%w_]+", "src/memory/[%w_]+" },
+  { "src/loop/[%w_]+", "src/memory/[%w_]+", "src/calendar/schedule", "src/calendar/pattern",
+    "src/calendar/zonefile" },
+  { "src/calendar/fire" },
+  { "src/calendar/cron", "src/calendar/zone" },
+  { "src/calendar/rule", "src/calendar/civil" },
   { "src/core/turn" },
   { "src/core/end" },
   { "src/core/admit", "src/core/mutex", "src/core/queue", "src/core/semaphore", "src/core/event" },

@@ -1,0 +1,244 @@
+#include "lua/schedule/schedule.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "calendar/pattern.h"
+#include "lua/base/args.h"
+#include "lua/base/object.h"
+#include "lua/schedule/zone.h"
+
+#define SCHEDULE_TYPE "uvjobs.Schedule"
+
+/* Times beyond these are of no use to anybody, and not exact. */
+#define TIME_MAX_S 1e12
+
+static const char schedule_tag[] = SCHEDULE_TYPE;
+
+struct lschedule {
+  struct uj_object object;
+  struct uj_schedule core;
+  struct uj_lzone *zone;             /* of a CRON: kept by user value 1 */
+  const struct uj_schedule *parts[]; /* of an ANY or EXCEPT: each is in the
+                                        lschedule that the user value of its
+                                        number keeps */
+};
+
+static struct lschedule *lschedule_of(const struct uj_schedule *core)
+{
+  return (struct lschedule *)(void *)((char *)(uintptr_t)core -
+                                      offsetof(struct lschedule, core));
+}
+
+/* Zones may have been read anew since. */
+static void refresh(struct lschedule *schedule)
+{
+  struct uj_schedule *core = &schedule->core;
+  if (core->kind == UJ_SCHEDULE_CRON)
+    core->fire.zone = uj_lzone_rules(schedule->zone);
+  else if (core->kind >= UJ_SCHEDULE_ANY) {
+    for (size_t i = 0; i < core->nparts; i++)
+      refresh(lschedule_of(core->parts[i]));
+  }
+}
+
+const struct uj_schedule *uj_lschedule_to(lua_State *L, int idx)
+{
+  struct lschedule *schedule = uj_object_to(L, idx, schedule_tag);
+  if (schedule == NULL)
+    return NULL;
+  refresh(schedule);
+  return &schedule->core;
+}
+
+static const struct uj_schedule *check_self(lua_State *L, const char *name)
+{
+  struct lschedule *schedule = uj_object_self(L, schedule_tag, name);
+  refresh(schedule);
+  return &schedule->core;
+}
+
+static double check_time(lua_State *L, const struct uj_callee *callee, int idx)
+{
+  lua_Number time_s;
+  if (lua_type(L, idx) != LUA_TNUMBER)
+    return uj_arg_typeerror(L, callee, idx, "number");
+  time_s = lua_tonumber(L, idx);
+  if (!(fabs(time_s) <= TIME_MAX_S))
+    return uj_arg_error(L, callee, idx, "seconds since 1970 expected");
+  return time_s;
+}
+
+/* ---- methods ---------------------------------------------------------------
+ */
+
+static int push_found(lua_State *L, bool found, double time_s)
+{
+  if (found)
+    lua_pushnumber(L, time_s);
+  else
+    lua_pushnil(L);
+  return 1;
+}
+
+/* schedule:next(time) */
+static int schedule_next(lua_State *L)
+{
+  static const struct uj_callee callee = {"next", 1};
+  const struct uj_schedule *schedule = check_self(L, callee.name);
+  double found_s = 0;
+  bool found = uj_schedule_next(schedule, check_time(L, &callee, 2), &found_s);
+  return push_found(L, found, found_s);
+}
+
+/* schedule:previous(time) */
+static int schedule_previous(lua_State *L)
+{
+  static const struct uj_callee callee = {"previous", 1};
+  const struct uj_schedule *schedule = check_self(L, callee.name);
+  double found_s = 0;
+  bool found =
+      uj_schedule_previous(schedule, check_time(L, &callee, 2), &found_s);
+  return push_found(L, found, found_s);
+}
+
+/* ---- making them, for Lua, which has checked the arguments ------------------
+ */
+
+/* [-0, +1, m] Pushes a new schedule, which keeps so many values. */
+static struct lschedule *push_new(lua_State *L, enum uj_schedule_kind kind,
+                                  size_t nparts, int nkept)
+{
+  struct lschedule *schedule = lua_newuserdatauv(
+      L, sizeof(*schedule) + nparts * sizeof(schedule->parts[0]), nkept);
+  memset(schedule, 0, sizeof(*schedule));
+  schedule->object.tag = schedule_tag;
+  schedule->core.kind = kind;
+  luaL_setmetatable(L, SCHEDULE_TYPE);
+  return schedule;
+}
+
+/* (pattern, zone, gap, fold) a schedule; or nil and what is wrong. */
+static int l_schedule_cron(lua_State *L)
+{
+  static const char *const gaps[] = {"run", "skip", NULL};
+  static const char *const folds[] = {"first", "second", "both", NULL};
+  char message[UJ_CRON_MESSAGE_SIZE];
+  size_t size;
+  const char *text = luaL_checklstring(L, 1, &size);
+  struct lschedule *schedule = push_new(L, UJ_SCHEDULE_CRON, 0, 1);
+  struct uj_schedule *core = &schedule->core;
+  schedule->zone = uj_lzone_to(L, 2);
+  luaL_argexpected(L, schedule->zone != NULL, 2, "uvjobs.Zone");
+  if (!uj_cron_parse(&core->cron, text, size, message)) {
+    lua_pushnil(L);
+    lua_pushstring(L, message);
+    return 2;
+  }
+  core->fire.cron = &core->cron;
+  core->fire.gap = (enum uj_gap)luaL_checkoption(L, 3, "run", gaps);
+  core->fire.fold = (enum uj_fold)luaL_checkoption(L, 4, "first", folds);
+  lua_pushvalue(L, 2);
+  lua_setiuservalue(L, -2, 1);
+  return 1;
+}
+
+/* (period, anchor) */
+static int l_schedule_every(lua_State *L)
+{
+  struct uj_schedule *core = &push_new(L, UJ_SCHEDULE_EVERY, 0, 0)->core;
+  core->period_s = luaL_checknumber(L, 1);
+  core->anchor_s = luaL_checknumber(L, 2);
+  return 1;
+}
+
+/* (time) */
+static int l_schedule_at(lua_State *L)
+{
+  push_new(L, UJ_SCHEDULE_AT, 0, 0)->core.time_s = luaL_checknumber(L, 1);
+  return 1;
+}
+
+/* Makes a schedule of those that are the arguments. */
+static int push_of_parts(lua_State *L, enum uj_schedule_kind kind)
+{
+  int n = lua_gettop(L);
+  struct lschedule *schedule = push_new(L, kind, (size_t)n, n);
+  for (int i = 1; i <= n; i++) {
+    struct lschedule *part = uj_object_to(L, i, schedule_tag);
+    luaL_argexpected(L, part != NULL, i, SCHEDULE_TYPE);
+    schedule->parts[i - 1] = &part->core;
+    lua_pushvalue(L, i);
+    lua_setiuservalue(L, -2, i);
+  }
+  schedule->core.parts = schedule->parts;
+  schedule->core.nparts = (size_t)n;
+  return 1;
+}
+
+/* (schedule, ...) */
+static int l_schedule_any(lua_State *L)
+{
+  return push_of_parts(L, UJ_SCHEDULE_ANY);
+}
+
+/* (schedule, schedule) */
+static int l_schedule_except(lua_State *L)
+{
+  return push_of_parts(L, UJ_SCHEDULE_EXCEPT);
+}
+
+/* (schedule, local time) the first local time that is not before it and that
+ * the pattern of the schedule matches; or nil. */
+static int l_schedule_local(lua_State *L)
+{
+  const struct uj_schedule *core = uj_lschedule_to(L, 1);
+  int64_t local_s;
+  luaL_argexpected(L, core != NULL && core->kind == UJ_SCHEDULE_CRON, 1,
+                   SCHEDULE_TYPE);
+  local_s = uj_cron_at_or_after(&core->cron, (int64_t)luaL_checkinteger(L, 2));
+  if (local_s == UJ_CRON_NEVER)
+    return 0;
+  lua_pushinteger(L, (lua_Integer)local_s);
+  return 1;
+}
+
+/* (schedule) whether its pattern goes on by elapsed time through gaps and
+ * folds. */
+static int l_schedule_is_interval(lua_State *L)
+{
+  const struct uj_schedule *core = uj_lschedule_to(L, 1);
+  lua_pushboolean(L, core != NULL && core->kind == UJ_SCHEDULE_CRON &&
+                         core->cron.is_interval);
+  return 1;
+}
+
+static const luaL_Reg internals[] = {{"cron", l_schedule_cron},
+                                     {"every", l_schedule_every},
+                                     {"at", l_schedule_at},
+                                     {"any", l_schedule_any},
+                                     {"except", l_schedule_except},
+                                     {"local_match", l_schedule_local},
+                                     {"is_interval", l_schedule_is_interval},
+                                     {NULL, NULL}};
+
+static const luaL_Reg methods[] = {
+    {"next", schedule_next}, {"previous", schedule_previous}, {NULL, NULL}};
+
+static int l_open_schedule(lua_State *L)
+{
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_settop(L, 1);
+  uj_lzone_register(L);
+  luaL_setfuncs(L, methods, 0);
+  luaL_newmetatable(L, SCHEDULE_TYPE);
+  lua_insert(L, 1);
+  lua_setfield(L, 1, "__index");
+  luaL_newlib(L, internals);
+  luaL_setfuncs(L, uj_lzone_internals, 0);
+  lua_insert(L, 1);
+  return 2; /* the functions, and the metatable for __tostring and the like */
+}
+
+const luaL_Reg uj_lschedule_internals[] = {{"open_schedule", l_open_schedule},
+                                           {NULL, NULL}};
