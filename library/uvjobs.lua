@@ -83,7 +83,20 @@ local uvjobs = {}
 ---@field wait_timeout? number seconds that wait_and_close gives; default 60
 ---@field timeslice? number seconds > 0 or math.huge: preempts busy jobs; default math.huge
 ---@field exception_handler? uvjobs.ExceptionHandler gets the errors that nobody waits for
+---@field on_start? fun(job: uvjobs.Job) called outside of jobs when a job first runs
+---@field on_end? fun(job: uvjobs.Job) called outside of jobs when a job that has started ends
+---@field stats? boolean sums up how long jobs wait and run, see stats(); default false
 ---@field on_error? "report"|"cancel" default "report"; "cancel": a nursery (see Scheduler)
+
+---@class uvjobs.SchedulerStats
+---@field spawned integer jobs that got a slot or a place in the pending queue
+---@field done integer
+---@field failed integer
+---@field cancelled integer
+---@field killed integer
+---@field waiting_time? number seconds that jobs were pending, together, with the option stats
+---@field running_time? number seconds that jobs had a slot, together, with the option stats
+---@field cpu_time? number seconds that jobs held the loop, with run{ stats = true }
 
 ---@class uvjobs.SpawnOptions
 ---@field name? string for people
@@ -310,7 +323,8 @@ function uvjobs.map(list, fn, options) end
 ---@return uvjobs.Scheduler
 function uvjobs.scheduler(options) end
 
---- Runs jobs, not more than `limit` at once. All properties are read only. With
+--- Runs jobs, not more than `limit` at once. Only `limit` and `pending_limit` may be set: raising
+--- one lets in at once as many as there is room for, lowering one ends nobody. With
 --- `on_error = "cancel"` it is a nursery: the first job that fails while nobody waits for
 --- it closes the nursery, and `wait_and_close` raises the error of that job.
 ---@class uvjobs.Scheduler: userdata
@@ -321,6 +335,9 @@ function uvjobs.scheduler(options) end
 ---@field wait_timeout number seconds
 ---@field timeslice number seconds, or math.huge
 ---@field exception_handler uvjobs.ExceptionHandler?
+---@field on_start fun(job: uvjobs.Job)?
+---@field on_end fun(job: uvjobs.Job)?
+---@field paused boolean it starts no job
 ---@field closed boolean it takes no more jobs
 ---@field active_count integer jobs in a slot
 ---@field pending_count integer jobs that wait for a slot
@@ -368,6 +385,25 @@ function Scheduler:wait_and_close(timeout) end
 --- jobs, but in a job that is being killed it only begins the closing.
 --- Errors: that it is called outside of jobs when jobs have started.
 function Scheduler:close() end
+
+--- Waits until no job is left, for at most `timeout` seconds, and leaves the scheduler open.
+--- Suspends when there are jobs.
+--- Errors: "a job cannot wait for its own scheduler".
+---@param timeout? number seconds, >= 0; default: no limit
+---@return true? idle nil when the time is over; the jobs go on
+---@return "timeout"? reason
+function Scheduler:wait_idle(timeout) end
+
+--- Starts no job any more until `resume`: pending and new jobs wait, and so do those that have a
+--- slot but have not run yet. The others go on. Does not suspend.
+function Scheduler:pause() end
+
+--- Ends a pause: the jobs that it held back start, in order. Does not suspend.
+function Scheduler:resume() end
+
+--- Returns how many jobs were spawned, how they ended, and how long they took. Does not suspend.
+---@return uvjobs.SchedulerStats
+function Scheduler:stats() end
 
 --- Iterates over the jobs that are pending or active. Does not suspend.
 ---@return fun(): uvjobs.Job?

@@ -145,15 +145,46 @@ static inline void compare_list(const struct list *list, struct uj_link *core,
 #define QUEUE offsetof(struct uj_job, queue)
 #define MEMBER offsetof(struct uj_job, member)
 
+/* The two sum up in different steps, so the last digits can differ. */
+static inline bool is_close(double a, double b)
+{
+  double more = a > b ? a : b;
+  double off = a > b ? a - b : b - a;
+  return off <= more * 1e-9;
+}
+
+static inline void compare_totals(struct uj_sched *core,
+                                  struct model_sched *model)
+{
+  for (int i = 0; i < UJ_SCHED_ENDS; i++)
+    CHECK_EQ(core->ended[i], model->ended[i]);
+  if (!core->timed)
+    return;
+  uj_sched_note_time(core);
+  model_note_time(model);
+  CHECK(is_close(core->waiting_ns, model->waiting_ns));
+  CHECK(is_close(core->running_ns, model->running_ns));
+}
+
 static inline void compare_sched(int s)
 {
   struct uj_sched *core = &sched[s];
-  const struct model_sched *model = &m.sched[s];
+  struct model_sched *model = &m.sched[s];
   CHECK_EQ(core->closed, model->closed);
   CHECK_EQ(core->nactive, count_active(model));
   CHECK_EQ(core->npending, model->pending.count);
   CHECK_EQ(core->nlive, count_live(model));
-  CHECK(count_active(model) <= model->limit);
+  CHECK(count_active(model) <= model->limit ||
+        count_active(model) <= model->had_active);
+  CHECK((uint64_t)model->pending.count <= model->pending_limit ||
+        (uint64_t)model->pending.count <= model->had_pending);
+  model->had_active = count_active(model);
+  model->had_pending = (uint64_t)model->pending.count;
+  CHECK_EQ(core->limit, model->limit);
+  CHECK_EQ(core->pending_limit, model->pending_limit);
+  CHECK_EQ(core->paused, model->paused);
+  compare_totals(core, model);
+  compare_list(&model->held, &core->held, QUEUE);
   compare_list(&model->jobs, &core->jobs, MEMBER);
   compare_list(&model->shields, &core->shields, MEMBER);
   compare_list(&model->pending, &core->pending, QUEUE);

@@ -283,8 +283,8 @@ static inline void fake_init_limits(struct fake *fake, uint64_t limit,
                                     uint64_t pending_limit)
 {
   fake_init(fake);
-  fake->sched.limit = limit;
-  fake->sched.pending_limit = pending_limit;
+  uj_sched_set_limit(&fake->sched, limit);
+  uj_sched_set_pending_limit(&fake->sched, pending_limit);
 }
 
 static inline void fake_turn(struct fake *fake)
@@ -299,8 +299,8 @@ static inline void fake_sched_init(struct fake *fake, struct uj_sched *sched,
                                    uint64_t limit, uint64_t pending_limit)
 {
   uj_sched_init(sched, &fake->loop);
-  sched->limit = limit;
-  sched->pending_limit = pending_limit;
+  uj_sched_set_limit(sched, limit);
+  uj_sched_set_pending_limit(sched, pending_limit);
 }
 
 /* Takes turns until no job is ready. */

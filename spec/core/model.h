@@ -65,12 +65,22 @@ static inline void activate(int j)
   make_ready(j, UJ_WAKE_OK);
 }
 
+/* Adds up for how long how many jobs were pending and active. */
+static inline void model_note_time(struct model_sched *sched)
+{
+  double span_ns = (double)(m.now_ns - sched->since_ns);
+  sched->waiting_ns += span_ns * sched->pending.count;
+  sched->running_ns += span_ns * (double)count_active(sched);
+  sched->since_ns = m.now_ns;
+}
+
 static inline int model_spawn(int j)
 {
   struct model_sched *sched = sched_of(j);
   if (sched->closed)
     return UJ_ECLOSED;
-  if (count_active(sched) < sched->limit) {
+  model_note_time(sched);
+  if (has_slot(sched)) {
     activate(j);
   } else if ((uint64_t)sched->pending.count < sched->pending_limit) {
     m.job[j].state = UJ_JOB_PENDING;
@@ -228,7 +238,7 @@ static inline void model_block(int spawner, int child)
 /* Admits the next in line while there is room. */
 static inline void admit(struct model_sched *sched)
 {
-  while (sched->pending.count > 0 && count_active(sched) < sched->limit)
+  while (sched->pending.count > 0 && has_slot(sched))
     activate(list_shift(&sched->pending));
   while (sched->blocked.count > 0) {
     int j = sched->blocked.job[0];
@@ -237,6 +247,39 @@ static inline void admit(struct model_sched *sched)
     list_remove(&sched->blocked, j);
     model_wake_all(&m.job[j].waiters);
   }
+}
+
+static inline void model_set_limits(struct model_sched *sched, uint64_t limit,
+                                    uint64_t pending_limit)
+{
+  sched->limit = limit;
+  sched->pending_limit = pending_limit;
+  model_note_time(sched);
+  admit(sched);
+}
+
+/* A job that is about to start waits until the scheduler is resumed. */
+static inline void model_pause(struct model_sched *sched)
+{
+  sched->paused = true;
+  for (int i = 0; i < sched->jobs.count; i++) {
+    int j = sched->jobs.job[i];
+    if (m.job[j].place != UJ_AT_READY || m.job[j].started)
+      continue;
+    list_remove(&m.ready, j);
+    list_remove(&m.batch, j);
+    list_push(&sched->held, j);
+    m.job[j].place = UJ_AT_HELD;
+  }
+}
+
+static inline void model_resume(struct model_sched *sched)
+{
+  sched->paused = false;
+  while (sched->held.count > 0)
+    make_ready(list_shift(&sched->held), UJ_WAKE_OK);
+  model_note_time(sched);
+  admit(sched);
 }
 
 /* Wakes those who wait until no job is left, or none but themselves. */
@@ -282,6 +325,9 @@ static inline void model_end(int j, enum uj_job_state state)
 {
   struct model_sched *sched = sched_of(j);
   model_wake_all(&m.job[j].waiters);
+  model_note_time(sched);
+  sched->ended[state - UJ_JOB_DONE] += !m.job[j].shielded;
+  list_remove(&sched->held, j);
   list_remove(&sched->jobs, j);
   list_remove(&sched->shields, j);
   list_remove(&sched->pending, j);

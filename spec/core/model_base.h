@@ -51,8 +51,12 @@ struct model_job {
 
 struct model_sched {
   uint64_t limit, pending_limit, close_ns;
-  bool closed;
-  struct list jobs, shields, pending, blocked, idle, alone;
+  bool closed, paused;
+  struct list jobs, shields, pending, held, blocked, idle, alone;
+  uint64_t ended[UJ_SCHED_ENDS];
+  double waiting_ns, running_ns; /* since `since_ns` it has not changed */
+  uint64_t since_ns;
+  uint64_t had_active, had_pending; /* when it was last compared */
 };
 
 struct model_semaphore {
@@ -137,6 +141,11 @@ static inline struct model_sched *sched_of(int j)
 static inline uint64_t count_active(const struct model_sched *sched)
 {
   return (uint64_t)(sched->jobs.count - sched->pending.count);
+}
+
+static inline bool has_slot(const struct model_sched *sched)
+{
+  return !sched->paused && count_active(sched) < sched->limit;
 }
 
 static inline uint64_t count_live(const struct model_sched *sched)

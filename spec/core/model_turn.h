@@ -118,7 +118,8 @@ static inline void model_note_raised(int j, enum uj_wake wake)
   job->raised = wake;
 }
 
-static inline void model_set_limits(int j, uint64_t deadline_ns, bool protect)
+static inline void model_set_job_limits(int j, uint64_t deadline_ns,
+                                        bool protect)
 {
   struct model_job *job = &m.job[j];
   job->deadline_ns = deadline_ns;

@@ -165,10 +165,42 @@ static inline void init_sched(int s)
     model->limit = 1 + (uint64_t)below(5);
   model->pending_limit = one_in(5) ? UJ_UNLIMITED : (uint64_t)below(4);
   model->close_ns = one_in(6) ? random_scaled() : (uint64_t)below(8);
-  sched[s].limit = model->limit;
-  sched[s].pending_limit = model->pending_limit;
+  uj_sched_set_limit(&sched[s], model->limit);
+  uj_sched_set_pending_limit(&sched[s], model->pending_limit);
   sched[s].close_ns = model->close_ns;
+  if (one_in(3))
+    sched[s].timed = true;
+  sched[s].since_ns = model->since_ns = m.now_ns;
   list_push(&m.order, s);
+}
+
+/* What the owner of a scheduler may change while it is in use. */
+static inline void op_set_sched(int s)
+{
+  uint64_t limit = one_in(4) ? UJ_UNLIMITED : 1 + (uint64_t)below(5);
+  uint64_t places = one_in(5) ? UJ_UNLIMITED : (uint64_t)below(4);
+  struct model_sched *model = &m.sched[s];
+  switch (below(4)) {
+  case 0:
+    say("limit of scheduler %d: %" PRIu64, s, limit);
+    model_set_limits(model, limit, model->pending_limit);
+    uj_sched_set_limit(&sched[s], limit);
+    break;
+  case 1:
+    say("pending limit of scheduler %d: %" PRIu64, s, places);
+    model_set_limits(model, model->limit, places);
+    uj_sched_set_pending_limit(&sched[s], places);
+    break;
+  case 2:
+    say("pause scheduler %d", s);
+    model_pause(model);
+    uj_sched_pause(&sched[s]);
+    break;
+  default:
+    say("resume scheduler %d", s);
+    model_resume(model);
+    uj_sched_resume(&sched[s]);
+  }
 }
 
 /* Replaces a closed scheduler that nobody refers to, so that a round goes on
@@ -192,7 +224,7 @@ static inline void op_renew(int s)
 /* An operation that both a job and the world outside may do. */
 static inline void op_any(void)
 {
-  int kind = below(25);
+  int kind = below(26);
   int j = any_job();
   if (kind < 5)
     (void)op_spawn(false);
@@ -210,6 +242,8 @@ static inline void op_any(void)
     op_cancel(j);
   else if (kind < 16 && j != NOBODY)
     op_close(j);
+  else if (kind == 25)
+    op_set_sched(below(SCHEDS));
   else if (kind == 16)
     advance(one_in(20) ? random_scaled() : (uint64_t)below(3));
   else
@@ -302,7 +336,7 @@ static inline void op_settings(void)
   else
     deadline_ns = random_deadline();
   say("deadline %" PRIu64 ", protect %d", deadline_ns, protect);
-  model_set_limits(play.running, deadline_ns, protect);
+  model_set_job_limits(play.running, deadline_ns, protect);
   uj_job_set_limits(core_of(play.running), deadline_ns, protect);
 }
 

@@ -198,9 +198,9 @@ static void block(void *spawner)
 static void try_to_block(struct fake_job *job)
 {
   CHECK(!check_aborts(block, &job->job));
-  small.limit++; /* there is a slot, and no queue */
+  small.slots++; /* there is a slot, and no queue */
   CHECK(check_aborts(block, &job->job));
-  small.limit--;
+  small.slots--;
   small.pending_limit++; /* there is a place in the queue */
   CHECK(check_aborts(block, &job->job));
   small.pending_limit--;

@@ -50,6 +50,24 @@ static void check_sees_wrong_counters(void)
   check_sees(&f.sched.npending);
   check_sees(&f.sched.nlive);
   check_sees(&f.sched.limit);
+  ++f.sched.slots; /* a job is pending beside a free slot */
+  ++f.sched.limit;
+  CHECK(check_aborts(check_sched, &f.sched));
+  --f.sched.slots;
+  --f.sched.limit;
+  fake_term(&f);
+}
+
+static void check_sees_a_job_held_without_a_pause(void)
+{
+  fake_init(&f);
+  SPAWNED(&f, "a", YIELD);
+  uj_sched_pause(&f.sched);
+  CHECK(!check_aborts(check_sched, &f.sched));
+  f.sched.paused = false;
+  CHECK(check_aborts(check_sched, &f.sched));
+  uj_sched_resume(&f.sched);
+  CHECK(!check_aborts(check_sched, &f.sched));
   fake_term(&f);
 }
 #endif
@@ -61,6 +79,8 @@ int main(void)
       {"may be ended twice", may_be_ended_twice},
 #ifdef UJ_DEBUG
       {"its check sees wrong counters", check_sees_wrong_counters},
+      {"its check sees a job that is held without a pause",
+       check_sees_a_job_held_without_a_pause},
 #endif
   };
   return CHECK_RUN(tests);

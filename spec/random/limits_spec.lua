@@ -41,6 +41,9 @@ end
 function World:add_scheduler()
   local s
   s = uvjobs.scheduler {
+    stats = true,
+    on_start = function(job) self:announced(s, job, "starts") end,
+    on_end = function(job) self:announced(s, job, "ends") end,
     limit = self:pick { 1, 2, 3, math.huge },
     pending_limit = self:pick { 0, 1, 3, math.huge },
     close_timeout = self:span(),
@@ -54,8 +57,22 @@ function World:add_scheduler()
     end,
   }
   self.scheds[#self.scheds + 1] = s
-  self.scheds[s] = { running = 0 }
+  self.scheds[s] = { running = 0, most = s.limit, most_pending = s.pending_limit,
+                     starts = {}, ends = {}, shielded = {} }
   return s
+end
+
+function World:announced(sched, job, what)
+  local jobs = self.scheds[sched][what]
+  self:check(uvjobs.current() == nil, "announced inside a job")
+  self:check(jobs[job] == nil and job.scheduler == sched, "announced twice, or elsewhere")
+  self:check(job.closed == (what == "ends"), "announced too early or too late")
+  jobs[job] = true
+end
+
+--- How many there may be: the limit, or as many as there were when it was lowered.
+local function bound(limit, most, now)
+  return math.max(limit, math.min(most, now))
 end
 
 function World:check_limits()
@@ -64,12 +81,16 @@ function World:check_limits()
     for job in s:jobs() do
       if job.pending then pending = pending + 1 else active = active + 1 end
     end
-    self:check(pending == s.pending_count and pending <= s.pending_limit, "pending_limit")
-    self:check(active == s.active_count and active <= s.limit, "limit")
-    self:check(self.scheds[s].running <= s.limit, "more jobs run than the limit allows")
+    local counts = self.scheds[s]
+    self:check(pending == s.pending_count and pending <= counts.most_pending, "pending_limit")
+    self:check(active == s.active_count and active <= counts.most, "limit")
+    self:check(counts.running <= counts.most, "more jobs run than the limit allows")
+    counts.most = bound(s.limit, counts.most, active)
+    counts.most_pending = bound(s.pending_limit, counts.most_pending, pending)
     self:check(#s == pending + active, "length")
     self:check(not s.closed or pending == 0, "pending jobs in a closed scheduler")
-    self:check(pending == 0 or active == s.limit, "a job is pending beside a free slot")
+    self:check(pending == 0 or active >= s.limit or s.paused,
+               "a job is pending beside a free slot")
   end
 end
 
@@ -133,8 +154,10 @@ local function body(world, record)
   local job = uvjobs.current()
   local counts = world.scheds[record.sched]
   record.job, world.by_job[job] = job, record
+  counts.shielded[job] = record.shielded
   record.starts = record.starts + 1
   world:log(record.id, "starts")
+  world:check(record.shielded or not record.sched.paused, "a job started while paused")
   local _ <close> = setmetatable({}, { __close = function(_, err)
     if not record.shielded then counts.running = counts.running - 1 end
     record.closes = record.closes + 1
@@ -278,6 +301,30 @@ actions = {
     if not ok then error(got, 0) end
     world:check(got == (mode == 1 and "early" or "late"), "a wrong value")
   end,
+  set_limits = function(world)
+    local sched = world:pick(world.scheds)
+    local counts = world.scheds[sched]
+    world:check_limits()
+    counts.most, counts.most_pending = math.huge, math.huge -- until it is checked
+    sched.limit = world:pick { 1, 2, 3, math.huge }
+    sched.pending_limit = world:pick { 0, 1, 3, math.huge }
+    counts.most = math.max(sched.limit, sched.active_count)
+    counts.most_pending = math.max(sched.pending_limit, sched.pending_count)
+    world:check_limits()
+  end,
+  pause = function(world)
+    local sched = world:pick(world.scheds)
+    sched:pause()
+    local _ <close> = setmetatable({}, { __close = function() sched:resume() end })
+    uvjobs.sleep(world:span())
+  end,
+  wait_idle = function(world, record)
+    local sched = world:pick(world.scheds)
+    if sched == record.sched then return end
+    local span = world:span()
+    local idle, reason = timed(world, 0, span, sched.wait_idle, sched, span)
+    world:check(idle and #sched == 0 or reason == "timeout", "idle, or not?")
+  end,
   close_scheduler = function(world)
     local sched = world:pick(world.scheds)
     timed(world, 0, sched.close_timeout, sched.close, sched)
@@ -295,7 +342,7 @@ weights = {}
 for name, weight in pairs {
   sleep = 6, yield = 3, spawn = 7, try_spawn = 3, wait = 4, join = 3, close = 2, cancel = 2,
   set = 2, clear = 1, event = 2, timeout = 3, protect = 2, fail = 1, closing = 4, shield = 1,
-  await = 2, close_scheduler = 1, wait_and_close = 1,
+  await = 2, close_scheduler = 1, wait_and_close = 1, set_limits = 2, pause = 1, wait_idle = 1,
 } do
   for _ = 1, weight do weights[#weights + 1] = name end
 end
@@ -324,6 +371,22 @@ local function check_record(record)
   assert(state ~= "killed" or record.reports == 1, "a kill went unseen")
 end
 
+--- The totals of a scheduler agree with what was announced. A job that never started is not
+--- announced, and a shielded function is not counted.
+local function check_totals(sched, counts)
+  local totals, seen = sched:stats(), { done = 0, failed = 0, cancelled = 0, killed = 0 }
+  for job in pairs(counts.starts) do assert(counts.ends[job], "its end was not announced") end
+  for job in pairs(counts.ends) do
+    assert(counts.starts[job], "its start was not announced")
+    if not counts.shielded[job] then seen[job.state] = seen[job.state] + 1 end
+  end
+  for state, count in pairs(seen) do
+    assert(totals[state] == count or state == "cancelled" and totals[state] > count, state)
+  end
+  assert(totals.spawned == totals.done + totals.failed + totals.cancelled + totals.killed)
+  assert(totals.waiting_time >= 0 and totals.running_time >= 0, "the times")
+end
+
 --- Runs the program of a seed; returns its trace as text.
 local function play(seed)
   local world = new_world(seed)
@@ -341,6 +404,7 @@ local function play(seed)
   for _, s in ipairs(world.scheds) do
     assert(#s == 0 and s.closed and s.active_count == 0 and s.pending_count == 0, "it lives")
     assert(world.scheds[s].running == 0, "a job still runs")
+    check_totals(s, world.scheds[s])
   end
   for _, record in ipairs(world.records) do
     local ok, err = pcall(check_record, record)

@@ -168,10 +168,11 @@ describe("a scheduler", function()
 
   it("has properties that are read only", function()
     local jobs = uvjobs.scheduler { limit = 3 }
-    for _, key in ipairs { "limit", "pending_limit", "close_timeout", "wait_timeout", "name",
-                           "closed", "active_count", "pending_count", "exception_handler",
+    for _, key in ipairs { "close_timeout", "wait_timeout", "name", "closed", "active_count",
+                           "pending_count", "exception_handler", "on_start", "on_end", "paused",
                            "spawn", "whatever" } do
-      assert.equal(("cannot set '%s' of a uvjobs.Scheduler (read only)"):format(key),
+      assert.equal(("cannot set '%s' of a uvjobs.Scheduler (only 'limit' and 'pending_limit' " ..
+                    "can be set)"):format(key),
                    message(function() jobs[key] = 1 end))
     end
     assert.equal(3, jobs.limit)

@@ -36,7 +36,8 @@ local function samples()
   end)
   local semaphore = uvjobs.semaphore(1)
   return {
-    scheduler = uvjobs.scheduler { name = "sample", exception_handler = print },
+    scheduler = uvjobs.scheduler { name = "sample", exception_handler = print, on_start = print,
+                                   on_end = print },
     job = job, err = err,
     event = uvjobs.event(), queue = uvjobs.queue(), mutex = uvjobs.mutex(),
     semaphore = semaphore, permit = uvjobs.run(semaphore.permit, semaphore),

@@ -14,6 +14,7 @@ static void activate(struct uj_sched *sched, struct uj_job *job)
 
 static void enqueue(struct uj_sched *sched, struct uj_job *job)
 {
+  assert(sched->npending < sched->pending_limit); /* M2 */
   uj_job_move(job, UJ_JOB_PENDING);
   sched->npending++;
   job->place = UJ_AT_PENDING;
@@ -25,7 +26,8 @@ int uj_sched_spawn(struct uj_sched *sched, struct uj_job *job)
   int room = uj_sched_room(sched);
   if (room != UJ_OK)
     return room;
-  if (sched->nactive < sched->limit)
+  uj_sched_note_time(sched);
+  if (uj_sched_has_slot(sched))
     activate(sched, job);
   else
     enqueue(sched, job);
@@ -64,7 +66,7 @@ void uj_sched_block(struct uj_sched *sched, struct uj_job *job,
 
 static void promote_pending(struct uj_sched *sched)
 {
-  while (sched->nactive < sched->limit && !uj_link_empty(&sched->pending)) {
+  while (uj_sched_has_slot(sched) && !uj_link_empty(&sched->pending)) {
     struct uj_job *job = uj_job_first(&sched->pending);
     uj_link_remove(&job->queue);
     sched->npending--;
@@ -80,6 +82,70 @@ static void admit_blocked(struct uj_sched *sched)
     (void)uj_sched_spawn(sched, job);
     uj_waitq_wake_all(&job->waiters);
   }
+}
+
+/* Lets in who is next, as many as there is room for. The caller has noted the
+ * time. Mostly nobody is next, which is seen here, without two calls. */
+static inline void let_in(struct uj_sched *sched)
+{
+  if (!uj_link_empty(&sched->pending))
+    promote_pending(sched);
+  if (!uj_link_empty(&sched->blocked))
+    admit_blocked(sched);
+}
+
+static void set_slots(struct uj_sched *sched)
+{
+  sched->slots = sched->paused ? 0 : sched->limit;
+}
+
+void uj_sched_set_limit(struct uj_sched *sched, uint64_t limit)
+{
+  uj_sched_note_time(sched);
+  sched->limit = limit;
+  set_slots(sched);
+  let_in(sched);
+}
+
+void uj_sched_set_pending_limit(struct uj_sched *sched, uint64_t pending_limit)
+{
+  uj_sched_note_time(sched);
+  sched->pending_limit = pending_limit;
+  let_in(sched);
+}
+
+static void hold(struct uj_sched *sched, struct uj_job *job)
+{
+  uj_link_remove(&job->queue);
+  job->place = UJ_AT_HELD;
+  uj_link_append(&sched->held, &job->queue);
+}
+
+void uj_sched_pause(struct uj_sched *sched)
+{
+  struct uj_link *link = sched->jobs.next;
+  if (sched->paused)
+    return;
+  sched->paused = true;
+  set_slots(sched);
+  for (; link != &sched->jobs; link = link->next) {
+    struct uj_job *job = uj_container(link, struct uj_job, member);
+    if (job->place == UJ_AT_READY && !job->started)
+      hold(sched, job);
+  }
+}
+
+void uj_sched_resume(struct uj_sched *sched)
+{
+  uj_sched_note_time(sched);
+  sched->paused = false;
+  set_slots(sched);
+  while (!uj_link_empty(&sched->held)) {
+    struct uj_job *job = uj_job_first(&sched->held);
+    uj_link_remove(&job->queue);
+    uj_job_make_ready(job);
+  }
+  let_in(sched);
 }
 
 static uint64_t count_waiters(const struct uj_waitq *waitq)
@@ -107,16 +173,37 @@ void uj_sched_wait_alone(struct uj_sched *sched, struct uj_job *self)
   wake_idle(sched);
 }
 
+/* Gives back the slot or the place in the pending queue of a job that has
+ * ended. */
+static void give_back(struct uj_sched *sched, const struct uj_job *job,
+                      enum uj_job_state was)
+{
+  uj_sched_note_time(sched);
+  sched->ended[job->state - UJ_JOB_DONE]++;
+  if (was == UJ_JOB_PENDING)
+    sched->npending--;
+  else
+    sched->nactive--;
+}
+
 void uj_sched_remove(struct uj_sched *sched, struct uj_job *job,
                      enum uj_job_state was)
 {
   uj_link_remove(&job->member);
   sched->nlive--;
-  if (was == UJ_JOB_PENDING)
-    sched->npending--;
-  else if (!job->shielded)
-    sched->nactive--;
-  promote_pending(sched);
-  admit_blocked(sched);
+  if (!job->shielded)
+    give_back(sched, job, was);
+  let_in(sched);
   wake_idle(sched);
+}
+
+void uj_sched_check_held(const struct uj_sched *sched)
+{
+  struct uj_link *link = sched->held.next;
+  for (; link != &sched->held; link = link->next) {
+    const struct uj_job *job = uj_container(link, struct uj_job, queue);
+    assert(job->state == UJ_JOB_ACTIVE && job->place == UJ_AT_HELD);
+    assert(!job->started && !job->shielded);
+    (void)job;
+  }
 }

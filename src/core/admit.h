@@ -21,6 +21,18 @@ int uj_sched_shield(struct uj_sched *sched, struct uj_job *job);
 void uj_sched_block(struct uj_sched *sched, struct uj_job *job,
                     struct uj_job *spawner);
 
+/* Sets a limit while the scheduler is in use. Raising one lets in at once, in
+ * order, as many as there is room for now. Lowering one ends nobody: fewer are
+ * let in until the number is below it. */
+void uj_sched_set_limit(struct uj_sched *sched, uint64_t limit);
+void uj_sched_set_pending_limit(struct uj_sched *sched, uint64_t pending_limit);
+
+/* From now on no job starts that has not started, until uj_sched_resume():
+ * those that have a slot are held, and no other gets one. Shielded jobs do
+ * start: they belong to a job that runs. Walks over the jobs. */
+void uj_sched_pause(struct uj_sched *sched);
+void uj_sched_resume(struct uj_sched *sched);
+
 /* Parks a job of the scheduler until all others have ended, except those that
  * wait in the same way. */
 void uj_sched_wait_alone(struct uj_sched *sched, struct uj_job *self);
@@ -29,5 +41,8 @@ void uj_sched_wait_alone(struct uj_sched *sched, struct uj_job *self);
  * to the next in line. */
 void uj_sched_remove(struct uj_sched *sched, struct uj_job *job,
                      enum uj_job_state was);
+
+/* Asserts that the jobs that are held have a slot and have not started. */
+void uj_sched_check_held(const struct uj_sched *sched);
 
 #endif

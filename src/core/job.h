@@ -35,6 +35,7 @@ enum uj_place {
   UJ_AT_NONE,    /* nowhere: new, running or ended */
   UJ_AT_BLOCKED, /* uj_sched::blocked */
   UJ_AT_PENDING, /* uj_sched::pending */
+  UJ_AT_HELD,    /* uj_sched::held */
   UJ_AT_READY,   /* uj_loop::ready, ::batch, ::preempted or ::busy */
   UJ_AT_WAIT     /* a wait queue; none if only time or a call wakes the job */
 };

@@ -14,10 +14,12 @@ void uj_sched_init(struct uj_sched *sched, struct uj_loop *loop)
   uj_link_init(&sched->jobs);
   uj_link_init(&sched->shields);
   uj_link_init(&sched->pending);
+  uj_link_init(&sched->held);
   uj_link_init(&sched->blocked);
   uj_waitq_init(&sched->idle);
   uj_waitq_init(&sched->alone);
   sched->limit = 100;
+  sched->slots = 100;
   sched->pending_limit = 10000;
   sched->nactive = 0;
   sched->npending = 0;
@@ -25,7 +27,25 @@ void uj_sched_init(struct uj_sched *sched, struct uj_loop *loop)
   sched->close_ns = NS_PER_S / 10;
   sched->wait_ns = 60 * NS_PER_S;
   sched->slice_ns = UJ_NEVER;
+  for (int i = 0; i < UJ_SCHED_ENDS; i++)
+    sched->ended[i] = 0;
+  sched->waiting_ns = 0;
+  sched->running_ns = 0;
+  sched->since_ns = 0;
+  sched->timed = false;
+  sched->paused = false;
   sched->closed = false;
+}
+
+/* The number of jobs, summed over the time, is the time summed over the jobs:
+ * so no job has to remember since when it waits. */
+void uj_sched_add_time(struct uj_sched *sched)
+{
+  uint64_t now_ns = uj_loop_now(sched->loop);
+  double span_ns = (double)(now_ns - sched->since_ns);
+  sched->waiting_ns += span_ns * (double)sched->npending;
+  sched->running_ns += span_ns * (double)sched->nactive;
+  sched->since_ns = now_ns;
 }
 
 void uj_sched_term(struct uj_sched *sched)
@@ -47,15 +67,16 @@ void uj_sched_check(const struct uj_sched *sched)
 {
   uint64_t jobs = count_links(&sched->jobs);
   uint64_t shields = count_links(&sched->shields);
-  assert(sched->nactive <= sched->limit);
-  assert(sched->npending <= sched->pending_limit);
   assert(count_links(&sched->pending) == sched->npending);
   assert(jobs == sched->nactive + sched->npending);
   assert(sched->nlive == jobs + shields);
-  assert(sched->npending == 0 || sched->nactive == sched->limit);
+  assert(sched->slots == (sched->paused ? 0 : sched->limit));
+  assert(sched->npending == 0 || !uj_sched_has_slot(sched));
   assert(uj_link_empty(&sched->blocked) || uj_sched_room(sched) == UJ_EFULL);
+  assert(uj_link_empty(&sched->held) || sched->paused);
   assert(!sched->closed ||
-         (sched->npending == 0 && uj_link_empty(&sched->blocked)));
+         (sched->npending == 0 && uj_link_empty(&sched->held) &&
+          uj_link_empty(&sched->blocked)));
   (void)jobs;
   (void)shields;
 }

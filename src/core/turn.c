@@ -2,6 +2,7 @@
 
 #include <assert.h>
 
+#include "core/admit.h"
 #include "core/end.h"
 #include "core/job.h"
 #include "core/sched.h"
@@ -136,6 +137,20 @@ void uj_loop_close_open(struct uj_loop *loop)
   }
 }
 
+void uj_loop_stop_times(struct uj_loop *loop)
+{
+  struct uj_link *link;
+  for (link = loop->scheds.next; link != &loop->scheds; link = link->next)
+    uj_sched_note_time(uj_container(link, struct uj_sched, link));
+}
+
+void uj_loop_start_times(struct uj_loop *loop)
+{
+  struct uj_link *link;
+  for (link = loop->scheds.next; link != &loop->scheds; link = link->next)
+    uj_container(link, struct uj_sched, link)->since_ns = uj_loop_now(loop);
+}
+
 bool uj_loop_live(const struct uj_loop *loop)
 {
   struct uj_link *link;
@@ -166,8 +181,10 @@ uint64_t uj_loop_count_ready(const struct uj_loop *loop)
 void uj_loop_check(const struct uj_loop *loop)
 {
   struct uj_link *link;
-  for (link = loop->scheds.next; link != &loop->scheds; link = link->next)
+  for (link = loop->scheds.next; link != &loop->scheds; link = link->next) {
     uj_sched_check(uj_container(link, struct uj_sched, link));
+    uj_sched_check_held(uj_container(link, struct uj_sched, link));
+  }
   (void)uj_loop_count_ready(loop);
   (void)uj_timers_check(&loop->timers);
 }

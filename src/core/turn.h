@@ -31,6 +31,11 @@ void uj_loop_close(struct uj_loop *loop, uint64_t span_ns);
 /* Closes the schedulers that are open. */
 void uj_loop_close_open(struct uj_loop *loop);
 
+/* To be called before and after the host exchanges its clock for another, so
+ * that the times which schedulers sum up do not depend on the difference. */
+void uj_loop_stop_times(struct uj_loop *loop);
+void uj_loop_start_times(struct uj_loop *loop);
+
 /* Whether any job is left. */
 bool uj_loop_live(const struct uj_loop *loop);
 

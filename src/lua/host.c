@@ -11,6 +11,7 @@
 #include "lua/drive/cqueues.h"
 #include "lua/drive/embed.h"
 #include "lua/engine/ahead.h"
+#include "lua/engine/announce.h"
 #include "lua/engine/body.h"
 #include "lua/engine/hook.h"
 #include "lua/engine/killing.h"
@@ -160,11 +161,18 @@ static int run_stretch(struct uj_state *S, struct uj_ljob *job, int *nresults)
   return status;
 }
 
+/* Returns false when there is no memory for the coroutine. */
+static bool start(struct uj_state *S, struct uj_ljob *job)
+{
+  uj_announce_start(S, job);
+  return uj_body_start(S, job);
+}
+
 /* Runs a job until it suspends or ends. */
 static enum uj_job_state go_on(struct uj_state *S, struct uj_ljob *job)
 {
   int status, nresults;
-  if (job->co == NULL && !uj_body_start(S, job)) {
+  if (job->co == NULL && !start(S, job)) {
     uj_hub_push(S->hub, S->L, UJ_HUB_NO_MEMORY);
     return fail(S, S->L, job);
   }
@@ -202,20 +210,31 @@ static void host_kill(struct uj_loop *loop, struct uj_job *core)
 
 /* ---- a job has ended ----------------------------------------------------- */
 
-static void host_ended(struct uj_loop *loop, struct uj_job *core)
+/* Tells who is to hear of the end. Returns whether the scheduler keeps the job,
+ * which has made it fail. */
+static bool tell_end(struct uj_state *S, struct uj_ljob *job)
 {
-  struct uj_state *S = uj_state_of(loop);
-  struct uj_ljob *job = uj_ljob_of(core);
+  const struct uj_job *core = &job->core;
   bool failed =
       core->state == UJ_JOB_FAILED && !core->result_wanted && !job->is_awaited;
   uj_testing_ended(S, job);
   if (core->nlocks > 0 && uj_lmutex_unlock_all(S, job) > 0)
     uj_report_locked(S, job);
   if (failed && uj_nursery_fail(job))
-    return; /* its scheduler keeps it */
+    return true;
   if (failed || core->state == UJ_JOB_KILLED)
     uj_report_job(S, job);
-  uj_slots_drop(&S->jobs, job->slot);
+  return false;
+}
+
+static void host_ended(struct uj_loop *loop, struct uj_job *core)
+{
+  struct uj_state *S = uj_state_of(loop);
+  struct uj_ljob *job = uj_ljob_of(core);
+  bool kept = tell_end(S, job);
+  uj_announce_end(S, job);
+  if (!kept)
+    uj_slots_drop(&S->jobs, job->slot);
 }
 
 static void host_wake(struct uj_loop *loop)

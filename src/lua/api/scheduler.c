@@ -3,9 +3,12 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "core/admit.h"
 #include "core/sched.h"
 #include "lua/api/closing.h"
+#include "lua/api/idle.h"
 #include "lua/api/spawn.h"
+#include "lua/api/totals.h"
 #include "lua/base/args.h"
 #include "lua/base/options.h"
 #include "lua/base/seconds.h"
@@ -22,15 +25,16 @@ enum { AT_OPTIONS = 1, AT_SCHED };
 static void take_limit(lua_State *L, const struct uj_options_table *options,
                        void *sched)
 {
-  ((struct uj_lsched *)sched)->core.limit = uj_option_count(L, options, 1);
+  uj_sched_set_limit(&((struct uj_lsched *)sched)->core,
+                     uj_option_count(L, options, 1));
 }
 
 static void take_pending_limit(lua_State *L,
                                const struct uj_options_table *options,
                                void *sched)
 {
-  ((struct uj_lsched *)sched)->core.pending_limit =
-      uj_option_count(L, options, 0);
+  uj_sched_set_pending_limit(&((struct uj_lsched *)sched)->core,
+                             uj_option_count(L, options, 0));
 }
 
 static void take_close_timeout(lua_State *L,
@@ -89,6 +93,35 @@ static void take_on_error(lua_State *L, const struct uj_options_table *options,
   ((struct uj_lsched *)sched)->nursery = cancel;
 }
 
+static void take_announced(lua_State *L, const struct uj_options_table *options,
+                           enum uj_announced what)
+{
+  if (!lua_isfunction(L, -1))
+    uj_option_error(L, options, "function");
+  lua_pushvalue(L, -1);
+  uj_lsched_set_announced(L, AT_SCHED, what);
+}
+
+static void take_on_start(lua_State *L, const struct uj_options_table *options,
+                          void *sched)
+{
+  (void)sched;
+  take_announced(L, options, UJ_ANNOUNCED_START);
+}
+
+static void take_on_end(lua_State *L, const struct uj_options_table *options,
+                        void *sched)
+{
+  (void)sched;
+  take_announced(L, options, UJ_ANNOUNCED_END);
+}
+
+static void take_stats(lua_State *L, const struct uj_options_table *options,
+                       void *sched)
+{
+  ((struct uj_lsched *)sched)->core.timed = uj_option_boolean(L, options);
+}
+
 static const struct uj_option sched_known[] = {
     {"limit", take_limit},
     {"pending_limit", take_pending_limit},
@@ -98,6 +131,9 @@ static const struct uj_option sched_known[] = {
     {"name", take_name},
     {"exception_handler", take_handler},
     {"on_error", take_on_error},
+    {"on_start", take_on_start},
+    {"on_end", take_on_end},
+    {"stats", take_stats},
     {NULL, NULL},
 };
 
@@ -238,6 +274,22 @@ static int sched_tostring(lua_State *L)
   return 1;
 }
 
+/* ---- pausing ------------------------------------------------------------- */
+
+static int sched_pause(lua_State *L)
+{
+  uj_state(L);
+  uj_sched_pause(&uj_lsched_self(L, "pause")->core);
+  return 0;
+}
+
+static int sched_resume(lua_State *L)
+{
+  uj_state(L);
+  uj_sched_resume(&uj_lsched_self(L, "resume")->core);
+  return 0;
+}
+
 /* ---- properties ---------------------------------------------------------- */
 
 static bool push_property(lua_State *L, const void *object, const char *key)
@@ -257,22 +309,49 @@ static bool push_property(lua_State *L, const void *object, const char *key)
     lua_getiuservalue(L, 1, UJ_SCHED_UV_NAME);
   else if (strcmp(key, "closed") == 0)
     lua_pushboolean(L, core->closed);
+  else if (strcmp(key, "paused") == 0)
+    lua_pushboolean(L, core->paused);
   else if (strcmp(key, "active_count") == 0)
     lua_pushinteger(L, (lua_Integer)core->nactive);
   else if (strcmp(key, "pending_count") == 0)
     lua_pushinteger(L, (lua_Integer)core->npending);
   else if (strcmp(key, "exception_handler") == 0)
     lua_getiuservalue(L, 1, UJ_SCHED_UV_HANDLER);
+  else if (strcmp(key, "on_start") == 0)
+    uj_lsched_push_announced(L, 1, UJ_ANNOUNCED_START);
+  else if (strcmp(key, "on_end") == 0)
+    uj_lsched_push_announced(L, 1, UJ_ANNOUNCED_END);
   else
     return false;
   return true;
 }
 
+/* The value at index 3, for the property `key`. */
+static uint64_t check_limit(lua_State *L, const char *key, lua_Integer min)
+{
+  uint64_t limit = 0;
+  const char *expected = uj_arg_read_count(L, 3, min, &limit);
+  if (expected != NULL)
+    luaL_error(L, "bad value for '%s' (%s expected, got %s)", key, expected,
+               uj_arg_push_got(L, 3));
+  return limit;
+}
+
 static int sched_newindex(lua_State *L)
 {
-  uj_lsched_self(L, "newindex");
-  return luaL_error(L, "cannot set '%s' of a " UJ_SCHED_TYPE " (read only)",
-                    luaL_tolstring(L, 2, NULL));
+  struct uj_sched *core = &uj_lsched_self(L, "newindex")->core;
+  const char *key = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
+  uj_state(L);
+  if (strcmp(key, "limit") == 0)
+    uj_sched_set_limit(core, check_limit(L, key, 1));
+  else if (strcmp(key, "pending_limit") == 0)
+    uj_sched_set_pending_limit(core, check_limit(L, key, 0));
+  else
+    return luaL_error(L,
+                      "cannot set '%s' of a " UJ_SCHED_TYPE
+                      " (only 'limit' and 'pending_limit' can be set)",
+                      luaL_tolstring(L, 2, NULL));
+  return 0;
 }
 
 void uj_scheduler_register(lua_State *L)
@@ -283,6 +362,10 @@ void uj_scheduler_register(lua_State *L)
       {"shield", uj_spawn_shield},
       {"wait_and_close", uj_closing_wait_and_close},
       {"close", uj_closing_close},
+      {"wait_idle", uj_idle_wait},
+      {"pause", sched_pause},
+      {"resume", sched_resume},
+      {"stats", uj_totals_stats},
       {"jobs", sched_jobs},
       {"has", sched_has},
       {"call_exception_handler", sched_call_exception_handler},

@@ -72,7 +72,7 @@ struct uj_ljob *uj_spawn_make_main(struct uj_state *S, lua_State *L, int fn,
 {
   struct uj_lsched *sched = uj_lsched_new(S, L);
   struct uj_ljob *job;
-  sched->core.limit = UJ_UNLIMITED;
+  uj_sched_set_limit(&sched->core, UJ_UNLIMITED);
   lua_pushliteral(L, "main");
   lua_setiuservalue(L, -2, UJ_SCHED_UV_NAME);
   lua_insert(L, fn);

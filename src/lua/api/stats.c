@@ -8,6 +8,7 @@
 #include "lua/api/work.h"
 #include "lua/base/seconds.h"
 #include "lua/state/job.h"
+#include "lua/state/sched.h"
 #include "memory/heap.h"
 
 static void set_count(lua_State *L, const char *field, uint64_t count)
@@ -36,6 +37,7 @@ void uj_stats_add_stretch(struct uj_state *S, struct uj_ljob *job,
 {
   uint64_t span_ns = uj_driver_now() - begin_ns;
   job->cpu_ns += span_ns;
+  uj_lsched_of(job->core.sched)->cpu_ns += span_ns;
   if (span_ns <= S->stats->longest_ns)
     return;
   S->stats->longest_ns = span_ns;

@@ -231,8 +231,10 @@ static int open_driver(struct uj_state *S, const struct uj_run_options *options)
  * run() wait for it. */
 static void begin_clock(struct uj_state *S, bool is_virtual)
 {
+  uj_loop_stop_times(&S->loop);
   S->is_virtual = is_virtual;
   S->virtual_ns = 0;
+  uj_loop_start_times(&S->loop);
   if (uj_timers_due(&S->loop.timers) == UJ_NEVER)
     uj_timers_init(&S->loop.timers, uj_loop_now(&S->loop));
 }

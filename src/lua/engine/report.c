@@ -4,8 +4,8 @@
 #include <stdio.h>
 
 #include "lua/base/text.h"
-#include "lua/engine/hook.h"
 #include "lua/engine/nest.h"
+#include "lua/engine/outside.h"
 #include "lua/state/job.h"
 #include "lua/state/outcome.h"
 #include "lua/state/sched.h"
@@ -116,17 +116,11 @@ static int report_blocked(lua_State *L)
 static void report_by(struct uj_state *S, lua_State *L, struct uj_ljob *job,
                       lua_CFunction report, int nargs)
 {
-  struct uj_ljob *current = S->current;
-  lua_State *running = S->running;
   int status;
   lua_pushcfunction(L, report);
   uj_ljob_push(S, L, job);
   lua_rotate(L, -2 - nargs, 2);
-  S->current = NULL;
-  uj_hook_set_running(S, NULL);
-  status = lua_pcall(L, 1 + nargs, 0, 0);
-  S->current = current;
-  uj_hook_set_running(S, running);
+  status = uj_outside_pcall(S, L, 1 + nargs);
   if (status == LUA_OK)
     return;
   lua_writestringerror("%s\n", status == LUA_ERRMEM

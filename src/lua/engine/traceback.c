@@ -50,10 +50,30 @@ static void add_target(lua_State *L, const struct uj_job *core)
   lua_concat(L, 2);
 }
 
+/* A job that cannot start, or spawn another, because a scheduler is paused. */
+static bool is_paused(const struct uj_job *core)
+{
+  if (core->place == UJ_AT_HELD || core->place == UJ_AT_PENDING)
+    return core->sched->paused;
+  return core->place == UJ_AT_WAIT && core->op == UJ_OP_SPAWN &&
+         core->target != NULL && core->target->sched->paused;
+}
+
+/* [-1, +1, m] Says so. */
+static void add_paused(lua_State *L, const struct uj_job *core)
+{
+  if (!is_paused(core))
+    return;
+  lua_pushliteral(L, ", the scheduler is paused");
+  lua_concat(L, 2);
+}
+
 /* [-0, +1, m] Pushes what the job waits for, or an empty string. */
 static void push_wait(lua_State *L, const struct uj_job *core)
 {
-  if (core->place == UJ_AT_READY && !core->started)
+  if (core->place == UJ_AT_HELD)
+    lua_pushliteral(L, ", about to start");
+  else if (core->place == UJ_AT_READY && !core->started)
     lua_pushliteral(L, ", about to start");
   else if (core->place != UJ_AT_WAIT && core->place != UJ_AT_READY)
     lua_pushliteral(L, "");
@@ -61,6 +81,7 @@ static void push_wait(lua_State *L, const struct uj_job *core)
     push_op(L, core);
     add_target(L, core);
   }
+  add_paused(L, core);
 }
 
 /* [-0, +1, m] Pushes `text` and below it the stack of a job that has one. */

@@ -24,10 +24,33 @@ struct uj_lsched *uj_lsched_new(struct uj_state *S, lua_State *L)
   struct uj_lsched *sched =
       lua_newuserdatauv(L, sizeof(*sched), UJ_SCHED_UV_COUNT);
   uj_object_init_counted(&sched->object, uj_sched_tag);
+  sched->cpu_ns = 0;
+  sched->announces_starts = false;
+  sched->announces_ends = false;
   sched->nursery = false;
   sched->failed = NULL;
   uj_sched_init(&sched->core, &S->loop);
   luaL_setmetatable(L, UJ_SCHED_TYPE);
   make_job_type(S, L);
   return sched;
+}
+
+void uj_lsched_push_announced(lua_State *L, int idx, enum uj_announced what)
+{
+  lua_getiuservalue(L, idx, UJ_SCHED_UV_JOB_TYPE);
+  lua_rawgeti(L, -1, what);
+  lua_remove(L, -2);
+}
+
+void uj_lsched_set_announced(lua_State *L, int idx, enum uj_announced what)
+{
+  struct uj_lsched *sched = uj_lsched_at(L, idx);
+  lua_getiuservalue(L, idx, UJ_SCHED_UV_JOB_TYPE);
+  lua_insert(L, -2);
+  lua_rawseti(L, -2, what);
+  lua_pop(L, 1);
+  if (what == UJ_ANNOUNCED_START)
+    sched->announces_starts = true;
+  else
+    sched->announces_ends = true;
 }

@@ -18,13 +18,26 @@ struct uj_ljob;
 enum {
   UJ_SCHED_UV_HANDLER = 1, /* the exception handler, or nil */
   UJ_SCHED_UV_NAME,
-  UJ_SCHED_UV_JOB_TYPE, /* the metatable of its jobs */
+  UJ_SCHED_UV_JOB_TYPE, /* the metatable of its jobs, which also holds the
+                           functions of enum uj_announced */
   UJ_SCHED_UV_COUNT = UJ_SCHED_UV_JOB_TYPE
+};
+
+/* The functions that are called when a job of the scheduler starts or ends.
+ * Few schedulers have any. So they are in the metatable of its jobs, where they
+ * take no room otherwise. */
+enum uj_announced {
+  UJ_ANNOUNCED_START = 2, /* after UJ_JOB_TYPE_SCHED */
+  UJ_ANNOUNCED_END
 };
 
 struct uj_lsched {
   struct uj_counted_object object;
   struct uj_sched core;
+  uint64_t cpu_ns;        /* how long its jobs have run; 0 when that is not
+                             timed */
+  bool announces_starts;  /* it has a function for UJ_ANNOUNCED_START */
+  bool announces_ends;    /* the same for UJ_ANNOUNCED_END */
   bool nursery;           /* the first job that fails closes it */
   struct uj_ljob *failed; /* that job, kept until its error is raised or
                              reported; or NULL */
@@ -56,5 +69,11 @@ static inline struct uj_lsched *uj_lsched_self(lua_State *L, const char *name)
 
 /* [-0, +1, m] Pushes a new scheduler with the default limits. */
 struct uj_lsched *uj_lsched_new(struct uj_state *S, lua_State *L);
+
+/* [-0, +1, -] Pushes a function of the scheduler at idx, or nil. */
+void uj_lsched_push_announced(lua_State *L, int idx, enum uj_announced what);
+
+/* [-1, +0, m] Makes the function on the top one of the scheduler at idx. */
+void uj_lsched_set_announced(lua_State *L, int idx, enum uj_announced what);
 
 #endif

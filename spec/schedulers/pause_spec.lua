@@ -1,0 +1,183 @@
+-- A scheduler that is paused.
+local uvjobs = require "uvjobs"
+local helper = require "spec.helper"
+
+local virtual, message = helper.virtual, helper.message
+
+describe("a paused scheduler", function()
+  after_each(helper.check_clean)
+
+  it("starts no job until it is resumed, and its active jobs go on", function()
+    virtual(function()
+      local jobs <close> = uvjobs.scheduler { limit = 2 }
+      local log = helper.log()
+      local first = jobs:spawn(function()
+        for i = 1, 3 do uvjobs.sleep(1) log:add("first " .. i) end
+      end)
+      uvjobs.yield()
+      jobs:spawn(log.add, log, "about to start")
+      jobs:spawn(log.add, log, "pending")
+      jobs:pause()
+      jobs:spawn(log.add, log, "new")
+      assert.is_true(jobs.paused)
+      uvjobs.sleep(10)
+      assert.equal("done", first.state)
+      assert.same({ "first 1", "first 2", "first 3" }, log)
+      assert.equal(1, jobs.active_count)
+      assert.equal(2, jobs.pending_count)
+      jobs:resume()
+      assert.is_false(jobs.paused)
+      jobs:wait_idle()
+      assert.same({ "first 1", "first 2", "first 3", "about to start", "pending", "new" }, log)
+    end)
+  end)
+
+  it("may be paused and resumed twice", function()
+    virtual(function()
+      local jobs <close> = uvjobs.scheduler()
+      local log = helper.log()
+      jobs:resume()
+      jobs:pause()
+      jobs:pause()
+      jobs:spawn(log.add, log, 1)
+      assert.equal("pending", jobs:spawn(log.add, log, 2).state)
+      jobs:resume()
+      jobs:resume()
+      jobs:wait_idle()
+      assert.same({ 1, 2 }, log)
+    end)
+  end)
+
+  it("holds spawners back when its pending queue is full #M2", function()
+    virtual(function()
+      local jobs <close> = uvjobs.scheduler { pending_limit = 1 }
+      local others <close> = uvjobs.scheduler()
+      jobs:pause()
+      jobs:spawn(helper.ignore)
+      assert.same({ nil, "full" }, { jobs:try_spawn(helper.ignore) })
+      local spawner = others:spawn(function() return jobs:spawn(helper.ignore) end)
+      uvjobs.sleep(1)
+      assert.equal("active", spawner.state)
+      assert.matches("in spawn, the scheduler is paused", spawner:traceback(), 1, true)
+      jobs.pending_limit = 2
+      assert.equal("pending", spawner:wait().state)
+      jobs:resume()
+    end)
+  end)
+
+  it("starts no job for a greater limit", function()
+    virtual(function()
+      local jobs <close> = uvjobs.scheduler { limit = 1 }
+      local log = helper.log()
+      jobs:pause()
+      for i = 1, 3 do jobs:spawn(log.add, log, i) end
+      jobs.limit = math.huge
+      uvjobs.sleep(1)
+      assert.same({}, log)
+      assert.equal(3, jobs.pending_count)
+      jobs:resume()
+      uvjobs.yield()
+      assert.same({ 1, 2, 3 }, log)
+    end)
+  end)
+
+  it("lets a job end that is cancelled before it starts", function()
+    virtual(function()
+      local jobs <close> = uvjobs.scheduler { limit = 1 }
+      local about = jobs:spawn(error, "it ran")
+      local pending = jobs:spawn(error, "it ran")
+      jobs:pause()
+      assert.equal("active", about.state)
+      pending:cancel()
+      about:close()
+      assert.equal("cancelled", about.state)
+      assert.equal("cancelled", pending.state)
+      assert.equal(0, #jobs)
+    end)
+  end)
+
+  it("lets a shielded function run, which belongs to a job that runs", function()
+    virtual(function()
+      local jobs <close> = uvjobs.scheduler()
+      jobs:pause()
+      assert.equal(7, jobs:shield(function() uvjobs.sleep(1) return 7 end))
+    end)
+  end)
+
+  it("can be closed, and drops what has not started #M8 #M9", function()
+    virtual(function()
+      local jobs = uvjobs.scheduler { limit = 2 }
+      local active = jobs:spawn(uvjobs.sleep, 60)
+      uvjobs.yield()
+      local about, pending = jobs:spawn(uvjobs.sleep, 60), jobs:spawn(uvjobs.sleep, 60)
+      jobs:pause()
+      jobs:close()
+      for _, job in ipairs { active, about, pending } do assert.equal("cancelled", job.state) end
+      assert.equal(0, uvjobs.now())
+      assert.is_true(jobs.paused)
+      jobs:resume()
+      assert.same({ nil, "closed" }, { jobs:try_spawn(helper.ignore) })
+    end)
+  end)
+
+  it("is closed by the time limit of wait_and_close, and by the end of run", function()
+    local left
+    virtual(function()
+      local jobs = helper.quiet()
+      jobs:pause()
+      local job = jobs:spawn(helper.ignore)
+      jobs:wait_and_close(5)
+      assert.equal(5, uvjobs.now())
+      assert.equal("cancelled", job.state)
+      local other = uvjobs.scheduler()
+      other:pause()
+      left = other:spawn(helper.ignore)
+    end)
+    assert.equal("cancelled", left.state)
+  end)
+
+  it("is named when a run is stuck because of it", function()
+    local text = message(virtual, function()
+      local jobs <close> = uvjobs.scheduler { limit = 1, wait_timeout = 1e9 }
+      jobs:spawn({ name = "first" }, helper.ignore)
+      jobs:spawn({ name = "second" }, helper.ignore)
+      jobs:pause()
+      uvjobs.event():wait()
+    end)
+    assert.matches("run is stuck", text, 1, true)
+    assert.matches('"first" active, about to start, the scheduler is paused', text, 1, true)
+    assert.matches('"second" pending, the scheduler is paused', text, 1, true)
+  end)
+
+  it("may be paused before run, and by one of its own jobs", function()
+    local jobs = uvjobs.scheduler()
+    local log = helper.log()
+    jobs:spawn(function() log:add(1) jobs:pause() uvjobs.sleep(1) log:add("end of 1") end)
+    jobs:spawn(log.add, log, 2)
+    jobs:pause()
+    virtual(function()
+      uvjobs.sleep(5)
+      assert.same({}, log)
+      jobs:resume()
+      uvjobs.sleep(5)
+      assert.same({ 1, "end of 1" }, log)
+      jobs:resume()
+      jobs:wait_and_close()
+    end)
+    assert.same({ 1, "end of 1", 2 }, log)
+  end)
+
+  it("keeps the order in which jobs start, however often it is paused #M1 #M3", function()
+    virtual(function()
+      local jobs <close> = uvjobs.scheduler { limit = 10, pending_limit = math.huge }
+      local log = helper.log()
+      for i = 1, 1000 do
+        jobs:spawn(function() log:add(i) uvjobs.yield() end)
+        if i % 7 == 0 then jobs:pause() uvjobs.yield() jobs:resume() end
+        if i % 11 == 0 then uvjobs.yield() end
+      end
+      jobs:wait_idle()
+      for i = 1, 1000 do assert(log[i] == i, "out of order") end
+    end)
+  end)
+end)
