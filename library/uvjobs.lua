@@ -275,6 +275,13 @@ function uvjobs.work(fn, ...) end
 ---@return uvjobs.Code?
 function uvjobs.code(value) end
 
+--- From now on jobs are not interrupted in the middle of these files, but only when their
+--- code returns, calls code of another file or suspends; or after a second. It is for
+--- libraries whose objects several jobs share.
+--- Suspends: no.
+---@param ... string|function names of modules; or functions written in Lua, for their files
+function uvjobs.keep_whole(...) end
+
 --- Switches debug mode on or off. In debug mode the place where each job is spawned is
 --- recorded. Does not suspend.
 ---@param on boolean

@@ -86,6 +86,7 @@ uvjobs.context = setmetatable({}, context)
 require "uvjobs.concurrent"
 require "uvjobs.attach"
 require "uvjobs.luv_loading"
+require "uvjobs.whole"
 
 -- uvjobs.exec needs luv, which may be missing: it is loaded by the first call.
 function uvjobs.exec(...)

@@ -88,11 +88,22 @@ describe("an error in a handler", function()
     end)
   end)
 
-  it("a handler that returns without an answer ends the request", function()
-    web.serve({ ["/"] = function() end, ["/good"] = hello }, nil, function(site)
-      assert.matches("^HTTP/1.1 503", (web.curl(site, "-i", "/")))
+  it("a handler that returns without an answer is called once: 500, and a report", function()
+    local calls = 0
+    local site = web.serve(function(_, stream)
+      calls = calls + 1
+      if calls > 1 then
+        stream:get_headers()
+        hello(stream)
+      end
+    end, nil, function(site)
+      assert.matches("^HTTP/1.1 500", (web.curl(site, "-i", "/")))
+      assert.equal(1, calls)
       is_alive(site)
+      assert.equal(2, calls)
     end)
+    assert.equal(1, #site.reports)
+    assert.equal("HTTP handler gave no response", site.reports[1].message)
   end)
 
   it("a job that is cancelled by somebody else: 500, and no report", function()
@@ -162,12 +173,28 @@ describe("an error in a connection", function()
     assert.same({}, site.reports)
   end)
 
-  it("goes to the exception handler otherwise", function()
+  it("is not reported otherwise: clients may do what they like", function()
     local site = web.serve({ ["/good"] = hello }, { version = 2 }, function(site)
       web.raw(site, "this is no preface of HTTP/2\r\n\r\n")
-      web.wait_until(function() return site.reports[1] end, "the report")
+      web.wait_until(function() return site.server.n_connections == 0 end, "the end")
+    end)
+    assert.same({}, site.reports)
+  end)
+
+  it("that lua-http raises is reported, and leaves no descriptor", function()
+    local site = web.serve({ ["/good"] = hello }, nil, function(site)
+      local onidle = require "http.h1_connection".methods.onidle
+      local _ <close> = helper.closing(function()
+        require "http.h1_connection".methods.onidle = onidle
+      end)
+      local before = web.descriptors()
+      require "http.h1_connection".methods.onidle = function() error("raised", 0) end
+      assert.equal("", web.raw(site, web.get "/good"))
+      assert.equal(0, site.server.n_connections)
+      assert.equal(before, web.descriptors())
     end)
     assert.equal("HTTP connection failed", site.reports[1].message)
+    assert.equal("raised", site.reports[1].exception)
   end)
 
   it("an onerror that raises does not end the server", function()
@@ -225,26 +252,6 @@ describe("malformed requests", function()
     function() return "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" .. random_text() end,
     function() return "\22\3\1\2\0\1" .. random_text() end,
   }
-
-  it("a header line that is none: 400", function()
-    web.serve({ ["/good"] = hello }, nil, function(site)
-      local out = web.raw(site, "GET /good HTTP/1.1\r\nno colon\r\nConnection: close\r\n\r\n")
-      assert.matches("^HTTP/1.1 400", out)
-      is_alive(site)
-    end)
-  end)
-
-  it("a negative length keeps no connection", function()
-    local site = web.serve({ ["/good"] = hello }, nil, function(site)
-      local socket = web.connect(site)
-      socket:xwrite("POST /good HTTP/1.1\r\nContent-Length: -5\r\n\r\n", "bn")
-      socket:shutdown "w"
-      socket:xread "*a"
-      socket:close()
-      web.wait_until(function() return site.server.n_connections == 0 end, "the connection")
-    end)
-    assert.equal(0, site.server.n_connections)
-  end)
 
   -- With plain lua-http each of these would hold the loop for ever.
   for _, text in ipairs {

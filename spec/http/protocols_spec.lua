@@ -119,6 +119,46 @@ describe("HTTP/2", function()
   end)
 end)
 
+describe("HTTP/2 with time slices", function()
+  after_each(web.check_clean)
+
+  it("keeps the frames of a connection whole", function()
+    local site = web.serve({ ["/"] = function(stream)
+      local headers = new_headers()
+      headers:append(":status", "200")
+      for i = 1, 300 do
+        headers:append("x-" .. i, ("v"):rep(100) .. math.random(1000000))
+      end
+      for _ = 1, 100000 do end -- slices end anywhere
+      assert(stream:write_headers(headers, false))
+      for _ = 1, 10 do assert(stream:write_chunk(("d"):rep(3000), false)) end
+      assert(stream:write_chunk("", true))
+    end }, { timeslice = 0.001 }, function(site)
+      local connection = assert(require "http.client".connect {
+        host = "127.0.0.1", port = site.port, tls = false, version = 2,
+      })
+      local clients <close> = uvjobs.scheduler { timeslice = 0.001, limit = math.huge }
+      local whole = 0
+      for _ = 1, 30 do
+        clients:spawn(function()
+          local stream, headers = connection:new_stream(), new_headers()
+          headers:append(":method", "GET")
+          headers:append(":scheme", "http")
+          headers:append(":path", "/")
+          headers:append(":authority", "a")
+          assert(stream:write_headers(headers, true))
+          assert(stream:get_headers())
+          if #assert(stream:get_body_as_string()) == 30000 then whole = whole + 1 end
+        end)
+      end
+      clients:wait_and_close()
+      assert.equal(30, whole)
+      connection:close()
+    end)
+    assert.same({}, site.reports)
+  end)
+end)
+
 describe("HTTP/2, when the response has begun", function()
   after_each(web.check_clean)
 

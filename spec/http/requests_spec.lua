@@ -113,11 +113,9 @@ describe("a request", function()
     web.serve({ ["/"] = echo }, nil, function(site)
       local socket = web.connect(site)
       local text = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"
-      for part in text:gmatch "[^\n]*\n?" do -- lua-http cannot bear a line end in two parts
-        for piece in part:gmatch(part == "\r\n" and ".*" or "[^\r]\r?\n?") do
-          web.send(socket, piece)
-          uvjobs.sleep(0.0005)
-        end
+      for piece in text:gmatch "." do
+        web.send(socket, piece)
+        uvjobs.sleep(0.0005)
       end
       local status, body = web.read_response(socket)
       assert.equal("200", status)
@@ -296,6 +294,19 @@ describe("misuse", function()
         message(http.setup, server, { scheduler = uvjobs.scheduler(), limit = 5 }))
       assert.equal("bad argument #2 to 'setup' (unknown option 'limitt', did you mean 'limit'?)",
         message(http.setup, server, { limitt = 5 }))
+      for name, near in pairs { retry_aftr = "retry_after", header_timout = "header_timeout",
+        pending_limt = "pending_limit" } do
+        assert.equal(("bad argument #2 to 'setup' (unknown option '%s', did you mean '%s'?)")
+          :format(name, near), message(http.setup, server, { [name] = 5 }))
+      end
+      for _, name in ipairs { "header_timeout", "body_timeout", "request_timeout" } do
+        assert.matches(("option '%s': seconds >= 0 or math.huge expected, got %%-1"):format(name),
+          message(http.setup, server, { [name] = -1 }))
+      end
+      assert.matches("option 'max_body': integer >= 0 or math.huge expected, got 0.5",
+        message(http.setup, server, { max_body = 0.5 }))
+      assert.matches("option 'on_end': function expected, got 'x'",
+        message(http.setup, server, { on_end = "x" }))
       for _, case in ipairs {
         { -1, "seconds >= 0 expected, got -1" }, { 0 / 0, "seconds >= 0 expected, got nan" },
         { math.huge, "finite seconds >= 0 expected, got inf" },

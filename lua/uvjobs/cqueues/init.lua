@@ -6,6 +6,8 @@ local condition = require "cqueues.condition"
 local uvjobs = require "uvjobs"
 local core = require "uvjobs.core"
 local insides = require "uvjobs.cqueues.insides"
+require "uvjobs.cqueues.debian"
+require "uvjobs.cqueues.whole"
 
 core.own_source()
 

@@ -14,6 +14,7 @@ function disconnect.end_unstarted(request)
   if request.started or not request.job.closed then return end
   records.remove_request(request)
   response.cut(request)
+  records.tell_end(request, "the job was ended before it ran")
 end
 
 --- Notes that the client waits for the request no longer, and cancels its job. Does not
@@ -21,6 +22,12 @@ end
 function disconnect.note_gone(request)
   if request.client_gone then return end
   request.client_gone = true
+  if not request.job then
+    -- The coroutine that waits for the head of the request looks at it again.
+    local headers_cond = request.stream.recv_headers_cond
+    if headers_cond then headers_cond:signal() end
+    return
+  end
   if request.server_record.cancel_on_disconnect and not request.atomic then
     request.job:cancel()
     disconnect.end_unstarted(request)

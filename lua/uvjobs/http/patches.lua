@@ -1,7 +1,7 @@
 -- What is changed in lua-http: in its connections, for all those of servers that were set
 -- up, and in the streams of their requests.
 
-require "uvjobs.http.debian"
+require "uvjobs.cqueues"
 local ce = require "cqueues.errno"
 local disconnect = require "uvjobs.http.disconnect"
 local records = require "uvjobs.http.records"
@@ -51,6 +51,62 @@ end
 patch_connections "http.h1_connection"
 patch_connections "http.h2_connection"
 
+-- The frames of one header block must not have others between them. When the socket takes
+-- no more, lua-http would let other jobs write in the middle of the block.
+local function patch_frames()
+  local HEADERS <const>, PUSH_PROMISE <const>, CONTINUATION <const> = 1, 5, 9
+  local END_HEADERS <const> = 4
+  local methods = require "http.h2_connection".methods
+  local original = methods.write_http2_frame
+  function methods:write_http2_frame(kind, flags, id, payload, timeout, flush)
+    if (kind == HEADERS or kind == PUSH_PROMISE or kind == CONTINUATION) and
+      flags & END_HEADERS == 0 then
+      flush = "f" -- only into the buffer
+    end
+    return original(self, kind, flags, id, payload, timeout, flush)
+  end
+end
+
+patch_frames()
+
+-- A client may have sent more of a body when it hears that its stream was reset. lua-http
+-- ends the connection then; here those frames are dropped, as HTTP/2 demands.
+local function patch_data()
+  local h2_stream = require "http.h2_stream"
+  local DATA <const> = h2_stream.frame_types.DATA
+  local original = h2_stream.frame_handlers[DATA]
+  h2_stream.frame_handlers[DATA] = function(stream, flags, payload, deadline)
+    local request = records.by_stream[stream]
+    if not request or stream.state ~= "closed" or not request.reset_by_us then
+      return original(stream, flags, payload, deadline)
+    end
+    if #payload > 0 then stream.connection:write_window_update(#payload, 0) end
+    return true
+  end
+end
+
+patch_data()
+
+-- lua-http waits until a chunk is there as a whole, however large it says that it is.
+local function patch_chunks()
+  local methods = require "http.h1_connection".methods
+  local original = methods.read_body_chunk
+  function methods:read_body_chunk(timeout)
+    local record = records.by_socket[self.socket or false]
+    if not record or record.max_body == math.huge then return original(self, timeout) end
+    local line, err, errno = self.socket:xread("*L", timeout)
+    if not line then return nil, err, errno end
+    if not self.socket:unget(line) then return nil, ce.strerror(ce.EPIPE), ce.EPIPE end
+    local size = line:match "^%x+"
+    if size and (#size > 8 or tonumber(size, 16) > record.max_body) then
+      return nil, "the body is too large", ce.E2BIG
+    end
+    return original(self, timeout)
+  end
+end
+
+patch_chunks()
+
 -- ---- streams -----------------------------------------------------------------------
 
 -- lua-http steps a stream of HTTP/1 until its body was read. When the body has no end, or
@@ -74,17 +130,11 @@ function patches.stream(stream)
   if response.is_http1(stream) then stream.step = step_once end
 end
 
---- Notes when a response of HTTP/2 begins, and when the client resets the stream.
+--- HTTP/2: notes when the client resets the stream.
 function patches.request(request)
   local stream = request.stream
   if response.is_http1(stream) then return end
   local set_state, rst_stream = stream.set_state, stream.rst_stream
-  local write_headers = stream.write_headers
-  function stream:write_headers(headers, ...)
-    local status = headers:get ":status"
-    if status and not status:find "^1" then request.headers_sent = true end
-    return write_headers(self, headers, ...)
-  end
   function stream:rst_stream(...)
     request.reset_by_us = true
     return rst_stream(self, ...)

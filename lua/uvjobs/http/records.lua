@@ -2,6 +2,7 @@
 -- their requests. The other files of this folder keep it up to date.
 
 local cqueues = require "uvjobs.cqueues"
+local uvjobs = require "uvjobs"
 local socket_type = require "cqueues.socket".type
 local core = require "uvjobs.core"
 
@@ -14,22 +15,36 @@ core.own_source()
 ---@field requests table<uvjobs.http.Request, true> those whose jobs have not ended
 ---@field cancel_on_disconnect boolean
 ---@field retry_after string seconds
+---@field header_timeout number seconds
+---@field body_timeout number seconds, or math.huge
+---@field request_timeout? number seconds
+---@field max_body number bytes, or math.huge
+---@field stop_timeout number seconds that requests get to finish when the server stops
+---@field on_end? function called at the end of each request
 ---@field sockets table<userdata, true> those of the connections
 ---@field changed table a condition: signalled when serve() has to look at the record
 ---@field closing boolean the server takes no more requests
 ---@field serving boolean serve() runs
 ---@field add_socket function lua-http's own method
+---@field stand_in? table has the place of the server in it
 
 ---@class uvjobs.http.Request
 ---@field server_record uvjobs.http.ServerRecord
 ---@field stream table lua-http's
----@field job? uvjobs.Job nil when the request was refused
+---@field socket userdata of the connection
+---@field began number when the request came, by uvjobs.now()
+---@field method? string
+---@field expects_continue? boolean the client sends the body when it is told to
+---@field job? uvjobs.Job nil before the head is read, and when the request was refused
 ---@field started boolean the job has run
 ---@field returned boolean the handler has returned, without an error
 ---@field atomic boolean it is not cancelled when the client disconnects
 ---@field client_gone boolean the client has disconnected, or reset the stream
 ---@field reset_by_us boolean HTTP/2: we have reset the stream
----@field headers_sent boolean HTTP/2: those of a response, not of an interim one
+---@field status? string of the response, when it has begun; not of an interim one
+---@field failure? string why a call on the stream has failed by a fault of the client
+---@field failure_status? string what to tell the client of it
+---@field told boolean the program was told of the end
 
 local WEAK <const> = { __mode = "k" }
 
@@ -65,14 +80,19 @@ function records.wake_connection(socket)
   cqueues.cancel(socket:pollfd())
 end
 
---- Adds a request to those of its server and of its connection.
+--- Adds a request to those of its connection.
 function records.add_request(request)
   records.requests_on(request.stream.connection)[request] = true
+end
+
+--- Adds a request that has a job to those of its server, too.
+function records.add_job(request, job)
+  request.job = job
   request.server_record.requests[request] = true
 end
 
---- Removes a request whose job has ended. When the server stops, it wakes the
---- connection, which may have become idle and then ends.
+--- Removes a request that has ended. When the server stops, it wakes the connection, which
+--- may have become idle and then ends.
 function records.remove_request(request)
   local record, connection = request.server_record, request.stream.connection
   local left, socket = records.requests_on(connection), connection.socket
@@ -82,6 +102,24 @@ function records.remove_request(request)
   if record.closing and next(left) == nil and records.is_open(socket) then
     records.wake_connection(socket)
   end
+end
+
+local function report(record, message, err)
+  record.scheduler:call_exception_handler { message = message, exception = err }
+end
+
+records.report = report
+
+--- Tells the program of the end of a request: calls its on_end().
+---@param request uvjobs.http.Request
+---@param err any why there was no whole response, or nil
+function records.tell_end(request, err)
+  local record = request.server_record
+  if not record.on_end or request.told then return end
+  request.told = true
+  local ok, failure = pcall(record.on_end, request.stream, request.status,
+    uvjobs.now() - request.began, err)
+  if not ok then report(record, "HTTP on_end failed", failure) end
 end
 
 return records

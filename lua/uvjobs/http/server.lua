@@ -4,41 +4,68 @@ local cqueues = require "uvjobs.cqueues"
 local defer = require "uvjobs.defer"
 local disconnect = require "uvjobs.http.disconnect"
 local records = require "uvjobs.http.records"
+local response = require "uvjobs.http.response"
 local uvjobs = require "uvjobs"
 local core = require "uvjobs.core"
 
 core.own_source()
 
--- Seconds that a connection gets to send its first bytes when the server stops.
-local FIRST_BYTES_TIME <const> = 0.5
+-- Seconds that a connection gets to send the head of a request when the server stops.
+local HEAD_TIME <const> = 0.5
 
 local servers = {}
 
 -- ---- what lua-http's server calls ----------------------------------------------------
+
+-- The end of a connection whose coroutine has raised. lua-http would leave it open.
+local function end_connection(record, socket, message)
+  local server = record.server
+  if records.is_open(socket) then socket:close() end
+  server.n_connections = server.n_connections - 1
+  server.connection_done:signal(1)
+  records.report(record, "HTTP connection failed", message)
+end
+
+-- Stands for the server while lua-http's add_socket() wraps its coroutine, which is then
+-- called where its errors can be caught.
+local function new_stand_in(record)
+  local controller = {}
+  function controller.wrap(_, handle_socket, _, socket)
+    record.server.cq:wrap(function()
+      local ok, message = pcall(handle_socket, record.server, socket)
+      if not ok then end_connection(record, socket, message) end
+    end)
+  end
+  return setmetatable({}, {
+    __index = function(_, key)
+      if key == "cq" then return controller end
+      return record.server[key]
+    end,
+    __newindex = function(_, key, value) record.server[key] = value end,
+  })
+end
 
 --- Has the place of lua-http's `server:add_socket(socket)`: notes the socket, too.
 function servers.add_socket(server, socket)
   local record = records.by_server[server]
   record.sockets[socket] = true
   records.by_socket[socket] = record
-  return record.add_socket(server, socket)
+  record.stand_in = record.stand_in or new_stand_in(record)
+  return record.add_socket(record.stand_in, socket)
 end
 
-local function report(record, message, err)
-  record.scheduler:call_exception_handler { message = message, exception = err }
-end
-
---- Makes errors of single connections go to the program's `onerror`, or when it has none
---- to the exception handler. What `onerror` raises is reported: it must not end the server.
+--- Makes errors of single connections go to the program's `onerror`. When it has none, only
+--- the server's own errors are reported, such as that there are no descriptors left: what
+--- clients do wrong is not the program's error. What `onerror` raises is reported: it must
+--- not end the server.
 function servers.wrap_onerror(record)
   local user_handler = rawget(record.server, "onerror_")
   record.server.onerror_ = function(server, context, operation, err, errno)
     if user_handler then
       local ok, failure = pcall(user_handler, server, context, operation, err, errno)
-      if not ok then report(record, "HTTP error handler failed", failure) end
-    else
-      report(record, "HTTP connection failed",
-        err and ("%s: %s"):format(operation, tostring(err)) or operation)
+      if not ok then records.report(record, "HTTP error handler failed", failure) end
+    elseif operation == "accept" then
+      records.report(record, "HTTP server cannot accept", err)
     end
   end
 end
@@ -54,7 +81,7 @@ local function run_ready(record)
   while controller do
     local ok, message, _, _ = step(controller, 0)
     if ok then return end
-    report(record, "HTTP connection failed", message)
+    records.report(record, "HTTP connection failed", message)
     controller = record.server.cq
   end
 end
@@ -92,26 +119,43 @@ local function close_listener(server)
   server.pause_cond:signal()
 end
 
+-- HTTP/2: says that no further request is taken.
+local function send_goaway(record)
+  local told = {}
+  for request in pairs(record.requests) do
+    local connection = request.stream.connection
+    if not response.is_http1(request.stream) and not told[connection] then
+      told[connection] = true
+      pcall(connection.write_goaway_frame, connection, nil, 0, nil, 0)
+    end
+  end
+end
+
 -- After this no connection is accepted, and connections without a request end.
 local function stop_accepting(record)
   record.closing = true
   close_listener(record.server)
+  send_goaway(record)
   for _, socket in ipairs(open_sockets(record)) do records.wake_connection(socket) end
 end
 
+-- Ends the connections that have no request yet: in the middle of a TLS handshake, of the
+-- preface of HTTP/2 or of the head of a request, or before.
 local function shut_down_silent(record)
+  local busy = {}
+  for request in pairs(record.requests) do busy[request.socket] = true end
   for _, socket in ipairs(open_sockets(record)) do
-    if socket:stat().rcvd.count == 0 then socket:shutdown() end
+    if not busy[socket] then socket:shutdown() end
   end
 end
 
--- Lets requests finish for the scheduler's wait_timeout. Returns when that is over.
+-- Lets requests finish for `stop_timeout`. Returns when that is over.
 local function drain(record)
   local server = record.server
-  local due = uvjobs.now() + record.scheduler.wait_timeout
+  local due = uvjobs.now() + record.stop_timeout
   local function has_no_connections() return server.n_connections <= 0 end
   stop_accepting(record)
-  run_until(record, has_no_connections, math.min(due, uvjobs.now() + FIRST_BYTES_TIME))
+  run_until(record, has_no_connections, math.min(due, uvjobs.now() + HEAD_TIME))
   shut_down_silent(record)
   run_until(record, has_no_connections, due)
   return due
@@ -122,16 +166,23 @@ local function cancel_requests(record)
   local jobs = {}
   for request in pairs(record.requests) do jobs[#jobs + 1] = request.job end
   for _, job in ipairs(jobs) do job:cancel() end
-  for _, job in ipairs(jobs) do pcall(job.close, job) end
+  uvjobs.map(jobs, function(job) pcall(job.close, job) end)
+end
+
+-- Ends the jobs that are left at the time `due`, those that handlers have spawned as well.
+local function end_jobs(record, due)
+  if not record.owns_scheduler then return cancel_requests(record) end
+  local seconds = due - uvjobs.now()
+  if seconds > 0 and next(record.requests) == nil then
+    record.scheduler:wait_and_close(seconds)
+  else
+    record.scheduler:close()
+  end
 end
 
 local function stop(record)
   local due = drain(record)
-  if record.owns_scheduler then
-    record.scheduler:wait_and_close(math.max(0, due - uvjobs.now()))
-  else
-    cancel_requests(record)
-  end
+  end_jobs(record, due)
   local unfinished = {}
   for request in pairs(record.requests) do unfinished[#unfinished + 1] = request end
   for _, request in ipairs(unfinished) do disconnect.end_unstarted(request) end
@@ -161,14 +212,15 @@ function servers.close(server)
   end
   stop_accepting(record)
   if core.can_suspend() and record.owns_scheduler then
-    record.scheduler:wait_and_close()
+    record.scheduler:wait_and_close(record.stop_timeout)
   end
   release(record)
   return true
 end
 
 --- Runs the server in the current job until it is closed or the job is cancelled, and
---- stops it. Suspends.
+--- stops it, for no longer than `stop_timeout` and the scheduler's close timeout.
+--- Suspends.
 ---@param record uvjobs.http.ServerRecord
 function servers.serve(record)
   record.serving = true

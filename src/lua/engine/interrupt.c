@@ -168,7 +168,7 @@ static uint64_t passed_real(const struct uj_state *S, uint64_t now_ns,
 }
 
 /* Runs before the next instruction of the coroutine on which it was set; inside
- * the library's own code, before each of them. */
+ * code that runs whole (own.h), before each of them. */
 static void interrupt_hook(lua_State *L, lua_Debug *ar)
 {
   struct uj_state *S = uj_state_registered(L);
@@ -181,12 +181,12 @@ static void interrupt_hook(lua_State *L, lua_Debug *ar)
   if (ar->event != uj_lua54_last_event(S->hook->user_mask) ||
       lua_gethook(L) != interrupt_hook)
     return;
-  if (S->running == L && uj_own_calls(S, L, ar))
+  now_ns = uj_driver_now();
+  if (S->running == L && uj_own_holds(S, L, ar, now_ns))
     return;
   uj_hook_take_off(S);
   if (S->running != L || S->current == NULL || S->killing)
     return;
-  now_ns = uj_driver_now();
   begin_ns = uj_stretch_begin(S, now_ns);
   handle(S, L, now_ns, passed_real(S, now_ns, begin_ns));
 }
@@ -245,7 +245,7 @@ static void count_hook(lua_State *L, lua_Debug *ar)
   if (ar->event == LUA_HOOKCOUNT)
     S->stretch->counted += UJ_HOOK_COUNT_EVERY;
   if (ar->event == uj_lua54_last_event(lua_gethookmask(L)) &&
-      !uj_own_calls(S, L, ar))
+      !uj_own_holds(S, L, ar, now_ns))
     check(S, L, now_ns, begin_ns);
 }
 

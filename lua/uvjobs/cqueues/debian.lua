@@ -5,6 +5,8 @@ local core = require "uvjobs.core"
 
 core.own_source()
 
+local debian = {}
+
 local PATH <const> = "/usr/share/lua/5.3/?.lua;/usr/share/lua/5.3/?/init.lua;" ..
   "/usr/share/lua/5.2/?.lua;/usr/share/lua/5.2/?/init.lua"
 local PACKAGES <const> = {
@@ -12,9 +14,14 @@ local PACKAGES <const> = {
   compat53 = true,
 }
 
-local function search(name)
+--- Returns the file of a module below those paths, or nil and a message.
+function debian.find(name)
   if not PACKAGES[name:match "^[^.]+"] then return nil end
-  local path, message = package.searchpath(name, PATH)
+  return package.searchpath(name, PATH)
+end
+
+local function search(name)
+  local path, message = debian.find(name)
   if not path then return message end
   return assert(loadfile(path)), path
 end
@@ -22,3 +29,5 @@ end
 if not package.searchpath("http.server", package.path) then
   table.insert(package.searchers, search)
 end
+
+return debian
