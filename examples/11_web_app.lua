@@ -16,16 +16,12 @@
 
 local uvjobs = require "uvjobs"
 local http = require "uvjobs.http"
-local http_server = require "http.server"
-local new_headers = require "http.headers".new
-local http_request = require "http.request"
 local signal = require "cqueues.signal"
 
-local HOST = "127.0.0.1"
 local LIMIT, PENDING_LIMIT = 50, 100 -- requests and background jobs together
 local BACKGROUND_LIMIT = 20 -- less than LIMIT, so that there is always room for requests
 local KEPT = 1000 -- the server remembers as many background jobs
-local GRACE = 10 -- seconds that all jobs get to finish when the server stops
+local GRACE = 8 -- seconds that all jobs get to finish when the server stops
 local PATIENCE = 10 -- seconds that a client gets to send, and to take the answer
 local HIGHEST = 10000000
 
@@ -83,32 +79,15 @@ end
 
 -- ---- answers ---------------------------------------------------------------
 
---- Makes an answer: what handlers return.
-local function reply(status, kind, body, headers)
-  return { status = status, type = kind, body = body, headers = headers or {} }
+local function reply_text(stream, status, text, headers)
+  http.respond(stream, status, text .. "\n", headers)
 end
 
-local function reply_text(status, text, headers)
-  return reply(status, "text/plain", text .. "\n", headers)
-end
-
---- Makes an answer with the state of a background job. Nothing in it needs quoting.
-local function reply_entry(status, entry, headers)
-  return reply(status, "application/json", ('{"id":%d,"highest":%d,"state":"%s","count":%s}\n')
-    :format(entry.id, entry.highest, entry.job.state, entry.count or "null"), headers)
-end
-
-local function send(stream, answer, is_head)
-  local headers = new_headers()
-  headers:append(":status", answer.status)
-  headers:append("content-type", answer.type .. "; charset=utf-8")
-  headers:append("content-length", ("%d"):format(#answer.body))
-  for name, value in pairs(answer.headers) do headers:append(name, value) end
-  local ok, message = stream:write_headers(headers, is_head, PATIENCE)
-  if ok and not is_head then
-    ok, message = stream:write_body_from_string(answer.body, PATIENCE)
-  end
-  if not ok then error("cannot answer: " .. tostring(message), 0) end
+--- Answers with the state of a background job. Nothing in it needs quoting.
+local function reply_entry(stream, status, entry, location)
+  http.respond(stream, status, ('{"id":%d,"highest":%d,"state":"%s","count":%s}\n'):format(
+    entry.id, entry.highest, entry.job.state, entry.count or "null"),
+    { ["content-type"] = "application/json", location = location })
 end
 
 -- ---- routes ----------------------------------------------------------------
@@ -119,27 +98,26 @@ local PAGE = [[
 <p>%d jobs are counting, and %d were made. POST a number to /jobs to make one.
 ]]
 
-local function show_page(app)
-  return reply("200", "text/html", PAGE:format(BACKGROUND_LIMIT - app.slots.count, app.last))
+local function show_page(app, stream)
+  http.respond(stream, 200, PAGE:format(BACKGROUND_LIMIT - app.slots.count, app.last),
+    { ["content-type"] = "text/html; charset=utf-8" })
 end
 
 local function post_job(app, stream)
-  local text = stream:get_body_chars(100, PATIENCE) or "" -- "" also when nothing comes
+  local text = assert(stream:get_body_as_string())
   local highest = math.tointeger(tonumber(text:match "^%s*(%d+)%s*$"))
   if not highest or highest > HIGHEST then
-    return reply_text("400", ("send a number up to %d"):format(HIGHEST))
+    return reply_text(stream, 400, ("send a number up to %d"):format(HIGHEST))
   end
   local entry = start_entry(app, stream, highest)
-  if not entry then
-    return reply_text("503", "too many jobs", { ["retry-after"] = "1" })
-  end
-  return reply_entry("202", entry, { location = "/jobs/" .. entry.id })
+  if not entry then return reply_text(stream, 503, "too many jobs", { ["retry-after"] = 1 }) end
+  reply_entry(stream, 202, entry, "/jobs/" .. entry.id)
 end
 
-local function show_job(app, _, id)
+local function show_job(app, stream, id)
   local entry = app.entries[tonumber(id)]
-  if not entry then return reply_text("404", "no such job") end
-  return reply_entry("200", entry)
+  if not entry then return reply_text(stream, 404, "no such job") end
+  reply_entry(stream, 200, entry)
 end
 
 --- Waits for the end of a background job. When the client disconnects meanwhile, the job of
@@ -147,7 +125,7 @@ end
 local function await_job(app, stream, id)
   local entry = app.entries[tonumber(id)]
   if entry then entry.job:join() end
-  return show_job(app, stream, id)
+  show_job(app, stream, id)
 end
 
 local ROUTES = {
@@ -166,58 +144,44 @@ local function methods_of(route)
   return table.concat(names, ", ")
 end
 
---- Returns the answer to a request.
-local function dispatch(app, stream, method, path)
+--- The job of one request. HEAD is answered like GET, without the body.
+local function handle(app, stream)
+  local headers = assert(stream:get_headers())
+  local method, path = headers:get ":method", headers:get ":path" or "" -- CONNECT has none
+  if method == "HEAD" then method = "GET" end
   for _, route in ipairs(ROUTES) do
     local capture = path:match(route.path)
     if capture then
       local handler = route[method]
       if handler then return handler(app, stream, capture) end
-      return reply_text("405", "method not allowed", { allow = methods_of(route) })
+      return reply_text(stream, 405, "method not allowed", { allow = methods_of(route) })
     end
   end
-  return reply_text("404", "no such page")
-end
-
---- The job of one request. Its errors go to the exception handler, for instance when the
---- client does not take its answer.
-local function handle(app, stream)
-  local headers = assert(stream:get_headers(PATIENCE))
-  local method = headers:get ":method"
-  local path = headers:get ":path":match "^[^?]*"
-  local is_head = method == "HEAD"
-  send(stream, dispatch(app, stream, is_head and "GET" or method, path), is_head)
+  reply_text(stream, 404, "no such page")
 end
 
 -- ---- the server ------------------------------------------------------------
 
-local function listen(app, port)
-  local server = assert(http_server.listen {
-    host = HOST, port = port, tls = false,
-    onstream = function(_, stream) handle(app, stream) end,
-    onerror = function(_, _, operation, message)
-      complain(operation .. ": " .. tostring(message))
-    end,
-  })
-  assert(server:listen())
-  http.setup(server, {
-    limit = LIMIT,
-    pending_limit = PENDING_LIMIT,
-    wait_timeout = GRACE,
+--- Listens and serves until the value that it returns is closed.
+local function new_server(app, port)
+  return http.server {
+    port = port, onstream = function(_, stream) handle(app, stream) end,
+    limit = LIMIT, pending_limit = PENDING_LIMIT, max_body = 100,
+    header_timeout = PATIENCE, body_timeout = PATIENCE, stop_timeout = GRACE,
     exception_handler = function(_, context)
       complain(("%s: %s"):format(context.job and context.job.name or context.message,
         context.exception))
     end,
-  })
-  return server
+  }
 end
 
---- Serves until a signal cancels the main job, which calls this, or the server is closed.
---- Returns why it has stopped, when all requests and background jobs have ended.
-local function serve(server)
-  local ok, err = pcall(http.serve, server)
+--- Waits until a signal cancels the main job, which calls this, and stops the server.
+--- Returns the signal, when all requests and background jobs have ended.
+local function await_signal(running)
+  local server <close> = running
+  local ok, err = pcall(server.wait, server)
   if ok then return "closed" end
-  if uvjobs.code(err) ~= "cancelled" then error(err, 0) end
+  if not uvjobs.code(err) then error(err, 0) end
   return err.signal
 end
 
@@ -232,27 +196,14 @@ end
 
 -- ---- a client that tries it ------------------------------------------------
 
---- Sends a request. Returns the headers and the body of the answer; or nil and a message.
-local function fetch(port, method, path, body)
-  local request = http_request.new_from_uri(("http://%s:%d%s"):format(HOST, port, path))
-  request.proxies = false
-  request.headers:upsert(":method", method)
-  if body then request:set_body(body) end
-  local headers, stream = request:go(PATIENCE)
-  if not headers then return nil, stream end
-  local text, message = stream:get_body_as_string(PATIENCE)
-  if not text then return nil, message end
-  return headers, text
-end
-
 --- Sends a request and prints it with the answer.
-local function ask(port, method, path, body)
-  local headers, text = fetch(port, method, path, body)
-  if not headers then error(("%s %s: %s"):format(method, path, text), 0) end
-  local location = headers:get "location"
+local function ask(server, method, path, body)
+  local answer, message = http.fetch(server:url(path), { method = method, body = body })
+  if not answer then error(message, 0) end
+  local location = answer.headers.location
   print(("%s %s%s -> %s%s"):format(method, path, body and " " .. body or "",
-    headers:get ":status", location and " " .. location or ""))
-  io.write((text:gsub("[^\n]+", "  %0")))
+    answer.status, location and " " .. location or ""))
+  io.write((answer.body:gsub("[^\n]+", "  %0")))
 end
 
 --- Suspends until the scheduler has `count` active jobs.
@@ -262,27 +213,27 @@ end
 
 --- Sends some requests, and then the signal. Nobody counts before `go` is set, so that the
 --- answers are always the same.
-local function try(port, scheduler, go)
-  ask(port, "GET", "/")
-  ask(port, "POST", "/jobs", "1000")
-  ask(port, "GET", "/jobs/1")
+local function try(server, go)
+  ask(server, "GET", "/")
+  ask(server, "POST", "/jobs", "1000")
+  ask(server, "GET", "/jobs/1")
   go:set()
-  ask(port, "GET", "/jobs/1/end")
+  ask(server, "GET", "/jobs/1/end")
   go:clear()
-  ask(port, "POST", "/jobs", "many")
-  ask(port, "HEAD", "/jobs/1")
-  ask(port, "DELETE", "/jobs/1")
-  ask(port, "GET", "/jobs/7")
-  ask(port, "GET", "/nowhere")
+  ask(server, "POST", "/jobs", "many")
+  ask(server, "HEAD", "/jobs/1")
+  ask(server, "DELETE", "/jobs/1")
+  ask(server, "GET", "/jobs/7")
+  ask(server, "GET", "/nowhere")
 
   -- When the signal comes, a job and a request that waits for it are under way.
-  ask(port, "POST", "/jobs", "100000")
-  await_active(scheduler, 1)
+  ask(server, "POST", "/jobs", "100000")
+  await_active(server.scheduler, 1)
   local waiting <close> = uvjobs.scheduler()
-  local answer = waiting:spawn(ask, port, "GET", "/jobs/2/end")
-  await_active(scheduler, 2)
+  local answer = waiting:spawn(ask, server, "GET", "/jobs/2/end")
+  await_active(server.scheduler, 2)
   signal.raise(signal.SIGTERM)
-  while fetch(port, "GET", "/") do uvjobs.sleep(0.01) end
+  while http.fetch(server:url()) do uvjobs.sleep(0.01) end
   print "new clients are refused"
   go:set()
   answer:wait()
@@ -294,14 +245,13 @@ local function try_both()
     go:wait()
     return uvjobs.work(count_primes, highest)
   end)
-  local server = listen(app, 0)
-  local _, _, port = server:localname()
+  local server = new_server(app, 0)
   local clients = uvjobs.scheduler()
   local job = clients:spawn(function()
     local _ <close> = setmetatable({}, { __close = function() server:close() end })
-    try(port, http.get_scheduler_from_server(server), go)
+    try(server, go)
   end)
-  local why = serve(server)
+  local why = await_signal(server)
   uvjobs.protect(job.wait, job)
   print_end(app, why)
 end
@@ -318,10 +268,10 @@ local function main(text)
   local app = new_app(function(highest)
     return uvjobs.work(count_primes, highest)
   end)
-  local server = listen(app, port)
+  local server = new_server(app, port)
   io.stdout:setvbuf "line"
-  print(("http://%s:%d/"):format(HOST, port))
-  print_end(app, serve(server))
+  print(server:url())
+  print_end(app, await_signal(server))
 end
 
 -- The command `uvjobs` runs this file as a job; the plain interpreter does not.

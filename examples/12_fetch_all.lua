@@ -11,11 +11,7 @@
 
 local uvjobs = require "uvjobs"
 local http = require "uvjobs.http"
-local errno = require "cqueues.errno"
-local http_request = require "http.request"
-local http_server = require "http.server"
 local http_util = require "http.util"
-local new_headers = require "http.headers".new
 local uri_patterns = require "lpeg_patterns.uri"
 
 local LIMIT = 8
@@ -87,44 +83,23 @@ end
 
 local add_page
 
-local function describe(message, code)
-  return code == errno.ETIMEDOUT and "timeout" or tostring(message)
-end
-
---- Requests a page. Returns the headers and the body; or nil and what is wrong. The time
---- limits are given to lua-http, which closes the connection when they pass.
-local function get(site, path)
-  local due = uvjobs.now() + site.seconds
-  local request = http_request.new_from_uri(site.root .. path)
-  request.follow_redirects = false
-  request.proxies = site.proxies
-  local headers, stream, code = request:go(site.seconds)
-  if not headers then return nil, describe(stream, code) end
-  local body, message
-  body, message, code = stream:get_body_chars(MOST_BYTES, math.max(0, due - uvjobs.now()))
-  stream:shutdown()
-  if message then return nil, describe(message, code) end
-  if body and #body == MOST_BYTES then return nil, "too large" end
-  return headers, body or ""
-end
-
 --- The job of one page.
 local function fetch(site, page)
-  local headers, body = get(site, page.path)
-  if not headers then
-    page.problem = body
+  local answer, message, code = http.fetch(site.root .. page.path, {
+    timeout = site.seconds, redirects = 0, max_body = MOST_BYTES, proxy = site.proxy,
+  })
+  if not answer then
+    page.problem = code == "timeout" and code or message
     return
   end
-  local status = headers:get ":status"
-  local kind = headers:get "content-type" or ""
-  page.bytes = #body
-  if status:find "^3" then
+  page.bytes = #answer.body
+  if answer.status // 100 == 3 then
     page.moved = true
-    add_page(site, page.path, headers:get "location" or "")
-  elseif not status:find "^2" then
-    page.problem = status
-  elseif kind:find "^text/html" then
-    each_link(body, function(link) add_page(site, page.path, link) end)
+    add_page(site, page.path, answer.headers.location or "")
+  elseif answer.status // 100 ~= 2 then
+    page.problem = tostring(answer.status)
+  elseif (answer.headers["content-type"] or ""):find "^text/html" then
+    each_link(answer.body, function(link) add_page(site, page.path, link) end)
   end
 end
 
@@ -150,12 +125,12 @@ function add_page(site, from, link)
 end
 
 --- Fetches all pages below a URL. Returns a table whose `pages` has them by path. The options
---- are `seconds`, the limit for each page, and `proxies` as in requests of lua-http.
+--- are `seconds`, the limit for each page, and `proxy` as for http.fetch.
 local function crawl(uri, options)
   local root, path = split(uri)
   local site = {
     root = root, start = path:match "^.*/", seconds = options.seconds,
-    proxies = options.proxies, pages = {}, count = 0, left_out = false,
+    proxy = options.proxy, pages = {}, count = 0, left_out = false,
   }
   local jobs <close> = uvjobs.scheduler {
     limit = LIMIT,
@@ -255,7 +230,7 @@ end
 
 --- The job of one request.
 local function handle(log, stream)
-  local path = assert(stream:get_headers(SECONDS)):get ":path"
+  local path = assert(stream:get_headers()):get ":path"
   log.asked[path] = (log.asked[path] or 0) + 1
   log.now = log.now + 1
   log.most = math.max(log.most, log.now)
@@ -265,12 +240,8 @@ local function handle(log, stream)
   end })
   local page = look_up(path)
   uvjobs.sleep(page.seconds or 0.01)
-  local headers = new_headers()
-  headers:append(":status", page.status)
-  headers:append("content-type", page.kind or "text/html")
-  if page.location then headers:append("location", page.location) end
-  assert(stream:write_headers(headers, false, SECONDS))
-  assert(stream:write_body_from_string(page.body or "", SECONDS))
+  http.respond(stream, page.status, page.body,
+    { ["content-type"] = page.kind or "text/html", location = page.location })
 end
 
 local function print_log(log)
@@ -285,30 +256,15 @@ local function print_log(log)
   print("requests that were given up:", log.given_up)
 end
 
---- Calls `fn` while the server serves. Returns what `fn` returns, when the server has stopped.
-local function while_serving(server, fn)
-  local servers <close> = uvjobs.scheduler()
-  local serving = servers:spawn(http.serve, server)
-  local _ <close> = setmetatable({}, { __close = function()
-    server:close()
-    uvjobs.protect(serving.join, serving) -- also after Ctrl-C
-  end })
-  return fn()
-end
-
 local function crawl_own_site()
   local log = new_log()
-  local server = assert(http_server.listen {
-    host = "127.0.0.1", port = 0, tls = false,
-    onstream = function(_, stream) handle(log, stream) end,
-  })
-  assert(server:listen())
-  http.setup(server, { wait_timeout = 1 })
-  local _, _, port = server:localname()
-  local uri = URI:match(("http://127.0.0.1:%d/site/"):format(port))
-  local site = while_serving(server, function()
-    return crawl(uri, { seconds = 2, proxies = false })
-  end)
+  local site
+  do
+    local server <close> = http.server {
+      port = 0, stop_timeout = 1, onstream = function(_, stream) handle(log, stream) end,
+    }
+    site = crawl(URI:match(server:url "/site/"), { seconds = 2, proxy = false })
+  end
   local good = report(site)
   print_log(log)
   return good
