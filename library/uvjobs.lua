@@ -41,6 +41,7 @@ local uvjobs = {}
 ---@class uvjobs.RunOptions
 ---@field signals? boolean SIGINT and SIGTERM cancel the main job; default true
 ---@field clock? "real"|"virtual" default "real"
+---@field date? number at which a virtual clock starts, in seconds since 1970; default 946684800
 ---@field timeslice? number seconds > 0 or math.huge: preempts the main job; default math.huge
 ---@field slow? number|false seconds >= 0: reports a job that blocks the loop so long; default
 ---  none, in debug mode 0.1
@@ -148,6 +149,19 @@ function uvjobs.yield() end
 --- Returns the time of the loop's clock. Does not suspend.
 ---@return number seconds monotonic
 function uvjobs.now() end
+
+--- Returns the date, which can jump. Does not suspend.
+---@return number time seconds since 1970
+function uvjobs.time() end
+
+--- Suspends until a date, also when the date is set meanwhile.
+---@param time number seconds since 1970, up to the year 2199
+function uvjobs.sleep_until(time) end
+
+--- Returns how long it is to the earliest deadline that holds in the calling job. Does not
+--- suspend.
+---@return number? seconds >= 0; nil without a deadline
+function uvjobs.remaining() end
 
 --- Returns the job that runs, or nil outside jobs. Does not suspend.
 ---@return uvjobs.Job?

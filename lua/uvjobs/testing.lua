@@ -29,6 +29,7 @@ end
 
 local TEST_OPTIONS <const> = {
   clock = expect.either("virtual", "real"),
+  date = expect.seconds, -- since 1970; run() looks closer
   timeout = expect.seconds_or_forever,
   seeds = arguments.kind(is_seeds, "integer > 0 or list of integers"),
   leaks = expect.boolean,
@@ -81,6 +82,15 @@ function testing.advance(seconds)
   if not core.is_virtual() then error("'advance' needs the virtual clock", 2) end
   uvjobs.sleep(seconds)
   testing.settle()
+end
+
+--- Sets the date under the virtual clock, as somebody does who sets the clock of the
+--- machine. Does not suspend.
+--- Errors: misuse, also that the clock is real.
+---@param time number seconds since 1970
+function testing.set_date(time)
+  local ok, message = pcall(core.set_date, time)
+  if not ok then error(message, 2) end
 end
 
 -- ---- what a test leaves behind -----------------------------------------------------
@@ -216,7 +226,7 @@ local function run_once(options, seed, fn, ...)
   local _ <close> = new_setting(handler)
   local handles, texts = open_handles(), {}
   local results = table.pack(pcall(uvjobs.run, {
-    clock = options.clock or "virtual", shuffle = seed, slow = false,
+    clock = options.clock or "virtual", date = options.date, shuffle = seed, slow = false,
   }, call_in_time, options, texts, fn, ...))
   if options.leaks ~= false then close_new_handles(texts, handles) end
   if not results[1] then error(results[2], 0) end
@@ -258,8 +268,8 @@ end
 --- when jobs live on or handles of luv are open after `fn` has returned, or when
 --- something was reported and no handler was set. Does not suspend.
 --- Errors: misuse.
----@param options? { clock?: "virtual"|"real", timeout?: number, seeds?: integer|integer[],
----  leaks?: boolean, reports?: boolean }
+---@param options? { clock?: "virtual"|"real", date?: number, timeout?: number,
+---  seeds?: integer|integer[], leaks?: boolean, reports?: boolean }
 ---@param fn function
 ---@return function test passes its arguments on to `fn`
 function testing.wrap(options, fn)

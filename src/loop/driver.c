@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "loop/datewatch.h"
 #include "loop/task.h"
 
 #if defined(__linux__) && !defined(UJ_NO_TIMERFD)
@@ -29,6 +30,7 @@ enum { SIGNALS = sizeof(signal_numbers) / sizeof(*signal_numbers) };
 struct uj_driver {
   uv_loop_t loop;
   struct uj_tasks tasks;
+  struct uj_datewatch datewatch;
   uv_timer_t timer;           /* ends a wait; used only without exact_fd */
   uv_poll_t exact;            /* of exact_fd */
   uv_async_t alarm;           /* used only without exact_fd */
@@ -155,6 +157,7 @@ int uj_driver_new(struct uj_driver **out)
     return error;
   }
   uj_tasks_init(&driver->tasks, &driver->loop);
+  uj_datewatch_init(&driver->datewatch, &driver->loop);
   error = init_handles(driver);
   if (error != 0) {
     close_loop(&driver->loop);
@@ -169,6 +172,7 @@ void uj_driver_free(struct uj_driver *driver)
 {
   assert(driver->tasks.count == 0);
   close_loop(&driver->loop);
+  uj_datewatch_term(&driver->datewatch);
   if (driver->exact_fd >= 0)
     close(driver->exact_fd);
   free(driver);
@@ -318,6 +322,11 @@ bool uj_driver_take_readable(struct uj_driver *driver, enum uj_guest guest)
 struct uj_tasks *uj_driver_tasks(struct uj_driver *driver)
 {
   return &driver->tasks;
+}
+
+struct uj_datewatch *uj_driver_datewatch(struct uj_driver *driver)
+{
+  return &driver->datewatch;
 }
 
 void uj_driver_poll(struct uj_driver *driver)

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct uj_datewatch;
 struct uj_driver;
 struct uj_tasks;
 
@@ -70,6 +71,9 @@ bool uj_driver_alarm_is_timed(const struct uj_driver *driver);
 /* The driver's tasks in the thread pool, see task.h. The end of a task ends a
  * wait. All tasks must have ended before the driver is freed. */
 struct uj_tasks *uj_driver_tasks(struct uj_driver *driver);
+
+/* The driver's notice of steps of the date, see datewatch.h. */
+struct uj_datewatch *uj_driver_datewatch(struct uj_driver *driver);
 
 /* Notes what has happened, without waiting. */
 void uj_driver_poll(struct uj_driver *driver);

@@ -6,6 +6,7 @@
 
 #include "loop/driver.h"
 #include "lua/api/await.h"
+#include "lua/api/date.h"
 #include "lua/api/event.h"
 #include "lua/api/job.h"
 #include "lua/api/mutex.h"
@@ -86,6 +87,7 @@ struct whole {
   struct uj_interrupt interrupt;
   struct uj_stats stats;
   struct uj_fault fault;
+  struct uj_date date;
   struct uj_work work;
   struct uj_pace pace;
   struct uj_embed embed;
@@ -106,6 +108,7 @@ static void connect(struct whole *whole)
   S->interrupt = &whole->interrupt;
   S->stats = &whole->stats;
   S->fault = &whole->fault;
+  S->date = &whole->date;
   S->work = &whole->work;
   S->pace = &whole->pace;
   S->embed = &whole->embed;
@@ -147,6 +150,7 @@ static void init_parts(struct uj_state *S, lua_State *L)
   uj_slots_init(&S->jobs, make_slots_thread(S, L));
   uj_pool_init(S->pool, make_slots_thread(S, L));
   uj_stats_init(S, L);
+  uj_date_init(S);
   uj_testing_init(S, L);
   uj_embed_init(S, L);
   uj_luv_init(S, L);

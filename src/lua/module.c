@@ -7,6 +7,7 @@
 #include "lua/api/closing.h"
 #include "lua/api/coroutine.h"
 #include "lua/api/current.h"
+#include "lua/api/date.h"
 #include "lua/api/debug.h"
 #include "lua/api/event.h"
 #include "lua/api/job.h"
@@ -33,23 +34,34 @@
 #include "lua/state/state.h"
 
 /* What becomes a part of the table that `require "uvjobs"` returns. */
-static const luaL_Reg *const public_rooms[] = {
-    uj_await_functions,      uj_current_functions,
-    uj_debug_functions,      uj_embed_functions,
-    uj_error_functions,      uj_levent_functions,
-    uj_lmutex_functions,     uj_lqueue_functions,
-    uj_run_functions,        uj_scheduler_functions,
-    uj_lsemaphore_functions, uj_scope_functions,
-    uj_stats_functions,      uj_time_functions,
-    uj_work_functions,       NULL};
+static const luaL_Reg *const public_rooms[] = {uj_await_functions,
+                                               uj_current_functions,
+                                               uj_debug_functions,
+                                               uj_embed_functions,
+                                               uj_error_functions,
+                                               uj_levent_functions,
+                                               uj_lmutex_functions,
+                                               uj_lqueue_functions,
+                                               uj_run_functions,
+                                               uj_scheduler_functions,
+                                               uj_lsemaphore_functions,
+                                               uj_scope_functions,
+                                               uj_stats_functions,
+                                               uj_time_functions,
+                                               uj_date_functions,
+                                               uj_work_functions,
+                                               NULL};
 
 /* What only the library's own Lua code calls. */
 static const luaL_Reg *const internal_rooms[] = {
-    uj_checks_internals,  uj_closing_internals,   uj_context_internals,
-    uj_current_internals, uj_debug_internals,     uj_embed_internals,
-    uj_error_internals,   uj_ljob_internals,      uj_interrupt_internals,
-    uj_nursery_internals, uj_own_internals,       uj_run_internals,
-    uj_testing_internals, uj_lschedule_internals, NULL};
+    uj_checks_internals,    uj_closing_internals,
+    uj_context_internals,   uj_current_internals,
+    uj_debug_internals,     uj_embed_internals,
+    uj_error_internals,     uj_ljob_internals,
+    uj_interrupt_internals, uj_nursery_internals,
+    uj_own_internals,       uj_run_internals,
+    uj_testing_internals,   uj_lschedule_internals,
+    uj_date_internals,      NULL};
 
 /* [-0, +0, m] Adds the functions of rooms to the table on the top. */
 static void add_rooms(lua_State *L, int state, const luaL_Reg *const *rooms)

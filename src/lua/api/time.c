@@ -34,5 +34,24 @@ static int l_now(lua_State *L)
   return 1;
 }
 
-const luaL_Reg uj_time_functions[] = {
-    {"sleep", l_sleep}, {"yield", l_yield}, {"now", l_now}, {NULL, NULL}};
+/* remaining() */
+static int l_remaining(lua_State *L)
+{
+  struct uj_state *S = uj_state(L);
+  uint64_t due_ns = UJ_NEVER, now_ns;
+  if (S->current != NULL)
+    due_ns = S->current->core.deadline_ns;
+  if (due_ns == UJ_NEVER) {
+    lua_pushnil(L);
+    return 1;
+  }
+  now_ns = uj_loop_now(&S->loop);
+  uj_seconds_push(L, due_ns > now_ns ? due_ns - now_ns : 0);
+  return 1;
+}
+
+const luaL_Reg uj_time_functions[] = {{"sleep", l_sleep},
+                                      {"yield", l_yield},
+                                      {"now", l_now},
+                                      {"remaining", l_remaining},
+                                      {NULL, NULL}};

@@ -1,4 +1,4 @@
-/* Time for the jobs: sleep(), yield() and now(). */
+/* Time for the jobs: sleep(), yield(), now() and remaining(). */
 #ifndef UJ_LUA_TIME_H
 #define UJ_LUA_TIME_H
 

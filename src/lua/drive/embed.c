@@ -5,6 +5,7 @@
 #include "core/admit.h"
 #include "core/sched.h"
 #include "loop/driver.h"
+#include "lua/api/date.h"
 #include "lua/api/spawn.h"
 #include "lua/api/work.h"
 #include "lua/base/seconds.h"
@@ -64,6 +65,7 @@ void uj_embed_arm(struct uj_state *S, lua_State *L)
   uj_driver_watch(S->driver, UJ_GUEST_LUV, fd);
   uj_driver_poll(S->driver);
   uj_work_wake_ended(S);
+  uj_date_look(S, S->date);
   due_ns = next_due(S, L, &fd);
   if (!uj_embed_attached(S) || !uj_loop_ready(&S->loop))
     uj_driver_set_alarm(S->driver, due_ns);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "loop/monitor.h"
+#include "lua/api/date.h"
 #include "lua/api/stats.h"
 #include "lua/engine/hook.h"
 #include "lua/engine/stretch.h"
@@ -33,6 +34,16 @@ static void take_clock(lua_State *L, const struct uj_options_table *options,
   if (!is_virtual && strcmp(value, "real") != 0)
     uj_option_error(L, options, "'real' or 'virtual'");
   ((struct uj_run_options *)into)->is_virtual = is_virtual;
+}
+
+static void take_date(lua_State *L, const struct uj_options_table *options,
+                      void *into)
+{
+  struct uj_run_options *self = into;
+  if (lua_type(L, -1) != LUA_TNUMBER || !uj_date_is_good(lua_tonumber(L, -1)))
+    uj_option_error(L, options, "seconds since 1970, up to the year 2199");
+  self->date_ns = uj_date_from_seconds(lua_tonumber(L, -1));
+  self->has_date = true;
 }
 
 static void take_close_timeout(lua_State *L,
@@ -125,6 +136,7 @@ void uj_drive_options_read_run(lua_State *L, const struct uj_callee *callee,
   static const struct uj_option known[] = {
       {"signals", take_signals},
       {"clock", take_clock},
+      {"date", take_date},
       {"timeslice", take_timeslice},
       {"slow", take_slow},
       {"stats", take_stats},
@@ -134,6 +146,8 @@ void uj_drive_options_read_run(lua_State *L, const struct uj_callee *callee,
       {NULL, NULL},
   };
   uj_options_read(L, callee, 1, known, options);
+  if (options->has_date && !options->is_virtual)
+    uj_arg_error(L, callee, 1, "option 'date' needs the virtual clock");
 }
 
 void uj_drive_options_read_start(lua_State *L, const struct uj_callee *callee,

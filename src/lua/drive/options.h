@@ -28,6 +28,8 @@ struct uj_run_options {
   uint64_t slice_ns;   /* of the main job */
   uint64_t timeout_ns; /* start() only: of the job; or UJ_NEVER */
   uint64_t close_ns;   /* run() only: see struct uj_ending */
+  uint64_t date_ns;    /* run() only: at which a virtual clock starts */
+  bool has_date;       /* that was given */
   bool signals;        /* run() only */
   bool is_virtual;     /* run() only */
   const char *of_loop; /* an option of `loop` that was given, or NULL */

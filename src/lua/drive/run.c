@@ -7,6 +7,7 @@
 #include "core/end.h"
 #include "core/turn.h"
 #include "loop/driver.h"
+#include "lua/api/date.h"
 #include "lua/api/nursery.h"
 #include "lua/api/spawn.h"
 #include "lua/api/stats.h"
@@ -128,6 +129,7 @@ static void poll(struct uj_state *S, lua_State *L)
   uj_ending_pass_time(S);
   run_late_guests(S, L);
   uj_work_wake_ended(S);
+  uj_date_look(S, S->date);
   uj_guests_update_time(S, L);
   if (uj_state_has_error(S))
     uj_job_cancel(&S->main->core);
@@ -271,6 +273,8 @@ static void begin(struct uj_state *S, lua_State *L, struct uj_ljob *job,
   uj_ending_init(S, options->close_ns);
   memset(S->pace, 0, sizeof(*S->pace));
   begin_clock(S, options->is_virtual);
+  if (options->is_virtual)
+    uj_date_begin_virtual(S, options->date_ns);
   if (options->loop.timed)
     uj_stats_forget_longest(S);
   (void)uj_sched_spawn(job->core.sched, &job->core);
@@ -326,8 +330,10 @@ static void check_can_run(struct uj_state *S, lua_State *L, bool is_virtual)
 static int l_run(lua_State *L)
 {
   static const struct uj_callee callee = {"run", 0};
-  struct uj_run_options options = {
-      .signals = true, .slice_ns = UJ_NEVER, .close_ns = CLOSE_NS};
+  struct uj_run_options options = {.signals = true,
+                                   .slice_ns = UJ_NEVER,
+                                   .close_ns = CLOSE_NS,
+                                   .date_ns = UJ_DATE_VIRTUAL_NS};
   struct uj_state *S = uj_state(L);
   int fn = lua_istable(L, 1) ? 2 : 1;
   uj_drive_options_init(&options.loop);

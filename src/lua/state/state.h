@@ -18,6 +18,7 @@
 #include "lua/base/slots.h"
 
 struct uj_cqueues;
+struct uj_date;
 struct uj_driver;
 struct uj_embed;
 struct uj_ending;
@@ -94,6 +95,7 @@ struct uj_state {
   struct uj_interrupt *interrupt;
   struct uj_stats *stats;
   struct uj_fault *fault;
+  struct uj_date *date;
   struct uj_work *work;
   struct uj_pace *pace;
   struct uj_embed *embed;
