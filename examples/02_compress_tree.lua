@@ -14,7 +14,6 @@ local uvjobs = require "uvjobs"
 local uv = require "uvjobs.uv"
 
 local LIMIT = 8
-local NO_HURRY = 24 * 60 * 60 -- seconds that the whole tree may take
 
 --- Opens a file for writing, as a `<close>` variable. Closing removes the file unless
 --- `keep` is set: so no job leaves a half-written file, not even a cancelled one.
@@ -99,7 +98,6 @@ local function new_tree(out)
   tree.scheduler = uvjobs.scheduler {
     limit = LIMIT,
     pending_limit = LIMIT,
-    wait_timeout = NO_HURRY,
     exception_handler = function(_, context)
       tree.fail(context.job.name, context.exception)
     end,

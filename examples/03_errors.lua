@@ -51,7 +51,7 @@ local function main()
   uvjobs.yield() -- the job starts now
   local before = uvjobs.now()
   ok, err = pcall(job.close, job)
-  print("close:", ok, uvjobs.code(err), job.state)
+  print("close:", ok, uvjobs.code(err), job.state) -- the caller knows: no handler is called
   local took = uvjobs.now() - before
   print(took >= 0.1 and took < 1 and "it had its 0.1 s" or ("it took %g s"):format(took))
 end

@@ -75,7 +75,6 @@ local function load_server(port, clients)
   do
     local jobs <close> = uvjobs.scheduler {
       limit = clients,
-      wait_timeout = 3600,
       exception_handler = function(_, context)
         failed = failed + 1
         complain(("client failed: %s"):format(context.exception))

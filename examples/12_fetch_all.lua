@@ -18,7 +18,6 @@ local LIMIT = 8
 local SECONDS = 10
 local MOST_PAGES = 10000 -- further pages are left out
 local MOST_BYTES = 16 * 1024 * 1024 -- of one page
-local NO_HURRY = 24 * 60 * 60 -- seconds that all of them together may take
 
 -- ---- addresses -------------------------------------------------------------
 
@@ -135,7 +134,6 @@ local function crawl(uri, options)
   local jobs <close> = uvjobs.scheduler {
     limit = LIMIT,
     pending_limit = math.huge, -- MOST_PAGES limits the number of jobs
-    wait_timeout = NO_HURRY,
     exception_handler = function(_, context)
       site.pages[context.job.name].problem = tostring(context.exception)
     end,

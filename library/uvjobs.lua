@@ -81,7 +81,7 @@ local uvjobs = {}
 ---@field limit? integer|number jobs that run at once: >= 1 or math.huge; default 100
 ---@field pending_limit? integer|number jobs that may wait: >= 0 or math.huge; default 10000
 ---@field close_timeout? number seconds that a closed job gets to end; default 0.1
----@field wait_timeout? number seconds that wait_and_close gives; default 60
+---@field wait_timeout? number seconds that wait_and_close gives; default math.huge
 ---@field timeslice? number seconds > 0 or math.huge: preempts busy jobs; default math.huge
 ---@field exception_handler? uvjobs.ExceptionHandler gets the errors that nobody waits for
 ---@field on_start? fun(job: uvjobs.Job) called outside of jobs when a job first runs
@@ -102,17 +102,21 @@ local uvjobs = {}
 ---@class uvjobs.SpawnOptions
 ---@field name? string for people
 ---@field timeout? number seconds from the start to the deadline of the whole run
+---@field report? boolean false: somebody will ask for its error, so nobody else hears of it
 
 ---@alias uvjobs.Message
 ---| "Job processing failed"
 ---| "Job closing timed out"
 ---| "Job ended holding a mutex"
 ---| "Job blocks the loop"
+---| "Waiting timed out"
+---| "Jobs are stuck"
 ---| "Callback failed"
 
 ---@class uvjobs.Context
 ---@field message uvjobs.Message|string
 ---@field job? uvjobs.Job
+---@field jobs? uvjobs.Job[] those that are cancelled for a limit, or all that are stuck
 ---@field exception? any the value that was raised; nil for a mutex that was left locked
 ---@field traceback? string
 ---@field seconds? number for how long the job has blocked the loop
@@ -171,7 +175,7 @@ function uvjobs.current() end
 --- the deadline passes, the call in which `fn` is suspended raises `timeout`, and so
 --- does every later one in `fn`. Of nested deadlines the earliest counts.
 --- Errors: `timeout`; the error of `fn`, unchanged.
----@param seconds number >= 0, finite
+---@param seconds number >= 0
 ---@param fn function
 ---@param ... any the arguments of `fn`
 ---@return any ... the results of `fn`
@@ -399,6 +403,9 @@ function Scheduler:shield(fn, ...) end
 --- Errors: the error that made a nursery fail, once; "a job cannot wait for its own
 --- scheduler".
 ---@param timeout? number seconds, >= 0; default: wait_timeout
+---@return true? ended nil when the time was not enough
+---@return "timeout"? reason
+---@return integer? count how many jobs were cancelled for it
 function Scheduler:wait_and_close(timeout) end
 
 --- Drops the pending jobs, cancels the active ones, and waits until all have ended;
@@ -465,6 +472,14 @@ local Job = {}
 ---@param timeout? number seconds, >= 0; nil waits for ever
 ---@return any ... the results of the job
 function Job:wait(timeout) end
+
+--- Waits until the job has ended, and returns its error instead of raising it. Suspends,
+--- unless the job has ended.
+--- Errors: "a job cannot wait for itself".
+---@param timeout? number seconds, >= 0; nil waits for ever
+---@return boolean? ok nil when the time passed
+---@return any ... the results of the job, or its error, or "timeout"
+function Job:result(timeout) end
 
 --- Waits until the job has ended, without affecting it and without its error. Suspends,
 --- unless the job has ended.

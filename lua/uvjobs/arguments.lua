@@ -89,7 +89,11 @@ local expect = {
   end, "uvjobs.Scheduler"),
 }
 
-function expect.seconds(value)
+expect.seconds = arguments.kind(function(value)
+  return type(value) == "number" and value >= 0 -- math.huge is no limit
+end, "seconds >= 0")
+
+function expect.finite_seconds(value)
   if value == math.huge then return "finite seconds >= 0" end
   if type(value) == "number" and value >= 0 then return nil end
   return "seconds >= 0"

@@ -13,7 +13,6 @@ local uvjobs = core.public
 local fail, unexpected = arguments.fail, arguments.unexpected
 local expect = arguments.expect
 
-local FOREVER <const> = 1e18 -- seconds
 local DEFAULT_LIMIT <const> = 100 -- calls of map() at once
 local MAP_OPTIONS <const> = { limit = expect.count(1) }
 
@@ -81,7 +80,7 @@ local function note_started(guard, i)
 end
 
 local function wait_for_all(children, guard)
-  core.wait_and_leave(children, FOREVER)
+  core.wait_and_leave(children)
   local _, unstarted = next(guard.unstarted)
   local failed = guard.failed or unstarted
   if failed then failed:wait() end -- raises its error

@@ -78,6 +78,9 @@ function testing.advance(seconds)
     arguments.fail(2, 1, "advance", arguments.unexpected("number", seconds))
   end
   core.check_timeout(seconds, 1, "advance", 2)
+  if seconds == math.huge then
+    arguments.fail(2, 1, "advance", "seconds must be finite, got inf")
+  end
   core.check_suspend("advance", 2)
   if not core.is_virtual() then error("'advance' needs the virtual clock", 2) end
   uvjobs.sleep(seconds)
@@ -166,7 +169,8 @@ function testing.collect()
 end
 
 local function describe_report(context)
-  local text = ("%s: %s"):format(context.message, tostring(context.exception))
+  local text = tostring(context.message)
+  if context.exception ~= nil then text = ("%s: %s"):format(text, tostring(context.exception)) end
   if context.traceback then text = text .. "\n" .. context.traceback end
   if context.source_traceback then
     text = text .. "\nspawned at, " .. context.source_traceback

@@ -68,7 +68,8 @@ local function stubborn()
 end
 
 -- Ways to stop a job. Each gets a scheduler, the job's function, a time limit, and the seconds that
--- the job has to end; it returns what pcall gave to the one who waits.
+-- the job has to end; it returns what pcall gave to the one who waits. When the job has to be
+-- killed, the waiter is `told`; or the handler has heard that it is `late`; or else it hears now.
 
 local ways, names = {}, {}
 
@@ -82,6 +83,7 @@ ways["spawn({ timeout = t }, ...)"] = {
 
 ways["job:wait(t)"] = {
   raised = "cancelled", waiter = { "timeout", "timeout", "timeout" }, state = "cancelled",
+  told = true,
   stop = function(s, fn, limit)
     local job = s:spawn(fn)
     local ok, err = pcall(job.wait, job, limit)
@@ -91,7 +93,7 @@ ways["job:wait(t)"] = {
 }
 
 ways["scheduler:wait_and_close(t)"] = {
-  raised = "cancelled", waiter = {}, state = "cancelled",
+  raised = "cancelled", waiter = {}, state = "cancelled", late = true,
   stop = function(s, fn, limit)
     s:spawn(fn)
     return pcall(s.wait_and_close, s, limit)
@@ -99,7 +101,7 @@ ways["scheduler:wait_and_close(t)"] = {
 }
 
 ways["scheduler:wait_and_close() at the end of its wait_timeout"] = {
-  raised = "cancelled", waiter = {}, state = "cancelled", waits = true,
+  raised = "cancelled", waiter = {}, state = "cancelled", waits = true, late = true,
   stop = function(s, fn)
     return pcall(function()
       local block <close> = s
@@ -129,7 +131,7 @@ local function asleep(s, fn)
 end
 
 ways["job:close(t) of a job that was suspended"] = {
-  raised = "cancelled", waiter = { nil, nil, "timeout" }, state = "cancelled",
+  raised = "cancelled", waiter = { nil, nil, "timeout" }, state = "cancelled", told = true,
   stop = function(s, fn, _, seconds)
     local job = asleep(s, fn)
     return pcall(job.close, job, seconds)
@@ -152,7 +154,8 @@ local function preempted(s, fn)
 end
 
 ways["job:close(t) of a job that was preempted"] = {
-  raised = "cancelled", waiter = { nil, nil, "timeout" }, state = "cancelled", sliced = true,
+  raised = "cancelled", waiter = { nil, nil, "timeout" }, state = "cancelled", told = true,
+  sliced = true,
   stop = function(s, fn, _, seconds)
     local job = preempted(s, fn)
     return pcall(job.close, job, seconds)
@@ -217,6 +220,14 @@ local function stop(way, setting, close_timeout, new_subject)
   end)
 end
 
+local function messages(message) return { message or nil } end
+
+local function list_messages(contexts)
+  local list = {}
+  for i, context in ipairs(contexts) do list[i] = context.message end
+  return list
+end
+
 describe("a job that computes for ever is stopped", function()
   after_each(helper.check_clean)
 
@@ -229,7 +240,7 @@ describe("a job that computes for ever is stopped", function()
           assert.same({ "inner " .. way.raised, "outer " .. way.raised }, { table.unpack(job.log) })
           assert.equal(way.state, job.job.state)
           assert.equal(way.waiter[1], code)
-          assert.same({}, contexts)
+          assert.same(messages(way.late and "Waiting timed out"), list_messages(contexts))
         end)
 
         it("by " .. name .. ": the error is raised once" .. setting.text, function()
@@ -240,7 +251,7 @@ describe("a job that computes for ever is stopped", function()
           assert.same({ "inner nil", "outer nil" }, { table.unpack(job.log) })
           assert.equal("done", job.job.state)
           assert.equal(way.waiter[2], code)
-          assert.same({}, contexts)
+          assert.same(messages(way.late and "Waiting timed out"), list_messages(contexts))
         end)
 
         it("by " .. name .. ": it is killed if it goes on #M8" .. setting.text, function()
@@ -249,9 +260,11 @@ describe("a job that computes for ever is stopped", function()
           assert.same({ "inner killed", "outer killed" }, { table.unpack(job.log) })
           assert.equal("killed", job.job.state)
           assert.equal(way.waiter[3], code)
-          assert.equal(1, #contexts)
+          local message = way.late and "Waiting timed out"
+            or not way.told and "Job closing timed out"
+          assert.same(messages(message), list_messages(contexts))
           local context = contexts[1]
-          assert.equal("Job closing timed out", context.message)
+          if way.late or way.told then return end
           assert.equal(job.job, context.job)
           assert.equal("killed", uvjobs.code(context.exception))
           assert.equal(job.job, context.exception.job)

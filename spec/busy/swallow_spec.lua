@@ -268,7 +268,9 @@ describe("a job that swallows errors is killed #M8:", function()
         assert.equal(way.code, uvjobs.code(err))
         assert.equal(job, err.job)
         assert.same({ "inner killed", "outer killed" }, { table.unpack(log) })
-        assert.same({ "Job closing timed out" }, { table.unpack(messages) })
+        -- Who waits past a limit is told by the `timeout` that it gets.
+        assert.same(way.code == "timeout" and {} or { "Job closing timed out" },
+          { table.unpack(messages) })
       end)
     end
   end

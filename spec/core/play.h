@@ -542,8 +542,8 @@ static inline void op_sleep(void)
 
 static inline void play_init(void)
 {
-  static const struct uj_host host = {host_now, host_resume, host_kill,
-                                      host_ended, host_wake};
+  static const struct uj_host host = {host_now,   host_resume, host_kill,
+                                      host_ended, NULL,        host_wake};
   play.running = NOBODY;
   play.ending = false;
   memset(&m, 0, sizeof m);

@@ -11,7 +11,7 @@ static void has_the_documented_defaults(void)
   CHECK_EQ(f.sched.limit, 100);
   CHECK_EQ(f.sched.pending_limit, 10000);
   CHECK_EQ(f.sched.close_ns, 100 * MS);
-  CHECK_EQ(f.sched.wait_ns, 60000 * MS);
+  CHECK_EQ(f.sched.wait_ns, UJ_NEVER);
   CHECK(!f.sched.closed);
   fake_term(&f);
 }

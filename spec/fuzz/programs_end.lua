@@ -94,7 +94,8 @@ local function check_record(self, record)
   if state == "failed" then
     check_told(self, record)
   elseif state == "killed" then
-    self:check(reports == 1 and record.killing, "J%d: killed, %d reports", id, reports)
+    self:check(record.killing and (reports == 1 or reports == 0 and (record.late or record.maybe)),
+      "J%d: killed, %d reports", id, reports)
   else
     self:check(reports == 0, "J%d: %s, and reported", id, state)
   end

@@ -63,8 +63,9 @@ function World:add_scheduler(name, options)
 end
 
 function World:report(context)
-  local record = self.by_job[context.job]
   self:check(uvjobs.current() == nil, "reported inside a job")
+  if context.jobs then return self:report_jobs(context) end
+  local record = self.by_job[context.job]
   self:check(record, "a report about an unknown job")
   if not record then return end
   self:event(record, "report: " .. context.message)
@@ -75,6 +76,19 @@ function World:report(context)
   record.reports = record.reports + 1
   if context.message == "Job processing failed" then
     self:check(rawequal(context.exception, record.error), "another error was reported")
+  end
+end
+
+--- A limit of a wait has passed; or nothing else can end it.
+function World:report_jobs(context)
+  self:check(#context.jobs > 0 and type(context.traceback) == "string", "nobody was late")
+  for _, job in ipairs(context.jobs) do
+    local record = self.by_job[job]
+    self:check(not job.closed, "a late job has ended")
+    if record then
+      self:event(record, "report: " .. context.message)
+      record.late = record.late or context.message == "Waiting timed out"
+    end
   end
 end
 
@@ -290,9 +304,11 @@ function World:finish(op, ok, ...)
   self:check(not spec.always or self.turn > op.turn or self.sliced, "%s: did not give way",
     spec.what)
   if timed_out then
-    self:check(self.now >= op.due - EPSILON, "%s: gave up early", spec.what)
-    self:check(record.job.state ~= "closing" or op.protected, "%s: timeout, not cancelled",
-      spec.what)
+    local closes = spec.waits == "idle" -- and waits for that, when its time is over
+    local due = closes and op.due - spec.limit + spec.acts or op.due
+    self:check(self.now >= due - EPSILON, "%s: gave up early", spec.what)
+    self:check(closes or record.job.state ~= "closing" or op.protected,
+      "%s: timeout, not cancelled", spec.what)
   elseif why ~= "closed" then
     self:served(op)
   end

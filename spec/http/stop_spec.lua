@@ -234,7 +234,7 @@ describe("the job of http.serve", function()
       assert.equal("killed", serving.state)
       site.scheduler:close()
       assert.equal(1, #world.log)
-    end, "Job closing timed out")
+    end)
   end)
 
   it("that comes to its deadline stops in peace", function()

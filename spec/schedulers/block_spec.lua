@@ -19,15 +19,33 @@ describe("leaving the block of a scheduler", function()
     end)
   end)
 
-  it("waits at most wait_timeout", function()
+  it("waits without a limit, however long the jobs take", function()
     virtual(function()
       local job
       do
-        local jobs <close> = uvjobs.scheduler { wait_timeout = 3 }
+        local jobs <close> = uvjobs.scheduler()
+        job = jobs:spawn(uvjobs.sleep, 1e6)
+      end
+      assert.equal("done", job.state)
+      assert.equal(1e6, uvjobs.now())
+    end)
+  end)
+
+  it("waits at most wait_timeout, and tells what was cancelled for it", function()
+    virtual(function()
+      local job
+      local contexts = {}
+      do
+        local jobs <close> = uvjobs.scheduler {
+          wait_timeout = 3, exception_handler = helper.recorder(contexts),
+        }
         job = jobs:spawn(uvjobs.sleep, 9)
       end
       assert.equal("cancelled", job.state)
       assert.equal(3, uvjobs.now())
+      assert.equal(1, #contexts)
+      assert.equal("Waiting timed out", contexts[1].message)
+      assert.same({ job }, contexts[1].jobs)
     end)
   end)
 

@@ -149,15 +149,37 @@ describe("the exception handler", function()
     end)
   end)
 
-  it("is told of a killed job even when it was closed by name", function()
+  it("is not told of a killed job when whoever closed it gets `timeout` for it", function()
     virtual(function()
       local jobs, calls = recording()
-      local job = jobs:spawn(uvjobs.protect, uvjobs.sleep, 99)
-      uvjobs.yield()
-      raises("timeout", job.close, job, 1)
-      assert.equal(1, #calls)
-      assert.equal("Job closing timed out", calls[1][2].message)
+      for _, close in ipairs { "close", "wait" } do
+        local job = jobs:spawn(uvjobs.protect, uvjobs.sleep, 99)
+        uvjobs.yield()
+        assert.equal(job, raises("timeout", job[close], job, 1).job)
+        assert.equal("killed", job.state)
+      end
+      assert.equal(0, #calls)
       jobs:close()
+    end)
+  end)
+
+  it("is told of a killed job when whoever closed it has left before", function()
+    virtual(function()
+      for _, close in ipairs { "close", "wait" } do
+        for _, leave in ipairs { "cancel", "close" } do
+          local jobs, calls = recording()
+          local others <close> = helper.quiet { close_timeout = 0 }
+          local job = jobs:spawn(uvjobs.protect, uvjobs.sleep, 99)
+          local closer = others:spawn(function() job[close](job, close == "close" and 5 or 0) end)
+          helper.yield(3)
+          assert.equal("closing", job.state)
+          closer[leave](closer)
+          jobs:close()
+          assert.equal("killed", job.state)
+          assert.same({ close, leave, 1 }, { close, leave, #calls })
+          assert.equal("Job closing timed out", calls[1][2].message)
+        end
+      end
     end)
   end)
 

@@ -144,7 +144,7 @@ describe("a scheduler", function()
     assert.equal(100, defaults.limit)
     assert.equal(10000, defaults.pending_limit)
     assert.equal(0.1, defaults.close_timeout)
-    assert.equal(60, defaults.wait_timeout)
+    assert.equal(math.huge, defaults.wait_timeout)
     assert.is_nil(defaults.exception_handler)
     local unlimited = uvjobs.scheduler { limit = math.huge, pending_limit = math.huge }
     assert.equal(math.huge, unlimited.limit)

@@ -16,9 +16,10 @@ describe("a job that ends holding a mutex", function()
         exception_handler = helper.recorder(reports),
       }
       local job = s:spawn(fn, mutex)
-      local waiter = s:spawn(function() return mutex:lock(), mutex:unlock() end)
+      local others <close> = uvjobs.scheduler()
+      local waiter = others:spawn(function() return mutex:lock(), mutex:unlock() end)
       uvjobs.yield()
-      if ending then ending(job) end
+      if ending then ending(job, s) end
       assert.is_true(waiter:wait())
       assert.equal(expected_state, job.state)
       assert.equal("uvjobs.Mutex: free", tostring(mutex))
@@ -53,7 +54,7 @@ describe("a job that ends holding a mutex", function()
   it("is reported when it was killed, besides that", function()
     local reports = reported("killed",
       function(mutex) mutex:lock(); uvjobs.protect(uvjobs.sleep, 9) end,
-      function(job) pcall(job.close, job, 1) end)
+      function(_, jobs) jobs:close() end)
     assert.equal(2, #reports)
     assert.equal("Job closing timed out", reports[2].message)
   end)

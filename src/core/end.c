@@ -5,14 +5,15 @@
 #include "core/admit.h"
 #include "core/loop.h"
 
-/* A waiter that has been woken for another reason will not get the result. */
-static bool is_result_wanted(const struct uj_job *job)
+/* What those that wait for the job are told. One that has been woken for
+ * another reason does not wait any more. */
+static unsigned heard_by_waiters(const struct uj_job *job)
 {
   struct uj_link *link = job->waiters.jobs.next;
+  unsigned heard = 0;
   for (; link != &job->waiters.jobs; link = link->next)
-    if (uj_container(link, struct uj_job, queue)->wants_result)
-      return true;
-  return false;
+    heard |= uj_container(link, struct uj_job, queue)->hears;
+  return heard;
 }
 
 void uj_job_end(struct uj_job *job, enum uj_job_state state)
@@ -22,7 +23,7 @@ void uj_job_end(struct uj_job *job, enum uj_job_state state)
   uj_job_move(job, state);
   uj_link_remove(&job->queue);
   uj_timers_remove(&job->sched->loop->timers, &job->timer);
-  job->result_wanted = is_result_wanted(job);
+  job->heard |= heard_by_waiters(job);
   uj_waitq_wake_all(&job->waiters);
   job->place = UJ_AT_NONE;
   uj_sched_remove(sched, job, was);
@@ -148,6 +149,25 @@ void uj_sched_close(struct uj_sched *sched, struct uj_job *closer)
   uj_sched_close_within(sched, closer, UJ_NEVER);
 }
 
+/* When it runs, the waiter is told that the other had to be killed, unless it
+ * is interrupted itself: that is why it keeps what it hears. */
+static void abandon_job(struct uj_job *job, struct uj_job *target)
+{
+  if ((target->heard & UJ_HEARS_KILLED) == 0) {
+    target->heard |= UJ_HEARS_KILLED;
+    job->hears = UJ_HEARS_KILLED;
+  }
+  uj_job_close(target, uj_job_grace(job, target->sched->close_ns));
+}
+
+static void abandon_sched(struct uj_job *job, struct uj_sched *target)
+{
+  const struct uj_host *host = job->sched->loop->host;
+  if (job->wake == UJ_WAKE_TIMEOUT && host->late != NULL)
+    host->late(job->sched->loop, job);
+  uj_sched_close(target, job);
+}
+
 void uj_job_abandon(struct uj_job *job)
 {
   enum uj_on_abandon how = (enum uj_on_abandon)job->on_abandon;
@@ -155,7 +175,7 @@ void uj_job_abandon(struct uj_job *job)
                 (how == UJ_ABANDON_CLOSE_LATE && job->wake == UJ_WAKE_TIMEOUT);
   uj_job_forget_abandon(job);
   if (closes && job->op == UJ_OP_WAIT)
-    uj_job_close(job->target, uj_job_grace(job, job->target->sched->close_ns));
+    abandon_job(job, job->target);
   else if (closes)
-    uj_sched_close(job->target_sched, job);
+    abandon_sched(job, job->target_sched);
 }

@@ -29,8 +29,8 @@ void uj_job_init(struct uj_job *job, struct uj_sched *sched)
   job->protect = false;
   job->shielded = false;
   job->unwarned = false;
-  job->wants_result = false;
-  job->result_wanted = false;
+  job->hears = 0;
+  job->heard = 0;
 }
 
 #define TO(state) (1U << (state))
@@ -89,7 +89,7 @@ static void finish_wait(struct uj_job *job, enum uj_wake wake)
     job->sched->loop->nabandoning++;
   if (wake == UJ_WAKE_DEADLINE)
     warn(job);
-  job->wants_result = false;
+  job->hears = 0;
   job->wake = (uint8_t)wake;
   uj_job_make_ready(job);
 }

@@ -52,6 +52,9 @@ enum uj_op {
   UJ_OP_HOST
 };
 
+/* The ends of a job that are bad news, as a set. */
+enum uj_hears { UJ_HEARS_FAILED = 1, UJ_HEARS_KILLED = 2, UJ_HEARS_ALL = 3 };
+
 /* What happens to the target of a wait (`target` or `target_sched`) when the
  * waiter leaves the wait too early. Normally the waiter does it when it next
  * runs. If the target hogs the loop, uj_loop_expire() does it on its behalf. */
@@ -95,9 +98,10 @@ struct uj_job {
   bool cancel : 1;         /* it is cancelled */
   bool protect : 1;        /* it holds cancellation off */
   bool shielded : 1;       /* it is in uj_sched::shields, outside the limit */
-  bool wants_result : 1;   /* it waits in `waiters` of another job and wants its
-                              error, if it fails */
-  bool result_wanted : 1;  /* it has ended, and such a waiter gets its error */
+  unsigned hears : 2;      /* enum uj_hears: it waits in `waiters` of another
+                              job, and is told when that ends so */
+  unsigned heard : 2;      /* enum uj_hears: the ends of this job that somebody
+                              is told, so that nobody else need hear of them */
   bool unwarned : 1; /* `kill_ns` belongs to its own deadline, which was not
                         raised yet */
 };

@@ -28,6 +28,9 @@ struct uj_host {
   void (*kill)(struct uj_loop *loop, struct uj_job *job);
   /* The job has ended and nothing in the core refers to it: it may be freed. */
   void (*ended)(struct uj_loop *loop, struct uj_job *job);
+  /* The time of a job is over that waited for a scheduler, which is about to be
+   * closed on its behalf (uj_job::on_abandon). It may be NULL. */
+  void (*late)(struct uj_loop *loop, struct uj_job *job);
   /* A job has become ready while uj_loop::asleep was set; the flag is clear
    * again. It may be NULL for a host that never sets the flag. */
   void (*wake)(struct uj_loop *loop);

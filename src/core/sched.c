@@ -25,7 +25,7 @@ void uj_sched_init(struct uj_sched *sched, struct uj_loop *loop)
   sched->npending = 0;
   sched->nlive = 0;
   sched->close_ns = NS_PER_S / 10;
-  sched->wait_ns = 60 * NS_PER_S;
+  sched->wait_ns = UJ_NEVER;
   sched->slice_ns = UJ_NEVER;
   for (int i = 0; i < UJ_SCHED_ENDS; i++)
     sched->ended[i] = 0;

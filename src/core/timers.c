@@ -167,6 +167,29 @@ uint64_t uj_timers_bound(struct uj_timers *timers)
                                            : UJ_NEVER;
 }
 
+static bool all_of_level(const struct uj_timers *timers, unsigned level,
+                         bool (*is_such)(struct uj_timer *timer))
+{
+  if (timers->used[level] == 0)
+    return true;
+  for (unsigned slot = 0; slot < UJ_TIMERS_SLOTS; slot++) {
+    const struct uj_link *list = &timers->slots[level][slot];
+    for (struct uj_link *link = list->next; link != list; link = link->next)
+      if (!is_such(uj_container(link, struct uj_timer, link)))
+        return false;
+  }
+  return true;
+}
+
+bool uj_timers_all(const struct uj_timers *timers,
+                   bool (*is_such)(struct uj_timer *timer))
+{
+  for (unsigned level = 0; level < UJ_TIMERS_LEVELS; level++)
+    if (!all_of_level(timers, level, is_such))
+      return false;
+  return true;
+}
+
 uint64_t uj_timers_check(const struct uj_timers *timers)
 {
   uint64_t count = 0;

@@ -75,6 +75,10 @@ uint64_t uj_timers_due(struct uj_timers *timers);
  * can be earlier. */
 uint64_t uj_timers_bound(struct uj_timers *timers);
 
+/* Whether is_such() holds for every timer that is armed. */
+bool uj_timers_all(const struct uj_timers *timers,
+                   bool (*is_such)(struct uj_timer *timer));
+
 /* Asserts the invariants; walks over all timers and returns their number. */
 uint64_t uj_timers_check(const struct uj_timers *timers);
 

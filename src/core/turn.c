@@ -160,6 +160,18 @@ bool uj_loop_live(const struct uj_loop *loop)
   return false;
 }
 
+static bool is_limit(struct uj_timer *timer)
+{
+  const struct uj_job *job = uj_container(timer, struct uj_job, timer);
+  return job->op == UJ_OP_IDLE && job->on_abandon != UJ_ABANDON_NOTHING &&
+         job->timer_wake == UJ_WAKE_TIMEOUT;
+}
+
+bool uj_loop_waits_for_limits(const struct uj_loop *loop)
+{
+  return uj_timers_all(&loop->timers, is_limit);
+}
+
 static uint64_t count_queue(const struct uj_link *queue)
 {
   uint64_t count = 0;

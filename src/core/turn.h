@@ -39,6 +39,11 @@ void uj_loop_start_times(struct uj_loop *loop);
 /* Whether any job is left. */
 bool uj_loop_live(const struct uj_loop *loop);
 
+/* Whether every timer that is armed is the limit of a wait that then closes its
+ * scheduler, so that time wakes nobody else. It walks over the timers until one
+ * is not. */
+bool uj_loop_waits_for_limits(const struct uj_loop *loop);
+
 /* The number of jobs that are ready; it walks over them. */
 uint64_t uj_loop_count_ready(const struct uj_loop *loop);
 

@@ -3,6 +3,7 @@
 #include <lauxlib.h>
 
 #include "loop/driver.h"
+#include "lua/api/closing.h"
 #include "lua/api/mutex.h"
 #include "lua/api/nursery.h"
 #include "lua/api/stats.h"
@@ -215,14 +216,16 @@ static void host_kill(struct uj_loop *loop, struct uj_job *core)
 static bool tell_end(struct uj_state *S, struct uj_ljob *job)
 {
   const struct uj_job *core = &job->core;
-  bool failed =
-      core->state == UJ_JOB_FAILED && !core->result_wanted && !job->is_awaited;
+  bool failed = core->state == UJ_JOB_FAILED && !job->is_awaited &&
+                (core->heard & UJ_HEARS_FAILED) == 0;
+  bool was_killed =
+      core->state == UJ_JOB_KILLED && (core->heard & UJ_HEARS_KILLED) == 0;
   uj_testing_ended(S, job);
   if (core->nlocks > 0 && uj_lmutex_unlock_all(S, job) > 0)
     uj_report_locked(S, job);
   if (failed && uj_nursery_fail(job))
     return true;
-  if (failed || core->state == UJ_JOB_KILLED)
+  if (failed || was_killed)
     uj_report_job(S, job);
   return false;
 }
@@ -237,6 +240,11 @@ static void host_ended(struct uj_loop *loop, struct uj_job *core)
     uj_slots_drop(&S->jobs, job->slot);
 }
 
+static void host_late(struct uj_loop *loop, struct uj_job *core)
+{
+  uj_closing_late(uj_state_of(loop), uj_ljob_of(core));
+}
+
 static void host_wake(struct uj_loop *loop)
 {
   uj_embed_wake(uj_state_of(loop));
@@ -247,5 +255,6 @@ const struct uj_host uj_host = {
     .resume = host_resume,
     .kill = host_kill,
     .ended = host_ended,
+    .late = host_late,
     .wake = host_wake,
 };

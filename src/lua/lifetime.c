@@ -6,6 +6,7 @@
 
 #include "loop/driver.h"
 #include "lua/api/await.h"
+#include "lua/api/closing.h"
 #include "lua/api/date.h"
 #include "lua/api/event.h"
 #include "lua/api/job.h"
@@ -88,6 +89,7 @@ struct whole {
   struct uj_stats stats;
   struct uj_fault fault;
   struct uj_date date;
+  struct uj_closing closing;
   struct uj_work work;
   struct uj_pace pace;
   struct uj_embed embed;
@@ -109,6 +111,7 @@ static void connect(struct whole *whole)
   S->stats = &whole->stats;
   S->fault = &whole->fault;
   S->date = &whole->date;
+  S->closing = &whole->closing;
   S->work = &whole->work;
   S->pace = &whole->pace;
   S->embed = &whole->embed;

@@ -1,5 +1,6 @@
 #include "lua/api/checks.h"
 
+#include <math.h>
 #include <stdint.h>
 
 #include "lua/base/args.h"
@@ -8,7 +9,8 @@
 static int l_check_timeout(lua_State *L)
 {
   const char *wrong;
-  if (lua_isnil(L, 1))
+  if (lua_isnil(L, 1) ||
+      (lua_type(L, 1) == LUA_TNUMBER && lua_tonumber(L, 1) == HUGE_VAL))
     return 0;
   wrong = uj_arg_push_wrong_seconds(L, 1);
   if (wrong == NULL)

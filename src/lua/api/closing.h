@@ -4,6 +4,27 @@
 
 #include <lauxlib.h>
 #include <lua.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lua/state/job.h"
+#include "lua/state/state.h"
+
+struct uj_closing {
+  uint64_t nlimited; /* calls of wait_and_close() with a limit that wait, at
+                        least: one whose coroutine was closed by somebody else
+                        still counts */
+};
+
+/* [-0, +0, -] The limit has passed of a job's wait_and_close(), and the
+ * scheduler is about to be closed on its behalf: the handler is told. */
+void uj_closing_late(struct uj_state *S, struct uj_ljob *job);
+
+/* [-0, +(0|1), -] Whether the job is in a wait_and_close() with a limit of
+ * which nobody has been told that nothing else ends it; the next time, somebody
+ * has. Pushes the scheduler then. */
+bool uj_closing_note_stuck(struct uj_state *S, lua_State *L,
+                           const struct uj_ljob *job);
 
 /* Methods of a scheduler: close() and wait_and_close([timeout]). */
 int uj_closing_close(lua_State *L);

@@ -8,6 +8,7 @@
 #include "lua/api/stats.h"
 #include "lua/base/args.h"
 #include "lua/base/seconds.h"
+#include "lua/engine/report.h"
 #include "lua/engine/stretch.h"
 #include "lua/engine/suspend.h"
 #include "lua/engine/traceback.h"
@@ -50,6 +51,21 @@ static int wait_timed_out(lua_State *L, int status, lua_KContext ctx)
   return raise_timeout(L);
 }
 
+/* The job at index 1 was closed on behalf of the caller, who was to be told if
+ * it had to be killed (uj_job_abandon()). When the caller is interrupted before
+ * that, the exception handler is. */
+static void pass_on_killed(struct uj_state *S, lua_State *L)
+{
+  struct uj_job *caller = &S->current->core, *job = &uj_ljob_at(L, 1)->core;
+  bool hears = caller->hears != 0;
+  caller->hears = 0;
+  if (!hears || caller->wake == UJ_WAKE_TIMEOUT)
+    return;
+  job->heard &= ~(unsigned)UJ_HEARS_KILLED;
+  if (job->state == UJ_JOB_KILLED)
+    uj_report_ended(S, L, 1);
+}
+
 /* When wait() times out it closes the job and waits for its end. A caller that
  * is interrupted does not get the job's error, which then goes to the exception
  * handler unless somebody else waits for it. */
@@ -59,12 +75,15 @@ static int wait_ended(lua_State *L, int status, lua_KContext ctx)
   struct uj_ljob *job = uj_ljob_at(L, 1);
   (void)status;
   (void)ctx;
+  (void)uj_suspend_self(S, L);
+  pass_on_killed(S, L);
   if (uj_suspend_result(S, L) == UJ_WAKE_OK)
     return uj_outcome_push_results(L, 1);
   uj_job_close(&job->core,
                uj_job_grace(&S->current->core, job->core.sched->close_ns));
   if (uj_job_ended(&job->core))
     return raise_timeout(L);
+  S->current->core.hears = UJ_HEARS_KILLED;
   return park_for(L, S->current, job, UJ_NEVER, UJ_LOP_CLOSE, wait_timed_out);
 }
 
@@ -80,7 +99,7 @@ static int job_wait(lua_State *L)
   caller = uj_suspend_check(S, L, callee.name);
   if (job == caller)
     return luaL_error(L, "a job cannot wait for itself");
-  caller->core.wants_result = true;
+  caller->core.hears = UJ_HEARS_FAILED;
   caller->core.on_abandon = UJ_ABANDON_CLOSE_LATE;
   return park_for(L, caller, job, uj_suspend_due(S, span_ns), UJ_OP_WAIT,
                   wait_ended);
@@ -109,6 +128,50 @@ static int job_join(lua_State *L)
     return luaL_error(L, "a job cannot join itself");
   return park_for(L, caller, job, uj_suspend_due(S, span_ns), UJ_OP_WAIT,
                   join_ended);
+}
+
+/* ---- its result ---------------------------------------------------------- */
+
+/* [-0, +n, m] Pushes true and the results of the job at index 1, or false and
+ * its error. */
+static int push_result(lua_State *L)
+{
+  bool done = uj_ljob_at(L, 1)->core.state == UJ_JOB_DONE;
+  int n = 1;
+  if (done)
+    n = uj_outcome_push_results(L, 1);
+  else
+    uj_outcome_push_error(L, 1);
+  lua_pushboolean(L, done);
+  lua_insert(L, -1 - n);
+  return 1 + n;
+}
+
+static int result_ended(lua_State *L, int status, lua_KContext ctx)
+{
+  (void)status;
+  (void)ctx;
+  if (uj_suspend_result(uj_state(L), L) == UJ_WAKE_OK)
+    return push_result(L);
+  lua_pushnil(L);
+  lua_pushliteral(L, "timeout");
+  return 2;
+}
+
+static int job_result(lua_State *L)
+{
+  static const struct uj_callee callee = {"result", 1};
+  struct uj_state *S = uj_state(L);
+  struct uj_ljob *job = uj_ljob_self(L, callee.name), *caller;
+  uint64_t span_ns = uj_arg_opt_seconds(L, &callee, 2, UJ_NEVER);
+  if (answers_at_once(S, L, job))
+    return push_result(L);
+  caller = uj_suspend_check(S, L, callee.name);
+  if (job == caller)
+    return luaL_error(L, "a job cannot wait for itself");
+  caller->core.hears = UJ_HEARS_ALL;
+  return park_for(L, caller, job, uj_suspend_due(S, span_ns), UJ_OP_WAIT,
+                  result_ended);
 }
 
 /* ---- ending -------------------------------------------------------------- */
@@ -145,7 +208,7 @@ static int job_close(lua_State *L)
   uj_job_close(&job->core, uj_job_grace(&caller->core, span_ns));
   if (answers_at_once(S, L, job)) /* a job that never ran ends at once */
     return 0;
-  caller->core.wants_result = true;
+  caller->core.hears = UJ_HEARS_ALL;
   return park_for(L, caller, job, UJ_NEVER, UJ_LOP_CLOSE, close_ended);
 }
 
@@ -261,10 +324,13 @@ static int job_newindex(lua_State *L)
 
 void uj_ljob_register(lua_State *L)
 {
-  static const luaL_Reg methods[] = {
-      {"wait", job_wait},           {"join", job_join},
-      {"close", job_close},         {"cancel", job_cancel},
-      {"traceback", job_traceback}, {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"wait", job_wait},
+                                     {"join", job_join},
+                                     {"result", job_result},
+                                     {"close", job_close},
+                                     {"cancel", job_cancel},
+                                     {"traceback", job_traceback},
+                                     {NULL, NULL}};
   static const luaL_Reg meta[] = {
       {"__tostring", job_tostring}, {"__newindex", job_newindex}, {NULL, NULL}};
   static const struct uj_type type = {.tag = uj_job_tag,

@@ -196,38 +196,12 @@ static int next_job(lua_State *L)
   return 1;
 }
 
-/* [-0, +1, m] Pushes an empty list with room for all jobs. Making it can run
- * finalizers, and those can spawn: then there are more jobs than it has room
- * for, and it is made again. */
-static void push_list(lua_State *L, const struct uj_sched *sched)
-{
-  uint64_t room = live_jobs(sched);
-  lua_createtable(L, (int)room, 0);
-  while (live_jobs(sched) > room) {
-    lua_pop(L, 1);
-    room = live_jobs(sched);
-    lua_createtable(L, (int)room, 0);
-  }
-}
-
-/* [-0, +1, m] Pushes a list of the jobs as they are now. */
-static void push_jobs(struct uj_state *S, lua_State *L, struct uj_sched *sched)
-{
-  struct uj_link *link;
-  int n = 0;
-  push_list(L, sched);
-  for (link = sched->jobs.next; link != &sched->jobs; link = link->next) {
-    uj_ljob_push(S, L, uj_ljob_of(uj_container(link, struct uj_job, member)));
-    lua_rawseti(L, -2, ++n);
-  }
-}
-
 static int sched_jobs(lua_State *L)
 {
   struct uj_state *S = uj_state(L);
   struct uj_lsched *sched = uj_lsched_self(L, "jobs");
   lua_pushvalue(L, lua_upvalueindex(1));
-  push_jobs(S, L, &sched->core);
+  uj_lsched_push_jobs(S, L, sched, false);
   lua_pushinteger(L, 0);
   lua_pushcclosure(L, next_job, 3);
   return 1;

@@ -89,6 +89,7 @@ struct uj_ljob *uj_spawn_make_main(struct uj_state *S, lua_State *L, int fn,
 
 struct spawn_options {
   uint64_t timeout_ns;
+  bool is_silent; /* report = false */
 };
 
 static void take_timeout(lua_State *L, const struct uj_options_table *options,
@@ -105,9 +106,16 @@ static void take_name(lua_State *L, const struct uj_options_table *options,
     uj_option_error(L, options, "string");
 }
 
+static void take_report(lua_State *L, const struct uj_options_table *options,
+                        void *into)
+{
+  ((struct spawn_options *)into)->is_silent = !uj_option_boolean(L, options);
+}
+
 static const struct uj_option spawn_known[] = {
     {"timeout", take_timeout},
     {"name", take_name},
+    {"report", take_report},
     {NULL, NULL},
 };
 
@@ -122,6 +130,8 @@ static struct uj_ljob *push_with_options(struct uj_state *S, lua_State *L,
   uj_arg_function(L, callee, 3);
   job = push_new(S, L, 1, 3, callee->name);
   job->core.deadline_ns = options.timeout_ns;
+  if (options.is_silent)
+    job->core.heard = UJ_HEARS_ALL;
   lua_pushliteral(L, "name");
   if (lua_rawget(L, 2) == LUA_TNIL)
     lua_pop(L, 1);
@@ -275,7 +285,7 @@ int uj_spawn_shield(lua_State *L)
     return uj_suspend(L, caller, NULL, UJ_NEVER, UJ_LOP_SHIELD,
                       uj_suspend_return_nothing);
   job = start_shielded(S, L, &sched->core, callee.name);
-  caller->core.wants_result = true;
+  caller->core.hears = UJ_HEARS_FAILED;
   caller->core.target = &job->core;
   return uj_suspend(L, caller, &job->core.waiters, UJ_NEVER, UJ_LOP_SHIELD,
                     shield_ended);

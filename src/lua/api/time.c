@@ -12,7 +12,7 @@ static int l_sleep(lua_State *L)
 {
   static const struct uj_callee callee = {"sleep", 0};
   struct uj_state *S = uj_state(L);
-  uint64_t span_ns = uj_arg_seconds(L, &callee, 1);
+  uint64_t span_ns = uj_arg_finite_seconds(L, &callee, 1);
   struct uj_ljob *self = uj_suspend_check(S, L, callee.name);
   return uj_suspend(L, self, NULL, uj_suspend_due(S, span_ns), UJ_LOP_SLEEP,
                     uj_suspend_return_nothing);

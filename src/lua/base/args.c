@@ -76,6 +76,14 @@ const char *uj_arg_push_wrong_seconds(lua_State *L, int idx)
 
 uint64_t uj_arg_seconds(lua_State *L, const struct uj_callee *callee, int idx)
 {
+  if (lua_type(L, idx) == LUA_TNUMBER && lua_tonumber(L, idx) == HUGE_VAL)
+    return UJ_NEVER;
+  return uj_arg_finite_seconds(L, callee, idx);
+}
+
+uint64_t uj_arg_finite_seconds(lua_State *L, const struct uj_callee *callee,
+                               int idx)
+{
   const char *wrong = uj_arg_push_wrong_seconds(L, idx);
   if (wrong != NULL)
     uj_arg_error(L, callee, idx, wrong);

@@ -35,15 +35,19 @@ void uj_arg_function(lua_State *L, const struct uj_callee *callee, int idx);
 /* [-0, +1, m] Pushes what a wrong value looks like in a message. */
 const char *uj_arg_push_got(lua_State *L, int idx);
 
-/* A duration in seconds, which must be finite and not negative, as nanoseconds,
- * rounded up. */
+/* How long something may take at most, in seconds, as nanoseconds, rounded up:
+ * not negative; math.huge is UJ_NEVER. */
 uint64_t uj_arg_seconds(lua_State *L, const struct uj_callee *callee, int idx);
 /* The same; `absent_ns` for nil or no value. */
 uint64_t uj_arg_opt_seconds(lua_State *L, const struct uj_callee *callee,
                             int idx, uint64_t absent_ns);
 
-/* [-0, +(0|n), m] Pushes what is wrong with a value that should be a duration,
- * and returns it; or NULL when the value is one. */
+/* How long something takes, which must be finite besides. */
+uint64_t uj_arg_finite_seconds(lua_State *L, const struct uj_callee *callee,
+                               int idx);
+
+/* [-0, +(0|n), m] Pushes what is wrong with a value that should be a finite
+ * duration, and returns it; or NULL when the value is one. */
 const char *uj_arg_push_wrong_seconds(lua_State *L, int idx);
 
 /* An integer >= min, or math.huge: UINT64_MAX. */

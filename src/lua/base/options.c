@@ -84,11 +84,17 @@ static bool is_duration(lua_State *L)
 
 uint64_t uj_option_seconds(lua_State *L, const struct uj_options_table *options)
 {
-  if (is_huge(L))
-    uj_option_error(L, options, "finite seconds >= 0");
   if (!is_duration(L))
     uj_option_error(L, options, "seconds >= 0");
   return uj_seconds_to_ns(lua_tonumber(L, -1));
+}
+
+uint64_t uj_option_finite_seconds(lua_State *L,
+                                  const struct uj_options_table *options)
+{
+  if (is_huge(L))
+    uj_option_error(L, options, "finite seconds >= 0");
+  return uj_option_seconds(L, options);
 }
 
 uint64_t uj_option_slice(lua_State *L, const struct uj_options_table *options)

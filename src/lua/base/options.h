@@ -36,9 +36,12 @@ _Noreturn int uj_option_error(lua_State *L,
                               const struct uj_options_table *options,
                               const char *expected);
 
-/* A duration, finite and >= 0, in nanoseconds. */
+/* A duration >= 0 in nanoseconds; or math.huge, which is UJ_NEVER. */
 uint64_t uj_option_seconds(lua_State *L,
                            const struct uj_options_table *options);
+/* The same, but finite. */
+uint64_t uj_option_finite_seconds(lua_State *L,
+                                  const struct uj_options_table *options);
 /* A duration > 0; or math.huge, which is UJ_NEVER. */
 uint64_t uj_option_slice(lua_State *L, const struct uj_options_table *options);
 /* An integer >= min; or math.huge, which is UINT64_MAX. */

@@ -79,7 +79,7 @@ static void take_slow(lua_State *L, const struct uj_options_table *options,
     uj_option_error(L, options, "seconds >= 0 or false");
   self->loop.never_slow = lua_isboolean(L, -1);
   self->loop.slow_ns =
-      self->loop.never_slow ? UJ_NEVER : uj_option_seconds(L, options);
+      self->loop.never_slow ? UJ_NEVER : uj_option_finite_seconds(L, options);
   self->of_loop = options->name;
 }
 

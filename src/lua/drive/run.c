@@ -88,6 +88,14 @@ static uint64_t real_due(const struct uj_state *S, uint64_t due_ns)
                       due_ns - uj_clock_min(S->virtual_ns, due_ns));
 }
 
+/* Tells of jobs that only a limit can wake, if there are any. Returns whether
+ * that has made a job ready. */
+static bool is_told_stuck(struct uj_state *S, lua_State *L)
+{
+  uj_stuck_tell(S, L);
+  return uj_loop_ready(&S->loop);
+}
+
 /* No job is ready. `guests`: whether one of them has something to wait for. */
 static void wait(struct uj_state *S, lua_State *L, bool guests)
 {
@@ -95,6 +103,8 @@ static void wait(struct uj_state *S, lua_State *L, bool guests)
   bool io = guests || S->work->waiting > 0;
   if (due_ns == UJ_NEVER && !io)
     give_up(S, L);
+  else if (!io && is_told_stuck(S, L))
+    return;
   else if (!S->is_virtual)
     wait_for_io(S, L, uj_clock_max(due_ns, next_poll(S)));
   else if (io)

@@ -1,43 +1,72 @@
 #include "lua/drive/stuck.h"
 
 #include <lauxlib.h>
+#include <stdlib.h>
 
+#include "core/turn.h"
+#include "lua/api/closing.h"
+#include "lua/engine/report.h"
 #include "lua/engine/traceback.h"
 #include "lua/state/job.h"
 
-/* [-0, +0, m] Adds the traceback of a job, and where it was spawned. */
-static void add_job(struct uj_state *S, luaL_Buffer *buffer, lua_State *L,
-                    struct uj_ljob *job)
+/* ---- all jobs ------------------------------------------------------------ */
+
+/* Where a job is; its number tells whether it still is. */
+struct place {
+  uint64_t id;
+  uint32_t slot;
+};
+
+static int by_number(const void *a, const void *b)
 {
-  int idx;
-  luaL_addstring(buffer, "\n\n");
-  uj_ljob_push(S, L, job);
-  idx = lua_gettop(L);
-  uj_traceback_push(L, idx);
-  uj_ljob_get_extra(L, idx, "source");
-  if (!lua_isnil(L, -1)) {
-    lua_pushfstring(L, "%s\nspawned at, %s", lua_tostring(L, -2),
-                    lua_tostring(L, -1));
-    lua_replace(L, -3);
-  }
-  lua_pop(L, 1);
-  lua_remove(L, idx);
-  luaL_addvalue(buffer);
+  const struct place *left = a, *right = b;
+  return (left->id > right->id) - (left->id < right->id);
 }
+
+/* [-0, +1, m] Pushes an array of the places of all jobs, in the order of their
+ * numbers: that of the slots depends on what was there before, and a run is to
+ * say the same each time (M16). */
+static struct place *push_places(struct uj_state *S, lua_State *L, size_t *n)
+{
+  const uint32_t end = S->jobs.next;
+  struct place *places = lua_newuserdatauv(L, end * sizeof(*places), 0);
+  *n = 0;
+  for (uint32_t slot = 1; slot < end; slot++) {
+    const struct uj_ljob *job = uj_ljob_live(S, slot);
+    if (job != NULL)
+      places[(*n)++] = (struct place){job->core.id, slot};
+  }
+  qsort(places, *n, sizeof(*places), by_number);
+  return places;
+}
+
+/* [-0, +1, m] Pushes a list of all jobs. */
+static void push_all(struct uj_state *S, lua_State *L)
+{
+  size_t count;
+  const struct place *places = push_places(S, L, &count);
+  lua_Integer n = 0;
+  lua_createtable(L, (int)count, 0);
+  for (size_t i = 0; i < count; i++) {
+    struct uj_ljob *job = uj_ljob_live(S, places[i].slot);
+    if (job == NULL || job->core.id != places[i].id)
+      continue; /* a finalizer has ended it */
+    uj_ljob_push(S, L, job);
+    lua_rawseti(L, -2, ++n);
+  }
+  lua_remove(L, -2);
+}
+
+/* ---- for good ------------------------------------------------------------ */
 
 /* (state): makes the message. */
 static int make_message(lua_State *L)
 {
-  struct uj_state *S = lua_touserdata(L, 1);
-  luaL_Buffer buffer;
-  luaL_buffinit(L, &buffer);
-  luaL_addstring(&buffer, "run is stuck: nothing can wake any of these jobs");
-  for (uint32_t slot = 1; slot < S->jobs.next; slot++) {
-    struct uj_ljob *job = uj_ljob_live(S, slot);
-    if (job != NULL)
-      add_job(S, &buffer, L, job);
-  }
-  luaL_pushresult(&buffer);
+  lua_pushliteral(L, "run is stuck: nothing can wake any of these jobs\n\n");
+  push_all(lua_touserdata(L, 1), L);
+  uj_traceback_push_list(L, -1);
+  lua_remove(L, -2);
+  lua_concat(L, 2);
   return 1;
 }
 
@@ -46,4 +75,51 @@ void uj_stuck_push_error(struct uj_state *S, lua_State *L)
   lua_pushcfunction(L, make_message);
   lua_pushlightuserdata(L, S);
   (void)lua_pcall(L, 1, 1, 0);
+}
+
+/* ---- behind a limit ------------------------------------------------------ */
+
+/* (jobs, scheduler): reports to it. */
+static int report(lua_State *L)
+{
+  struct uj_state *S = uj_state_registered(L);
+  lua_pushliteral(L, "Jobs are stuck");
+  lua_pushvalue(L, 1);
+  uj_traceback_push_list(L, -1);
+  uj_report_jobs(S, L);
+  return 0;
+}
+
+/* (state): tells those that are to be told. A handler may wake or spawn jobs:
+ * then nobody is stuck any more. */
+static int tell(lua_State *L)
+{
+  struct uj_state *S = lua_touserdata(L, 1);
+  lua_Integer n;
+  push_all(S, L);
+  n = (lua_Integer)lua_rawlen(L, 2);
+  for (lua_Integer i = 1; i <= n && !uj_loop_ready(&S->loop); i++) {
+    lua_settop(L, 2);
+    lua_rawgeti(L, 2, i);
+    if (!uj_closing_note_stuck(S, L, uj_ljob_at(L, -1)))
+      continue;
+    lua_pushcfunction(L, report);
+    lua_replace(L, 3);
+    lua_pushvalue(L, 2);
+    lua_insert(L, 4);
+    lua_call(L, 2, 0);
+  }
+  return 0;
+}
+
+void uj_stuck_tell(struct uj_state *S, lua_State *L)
+{
+  if (S->closing->nlimited == 0 || !uj_loop_waits_for_limits(&S->loop))
+    return;
+  lua_pushcfunction(L, tell);
+  lua_pushlightuserdata(L, S);
+  if (lua_pcall(L, 1, 0, 0) == LUA_OK)
+    return;
+  lua_writestringerror("%s\n", "no memory for the report of stuck jobs");
+  lua_pop(L, 1);
 }

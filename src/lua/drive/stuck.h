@@ -1,4 +1,5 @@
-/* What run() says when it would wait for ever. */
+/* What run() says when it would wait for ever, or for nothing but the limits of
+ * waits. */
 #ifndef UJ_LUA_STUCK_H
 #define UJ_LUA_STUCK_H
 
@@ -10,5 +11,10 @@
  * traceback and, in debug mode, where it was spawned; or the error "not enough
  * memory". */
 void uj_stuck_push_error(struct uj_state *S, lua_State *L);
+
+/* [-0, +0, -] No job is ready, and no I/O can wake one. Where only the limits
+ * of waits for a scheduler can, the handlers of those schedulers are told, once
+ * for each wait. */
+void uj_stuck_tell(struct uj_state *S, lua_State *L);
 
 #endif

@@ -111,36 +111,62 @@ static int report_blocked(lua_State *L)
   return report_context(L);
 }
 
-/* [-nargs, +0, -] Calls one of the above on L, with a job that is kept and the
- * values on the top. A handler runs outside of any job. */
-static void report_by(struct uj_state *S, lua_State *L, struct uj_ljob *job,
-                      lua_CFunction report, int nargs)
+/* (scheduler, message, jobs, traceback) */
+static int report_jobs(lua_State *L)
+{
+  lua_createtable(L, 0, 3);
+  lua_pushvalue(L, 2);
+  lua_setfield(L, -2, "message");
+  lua_pushvalue(L, 3);
+  lua_setfield(L, -2, "jobs");
+  lua_pushvalue(L, 4);
+  lua_setfield(L, -2, "traceback");
+  uj_report(L, 1, -1);
+  return 0;
+}
+
+/* [-nargs, +0, -] Calls one of the above on L, with the values on the top. A
+ * handler runs outside of any job. */
+static void report_by(struct uj_state *S, lua_State *L, lua_CFunction report,
+                      int nargs)
 {
   int status;
   lua_pushcfunction(L, report);
-  uj_ljob_push(S, L, job);
-  lua_rotate(L, -2 - nargs, 2);
-  status = uj_outside_pcall(S, L, 1 + nargs);
+  lua_insert(L, -1 - nargs);
+  status = uj_outside_pcall(S, L, nargs);
   if (status == LUA_OK)
     return;
-  lua_writestringerror("%s\n", status == LUA_ERRMEM
-                                   ? "no memory for the report of a job"
-                                   : "the report of a job failed");
+  lua_writestringerror("%s\n", status == LUA_ERRMEM ? "no memory for a report"
+                                                    : "a report failed");
   lua_pop(L, 1);
 }
 
 void uj_report_job(struct uj_state *S, struct uj_ljob *job)
 {
-  report_by(S, S->L, job, report_failed, 0);
+  uj_ljob_push(S, S->L, job);
+  report_by(S, S->L, report_failed, 1);
+}
+
+void uj_report_ended(struct uj_state *S, lua_State *L, int idx)
+{
+  lua_pushvalue(L, idx);
+  report_by(S, L, report_failed, 1);
+}
+
+void uj_report_jobs(struct uj_state *S, lua_State *L)
+{
+  report_by(S, L, report_jobs, 4);
 }
 
 void uj_report_locked(struct uj_state *S, struct uj_ljob *job)
 {
-  report_by(S, S->L, job, report_locked, 0);
+  uj_ljob_push(S, S->L, job);
+  report_by(S, S->L, report_locked, 1);
 }
 
 void uj_report_blocked(struct uj_state *S, lua_State *L, lua_Number seconds)
 {
+  uj_ljob_push(S, L, S->current);
   lua_pushnumber(L, seconds);
-  report_by(S, L, S->current, report_blocked, 1);
+  report_by(S, L, report_blocked, 2);
 }

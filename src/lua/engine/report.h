@@ -12,6 +12,13 @@
  * scheduler's handler. */
 void uj_report_job(struct uj_state *S, struct uj_ljob *job);
 
+/* [-0, +0, -] The same for one at idx, which need not be kept any more. */
+void uj_report_ended(struct uj_state *S, lua_State *L, int idx);
+
+/* [-4, +0, -] Reports several jobs to the handler of a scheduler. On the top
+ * are: the scheduler, the message, a list of the jobs, and where they stand. */
+void uj_report_jobs(struct uj_state *S, lua_State *L);
+
 /* [-0, +0, -] Reports a job that ended holding a mutex. */
 void uj_report_locked(struct uj_state *S, struct uj_ljob *job);
 

@@ -118,3 +118,39 @@ void uj_traceback_push(lua_State *L, int idx)
     push_kept_stack(L, idx, text);
   lua_remove(L, -2);
 }
+
+/* [-0, +0, m] Adds the traceback of the job at `job`, and where it was spawned.
+ */
+static void add_job(lua_State *L, luaL_Buffer *buffer, int job)
+{
+  uj_traceback_push(L, job);
+  luaL_addvalue(buffer);
+  uj_ljob_get_extra(L, job, "source");
+  if (lua_isnil(L, -1)) {
+    lua_pop(L, 1);
+    return;
+  }
+  lua_pushfstring(L, "\nspawned at, %s", lua_tostring(L, -1));
+  lua_remove(L, -2);
+  luaL_addvalue(buffer);
+}
+
+void uj_traceback_push_list(lua_State *L, int idx)
+{
+  lua_Integer n = (lua_Integer)lua_rawlen(L, idx);
+  luaL_Buffer buffer;
+  int job;
+  idx = lua_absindex(L, idx);
+  lua_pushnil(L);
+  job = lua_gettop(L);
+  luaL_buffinit(L, &buffer);
+  for (lua_Integer i = 1; i <= n; i++) {
+    if (i > 1)
+      luaL_addstring(&buffer, "\n\n");
+    lua_rawgeti(L, idx, i);
+    lua_replace(L, job);
+    add_job(L, &buffer, job);
+  }
+  luaL_pushresult(&buffer);
+  lua_remove(L, job);
+}

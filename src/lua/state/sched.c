@@ -54,3 +54,44 @@ void uj_lsched_set_announced(lua_State *L, int idx, enum uj_announced what)
   else
     sched->announces_ends = true;
 }
+
+static uint64_t count_jobs(const struct uj_sched *sched, bool shields)
+{
+  return shields ? sched->nlive : sched->nactive + sched->npending;
+}
+
+/* [-0, +1, m] Pushes an empty list with room for all jobs. Making it can run
+ * finalizers, and those can spawn: then there are more jobs than it has room
+ * for, and it is made again. */
+static void push_list(lua_State *L, const struct uj_sched *sched, bool shields)
+{
+  uint64_t room = count_jobs(sched, shields);
+  lua_createtable(L, (int)room, 0);
+  while (count_jobs(sched, shields) > room) {
+    lua_pop(L, 1);
+    room = count_jobs(sched, shields);
+    lua_createtable(L, (int)room, 0);
+  }
+}
+
+/* [-0, +0, -] Appends the jobs to the list on the top, which has room for them
+ * and has `n` already. Returns how many it has then. */
+static int append(struct uj_state *S, lua_State *L, const struct uj_link *jobs,
+                  int n)
+{
+  for (struct uj_link *link = jobs->next; link != jobs; link = link->next) {
+    uj_ljob_push(S, L, uj_ljob_of(uj_container(link, struct uj_job, member)));
+    lua_rawseti(L, -2, ++n);
+  }
+  return n;
+}
+
+void uj_lsched_push_jobs(struct uj_state *S, lua_State *L,
+                         struct uj_lsched *sched, bool shields)
+{
+  int n;
+  push_list(L, &sched->core, shields);
+  n = append(S, L, &sched->core.jobs, 0);
+  if (shields)
+    append(S, L, &sched->core.shields, n);
+}

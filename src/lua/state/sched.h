@@ -67,6 +67,11 @@ static inline struct uj_lsched *uj_lsched_self(lua_State *L, const char *name)
   return uj_object_self(L, uj_sched_tag, name);
 }
 
+/* [-0, +1, m] Pushes a list of the jobs that a scheduler has now, and of its
+ * shielded ones if they are wanted. */
+void uj_lsched_push_jobs(struct uj_state *S, lua_State *L,
+                         struct uj_lsched *sched, bool shields);
+
 /* [-0, +1, m] Pushes a new scheduler with the default limits. */
 struct uj_lsched *uj_lsched_new(struct uj_state *S, lua_State *L);
 

@@ -17,6 +17,7 @@
 #include "lua/base/hub.h"
 #include "lua/base/slots.h"
 
+struct uj_closing;
 struct uj_cqueues;
 struct uj_date;
 struct uj_driver;
@@ -96,6 +97,7 @@ struct uj_state {
   struct uj_stats *stats;
   struct uj_fault *fault;
   struct uj_date *date;
+  struct uj_closing *closing;
   struct uj_work *work;
   struct uj_pace *pace;
   struct uj_embed *embed;
