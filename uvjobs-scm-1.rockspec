@@ -17,7 +17,7 @@ once, how many may wait, how long one may take, how long it gets to clean up.
 }
 
 dependencies = {
-  "lua >= 5.4",
+  "lua >= 5.4, < 5.5",
 }
 
 external_dependencies = {
@@ -56,6 +56,7 @@ build = {
     ["uvjobs.exec.streams"] = "lua/uvjobs/exec/streams.lua",
     ["uvjobs.exec.words"] = "lua/uvjobs/exec/words.lua",
     ["uvjobs.luv_loading"] = "lua/uvjobs/luv_loading.lua",
+    ["uvjobs.release"] = "lua/uvjobs/release.lua",
     ["uvjobs.schedule"] = "lua/uvjobs/schedule.lua",
     ["uvjobs.testing"] = "lua/uvjobs/testing.lua",
     ["uvjobs.whole"] = "lua/uvjobs/whole.lua",

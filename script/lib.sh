@@ -106,7 +106,7 @@ uj_install() {
   if ! uj_can_install; then
     uj_fail "these are missing (names of Debian packages): $missing
 Install them, or what your system has in their place: a C11 compiler, CMake
->= 3.21, Ninja, pkg-config, Lua 5.4 and libuv >= 1.42 with their headers, luv,
+>= 3.21, Ninja, pkg-config, Lua >= 5.4.4 and libuv >= 1.42 with their headers, luv,
 and for the tests busted, luacheck, luarocks, cqueues, lua-http, curl, openssl,
 Python 3.9, tzdata with zic, clang-format, valgrind."
   fi

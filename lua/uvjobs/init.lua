@@ -2,6 +2,8 @@
 -- interface. Functions that are called often are in the C module uvjobs.core; this
 -- module adds those that are rules about several of them.
 
+require "uvjobs.release"
+
 local core = require "uvjobs.core"
 local arguments = require "uvjobs.arguments"
 

@@ -42,9 +42,12 @@ static atomic_bool parked;
 enum { QUIET_LOOKS = 2 };
 
 /* The watches of this thread, the innermost first. The signal handler reads it,
- * so the variable's memory must exist before it is first touched. */
+ * so the variable's memory must exist before it is first touched. glibc makes
+ * the memory of a module's variables when a thread first touches one, unless
+ * they are declared so; it keeps some room for them. Others, like musl, have no
+ * such room, but make the memory when the module is loaded. */
 static _Thread_local struct uj_watch *own_watches
-#ifdef __GNUC__
+#ifdef __GLIBC__
     __attribute__((tls_model("initial-exec")))
 #endif
     ;

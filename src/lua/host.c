@@ -31,14 +31,16 @@ static uint64_t host_now(struct uj_loop *loop)
 
 /* ---- a job has stopped --------------------------------------------------- */
 
-/* [-1, +0, -] Makes the value on the top of L the job's error. */
+/* [-1, +0, -] Makes the value on the top of L the job's error. L can be a
+ * coroutine that has failed, whose stack has no room. */
 static enum uj_job_state fail(struct uj_state *S, lua_State *L,
                               struct uj_ljob *job)
 {
-  uj_ljob_push(S, L, job);
-  lua_insert(L, -2);
-  uj_ljob_set_value(L, job, -2);
-  lua_pop(L, 1);
+  lua_State *hub = S->hub;
+  uj_ljob_push(S, hub, job);
+  lua_xmove(L, hub, 1);
+  uj_ljob_set_value(hub, job, -2);
+  lua_pop(hub, 1);
   job->nresults = UJ_RESULTS_ONE;
   return UJ_JOB_FAILED;
 }

@@ -101,6 +101,7 @@ static void connect(struct whole *whole)
 {
   struct uj_state *S = &whole->state;
   S->pool = &whole->pool;
+  S->threads = &whole->pool.slots;
   S->hook = &whole->hook;
   S->stretch = &whole->stretch;
   S->own = &whole->own;

@@ -8,10 +8,13 @@
 #define UJ_LUA_BASE_LUA54_H
 
 #include <lua.h>
+#include <stdbool.h>
 #include <string.h>
 
-#if LUA_VERSION_NUM != 504
-#error "uvjobs needs Lua 5.4"
+/* The headers of 5.4.0 to 5.4.3 all have 50400 here. Which Lua loads the module
+ * is another question: lua/uvjobs/release.lua asks it. */
+#if LUA_VERSION_NUM != 504 || LUA_VERSION_RELEASE_NUM < 50404
+#error "uvjobs needs Lua 5.4, from 5.4.4 on"
 #endif
 
 /* Ends a suspended or failed coroutine: runs its to-be-closed variables and

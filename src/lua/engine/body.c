@@ -37,10 +37,11 @@ static void keep_error(lua_State *L, struct uj_ljob *job)
   job->outcome = own ? UJ_JOB_CANCELLED : UJ_JOB_FAILED;
 }
 
-/* [-0, +0, m] A callback that was called for the job has failed, and so the job
- * fails: see api/job.h. */
+/* [-n, +0, m] A callback that was called for the job has failed, and so the job
+ * fails: see api/job.h. Its results, if it has some, are not wanted. */
 static void keep_failure(lua_State *L, struct uj_ljob *job)
 {
+  lua_settop(L, UJ_BODY_BELOW);
   uj_ljob_get_extra(L, UJ_BODY_JOB, "failure_traceback");
   uj_ljob_set_extra(L, UJ_BODY_JOB, "traceback");
   uj_ljob_get_extra(L, UJ_BODY_JOB, "failure");
@@ -54,6 +55,7 @@ static void keep_failure(lua_State *L, struct uj_ljob *job)
 /* [-n, +1, m] Makes a table of the results. */
 static void pack(lua_State *L, int n)
 {
+  luaL_checkstack(L, 2, "too many results");
   lua_createtable(L, n, 1);
   lua_insert(L, UJ_BODY_FIRST);
   for (int i = n; i > 0; i--)

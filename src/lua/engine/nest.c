@@ -3,6 +3,7 @@
 #include <lauxlib.h>
 
 #include "lua/base/lua54.h"
+#include "lua/state/job.h"
 
 /* ---- marks --------------------------------------------------------------- */
 
@@ -131,14 +132,28 @@ void uj_nest_register(struct uj_state *S, lua_State *L)
 
 /* ---- the coroutines of a job --------------------------------------------- */
 
+/* [hub: -0, +1, -] Pushes the job's own coroutine. It cannot be asked for
+ * itself, as its stack can be full. What keeps it has it, too: see
+ * engine/pool.h. */
+static void push_own(struct uj_state *S, const struct uj_ljob *job)
+{
+  lua_State *hub = S->hub;
+  if (job->co_slot != 0) {
+    uj_slots_push(S->threads, hub, job->co_slot);
+    return;
+  }
+  uj_ljob_push(S, hub, job);
+  uj_ljob_get_value(hub, job, -1);
+  lua_remove(hub, -2);
+}
+
 /* The coroutine that a parked job waits in, `n` steps below its own; NULL when
  * there are fewer. */
 static lua_State *parked_in(struct uj_state *S, const struct uj_ljob *job,
                             int n)
 {
   lua_State *hub = S->hub, *co = job->co;
-  lua_pushthread(co);
-  lua_xmove(co, hub, 1);
+  push_own(S, job);
   for (; n > 0 && co != NULL; n--)
     co = get_mark(S, hub) == LUA_TTHREAD ? lua_tothread(hub, -1) : NULL;
   lua_pop(hub, 1);

@@ -87,6 +87,7 @@ struct uj_state {
   /* The parts, in the same userdata as this record. Each struct stands in the
    * header of its owner. */
   struct uj_pool *pool;
+  struct uj_slots *threads; /* of the pool: the coroutines that it keeps */
   struct uj_hook *hook;
   struct uj_stretch *stretch;
   struct uj_own *own;
