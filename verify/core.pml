@@ -4,7 +4,9 @@
  *
  * The including model sets NJOBS, NSCHEDS, NMORE (wait queues of its own),
  * LIMIT(s), PENDING(s), CLOSE(s): the limits and the close timeout of a
- * scheduler.
+ * scheduler. With CHANGES these can change, and a scheduler can be paused: then
+ * the model also sets MOST(s), MOST_PENDING(s), and Q_HELD, a wait queue of its
+ * own for uj_sched::held. LIMIT(s) is uj_sched::slots, so it is 0 in a pause.
  *
  * Time. Each time is the number of ticks that are left until it, 0 when it has
  * passed, NEVER for none. tick() takes one from each. Which of the timers that
@@ -41,6 +43,7 @@
 #define AT_PENDING 2
 #define AT_READY 3
 #define AT_WAIT 4
+#define AT_HELD 5
 
 /* enum uj_op: those that make a difference, and one for all others */
 #define OP_NONE 0
@@ -148,6 +151,13 @@ byte pick;           /* a timer that has passed */
 #define any(f) (f(0) || f(1) || f(2) || f(3) || f(4))
 #elif NJOBS == 6
 #define any(f) (f(0) || f(1) || f(2) || f(3) || f(4) || f(5))
+#endif
+
+/* What the numbers of active and of pending jobs can be: the limits, unless
+ * they were greater before. */
+#ifndef CHANGES
+#define MOST(s) LIMIT(s)
+#define MOST_PENDING(s) PENDING(s)
 #endif
 
 #define has_room(s)                                                            \
@@ -429,6 +439,54 @@ inline admit_blocked(s)
   od
 }
 
+inline let_in(s)
+{
+  skip;
+#ifndef BUG_PROMOTE
+  promote_pending(s);
+#endif
+#ifndef BUG_ADMIT
+  admit_blocked(s)
+#endif
+}
+
+#ifdef CHANGES
+/* uj_sched_pause(), from where the slots have become 0 */
+inline hold_unstarted(s)
+{
+  c_j = 0;
+  do
+  :: c_j < NJOBS ->
+     if
+#ifndef BUG_HOLD /* who is about to start does so */
+     :: job[c_j].sched == s && job[c_j].place == AT_READY &&
+        !job[c_j].started ->
+        link_remove(c_j);
+        job[c_j].place = AT_HELD;
+        link_append(Q_HELD, c_j)
+#endif
+     :: else
+     fi;
+     c_j++
+  :: else -> break
+  od;
+  c_j = 0
+}
+
+/* uj_sched_resume(), from where the slots are there again */
+inline release_held(s)
+{
+  do
+  :: (len(q[Q_HELD]) > 0) ->
+     first_in(Q_HELD, d_j);
+     link_remove(d_j);
+     make_ready(d_j)
+  :: else -> break
+  od;
+  let_in(s)
+}
+#endif
+
 inline wake_idle(s)
 {
   if
@@ -472,12 +530,7 @@ inline sched_remove(s, j, was)
      :: else
      fi
   fi;
-#ifndef BUG_PROMOTE
-  promote_pending(s);
-#endif
-#ifndef BUG_ADMIT
-  admit_blocked(s);
-#endif
+  let_in(s);
   wake_idle(s)
 }
 
@@ -684,10 +737,10 @@ inline check()
         z_k++
      :: else -> break
      od;
-     assert(z_a == sched[z_i].nactive && z_a <= LIMIT(z_i));    /* M2 */
-     assert(z_p == sched[z_i].npending && z_p <= PENDING(z_i));
+     assert(z_a == sched[z_i].nactive && z_a <= MOST(z_i));     /* M2 */
+     assert(z_p == sched[z_i].npending && z_p <= MOST_PENDING(z_i));
      assert(len(q[Q_PENDING(z_i)]) == z_p);
-     assert(z_p == 0 || z_a == LIMIT(z_i));                     /* M3 */
+     assert(z_p == 0 || z_a >= LIMIT(z_i));                     /* M3 */
      assert((len(q[Q_BLOCKED(z_i)]) == 0) || !has_room(z_i));
      assert(!sched[z_i].closed ||
             (z_p == 0 && (len(q[Q_BLOCKED(z_i)]) == 0)));

@@ -144,6 +144,9 @@ inline run_first()
      if
      :: !job[cur].started ->
         assert(!sched[job[cur].sched].closed); /* M9 */
+#ifdef CHANGES
+        assert(!(paused && job[cur].sched == S));
+#endif
         start(cur)
      :: else
      fi

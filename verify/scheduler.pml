@@ -6,12 +6,14 @@
  * all that it likes: it ends, sleeps, sleeps for ever, yields, is preempted,
  * hides in protect(), swallows its cancellation until it is killed. Somebody
  * outside cancels and closes between the turns. When the main job has ended, or
- * nothing can go on, all is closed.
+ * nothing can go on, all is closed. With CHANGES=n somebody outside also sets a
+ * limit of S, pauses or resumes it, n times.
  *
  *   M1, M3  jobs start in the order of spawning
  *   M2      the limits hold at every moment: check() of core.pml
  *   M4      each job ends in one of the four states, once: move()
  *   M5      a cancelled job is not left waiting: check()
+ *   pause   nothing of a paused scheduler starts: run_first() of loop.pml
  *   M9      nothing of a closed scheduler starts, and nothing of it runs after
  *           close() has returned
  *   ends    all jobs end, and so does run(): no wake-up is lost */
@@ -37,12 +39,31 @@
 
 #define NJOBS (SPAWNERS + CHILDREN)
 #define NSCHEDS 2
-#define NMORE 0
 #define MAIN 0
 #define S 1
+#define CLOSE(s) 2
+
+#ifdef CHANGES
+#define NMORE 1
+#define MORE
+#define LIMIT(s) (s == MAIN -> 254 : (paused -> 0 : limit))
+#define PENDING(s) (s == MAIN -> 254 : places)
+#define MOST(s) (s == MAIN -> 254 : most)
+#define MOST_PENDING(s) (s == MAIN -> 254 : most_pending)
+#define Q_HELD Q_MORE(0)
+
+byte limit = SLOTS;
+byte places = PLACES;
+bool paused;
+byte most = SLOTS; /* jobs of S that may be active: as many as the limit, or as
+                      many as there were when it was lowered or S was paused */
+byte most_pending = PLACES;
+byte changes = CHANGES;
+#else
+#define NMORE 0
 #define LIMIT(s) (s == MAIN -> 254 : SLOTS)
 #define PENDING(s) (s == MAIN -> 254 : PLACES)
-#define CLOSE(s) 2
+#endif
 
 #include "core.pml"
 
@@ -223,10 +244,71 @@ inline go_on()
   fi
 }
 
+#ifdef CHANGES
+#define max(a, b) ((a) > (b) -> (a) : (b))
+
+/* What was more than a limit can only become less. A number that exceeds its
+ * bound is still seen by check(): the bound is not raised. */
+inline lower_bounds()
+{
+  if
+  :: todo == T_MORE -> /* the limit has been set, and was bounded by more() */
+  :: else ->
+     most = max(LIMIT(S), min(most, sched[S].nactive));
+     most_pending = max(PENDING(S), min(most_pending, sched[S].npending))
+  fi
+}
+
+#define SET_LIMIT 0
+#define SET_PLACES 1
+#define PAUSE 2
+#define RESUME 3
+
+/* uj_sched_set_limit(), uj_sched_set_pending_limit(), uj_sched_pause(),
+ * uj_sched_resume() */
+inline more()
+{
+  most = sched[S].nactive;
+  most_pending = sched[S].npending;
+  if
+  :: to == SET_LIMIT -> limit = with
+  :: to == SET_PLACES -> places = with
+  :: to == PAUSE -> paused = true; hold_unstarted(S)
+  :: to == RESUME -> paused = false
+  fi;
+  most = max(LIMIT(S), most);
+  most_pending = max(PENDING(S), most_pending);
+  if
+  :: to == RESUME -> release_held(S)
+#ifndef BUG_RAISE /* a greater limit is heeded when the next job ends */
+  :: to == SET_LIMIT || to == SET_PLACES -> let_in(S)
+#endif
+  :: else
+  fi
+}
+
+inline change_any()
+{
+  changes--;
+  todo = T_MORE;
+  if
+  :: to = SET_LIMIT; with = 1
+  :: to = SET_LIMIT; with = 2
+  :: to = SET_PLACES; with = 0
+  :: to = SET_PLACES; with = 1
+  :: !paused -> to = PAUSE
+  :: paused -> to = RESUME
+  fi
+}
+#endif
+
 /* uj_lsched_fail(): the first job of a nursery that fails closes it, in
  * host->ended(). */
 inline called()
 {
+#ifdef CHANGES
+  lower_bounds();
+#endif
   if
   :: todo == T_END ->
      budget[to] = 0;
@@ -268,6 +350,9 @@ inline outside()
   :: closes && !sched[S].closed ->
      closes = false;
      todo = T_CLOSE_ALL; with = S; last = S; by = NONE
+#ifdef CHANGES
+  :: changes > 0 -> change_any()
+#endif
   fi
 }
 
