@@ -56,6 +56,7 @@ build = {
     ["uvjobs.exec.streams"] = "lua/uvjobs/exec/streams.lua",
     ["uvjobs.exec.words"] = "lua/uvjobs/exec/words.lua",
     ["uvjobs.luv_loading"] = "lua/uvjobs/luv_loading.lua",
+    ["uvjobs.needs"] = "lua/uvjobs/needs.lua",
     ["uvjobs.release"] = "lua/uvjobs/release.lua",
     ["uvjobs.schedule"] = "lua/uvjobs/schedule.lua",
     ["uvjobs.testing"] = "lua/uvjobs/testing.lua",
@@ -179,4 +180,5 @@ build = {
   install = {
     bin = { uvjobs = "bin/uvjobs" },
   },
+  copy_directories = { "completions", "docs", "library", "man" },
 }

@@ -158,7 +158,8 @@ uj_build_rock() {
   local copy status=0
   copy=$(mktemp -d)
   # luarocks leaves its objects beside the code: so it gets a copy.
-  cp -R "$root"/*.rockspec "$root/src" "$root/lua" "$root/bin" "$copy"
+  cp -R "$root"/*.rockspec "$root/src" "$root/lua" "$root/bin" \
+    "$root/completions" "$root/docs" "$root/library" "$root/man" "$copy"
   rm -rf "$1"
   uj_quietly env -C "$copy" luarocks --lua-version 5.4 make --tree "$1" \
     CFLAGS="-O2 -fPIC $(uj_warnings | tr '\n' ' ')" uvjobs-scm-1.rockspec || status=$?

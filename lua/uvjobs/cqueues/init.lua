@@ -1,7 +1,7 @@
 --- `require "uvjobs.cqueues"`: cqueues in jobs. It returns cqueues. When it has been
 --- loaded, every function of cqueues that waits suspends the job that calls it.
 --- docs/design.md describes how it works.
-local cqueues = require "cqueues"
+local cqueues = require "uvjobs.needs" ("uvjobs.cqueues", "cqueues")
 local condition = require "cqueues.condition"
 local uvjobs = require "uvjobs"
 local core = require "uvjobs.core"

@@ -1,6 +1,7 @@
 -- uvjobs.exec: runs a child process and collects its output.
 
 local core = require "uvjobs.core"
+require "uvjobs.needs" ("uvjobs.exec", "luv")
 require "uvjobs.concurrent" -- for uvjobs.all
 local arguments = require "uvjobs.arguments"
 local Child = require "uvjobs.exec.child"

@@ -1,5 +1,9 @@
 --- Web requests as jobs: `require "uvjobs.http"`, for servers of lua-http. docs/http.md
 --- describes it.
+local needs = require "uvjobs.needs"
+needs("uvjobs.http", "cqueues")
+require "uvjobs.cqueues" -- finds lua-http, too, where Debian has it
+needs("uvjobs.http", "http.server")
 local condition = require "cqueues.condition"
 local arguments = require "uvjobs.arguments"
 local defer = require "uvjobs.defer"

@@ -1,7 +1,7 @@
 --- `require "uvjobs.uv"`: luv's functions. In a job, a function that takes a callback
 --- suspends when it is given none, and returns what the callback would get. docs/luv.md
 --- lists them.
-local luv = require "luv"
+local luv = require "uvjobs.needs" ("uvjobs.uv", "luv")
 local core = require "uvjobs.core"
 local calls = require "uvjobs.uv.calls"
 local handles = require "uvjobs.uv.handles"

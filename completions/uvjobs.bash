@@ -1,0 +1,29 @@
+# Completion of the command uvjobs for bash.
+_uvjobs() {
+  local word=${COMP_WORDS[COMP_CWORD]} i
+  COMPREPLY=()
+  # What follows the script belongs to the script.
+  for ((i = 1; i < COMP_CWORD; i++)); do
+    case ${COMP_WORDS[i]} in
+    --) ;;
+    *)
+      mapfile -t COMPREPLY < <(compgen -f -- "$word")
+      return
+      ;;
+    esac
+  done
+  case $word in
+  -*)
+    if [ "$COMP_CWORD" -eq 1 ]; then
+      mapfile -t COMPREPLY < <(compgen -W '-h --help -v --version --' -- "$word")
+    fi
+    ;;
+  *)
+    mapfile -t COMPREPLY < <(
+      compgen -d -- "$word"
+      compgen -f -X '!*.lua' -- "$word"
+    )
+    ;;
+  esac
+}
+complete -o filenames -F _uvjobs uvjobs
