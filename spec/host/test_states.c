@@ -185,8 +185,8 @@ static void nothing_of_a_state_is_left(void)
   CHECK(address_space() < before + GIB);
 }
 
-/* A busy job is interrupted by a signal. Memcheck ends a forked process whose
- * stack must grow when a signal arrives; so the stack has grown before. */
+/* A busy job is interrupted by a signal. Memcheck ends a process whose stack
+ * must grow when a signal arrives; so the stack has grown before. */
 static void grow_stack(void)
 {
   volatile char deep[1 << 18];
