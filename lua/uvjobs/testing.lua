@@ -13,6 +13,7 @@ local testing = {}
 
 local TIMEOUT <const> = 3600        -- seconds of the test's clock
 local MAX_TURNS <const> = 10000     -- settle() gives up after these
+local MAX_TURNS_AT_ONCE <const> = 100000 -- advance() does, when no time passes
 local MAX_SUSPENSIONS <const> = 100000 -- cancel_everywhere() gives up after these
 local CLOSE_TIMEOUT <const> = 0.1   -- seconds; the default of a scheduler, too
 
@@ -56,22 +57,30 @@ end
 
 -- ---- the time of a test ------------------------------------------------------------
 
+-- Yields until no other job is ready. The error blames the caller of the public function
+-- that calls this.
+local function settle_within(turns)
+  for _ = 1, turns do
+    if uvjobs.stats().ready == 0 then return end
+    uvjobs.yield()
+  end
+  error(("jobs are still ready after %d turns"):format(turns), 3)
+end
+
 --- Yields until no other job is ready: then all of them wait, for time, for each other
 --- or for I/O, or have ended. No time passes. Suspends.
 --- Errors: that jobs are still ready after 10,000 turns; `cancelled`, `timeout` and
 --- `killed` of the current job.
 function testing.settle()
   core.check_suspend("settle", 2)
-  for _ = 1, MAX_TURNS do
-    if uvjobs.stats().ready == 0 then return end
-    uvjobs.yield()
-  end
-  error(("jobs are still ready after %d turns"):format(MAX_TURNS), 2)
+  settle_within(MAX_TURNS)
 end
 
 --- Lets time pass under the virtual clock, and settles: everything that is due by then
---- has been done. Suspends.
---- Errors: misuse, also that the clock is real; those of settle().
+--- has been done. Suspends. While jobs are ready the virtual clock stands still, so this
+--- goes from one deadline to the next, and looks at each whether they come to rest.
+--- Errors: misuse, also that the clock is real; that jobs are still ready though no time
+--- has passed for 100,000 turns; `cancelled`, `timeout` and `killed` of the current job.
 ---@param seconds number >= 0, finite
 function testing.advance(seconds)
   if seconds == nil then
@@ -83,8 +92,11 @@ function testing.advance(seconds)
   end
   core.check_suspend("advance", 2)
   if not core.is_virtual() then error("'advance' needs the virtual clock", 2) end
-  uvjobs.sleep(seconds)
-  testing.settle()
+  local due = core.due(seconds)
+  repeat
+    settle_within(MAX_TURNS_AT_ONCE)
+  until core.step(due)
+  settle_within(MAX_TURNS_AT_ONCE)
 end
 
 --- Sets the date under the virtual clock, as somebody does who sets the clock of the
@@ -212,11 +224,56 @@ local function with_note(err, note)
   return err
 end
 
+-- Says where all jobs stand. The main job asks, from a function that is called in it.
+local function describe_standing()
+  local texts = { "the main job\n" .. debug.traceback(nil, 3) }
+  describe_new_jobs(texts, {})
+  return table.concat(texts, "\n\n")
+end
+
+-- For a to-be-closed variable: until then, the first deadline that ends the test is noted,
+-- with where the jobs stand at that moment. Later it would be too late: the variables
+-- that are closed on the way out end the jobs.
+local Watch = {}
+Watch.__index = Watch
+
+function Watch.__close()
+  core.on_deadline(nil)
+end
+
+-- Returns the error, with where the jobs stood if the time limit has passed.
+function Watch:explain(err)
+  if not self.standing then return err end
+  local note = ("the test has taken longer than %.14g seconds; where its jobs stood:\n\n%s")
+    :format(self.seconds, self.standing)
+  if not uvjobs.code(err) then return with_note(err, note) end
+  core.annotate(err, note)
+  return err
+end
+
+local function watch_deadline(seconds)
+  local watch = setmetatable({ seconds = seconds }, Watch)
+  local due = uvjobs.now() + seconds
+  core.on_deadline(function()
+    if watch.standing or uvjobs.now() < due then return end
+    watch.standing = describe_standing()
+  end)
+  return watch
+end
+
+-- Calls fn(...), which has so many seconds.
+local function call_within(seconds, fn, ...)
+  local watch <close> = watch_deadline(seconds)
+  local results = table.pack(pcall(uvjobs.timeout, seconds, fn, ...))
+  if not results[1] then error(watch:explain(results[2]), 0) end
+  return table.unpack(results, 2, results.n)
+end
+
 -- The main job of a test.
 local function call_in_time(options, texts, fn, ...)
   local timeout = options.timeout or TIMEOUT
   local results = timeout == math.huge and table.pack(fn(...))
-    or table.pack(uvjobs.timeout(timeout, fn, ...))
+    or table.pack(call_within(timeout, fn, ...))
   if options.leaks ~= false then
     testing.settle()
     describe_new_jobs(texts, {})

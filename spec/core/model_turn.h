@@ -126,6 +126,13 @@ static inline void model_set_job_limits(int j, uint64_t deadline_ns,
   job->protect = protect;
 }
 
+static inline void model_leave_limits(int j, uint64_t deadline_ns, bool protect)
+{
+  model_set_job_limits(j, deadline_ns, protect);
+  if (!m.job[j].cancel && model_interrupted(j) == UJ_WAKE_OK)
+    m.job[j].refusals = 0;
+}
+
 /* The first job of this turn's list begins to run. */
 static inline void model_run(int j)
 {

@@ -335,9 +335,15 @@ static inline void op_settings(void)
     protect = !protect;
   else
     deadline_ns = random_deadline();
-  say("deadline %" PRIu64 ", protect %d", deadline_ns, protect);
-  model_set_job_limits(play.running, deadline_ns, protect);
-  uj_job_set_limits(core_of(play.running), deadline_ns, protect);
+  if (one_in(2)) {
+    say("deadline %" PRIu64 ", protect %d", deadline_ns, protect);
+    model_set_job_limits(play.running, deadline_ns, protect);
+    uj_job_set_limits(core_of(play.running), deadline_ns, protect);
+  } else {
+    say("again: deadline %" PRIu64 ", protect %d", deadline_ns, protect);
+    model_leave_limits(play.running, deadline_ns, protect);
+    uj_job_leave_limits(core_of(play.running), deadline_ns, protect);
+  }
 }
 
 /* Does what the hook of a busy job does, and checks that it would look in time.

@@ -310,17 +310,23 @@ end
 
 -- ---- scopes ---------------------------------------------------------------------
 
--- Opens a scope of the job until the value is closed.
-local function open(env, scope)
+-- Opens a scope of the job until the value is closed. A job that leaves the only scope
+-- that was in its way is not slowed down.
+local function open(world, env, scope)
   table.insert(env.scopes, scope)
-  return closer(function() table.remove(env.scopes) end)
+  return closer(function()
+    table.remove(env.scopes)
+    if env.record.job.state ~= "closing" and world.deadline(env) > world.now then
+      env.record.refusals = 0
+    end
+  end)
 end
 
 function exec.timeout(self, env, s)
   self:event(env.record, ("timeout %g {"):format(s.t))
   local due = self.now + s.t
   uvjobs.timeout(s.t, function()
-    local _ <close> = open(env, { due = env.record.killing and math.huge or due })
+    local _ <close> = open(self, env, { due = env.record.killing and math.huge or due })
     self:exec(env, s.body)
   end)
 end
@@ -328,7 +334,7 @@ end
 function exec.protect(self, env, s)
   self:event(env.record, "protect {")
   uvjobs.protect(function()
-    local _ <close> = open(env, { protect = true })
+    local _ <close> = open(self, env, { protect = true })
     self:exec(env, s.body)
   end)
 end

@@ -63,6 +63,8 @@ local function vocabulary()
   return words
 end
 
+local function get(value, name) return value[name] end
+
 --- The interface of the module: `uvjobs.sleep`, `job:wait`, `job.state`, ...
 local function interface()
   local found, words = {}, vocabulary()
@@ -71,7 +73,10 @@ local function interface()
     local methods = methods_of(value)
     for name in pairs(methods) do found[owner .. ":" .. name] = true end
     for name in pairs(words) do
-      if not methods[name] and value[name] ~= nil then found[owner .. "." .. name] = true end
+      local is_known, property = pcall(get, value, name) -- other names may raise
+      if not methods[name] and is_known and property ~= nil then
+        found[owner .. "." .. name] = true
+      end
     end
   end
   return found

@@ -150,6 +150,14 @@ static void refuse(struct uj_job *job, enum uj_wake wake)
       wake);
 }
 
+void uj_job_leave_limits(struct uj_job *job, uint64_t deadline_ns, bool protect)
+{
+  uj_job_set_limits(job, deadline_ns, protect);
+  if (job->refusals > 0 && !job->cancel &&
+      uj_job_interrupted(job) == UJ_WAKE_OK)
+    job->refusals = 0;
+}
+
 void uj_job_park(struct uj_job *job, struct uj_waitq *waitq, uint64_t due_ns,
                  unsigned op)
 {

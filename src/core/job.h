@@ -186,6 +186,11 @@ static inline void uj_job_set_limits(struct uj_job *job, uint64_t deadline_ns,
   job->deadline_ns = deadline_ns;
   job->protect = protect;
 }
+/* The same when a scope of limits is left, so those before it hold again. If
+ * only the deadline of that scope was in the way, the job has heeded it, and
+ * its refusals are counted anew. */
+void uj_job_leave_limits(struct uj_job *job, uint64_t deadline_ns,
+                         bool protect);
 
 /* The job that waits longest, or NULL. */
 struct uj_job *uj_waitq_first(const struct uj_waitq *waitq);

@@ -324,6 +324,9 @@ static int job_newindex(lua_State *L)
 
 void uj_ljob_register(lua_State *L)
 {
+  static const char *const properties[] = {
+      "state",     "active",  "pending",     "closed",   "id", "name",
+      "scheduler", "resumes", "preemptions", "cpu_time", NULL};
   static const luaL_Reg methods[] = {{"wait", job_wait},
                                      {"join", job_join},
                                      {"result", job_result},
@@ -336,7 +339,8 @@ void uj_ljob_register(lua_State *L)
   static const struct uj_type type = {.tag = uj_job_tag,
                                       .methods = methods,
                                       .meta = meta,
-                                      .property = push_property};
+                                      .property = push_property,
+                                      .properties = properties};
   uj_object_register(L, &type);
 }
 

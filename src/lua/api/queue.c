@@ -353,6 +353,7 @@ static int l_queue(lua_State *L)
 
 void uj_lqueue_register(lua_State *L)
 {
+  static const char *const properties[] = {"capacity", "closed", NULL};
   static const luaL_Reg methods[] = {{"put", queue_put},
                                      {"get", queue_get},
                                      {"try_put", queue_try_put},
@@ -368,6 +369,7 @@ void uj_lqueue_register(lua_State *L)
                                       .methods = methods,
                                       .meta = meta,
                                       .property = push_property,
+                                      .properties = properties,
                                       .counts_lookups = true};
   uj_object_register(L, &type);
 }

@@ -330,6 +330,20 @@ static int sched_newindex(lua_State *L)
 
 void uj_scheduler_register(lua_State *L)
 {
+  static const char *const properties[] = {"limit",
+                                           "pending_limit",
+                                           "close_timeout",
+                                           "wait_timeout",
+                                           "timeslice",
+                                           "name",
+                                           "closed",
+                                           "paused",
+                                           "on_start",
+                                           "on_end",
+                                           "active_count",
+                                           "pending_count",
+                                           "exception_handler",
+                                           NULL};
   static const luaL_Reg methods[] = {
       {"spawn", uj_spawn_spawn},
       {"try_spawn", uj_spawn_try_spawn},
@@ -353,6 +367,7 @@ void uj_scheduler_register(lua_State *L)
                                       .methods = methods,
                                       .meta = meta,
                                       .property = push_property,
+                                      .properties = properties,
                                       .counts_lookups = true};
   uj_object_register(L, &type);
 }

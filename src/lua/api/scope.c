@@ -41,7 +41,7 @@ static void apply(struct uj_job *job, struct uj_scope *scope)
 /* Sets the limits that held before the scope again. */
 static void restore(struct uj_job *job, const struct uj_scope *scope)
 {
-  uj_job_set_limits(job, scope->deadline_ns, scope->protect);
+  uj_job_leave_limits(job, scope->deadline_ns, scope->protect);
   uj_stretch_limits_changed(uj_state_of(job->sched->loop));
 }
 

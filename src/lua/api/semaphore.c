@@ -130,6 +130,7 @@ static int semaphore_tostring(lua_State *L)
 
 void uj_lsemaphore_register(lua_State *L)
 {
+  static const char *const properties[] = {"count", NULL};
   static const luaL_Reg methods[] = {{"acquire", semaphore_acquire},
                                      {"try_acquire", semaphore_try_acquire},
                                      {"release", semaphore_release},
@@ -141,6 +142,7 @@ void uj_lsemaphore_register(lua_State *L)
                                       .methods = methods,
                                       .meta = meta,
                                       .property = push_property,
+                                      .properties = properties,
                                       .counts_lookups = true};
   uj_object_register(L, &type);
 }

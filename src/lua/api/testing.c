@@ -5,6 +5,8 @@
 #include "core/end.h"
 #include "core/job.h"
 #include "core/sched.h"
+#include "lua/base/args.h"
+#include "lua/engine/suspend.h"
 #include "lua/engine/traceback.h"
 #include "lua/state/job.h"
 
@@ -38,6 +40,40 @@ static int l_is_virtual(lua_State *L)
   return 1;
 }
 
+/* due(seconds): the time so long from now, as a number that only step() reads.
+ */
+static int l_due(lua_State *L)
+{
+  static const struct uj_callee callee = {"due", 0};
+  struct uj_state *S = uj_state(L);
+  uint64_t span_ns = uj_arg_seconds(L, &callee, 1);
+  lua_pushinteger(L, (lua_Integer)uj_suspend_due(S, span_ns));
+  return 1;
+}
+
+/* Stack: due. */
+static int stepped(lua_State *L, int status, lua_KContext ctx)
+{
+  struct uj_state *S = uj_state(L);
+  (void)status;
+  (void)ctx;
+  (void)uj_suspend_result(S, L);
+  lua_pushboolean(L, (uint64_t)lua_tointeger(L, 1) <= uj_loop_now(&S->loop));
+  return 1;
+}
+
+/* step(due): sleeps until the next deadline of anybody, but not longer than
+ * until this time. */
+static int l_step(lua_State *L)
+{
+  struct uj_state *S = uj_state(L);
+  uint64_t due_ns = (uint64_t)luaL_checkinteger(L, 1);
+  struct uj_ljob *self = uj_suspend_check(S, L, "step");
+  lua_settop(L, 1);
+  due_ns = uj_clock_min(due_ns, uj_timers_due(&S->loop.timers));
+  return uj_suspend(L, self, NULL, due_ns, UJ_LOP_SLEEP, stepped);
+}
+
 static int l_set_handler(lua_State *L)
 {
   struct uj_state *S = uj_state(L);
@@ -48,6 +84,14 @@ static int l_set_handler(lua_State *L)
   lua_pushvalue(L, 1);
   uj_hub_set(S->hub, L, UJ_HUB_HANDLER);
   return 1;
+}
+
+static int l_on_deadline(lua_State *L)
+{
+  struct uj_state *S = uj_state(L);
+  lua_settop(L, 1);
+  uj_hub_set(S->hub, L, UJ_HUB_DEADLINE);
+  return 0;
 }
 
 /* ---- a fault ------------------------------------------------------------ */
@@ -103,6 +147,9 @@ const luaL_Reg uj_testing_internals[] = {{"jobs", l_jobs},
                                          {"source", l_source},
                                          {"set_handler", l_set_handler},
                                          {"is_virtual", l_is_virtual},
+                                         {"due", l_due},
+                                         {"step", l_step},
+                                         {"on_deadline", l_on_deadline},
                                          {"inject", l_inject},
                                          {"injected", l_injected},
                                          {NULL, NULL}};

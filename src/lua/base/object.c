@@ -2,12 +2,16 @@
 
 #include <string.h>
 
+#include "lua/base/nearest.h"
+
 /* A faster way to methods costs two tables: an object gets it after so many
  * lookups. */
 enum { OFTEN = 1000 };
 
-/* The upvalues of find() and of own_property(), which has UP_SELF, too. */
+/* The upvalues of find(); of own_property(), which has UP_SELF, too; and of
+ * set(), which has UP_SET: the type's own function, or nil. */
 enum { UP_STATE = 1, UP_METHODS, UP_TYPE, UP_SELF, UP_COUNT = UP_TYPE };
+enum { UP_SET = UP_SELF };
 
 static void push_upvalue(lua_State *L, int n)
 {
@@ -37,6 +41,53 @@ void uj_object_push_words(lua_State *L, const char *const *words, int count)
   }
 }
 
+/* ---- names that are not known -------------------------------------------- */
+
+/* Whether `name` is more like the key than `best`, which is NULL at first. Of
+ * names that are equally far the first in the alphabet counts, because the
+ * methods come in no order. */
+static bool is_nearer(const char *key, const char *name, const char *best)
+{
+  size_t distance, least;
+  if (best == NULL)
+    return true;
+  distance = uj_nearest_distance(key, name);
+  least = uj_nearest_distance(key, best);
+  return distance < least || (distance == least && strcmp(name, best) < 0);
+}
+
+/* The name of a property or a method. A type has at least one method. */
+static const char *nearest(lua_State *L, const struct uj_type *type,
+                           const char *key)
+{
+  const char *best = NULL;
+  const char *const *names = type->properties;
+  for (; names != NULL && *names != NULL; names++)
+    if (is_nearer(key, *names, best))
+      best = *names;
+  lua_pushnil(L);
+  while (lua_next(L, lua_upvalueindex(UP_METHODS))) {
+    const char *name = lua_tostring(L, -2);
+    if (is_nearer(key, name, best))
+      best = name; /* the table keeps it */
+    lua_pop(L, 1);
+  }
+  return best;
+}
+
+/* (self, key) */
+static int unknown(lua_State *L, const struct uj_type *type)
+{
+  if (lua_type(L, 2) != LUA_TSTRING)
+    return luaL_error(L, "unknown property [%s] of a %s",
+                      luaL_tolstring(L, 2, NULL), type->tag);
+  return luaL_error(L, "unknown property '%s' of a %s, did you mean '%s'?",
+                    lua_tostring(L, 2), type->tag,
+                    nearest(L, type, lua_tostring(L, 2)));
+}
+
+/* ---- finding ------------------------------------------------------------- */
+
 /* (self, key) */
 static int property(lua_State *L)
 {
@@ -44,7 +95,7 @@ static int property(lua_State *L)
   const void *object = uj_object_self(L, type->tag, "index");
   if (lua_type(L, 2) != LUA_TSTRING ||
       !type->property(L, object, lua_tostring(L, 2)))
-    lua_pushnil(L);
+    return unknown(L, type);
   return 1;
 }
 
@@ -97,10 +148,50 @@ static int find(lua_State *L)
   return 1;
 }
 
+/* Whether the key is the name of a property or a method. */
+static bool is_known(lua_State *L, const struct uj_type *type,
+                     const void *object)
+{
+  bool found;
+  if (lua_type(L, 2) != LUA_TSTRING)
+    return false;
+  lua_pushvalue(L, 2);
+  found = lua_rawget(L, lua_upvalueindex(UP_METHODS)) != LUA_TNIL ||
+          type->property(L, object, lua_tostring(L, 2));
+  lua_settop(L, 3);
+  return found;
+}
+
+/* (self, key, value): the __newindex of a type with properties. */
+static int set(lua_State *L)
+{
+  const struct uj_type *type = lua_touserdata(L, lua_upvalueindex(UP_TYPE));
+  const void *object = uj_object_self(L, type->tag, "newindex");
+  lua_CFunction own;
+  if (!is_known(L, type, object))
+    return unknown(L, type);
+  own = lua_tocfunction(L, lua_upvalueindex(UP_SET));
+  if (own == NULL)
+    return luaL_error(L, "cannot set '%s' of a %s (read only)",
+                      lua_tostring(L, 2), type->tag);
+  return own(L); /* not by lua_call: its errors blame our caller */
+}
+
+/* ---- registering --------------------------------------------------------- */
+
 void uj_object_set_functions(lua_State *L, int state, const luaL_Reg *functions)
 {
   lua_pushvalue(L, state);
   luaL_setfuncs(L, functions, 1);
+}
+
+/* [-0, +3, -] Pushes the first UP_COUNT upvalues. The methods are above the
+ * state, at index `state`. */
+static void push_upvalues(lua_State *L, int state, void *type)
+{
+  lua_pushvalue(L, state);
+  lua_pushvalue(L, state + 1);
+  lua_pushlightuserdata(L, type);
 }
 
 void uj_object_register(lua_State *L, const struct uj_type *type)
@@ -118,9 +209,11 @@ void uj_object_register(lua_State *L, const struct uj_type *type)
   if (type->property == NULL)
     lua_pushvalue(L, methods);
   else {
-    lua_pushvalue(L, state);
-    lua_pushvalue(L, methods);
-    lua_pushlightuserdata(L, upvalue);
+    push_upvalues(L, state, upvalue);
+    lua_getfield(L, meta, "__newindex");
+    lua_pushcclosure(L, set, UP_SET);
+    lua_setfield(L, meta, "__newindex");
+    push_upvalues(L, state, upvalue);
     lua_pushcclosure(L, find, UP_COUNT);
   }
   lua_setfield(L, meta, "__index");

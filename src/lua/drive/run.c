@@ -115,6 +115,33 @@ static void wait(struct uj_state *S, lua_State *L, bool guests)
   }
 }
 
+/* Jobs are ready, so the virtual clock stands still. When they have been for so
+ * many turns (seconds of real time), they are taken for jobs that never come to
+ * rest, and the clock jumps: as it does while a job computes without end. */
+#define RESTLESS_TURNS UINT64_C(10000000)
+
+static void jump_if_restless(struct uj_state *S, bool guests)
+{
+  struct uj_pace *pace = S->pace;
+  uint64_t due_ns;
+  if (pace->still_ns != S->virtual_ns || guests || S->work->waiting > 0) {
+    pace->still_ns = S->virtual_ns;
+    pace->still_turns = S->loop.turns;
+  } else if (S->loop.turns - pace->still_turns >= RESTLESS_TURNS) {
+    due_ns = uj_timers_due(&S->loop.timers);
+    if (due_ns != UJ_NEVER)
+      S->virtual_ns = uj_clock_max(S->virtual_ns, due_ns);
+  }
+}
+
+/* Jobs are ready, so this does not wait. */
+static void poll_on_the_way(struct uj_state *S, bool guests)
+{
+  uj_driver_poll(S->driver);
+  if (S->is_virtual)
+    jump_if_restless(S, guests);
+}
+
 /* I/O that arrived while we were not polling (the process may have been
  * stopped) counts as having arrived before any deadline that has since expired.
  */
@@ -133,7 +160,7 @@ static void poll(struct uj_state *S, lua_State *L)
   uj_guests_run(S, L);
   guests = uj_guests_alive(S, L);
   if (uj_loop_ready(&S->loop))
-    uj_driver_poll(S->driver);
+    poll_on_the_way(S, guests);
   else
     wait(S, L, guests);
   uj_ending_pass_time(S);
@@ -282,6 +309,7 @@ static void begin(struct uj_state *S, lua_State *L, struct uj_ljob *job,
   S->main = job;
   uj_ending_init(S, options->close_ns);
   memset(S->pace, 0, sizeof(*S->pace));
+  S->pace->still_turns = S->loop.turns;
   begin_clock(S, options->is_virtual);
   if (options->is_virtual)
     uj_date_begin_virtual(S, options->date_ns);

@@ -12,6 +12,8 @@ struct uj_pace {
   uint64_t polled_ns;   /* when it did so last */
   uint64_t clock_ns;    /* the time when it read the clock last */
   uint64_t clock_ticks; /* and uj_driver_ticks() then */
+  uint64_t still_ns;    /* the virtual time at which it polled last */
+  uint64_t still_turns; /* uj_loop::turns when it first did so at that time */
 };
 
 extern const luaL_Reg uj_run_functions[];

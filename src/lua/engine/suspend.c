@@ -58,10 +58,22 @@ void uj_suspend_push_killed(struct uj_state *S, lua_State *L)
   name_signal(S, L);
 }
 
+/* [-0, +0, -] */
+static void tell_of_deadline(struct uj_state *S, lua_State *L)
+{
+  if (S->current != S->main || uj_hub_is_nil(S->hub, UJ_HUB_DEADLINE) ||
+      !lua_checkstack(L, LUA_MINSTACK))
+    return;
+  uj_hub_push(S->hub, L, UJ_HUB_DEADLINE);
+  if (lua_pcall(L, 0, 0, 0) != LUA_OK)
+    lua_pop(L, 1);
+}
+
 void uj_suspend_push_error(struct uj_state *S, lua_State *L, enum uj_wake wake)
 {
   uj_job_note_raised(&S->current->core, wake);
   if (wake == UJ_WAKE_DEADLINE) {
+    tell_of_deadline(S, L);
     lua_pushnil(L);
     uj_error_new(L, UJ_CODE_TIMEOUT);
     return;

@@ -59,7 +59,9 @@ struct uj_ljob *uj_suspend_self(struct uj_state *S, lua_State *L);
 void uj_suspend_push_killed(struct uj_state *S, lua_State *L);
 
 /* [-0, +1, m] Pushes the error for a job that is to end, by UJ_WAKE_CANCELLED
- * or _DEADLINE, and notes that it is raised. */
+ * or _DEADLINE, and notes that it is raised. When a deadline ends the main job
+ * and the hub has a function at UJ_HUB_DEADLINE, calls that: no variable of the
+ * job was closed yet. */
 void uj_suspend_push_error(struct uj_state *S, lua_State *L, enum uj_wake wake);
 
 /* For the beginning of a continuation: raises `cancelled`, `timeout` or

@@ -13,7 +13,7 @@ struct error {
   int signal; /* because of which the job was cancelled; 0 for none */
 };
 
-enum { UV_JOB = 1, UV_COUNT = 1 };
+enum { UV_JOB = 1, UV_NOTE, UV_COUNT = UV_NOTE };
 
 static const char error_tag[] = ERROR_TYPE;
 
@@ -98,6 +98,12 @@ static void push_message(lua_State *L, int idx, const struct error *error)
     lua_concat(L, 2);
   }
   lua_remove(L, -2);
+  if (lua_getiuservalue(L, idx, UV_NOTE) == LUA_TSTRING)
+    lua_pushfstring(L, "%s\n%s", lua_tostring(L, -2), lua_tostring(L, -1));
+  else
+    lua_pushvalue(L, -2);
+  lua_replace(L, -3);
+  lua_pop(L, 1);
 }
 
 static int error_tostring(lua_State *L)
@@ -152,6 +158,17 @@ static int l_codes(lua_State *L)
   return 1;
 }
 
+static int l_annotate(lua_State *L)
+{
+  if (to_error(L, 1) == NULL)
+    return luaL_typeerror(L, 1, ERROR_TYPE);
+  luaL_checkstring(L, 2);
+  lua_settop(L, 2);
+  lua_setiuservalue(L, 1, UV_NOTE);
+  return 0;
+}
+
 const luaL_Reg uj_error_functions[] = {{"code", l_code}, {NULL, NULL}};
 
-const luaL_Reg uj_error_internals[] = {{"codes", l_codes}, {NULL, NULL}};
+const luaL_Reg uj_error_internals[] = {
+    {"annotate", l_annotate}, {"codes", l_codes}, {NULL, NULL}};

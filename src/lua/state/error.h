@@ -38,7 +38,8 @@ void uj_error_register(lua_State *L);
 /* uvjobs.code(value) */
 extern const luaL_Reg uj_error_functions[];
 
-/* For the specs, which compare them with the reference: codes() lists all. */
+/* annotate(error, text): adds the text to the message of the error. codes():
+ * lists all, for the specs, which compare them with the reference. */
 extern const luaL_Reg uj_error_internals[];
 
 #endif

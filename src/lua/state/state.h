@@ -51,6 +51,7 @@ enum uj_hub {
   UJ_HUB_NO_MEMORY,     /* string: an error that cannot be made when needed */
   UJ_HUB_FOREIGN_YIELD, /* string: the same */
   UJ_HUB_NESTED,        /* table: see nest.h */
+  UJ_HUB_DEADLINE,      /* function: see uj_suspend_push_error(); or nil */
   UJ_HUB_ERROR,         /* what run() or step() is to raise, or nil */
   UJ_HUB_HANDLER, /* function: handler of schedulers without one; or nil */
   UJ_HUB_TOP = UJ_HUB_HANDLER
