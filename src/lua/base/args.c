@@ -90,12 +90,6 @@ uint64_t uj_arg_finite_seconds(lua_State *L, const struct uj_callee *callee,
   return uj_seconds_to_ns(lua_tonumber(L, idx));
 }
 
-uint64_t uj_arg_opt_seconds(lua_State *L, const struct uj_callee *callee,
-                            int idx, uint64_t absent_ns)
-{
-  return lua_isnoneornil(L, idx) ? absent_ns : uj_arg_seconds(L, callee, idx);
-}
-
 const char *uj_arg_read_count(lua_State *L, int idx, lua_Integer min,
                               uint64_t *count)
 {

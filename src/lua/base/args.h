@@ -38,9 +38,14 @@ const char *uj_arg_push_got(lua_State *L, int idx);
 /* How long something may take at most, in seconds, as nanoseconds, rounded up:
  * not negative; math.huge is UJ_NEVER. */
 uint64_t uj_arg_seconds(lua_State *L, const struct uj_callee *callee, int idx);
-/* The same; `absent_ns` for nil or no value. */
-uint64_t uj_arg_opt_seconds(lua_State *L, const struct uj_callee *callee,
-                            int idx, uint64_t absent_ns);
+/* The same; `absent_ns` for nil or no value. Inline, because most calls that
+ * wait are made without a limit. */
+static inline uint64_t uj_arg_opt_seconds(lua_State *L,
+                                          const struct uj_callee *callee,
+                                          int idx, uint64_t absent_ns)
+{
+  return lua_isnoneornil(L, idx) ? absent_ns : uj_arg_seconds(L, callee, idx);
+}
 
 /* How long something takes, which must be finite besides. */
 uint64_t uj_arg_finite_seconds(lua_State *L, const struct uj_callee *callee,
