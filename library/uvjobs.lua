@@ -38,8 +38,10 @@ local uvjobs = {}
 ---@field job uvjobs.Job? the job that was cancelled, closed or killed
 ---@field signal? "SIGINT"|"SIGTERM" the one that has cancelled the main job
 
+---@alias uvjobs.Signal "SIGINT"|"SIGTERM"|"SIGHUP"|"SIGQUIT"|"SIGUSR1"|"SIGUSR2"
+
 ---@class uvjobs.RunOptions
----@field signals? boolean SIGINT and SIGTERM cancel the main job; default true
+---@field signals? boolean|uvjobs.Signal[] which signals close the main job; default SIGINT, SIGTERM
 ---@field clock? "real"|"virtual" default "real"
 ---@field date? number at which a virtual clock starts, in seconds since 1970; default 946684800
 ---@field timeslice? number seconds > 0 or math.huge: preempts the main job; default math.huge
@@ -142,6 +144,14 @@ local uvjobs = {}
 ---@param ... any the arguments of `fn`, at most 240
 ---@return any ... the results of `fn`
 function uvjobs.run(options, fn, ...) end
+
+--- Ends the run, with all clean-up, and then the process, as `os.exit(status, true)` does. The
+--- first call decides on the status. The calling job gets `cancelled` at once; in a callback
+--- the call returns.
+---
+--- Does not suspend. Errors: `cancelled`; "'exit' must be called while 'uvjobs.run' runs".
+---@param status? integer|boolean from 0 to 255; default true
+function uvjobs.exit(status) end
 
 --- Suspends for at least `seconds`.
 ---@param seconds number >= 0, finite

@@ -1,45 +1,65 @@
 --- The command `uvjobs`: runs a script as the main job.
 local uvjobs = require "uvjobs"
 local core = require "uvjobs.core"
+local cli_options = require "uvjobs.cli_options"
 
 core.own_source()
 
 local cli = {}
 
 local USAGE = [[
-usage: uvjobs [options] script.lua [args]
-       uvjobs [options] - [args]
+usage: uvjobs [options] [script.lua | -] [args]
+       uvjobs [options] -e CODE [args]
 
-Runs a Lua script as the main job of uvjobs; "-" reads it from standard input.
+Runs a Lua script as the main job of uvjobs; "-" reads it from standard input, and so
+does the command without a script unless standard input is a terminal.
 
 options:
-  -h, --help      print this text
-  -v, --version   print the versions of uvjobs and Lua
-  --              end of the options
+  -e CODE             run this text
+  --stats             print what the loop has done, at the end
+  --slow=SECONDS      report jobs that hold the loop for so long
+  --timeslice=SECONDS preempt the main job after so long
+  --clock=virtual     let the clock jump to the next deadline
+  --interrupt=HOW     how busy jobs are reached: a signal, "count" or "none"
+  --shuffle=SEED      run ready jobs in a random order
+  --signals=LIST      which signals end the script, like SIGINT,SIGTERM; or "none"
+  --close-timeout=SECONDS
+                      how long the script has to end after one (10)
+  -h, --help          print this text
+  -v, --version       print the versions of uvjobs and Lua
+  --                  end of the options
 
 exit status:
-  0    the script ended normally
-  1    it could not be loaded, or raised an error
-  2    wrong usage
-  130  interrupted (SIGINT)
-  143  terminated (SIGTERM)
+  the integer from 0 to 255 that the script returns, or
+  0        the script ended normally
+  1        it could not be loaded, raised an error, or could not print
+  2        wrong usage
+  128 + N  signal N ended it: 130 SIGINT, 143 SIGTERM, 129 SIGHUP
 ]]
 
--- The exit status of the process, and what it prints, when a signal has cancelled the
--- main job.
-local SIGNALS = {
+-- The exit status of the process, and what it prints, when a signal has ended the script.
+-- A broken pipe is not worth a word: it is how `uvjobs script.lua | head` ends.
+local SIGNALS <const> = {
   SIGINT = { status = 130, text = "interrupted" },
   SIGTERM = { status = 143, text = "terminated" },
+  SIGHUP = { status = 129, text = "hung up" },
+  SIGQUIT = { status = 131, text = "quit" },
+  SIGUSR1 = { status = 138, text = "ended by SIGUSR1" },
+  SIGUSR2 = { status = 140, text = "ended by SIGUSR2" },
+  SIGPIPE = { status = 141 },
 }
 
+local MAX_STATUS <const> = 255
+
 local function complain(text)
-  io.stdout:flush()
+  pcall(io.stdout.flush, io.stdout)
   io.stderr:write("uvjobs: ", text, "\n")
 end
 
 --- Returns the entry of SIGNALS for an error that ended the script, or nil.
 local function signal_of(err)
-  return uvjobs.code(err) == "cancelled" and SIGNALS[err.signal] or nil
+  local code = uvjobs.code(err)
+  return (code == "cancelled" or code == "killed") and SIGNALS[err.signal] or nil
 end
 
 --- Returns an error as text. A value that tostring() has no text for is described in the
@@ -59,31 +79,87 @@ end
 --- Returns the report of a script that a signal has ended. It has a traceback only when
 --- the script was computing: where it was waiting is of no use to the user.
 local function report_of_signal(signal, level)
-  if not core.main_at_work() then return signal.text end
+  if not core.main_at_work() or not signal.text then return signal.text end
   return debug.traceback(signal.text, level + 1)
 end
 
---- Runs `chunk(...)` as the main job. Returns nil when it has ended normally; otherwise a
---- table with the error as `value`, and its text with a traceback as `report`, which is
---- nil for an error that was not raised in the main job.
+-- ---- running -------------------------------------------------------------------------
+
+--- Runs `chunk(...)` as the main job. Returns a table: `ok` and the first `result`;
+--- otherwise the error as `value`, whether the main job had `begun`, and as `report` the
+--- error's text with a traceback, which is nil for one that was not raised in the main job.
 ---
 --- The traceback is made inside the job, before its stack unwinds. The error itself must
 --- pass unchanged: how the job ends depends on its identity.
-local function run(chunk, ...)
+local function run(options, chunk, ...)
   local reported, report
+  local outcome = {}
   local function handler(err)
     local signal = signal_of(err)
-    report = signal and report_of_signal(signal, 2) or debug.traceback(describe(err), 2)
+    if signal then
+      report = report_of_signal(signal, 2)
+    else
+      report = debug.traceback(describe(err), 2)
+    end
     reported = err
     return err
   end
   local function main(...)
-    local ok, err = xpcall(chunk, handler, ...)
-    if not ok then error(err, 0) end
+    outcome.begun = true
+    local ok, result = xpcall(chunk, handler, ...)
+    if not ok then error(result, 0) end
+    return result
   end
-  local ok, err = pcall(uvjobs.run, main, ...)
-  if ok then return nil end
-  return { value = err, report = rawequal(err, reported) and report or nil }
+  local ok, result = pcall(uvjobs.run, options, main, ...)
+  outcome.ok = ok
+  if ok then
+    outcome.result = result
+  else
+    outcome.value = result
+    outcome.report = rawequal(result, reported) and report or nil
+  end
+  return outcome
+end
+
+local function usage_error(text)
+  complain(text .. "\nTry 'uvjobs --help'.")
+  return 2
+end
+
+--- Returns the exit status of a script that has failed, and says why.
+local function fail(outcome)
+  local signal = signal_of(outcome.value)
+  local misuse = not outcome.begun and type(outcome.value) == "string"
+    and cli_options.translate(outcome.value)
+  if misuse then return usage_error(misuse) end
+  local text = outcome.report or signal and signal.text
+  if text or not signal then complain(text or describe(outcome.value)) end
+  return signal and signal.status or 1
+end
+
+--- Returns the exit status for what a script has returned.
+local function status_of(result)
+  if math.type(result) ~= "integer" then return 0 end
+  if result >= 0 and result <= MAX_STATUS then return result end
+  complain(("the script returned %d, which is no exit status (0 to 255)"):format(result))
+  return 1
+end
+
+--- Writes out what the script has printed. When that cannot be written, as on a full disk,
+--- a script that thinks it has succeeded has not.
+local function flush(status)
+  if io.type(io.stdout) ~= "file" or core.flush() or status ~= 0 then return status end
+  io.stderr:write("uvjobs: not all output could be written to standard output\n")
+  return 1
+end
+
+local function print_stats()
+  local stats, names = uvjobs.stats(), {}
+  for name in pairs(stats) do names[#names + 1] = name end
+  table.sort(names)
+  for _, name in ipairs(names) do
+    io.stderr:write(("uvjobs: %s %s\n"):format(name, tostring(stats[name])))
+  end
 end
 
 --- Sets the global `arg` as the plain interpreter would for the script, which is at
@@ -96,24 +172,32 @@ local function set_arg(args, index)
   _G.arg = shifted
 end
 
-local function run_script(args, index)
-  local name = args[index]
-  local chunk, message = loadfile(name ~= "-" and name or nil)
+local function load_script(asked, name)
+  if asked.code then return load(asked.code, "=(command line)") end
+  return loadfile(name ~= "-" and name or nil)
+end
+
+--- Completes the options of run(). A terminal that is closed ends what it has started.
+local function options_of(asked)
+  local options = asked.run
+  options.stats = asked.stats
+  if options.signals == nil and core.is_interactive() then
+    options.signals = { "SIGINT", "SIGTERM", "SIGHUP" }
+  end
+  return options
+end
+
+local function run_script(asked, args, index)
+  local chunk, message = load_script(asked, args[index])
   if not chunk then
     complain(message)
     return 1
   end
   set_arg(args, index)
-  local failure = run(chunk, table.unpack(args, index + 1))
-  if not failure then return 0 end
-  local signal = signal_of(failure.value)
-  complain(failure.report or signal and signal.text or describe(failure.value))
-  return signal and signal.status or 1
-end
-
-local function usage_error(text)
-  complain(text .. "\nTry 'uvjobs --help'.")
-  return 2
+  local outcome = run(options_of(asked), chunk, table.unpack(args, index + 1))
+  local status = outcome.ok and flush(status_of(outcome.result)) or fail(outcome)
+  if asked.stats and outcome.begun then print_stats() end
+  return status
 end
 
 local function print_help()
@@ -126,28 +210,23 @@ local function print_version()
   return 0
 end
 
-local OPTIONS = {
-  ["-h"] = print_help, ["--help"] = print_help,
-  ["-v"] = print_version, ["--version"] = print_version,
-}
-
 --- Runs the command. It blocks until the script has ended. Errors are printed, and
 --- raised to nobody.
 ---@param args string[] the command line, a table like the global `arg`
 ---@return integer status what the process should exit with
 function cli.main(args)
-  local first, index = args[1], 1
-  if OPTIONS[first] then return OPTIONS[first]() end
-  if first == "--" then
-    index = 2
-  elseif first and first:find("^%-.") then
-    return usage_error(("unknown option '%s'"):format(first))
-  end
-  if not args[index] then
+  local asked, problem = cli_options.read(args)
+  if not asked then return usage_error(problem) end
+  if asked.help then return print_help() end
+  if asked.version then return print_version() end
+  if asked.index then return run_script(asked, args, asked.index) end
+  if core.is_interactive() then
     io.stderr:write(USAGE)
     return 2
   end
-  return run_script(args, index)
+  local index = #args + 1
+  args[index] = "-"
+  return run_script(asked, args, index)
 end
 
 return cli

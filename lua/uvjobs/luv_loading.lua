@@ -11,7 +11,14 @@ core.own_source()
 -- the first one counts, also when luv is loaded anew.
 local THREAD <const> = "uvjobs.luv_thread"
 
+-- luv crashes, when its loop cannot be made for want of descriptors: so we see to it that
+-- there are some. libuv takes five; the module, and those that it needs, one at a time.
+local DESCRIPTORS <const> = 8
+
 local function load_luv()
+  if not core.has_descriptors(DESCRIPTORS) then
+    error("cannot load luv: too many open files", 0)
+  end
   package.preload.luv = nil
   local thread = coroutine.create(require)
   local ok, result = coroutine.resume(thread, "luv")

@@ -7,6 +7,8 @@ local virtual, message, ignore = helper.virtual, helper.message, helper.ignore
 local NAN <const> = 0 / 0
 local INF <const> = math.huge
 
+local SIGNALS <const> = "boolean or list of names like 'SIGTERM'"
+
 describe("options", function()
   after_each(helper.check_clean)
 
@@ -110,10 +112,9 @@ describe("options", function()
     local function refused(options) return message(uvjobs.run, options, error, "ran") end
     assert.equal("bad argument #1 to 'run' (unknown option 'signal', did you mean 'signals'?)",
                  refused { signal = true })
-    assert.equal("bad argument #1 to 'run' (option 'signals': boolean expected, got 1)",
-                 refused { signals = 1 })
-    assert.equal("bad argument #1 to 'run' (option 'signals': boolean expected, got 'yes')",
-                 refused { signals = "yes" })
+    local bad_signals = "bad argument #1 to 'run' (option 'signals': " .. SIGNALS
+    assert.equal(bad_signals .. " expected, got 1)", refused { signals = 1 })
+    assert.equal(bad_signals .. " expected, got 'yes')", refused { signals = "yes" })
     assert.equal("bad argument #1 to 'run' (option 'clock': 'real' or 'virtual' expected, got 'x')",
                  refused { clock = "x" })
     assert.equal("bad argument #1 to 'run' (option 'clock': 'real' or 'virtual' expected, got "

@@ -83,8 +83,24 @@ describe("the command", function()
       assert.same({ status = 0, out = dir .. "/-odd.lua\n", err = "" }, r)
     end)
 
-    it("ignores what the script returns", function()
-      assert.equal(0, run("return 3").status)
+    it("ends with the integer that the script returns", function()
+      for _, status in ipairs { 0, 3, 255 } do
+        assert.equal(status, run("return " .. status).status)
+      end
+    end)
+
+    it("ignores whatever else the script returns", function()
+      for _, value in ipairs { "3.0", "'3'", "true", "false", "nil, 3", "{}" } do
+        assert.same({ status = 0, out = "", err = "" }, run("return " .. value))
+      end
+    end)
+
+    it("refuses an integer that is no exit status", function()
+      for _, value in ipairs { "256", "-1", "math.mininteger" } do
+        local r = run("return " .. value)
+        assert.equal(1, r.status)
+        assert.matches("^uvjobs: the script returned %-?%d+, which is no exit status", r.err)
+      end
     end)
   end)
 
@@ -274,19 +290,10 @@ describe("the command", function()
     end)
 
     it("ends with 2 for one it does not know", function()
-      for _, option in ipairs { "-x", "--limit=3", "-vv" } do
+      for option, name in pairs { ["-x"] = "-x", ["--limit=3"] = "--limit", ["-vv"] = "-vv" } do
         local r = uvjobs(option .. " script.lua")
         assert.same({ 2, "" }, { r.status, r.out })
-        local first = r.err:match("^[^\n]*")
-        assert.equal(("uvjobs: unknown option '%s'"):format(option), first)
-      end
-    end)
-
-    it("ends with 2 and its usage without a script", function()
-      for _, arguments in ipairs { "", "--" } do
-        local r = uvjobs(arguments)
-        assert.same({ 2, "" }, { r.status, r.out })
-        assert.truthy(r.err:find("^usage: uvjobs "))
+        assert.equal(1, (r.err:find(("uvjobs: unknown option '%s'"):format(name), 1, true)))
       end
     end)
   end)

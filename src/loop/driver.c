@@ -1,14 +1,14 @@
 #include "loop/driver.h"
 
 #include <assert.h>
-#include <signal.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <unistd.h>
 #include <uv.h>
 
 #include "loop/datewatch.h"
+#include "loop/signals.h"
+#include "loop/standard.h"
 #include "loop/task.h"
 
 #if defined(__linux__) && !defined(UJ_NO_TIMERFD)
@@ -18,12 +18,13 @@
 #define HAVE_TIMERFD 0
 #endif
 
+/* A driver takes so many: its loop four and libuv two for all loops, without
+ * which libuv aborts; and one for the time. */
+enum { DESCRIPTORS = 7 };
+
 #define NS_PER_MS UINT64_C(1000000)
 #define NS_PER_S UINT64_C(1000000000)
 #define DAY_MS (UINT64_C(24) * 60 * 60 * 1000)
-
-static const int signal_numbers[] = {SIGINT, SIGTERM};
-enum { SIGNALS = sizeof(signal_numbers) / sizeof(*signal_numbers) };
 
 /* The handles live in this block, which is freed once libuv has closed them
  * all. */
@@ -35,14 +36,10 @@ struct uj_driver {
   uv_poll_t exact;            /* of exact_fd */
   uv_async_t alarm;           /* used only without exact_fd */
   uv_poll_t watch[UJ_GUESTS]; /* of watch_fd; initialised while that is >= 0 */
-  uv_signal_t signals[SIGNALS];
-  struct sigaction before[SIGNALS]; /* to go back to, if `restore` */
-  bool restore[SIGNALS];
-  int exact_fd;            /* our timer descriptor, or -1 */
-  int watch_fd[UJ_GUESTS]; /* borrowed from the guest; -1 for none */
-  bool seen[UJ_GUESTS];    /* it was readable, which nobody has asked yet */
-  int signal;              /* came, and nobody has taken it yet; or 0 */
-  bool takes_signals;
+  struct uj_signals *signals; /* owned */
+  int exact_fd;               /* our timer descriptor, or -1 */
+  int watch_fd[UJ_GUESTS];    /* borrowed from the guest; -1 for none */
+  bool seen[UJ_GUESTS];       /* it was readable, which nobody has asked yet */
   uint64_t exact_ns; /* the time that exact_fd is set to, which may be past;
                         or UJ_NEVER */
 };
@@ -70,12 +67,6 @@ static void on_readable(uv_poll_t *poll, int status, int events)
   (void)events;
   if (seen != NULL)
     *seen = true;
-}
-
-static void on_signal(uv_signal_t *handle, int number)
-{
-  struct uj_driver *driver = handle->data;
-  driver->signal = number;
 }
 
 static int open_exact_fd(void)
@@ -112,10 +103,9 @@ static int init_handles(struct uj_driver *driver)
     return error;
   uv_timer_init(&driver->loop, &driver->timer);
   driver->exact_ns = UINT64_MAX;
-  for (int i = 0; i < SIGNALS; i++) {
-    uv_signal_init(&driver->loop, &driver->signals[i]);
-    driver->signals[i].data = driver;
-  }
+  driver->signals = uj_signals_new(&driver->loop);
+  if (driver->signals == NULL)
+    return UV_ENOMEM;
   for (int i = 0; i < UJ_GUESTS; i++)
     driver->watch_fd[i] = -1;
   driver->exact_fd = open_exact_fd();
@@ -148,7 +138,10 @@ static void close_loop(uv_loop_t *loop)
 int uj_driver_new(struct uj_driver **out)
 {
   int error;
-  struct uj_driver *driver = calloc(1, sizeof(*driver));
+  struct uj_driver *driver;
+  if (!uj_standard_has_descriptors(DESCRIPTORS))
+    return UV_EMFILE;
+  driver = calloc(1, sizeof(*driver));
   if (driver == NULL)
     return UV_ENOMEM;
   error = uv_loop_init(&driver->loop);
@@ -161,6 +154,7 @@ int uj_driver_new(struct uj_driver **out)
   error = init_handles(driver);
   if (error != 0) {
     close_loop(&driver->loop);
+    uj_signals_free(driver->signals);
     free(driver);
     return error;
   }
@@ -175,115 +169,13 @@ void uj_driver_free(struct uj_driver *driver)
   uj_datewatch_term(&driver->datewatch);
   if (driver->exact_fd >= 0)
     close(driver->exact_fd);
+  uj_signals_free(driver->signals);
   free(driver);
 }
 
-/* Signals belong to the process, so this does, too: how many drivers handle
- * them, whether one has come since the latest driver began to, how many have
- * come, and libuv's own handler. A second signal must end the process even
- * while a job holds the loop, so it does not go through libuv. */
-static atomic_int signal_users;
-static atomic_bool signal_seen;
-static atomic_uint signal_count;
-static void (*_Atomic libuv_handler)(int);
-
-static void handle_signal(int number)
+struct uj_signals *uj_driver_signals(struct uj_driver *driver)
 {
-  if (signal_users > 0 && atomic_exchange(&signal_seen, true))
-    _exit(128 + number);
-  signal_count++;
-  libuv_handler(number);
-}
-
-unsigned uj_driver_count_signals(void)
-{
-  return signal_count;
-}
-
-void uj_driver_ignore_sigpipe(void)
-{
-  struct sigaction action;
-  if (sigaction(SIGPIPE, NULL, &action) == 0 && action.sa_handler == SIG_DFL)
-    (void)signal(SIGPIPE, SIG_IGN);
-}
-
-static void set_handler(int number, void (*handler)(int))
-{
-  struct sigaction action;
-  sigaction(number, NULL, &action);
-  action.sa_handler = handler;
-  sigaction(number, &action, NULL);
-}
-
-static void (*get_handler(int number))(int)
-{
-  struct sigaction action;
-  sigaction(number, NULL, &action);
-  return action.sa_handler;
-}
-
-/* Puts our handler before that of libuv, unless another driver has already done
- * so. */
-static int start_signal(struct uj_driver *driver, int i)
-{
-  int number = signal_numbers[i];
-  int error;
-  sigaction(number, NULL, &driver->before[i]);
-  error = uv_signal_start(&driver->signals[i], on_signal, number);
-  driver->restore[i] =
-      error == 0 && driver->before[i].sa_handler != handle_signal;
-  if (error == 0 && get_handler(number) != handle_signal) {
-    libuv_handler = get_handler(number);
-    set_handler(number, handle_signal);
-  }
-  return error;
-}
-
-/* When libuv's last handle for a signal stops, libuv restores the default
- * action, although the interpreter may have had a handler of its own: that one
- * is put back. A handler that somebody has installed since stays. */
-static void stop_signal(struct uj_driver *driver, int i)
-{
-  int number = signal_numbers[i];
-  uv_signal_stop(&driver->signals[i]);
-  if (driver->restore[i] && get_handler(number) == SIG_DFL)
-    sigaction(number, &driver->before[i], NULL);
-  else if (signal_users == 0 && get_handler(number) == handle_signal)
-    set_handler(number, libuv_handler);
-  driver->restore[i] = false;
-}
-
-int uj_driver_start_signals(struct uj_driver *driver)
-{
-  driver->signal = 0;
-  driver->takes_signals = true;
-  signal_users++;
-  signal_seen = false;
-  for (int i = 0; i < SIGNALS; i++) {
-    int error = start_signal(driver, i);
-    if (error != 0) {
-      uj_driver_stop_signals(driver);
-      return error;
-    }
-  }
-  return 0;
-}
-
-void uj_driver_stop_signals(struct uj_driver *driver)
-{
-  if (!driver->takes_signals)
-    return;
-  driver->takes_signals = false;
-  signal_users--;
-  for (int i = 0; i < SIGNALS; i++)
-    stop_signal(driver, i);
-}
-
-int uj_driver_take_signal(struct uj_driver *driver)
-{
-  int number = driver->signal;
-  driver->signal = 0;
-  return number;
+  return driver->signals;
 }
 
 /* libuv lets go of the handle's memory in the next turn of its loop. */
@@ -377,7 +269,8 @@ static void wait_by_timer(struct uj_driver *driver, uint64_t due_ns)
  * wait any more, so they are handled first. */
 void uj_driver_wait(struct uj_driver *driver, uint64_t due_ns)
 {
-  if (!uj_link_empty(&driver->tasks.ended) || driver->signal != 0)
+  if (!uj_link_empty(&driver->tasks.ended) ||
+      uj_signals_wait_for_taker(driver->signals))
     uj_driver_poll(driver);
   else if (driver->exact_fd >= 0)
     wait_exactly(driver, due_ns);

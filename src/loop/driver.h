@@ -12,6 +12,7 @@
 
 struct uj_datewatch;
 struct uj_driver;
+struct uj_signals;
 struct uj_tasks;
 
 /* Monotonic nanoseconds. */
@@ -33,20 +34,9 @@ int uj_driver_new(struct uj_driver **driver);
 void uj_driver_free(struct uj_driver *driver);
 const char *uj_driver_strerror(int error);
 
-/* Handles SIGINT and SIGTERM from now on. A second one ends the process at
- * once, with the status 128 + its number. Returns 0 or a negative error. */
-int uj_driver_start_signals(struct uj_driver *driver);
-void uj_driver_stop_signals(struct uj_driver *driver);
-/* Takes the signal that has come since the last call, or 0. */
-int uj_driver_take_signal(struct uj_driver *driver);
-
-/* How many of those signals the process has had so far, for whichever driver.
- * Any thread may call it. */
-unsigned uj_driver_count_signals(void);
-
-/* Makes a write to a pipe or socket without a reader fail, instead of ending
- * the process by SIGPIPE. A handler that the process has for SIGPIPE stays. */
-void uj_driver_ignore_sigpipe(void);
+/* What the driver hears of signals, see signals.h. A signal that is taken ends
+ * a wait. */
+struct uj_signals *uj_driver_signals(struct uj_driver *driver);
 
 /* The other loops that the driver can watch. */
 enum uj_guest { UJ_GUEST_LUV, UJ_GUEST_CQUEUES, UJ_GUESTS };

@@ -7,6 +7,7 @@
 #include <uv.h>
 
 #include "loop/driver.h"
+#include "loop/signals.h"
 
 /* The monitor looks four times in the shortest span that a loop asks for, but
  * its looks are never closer than the first of these, and never farther apart
@@ -69,7 +70,7 @@ static uint64_t due_at(struct uj_watch *watch, uint64_t tick, uint64_t now_ns)
 {
   uint64_t first_ns =
       uj_clock_add(atomic_load(&watch->since_ns), atomic_load(&watch->span_ns));
-  unsigned signals = uj_driver_count_signals();
+  unsigned signals = uj_signals_count();
   if (signals != watch->signals && first_ns <= now_ns) {
     watch->signals = signals;
     return 1; /* at once */
@@ -316,7 +317,7 @@ static void insert(struct uj_watch *watch)
 {
   pthread_t thread = pthread_self();
   memcpy(&watch->thread, &thread, sizeof(thread));
-  watch->signals = uj_driver_count_signals();
+  watch->signals = uj_signals_count();
   watch->sent_ns = 0;
   atomic_store(&watch->since_tick, 0);
   atomic_store(&watch->due_tick, 0);

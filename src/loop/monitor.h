@@ -41,7 +41,7 @@ struct uj_watch {
   struct uj_watch *next;       /* in the monitor's list of all watches */
   struct uj_watch *outer;      /* the enclosing watch of the same thread */
   bool was_blocked;            /* the thread had the signal blocked before */
-  unsigned signals;            /* see uj_driver_count_signals() */
+  unsigned signals;            /* see uj_signals_count() */
   uint64_t sent_ns;   /* the due time that a signal was sent for, or 0 */
   uint64_t resend_ns; /* when to send the next one for it at the earliest */
   uint64_t pause_ns;  /* until then; doubled each time no job heard it */

@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "loop/driver.h"
+#include "loop/signals.h"
+#include "loop/standard.h"
 #include "lua/api/await.h"
 #include "lua/api/closing.h"
 #include "lua/api/date.h"
@@ -43,12 +45,29 @@
 
 /* ---- death --------------------------------------------------------------- */
 
-/* Runs the to-be-closed variables of every suspended job. */
-static void close_jobs(struct uj_state *S, lua_State *L)
+/* Runs the to-be-closed variables of the job that has called os.exit(). It
+ * never goes on. Returns the job, or NULL. */
+static struct uj_ljob *close_current(struct uj_state *S, lua_State *L)
+{
+  struct uj_ljob *job = S->current;
+  if (job == NULL)
+    return NULL;
+  uj_killing_end(S);
+  uj_hook_set_running(S, NULL);
+  S->current = NULL;
+  uj_nest_close_running(S, job, L);
+  return job;
+}
+
+/* Runs the to-be-closed variables of every suspended job, which all are but
+ * one.
+ */
+static void close_jobs(struct uj_state *S, lua_State *L,
+                       const struct uj_ljob *current)
 {
   for (uint32_t slot = 1; slot < S->jobs.next; slot++) {
     struct uj_ljob *job = uj_state_job(S, slot);
-    if (job != NULL && job->co != NULL && job != S->current)
+    if (job != NULL && job->co != NULL && job != current)
       uj_nest_close(S, job, L);
   }
 }
@@ -63,7 +82,9 @@ static int end(lua_State *L)
     return 0;
   S->dead = true;
   uj_interrupt_stop(S);
-  close_jobs(S, L);
+  if (S->driver != NULL)
+    uj_signals_end_at_once(uj_driver_signals(S->driver));
+  close_jobs(S, L, close_current(S, L));
   uj_work_end(S);
   uj_pool_term(S, L);
   uj_slots_term(&S->jobs, L);
@@ -220,7 +241,13 @@ static void register_types(lua_State *L)
 static void make_state(lua_State *L)
 {
   const struct uj_heap *heap = uj_allocator_install(L);
+  int error = uj_standard_open();
   struct uj_state *S;
+  if (error != 0)
+    luaL_error(L,
+               "cannot open /dev/null for a standard descriptor that is "
+               "closed: %s",
+               uj_driver_strerror(error));
   lua_newtable(L);
   S = push_new(L, heap);
   uj_hookerror_register(S, L);

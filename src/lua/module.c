@@ -10,6 +10,7 @@
 #include "lua/api/date.h"
 #include "lua/api/debug.h"
 #include "lua/api/event.h"
+#include "lua/api/exit.h"
 #include "lua/api/job.h"
 #include "lua/api/mutex.h"
 #include "lua/api/nursery.h"
@@ -34,23 +35,13 @@
 #include "lua/state/state.h"
 
 /* What becomes a part of the table that `require "uvjobs"` returns. */
-static const luaL_Reg *const public_rooms[] = {uj_await_functions,
-                                               uj_current_functions,
-                                               uj_debug_functions,
-                                               uj_embed_functions,
-                                               uj_error_functions,
-                                               uj_levent_functions,
-                                               uj_lmutex_functions,
-                                               uj_lqueue_functions,
-                                               uj_run_functions,
-                                               uj_scheduler_functions,
-                                               uj_lsemaphore_functions,
-                                               uj_scope_functions,
-                                               uj_stats_functions,
-                                               uj_time_functions,
-                                               uj_date_functions,
-                                               uj_work_functions,
-                                               NULL};
+static const luaL_Reg *const public_rooms[] = {
+    uj_await_functions,  uj_current_functions,   uj_debug_functions,
+    uj_embed_functions,  uj_error_functions,     uj_exit_functions,
+    uj_levent_functions, uj_lmutex_functions,    uj_lqueue_functions,
+    uj_run_functions,    uj_scheduler_functions, uj_lsemaphore_functions,
+    uj_scope_functions,  uj_stats_functions,     uj_time_functions,
+    uj_date_functions,   uj_work_functions,      NULL};
 
 /* What only the library's own Lua code calls. */
 static const luaL_Reg *const internal_rooms[] = {

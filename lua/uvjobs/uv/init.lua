@@ -8,7 +8,7 @@ local handles = require "uvjobs.uv.handles"
 
 local uvjobs = core.public
 
-core.ignore_sigpipe() -- libuv does not keep its writes from raising SIGPIPE
+core.catch_sigpipe() -- libuv does not keep its writes from raising SIGPIPE
 
 local uv = {}
 for name, value in pairs(luv) do uv[name] = value end

@@ -31,6 +31,9 @@ static inline int uj_lua54_closethread(lua_State *co, lua_State *from)
 #endif
 }
 
+/* The same is right for one that runs, if it never goes on: when lua_close() is
+ * called in it, by os.exit(), and from it a finalizer. */
+
 /* ---- protected calls ----------------------------------------------------- */
 
 enum {

@@ -5,6 +5,7 @@
 #include "core/admit.h"
 #include "core/sched.h"
 #include "loop/driver.h"
+#include "loop/signals.h"
 #include "lua/api/date.h"
 #include "lua/api/spawn.h"
 #include "lua/api/work.h"
@@ -161,6 +162,7 @@ static void begin_step(struct uj_state *S, lua_State *L)
   if (!S->interrupt->started) {
     uj_drive_options_apply(S, &S->embed->options);
     uj_interrupt_start(S);
+    (void)uj_signals_unblock_child(); /* nobody can say until when */
   }
   uj_watch_wake(&S->watch);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "loop/monitor.h"
+#include "loop/signals.h"
 #include "lua/api/date.h"
 #include "lua/api/stats.h"
 #include "lua/engine/hook.h"
@@ -20,10 +21,35 @@ void uj_drive_options_init(struct uj_drive_options *options)
   options->seed = 0;
 }
 
+/* [-0, +0, v] The set of the signals that the list on the top names. */
+static unsigned read_list(lua_State *L, const struct uj_options_table *options)
+{
+  unsigned set = UJ_SIGNALS_NONE, bit;
+  lua_Integer n = (lua_Integer)lua_rawlen(L, -1), i = 0;
+  lua_pushnil(L);
+  for (; lua_next(L, -2) != 0; lua_pop(L, 1), i++) {
+    bit = uj_signals_named(uj_option_word(L));
+    if (bit == 0 || !lua_isinteger(L, -2))
+      uj_option_error(L, options,
+                      "list of 'SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', "
+                      "'SIGUSR1' and 'SIGUSR2'");
+    set |= bit;
+  }
+  if (i != n)
+    uj_option_error(L, options, "list without holes");
+  return set;
+}
+
 static void take_signals(lua_State *L, const struct uj_options_table *options,
                          void *into)
 {
-  ((struct uj_run_options *)into)->signals = uj_option_boolean(L, options);
+  unsigned *set = &((struct uj_run_options *)into)->signals;
+  if (lua_istable(L, -1))
+    *set = read_list(L, options);
+  else if (lua_isboolean(L, -1))
+    *set = lua_toboolean(L, -1) ? UJ_SIGNALS_DEFAULT : UJ_SIGNALS_NONE;
+  else
+    uj_option_error(L, options, "boolean or list of names like 'SIGTERM'");
 }
 
 static void take_clock(lua_State *L, const struct uj_options_table *options,
@@ -130,6 +156,19 @@ static void take_name(lua_State *L, const struct uj_options_table *options,
     uj_option_error(L, options, "string");
 }
 
+/* A signal cannot both end the run and interrupt its jobs. */
+static void check_signals(lua_State *L, const struct uj_callee *callee,
+                          const struct uj_run_options *options)
+{
+  if (options->loop.mode == UJ_INTERRUPT_SIGNAL &&
+      uj_signals_has(options->signals, options->loop.signal))
+    uj_arg_error(L, callee, 1,
+                 lua_pushfstring(L,
+                                 "options 'signals' and 'interrupt' cannot "
+                                 "both have '%s'",
+                                 uj_signals_name(options->loop.signal)));
+}
+
 void uj_drive_options_read_run(lua_State *L, const struct uj_callee *callee,
                                struct uj_run_options *options)
 {
@@ -148,6 +187,7 @@ void uj_drive_options_read_run(lua_State *L, const struct uj_callee *callee,
   uj_options_read(L, callee, 1, known, options);
   if (options->has_date && !options->is_virtual)
     uj_arg_error(L, callee, 1, "option 'date' needs the virtual clock");
+  check_signals(L, callee, options);
 }
 
 void uj_drive_options_read_start(lua_State *L, const struct uj_callee *callee,

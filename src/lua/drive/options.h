@@ -30,7 +30,7 @@ struct uj_run_options {
   uint64_t close_ns;   /* run() only: see struct uj_ending */
   uint64_t date_ns;    /* run() only: at which a virtual clock starts */
   bool has_date;       /* that was given */
-  bool signals;        /* run() only */
+  unsigned signals;    /* run() only: a set, see signals.h */
   bool is_virtual;     /* run() only */
   const char *of_loop; /* an option of `loop` that was given, or NULL */
 };

@@ -7,12 +7,16 @@
 #include "core/end.h"
 #include "core/turn.h"
 #include "loop/driver.h"
+#include "loop/signals.h"
+#include "loop/standard.h"
 #include "lua/api/date.h"
+#include "lua/api/exit.h"
 #include "lua/api/nursery.h"
 #include "lua/api/spawn.h"
 #include "lua/api/stats.h"
 #include "lua/api/work.h"
 #include "lua/base/args.h"
+#include "lua/base/text.h"
 #include "lua/drive/cqueues.h"
 #include "lua/drive/embed.h"
 #include "lua/drive/guests.h"
@@ -261,8 +265,8 @@ static void drive(struct uj_state *S, lua_State *L)
 static int open_driver(struct uj_state *S, const struct uj_run_options *options)
 {
   int error = uj_drive_open(S);
-  if (error == 0 && options->signals)
-    error = uj_driver_start_signals(S->driver);
+  if (error == 0)
+    error = uj_signals_start(uj_driver_signals(S->driver), options->signals);
   return error;
 }
 
@@ -308,6 +312,7 @@ static void begin(struct uj_state *S, lua_State *L, struct uj_ljob *job,
   uj_luv_find_host(S, L);
   S->main = job;
   uj_ending_init(S, options->close_ns);
+  S->ending->blocks_child = uj_signals_unblock_child();
   memset(S->pace, 0, sizeof(*S->pace));
   S->pace->still_turns = S->loop.turns;
   begin_clock(S, options->is_virtual);
@@ -323,7 +328,9 @@ static void end(struct uj_state *S, lua_State *L)
   uj_guests_finish(S, L);
   uj_drive_trim(S, L);
   uj_driver_watch(S->driver, UJ_GUEST_LUV, -1);
-  uj_driver_stop_signals(S->driver);
+  uj_signals_stop(uj_driver_signals(S->driver));
+  if (S->ending->blocks_child)
+    uj_signals_block_child();
   uj_interrupt_stop(S);
   S->L = NULL;
   S->main = NULL;
@@ -351,6 +358,29 @@ static int results(struct uj_state *S, lua_State *L)
   return lua_error(L);
 }
 
+/* [-1, +0, m] Writes the error on the top to standard error. */
+static void write_error(lua_State *L)
+{
+  lua_writestringerror("%s\n", uj_text_push(L, -1, "(%s without a text)"));
+  lua_pop(L, 2);
+}
+
+/* Nobody else gets the error of the main job, or of a guest, when the process
+ * exits. */
+static void write_errors(struct uj_state *S, lua_State *L)
+{
+  enum uj_job_state state =
+      (enum uj_job_state)uj_ljob_at(L, AT_JOB)->core.state;
+  if (state == UJ_JOB_FAILED || state == UJ_JOB_KILLED) {
+    uj_outcome_push_error(L, AT_JOB);
+    write_error(L);
+  }
+  if (uj_state_has_error(S)) {
+    uj_hub_push(S->hub, L, UJ_HUB_ERROR);
+    write_error(L);
+  }
+}
+
 /* [-0, +0, v] */
 static void check_can_run(struct uj_state *S, lua_State *L, bool is_virtual)
 {
@@ -368,7 +398,7 @@ static void check_can_run(struct uj_state *S, lua_State *L, bool is_virtual)
 static int l_run(lua_State *L)
 {
   static const struct uj_callee callee = {"run", 0};
-  struct uj_run_options options = {.signals = true,
+  struct uj_run_options options = {.signals = UJ_SIGNALS_DEFAULT,
                                    .slice_ns = UJ_NEVER,
                                    .close_ns = CLOSE_NS,
                                    .date_ns = UJ_DATE_VIRTUAL_NS};
@@ -385,19 +415,45 @@ static int l_run(lua_State *L)
   drive(S, L);
   uj_nursery_report_all(S);
   end(S, L);
+  if (S->ending->exits) {
+    write_errors(S, L);
+    uj_exit_leave(S, L);
+  }
   if (uj_state_has_error(S))
     return uj_state_raise_kept(S, L);
   return results(S, L);
 }
 
-static int l_ignore_sigpipe(lua_State *L)
+static int l_catch_sigpipe(lua_State *L)
 {
   (void)L;
-  uj_driver_ignore_sigpipe();
+  uj_signals_catch_sigpipe();
   return 0;
+}
+
+static int l_is_interactive(lua_State *L)
+{
+  lua_pushboolean(L, uj_standard_is_interactive());
+  return 1;
+}
+
+static int l_flush(lua_State *L)
+{
+  lua_pushboolean(L, uj_standard_flush());
+  return 1;
+}
+
+static int l_has_descriptors(lua_State *L)
+{
+  int n = (int)luaL_checkinteger(L, 1);
+  lua_pushboolean(L, uj_standard_has_descriptors(n));
+  return 1;
 }
 
 const luaL_Reg uj_run_functions[] = {{"run", l_run}, {NULL, NULL}};
 
-const luaL_Reg uj_run_internals[] = {{"ignore_sigpipe", l_ignore_sigpipe},
+const luaL_Reg uj_run_internals[] = {{"catch_sigpipe", l_catch_sigpipe},
+                                     {"flush", l_flush},
+                                     {"is_interactive", l_is_interactive},
+                                     {"has_descriptors", l_has_descriptors},
                                      {NULL, NULL}};

@@ -18,7 +18,8 @@ struct uj_pace {
 
 extern const luaL_Reg uj_run_functions[];
 
-/* ignore_sigpipe(): see driver.h. */
+/* For the command and uvjobs.uv: catch_sigpipe(), see signals.h; flush(),
+ * is_interactive() and has_descriptors(n), see standard.h. */
 extern const luaL_Reg uj_run_internals[];
 
 #endif

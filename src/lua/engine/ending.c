@@ -4,6 +4,7 @@
 
 #include "core/end.h"
 #include "loop/driver.h"
+#include "loop/signals.h"
 #include "lua/state/job.h"
 
 void uj_ending_init(struct uj_state *S, uint64_t close_ns)
@@ -32,7 +33,7 @@ void uj_ending_pass_time(struct uj_state *S)
 
 void uj_ending_take_signal(struct uj_state *S)
 {
-  int number = uj_driver_take_signal(S->driver);
+  int number = uj_signals_take(uj_driver_signals(S->driver));
   if (number == 0 || S->main == NULL)
     return;
   if (!uj_job_ended(&S->main->core) && !S->main->core.cancel)

@@ -17,6 +17,7 @@ struct uj_ending {
   uint64_t real_ns;  /* when the virtual clock was last moved on for that */
   bool exits;        /* the process is to exit when the run has ended, */
   int status;        /* with this status */
+  bool blocks_child; /* the caller of run() had SIGCHLD blocked */
 };
 
 /* A run begins, or is over: nothing has been asked. */

@@ -5,6 +5,7 @@
 #include "core/sched.h"
 #include "core/turn.h"
 #include "loop/driver.h"
+#include "loop/signals.h"
 #include "lua/base/lua54.h"
 #include "lua/engine/ending.h"
 #include "lua/engine/hookerror.h"
@@ -197,7 +198,7 @@ static void interrupt_hook(lua_State *L, lua_Debug *ar)
  * decides where there is one. */
 static bool is_due(struct uj_state *S, uint64_t now_ns, uint64_t begin_ns)
 {
-  unsigned signals = uj_driver_count_signals();
+  unsigned signals = uj_signals_count();
   if (signals != S->interrupt->signals) {
     S->interrupt->signals = signals;
     return true;
@@ -278,7 +279,7 @@ void uj_interrupt_start(struct uj_state *S)
   atomic_store(&S->watch.span_ns, shortest_slice(S));
   S->watch.interrupt = uj_hook_on_signal;
   S->watch.arg = S;
-  S->interrupt->signals = uj_driver_count_signals();
+  S->interrupt->signals = uj_signals_count();
   S->interrupt->main_at_work = false;
   if (S->hook->mode == UJ_INTERRUPT_SIGNAL && uj_monitor_add(&S->watch) != 0)
     S->hook->mode = UJ_INTERRUPT_COUNT;

@@ -181,6 +181,22 @@ void uj_nest_close(struct uj_state *S, const struct uj_ljob *job,
     (void)uj_lua54_closethread(parked_in(S, job, n), from);
 }
 
+static void close_unhooked(lua_State *co, lua_State *from)
+{
+  lua_sethook(co, NULL, 0, 0);
+  (void)uj_lua54_closethread(co, from);
+}
+
+void uj_nest_close_running(struct uj_state *S, const struct uj_ljob *job,
+                           lua_State *from)
+{
+  const struct uj_nest *nest = S->nest;
+  S->nest = NULL; /* none of them is a part of the job any more */
+  for (; nest != NULL; nest = nest->outer)
+    close_unhooked(nest->co, from);
+  close_unhooked(job->co, from);
+}
+
 /* Of the coroutines between the one that runs and the job's own nothing is
  * known: they are not marked. */
 void uj_nest_push_traceback(struct uj_state *S, lua_State *L,

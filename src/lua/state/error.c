@@ -1,8 +1,8 @@
 #include "lua/state/error.h"
 
-#include <signal.h>
 #include <string.h>
 
+#include "loop/signals.h"
 #include "lua/state/job.h"
 
 #define ERROR_TYPE "uvjobs.Error"
@@ -64,11 +64,6 @@ void uj_error_set_signal(lua_State *L, int idx, int number)
     error->signal = number;
 }
 
-static const char *signal_name(int number)
-{
-  return number == SIGTERM ? "SIGTERM" : "SIGINT";
-}
-
 /* [-0, +1, m] Pushes the label of the error's job, or "operation" if it has
  * none. */
 static void push_subject(lua_State *L, int idx)
@@ -94,7 +89,7 @@ static void push_message(lua_State *L, int idx, const struct error *error)
   push_subject(L, idx);
   lua_pushfstring(L, formats[error->code], lua_tostring(L, -1));
   if (error->signal != 0) {
-    lua_pushfstring(L, " by %s", signal_name(error->signal));
+    lua_pushfstring(L, " by %s", uj_signals_name(error->signal));
     lua_concat(L, 2);
   }
   lua_remove(L, -2);
@@ -126,7 +121,7 @@ static int error_index(lua_State *L)
   else if (strcmp(key, "job") == 0)
     lua_getiuservalue(L, 1, UV_JOB);
   else if (strcmp(key, "signal") == 0 && error->signal != 0)
-    lua_pushstring(L, signal_name(error->signal));
+    lua_pushstring(L, uj_signals_name(error->signal));
   else
     lua_pushnil(L);
   return 1;
