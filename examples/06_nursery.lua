@@ -38,18 +38,21 @@ local function measure()
   while true do uvjobs.sleep(60) end
 end
 
+--- Gets all errors but the first.
+local function print_error(_, context)
+  print(("  handler: %s: %s"):format(context.job.name, context.exception))
+end
+
 local function serve()
   local requests = uvjobs.queue(10)
-  local parts <close> = uvjobs.scheduler {
-    on_error = "cancel",
-    exception_handler = function(_, context) -- gets all errors but the first
-      print(("  handler: %s: %s"):format(context.job.name, context.exception))
-    end,
-  }
-  parts:spawn({ name = "receiver" }, receive, requests)
-  parts:spawn({ name = "answerer" }, answer, requests)
-  parts:spawn({ name = "meter" }, measure)
-end -- leaving the block waits for all parts, and raises the first error
+  uvjobs.nursery({ exception_handler = print_error }, function(parts)
+    parts:spawn({ name = "receiver" }, receive, requests)
+    parts:spawn({ name = "answerer" }, answer, requests)
+    parts:spawn({ name = "meter" }, measure)
+    local _, err = pcall(uvjobs.sleep, 60) -- waits for orders
+    print("  serve: " .. uvjobs.code(err))
+  end) -- raises the first error, when all parts have ended
+end
 
 -- ---- functions as children -------------------------------------------------
 

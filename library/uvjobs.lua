@@ -113,6 +113,7 @@ local uvjobs = {}
 ---| "Job blocks the loop"
 ---| "Waiting timed out"
 ---| "Jobs are stuck"
+---| "Nursery block failed"
 ---| "Callback failed"
 
 ---@class uvjobs.Context
@@ -321,6 +322,18 @@ function uvjobs.debug(on) end
 function uvjobs.stats() end
 
 -- ---- functions as children -------------------------------------------------
+
+--- Calls `fn(jobs)` in the current job, with a new scheduler for jobs that belong
+--- together. When one of them fails, the others are cancelled, and so is `fn`: its calls
+--- that suspend raise `cancelled`. When `fn` fails or is cancelled, the jobs are closed.
+--- Suspends.
+--- Errors: misuse; the first error of a job or of `fn`, when all have ended;
+--- `cancelled`, `timeout` and `killed` of the current job.
+---@overload fun(fn: fun(jobs: uvjobs.Scheduler): ...: any): ...: any
+---@param options uvjobs.SchedulerOptions but `on_error`
+---@param fn fun(jobs: uvjobs.Scheduler): ...: any
+---@return any ... the results of `fn`, when all jobs have finished
+function uvjobs.nursery(options, fn) end
 
 --- Calls all functions as children of the current job. Suspends, unless the list is
 --- empty. However the call ends, no child is left running.

@@ -86,6 +86,7 @@ context.__metatable = false
 uvjobs.context = setmetatable({}, context)
 
 require "uvjobs.concurrent"
+require "uvjobs.nursery"
 require "uvjobs.attach"
 require "uvjobs.luv_loading"
 require "uvjobs.whole"

@@ -2,11 +2,10 @@
 
 #include <lauxlib.h>
 
-#include "lua/api/scope.h"
 #include "lua/engine/killing.h"
 #include "lua/engine/nest.h"
 #include "lua/engine/resume.h"
-#include "lua/engine/stretch.h"
+#include "lua/engine/scopes.h"
 
 /* The stack of resume() and of a wrapped function. The limits of the job are
  * kept because the coroutine may yield inside of timeout() or protect(), whose
@@ -55,9 +54,8 @@ static bool come_out(struct uj_state *S, lua_State *L, int status,
     uj_nest_mark(S, L, AT_CO);
     return true;
   }
-  uj_job_set_limits(core, (uint64_t)lua_tointeger(L, AT_DEADLINE),
-                    lua_toboolean(L, AT_PROTECT));
-  uj_stretch_limits_changed(S);
+  uj_scope_suspend(S->current, scope, (uint64_t)lua_tointeger(L, AT_DEADLINE),
+                   lua_toboolean(L, AT_PROTECT));
   if (scope != NULL && status == LUA_YIELD)
     uj_nest_keep_scope(S, L, AT_CO, scope);
   return false;
@@ -114,7 +112,7 @@ static void enter_scopes(struct uj_state *S, lua_State *L)
   struct uj_scope *scope = uj_nest_take_scope(S, L, AT_CO);
   lua_pushlightuserdata(L, scope);
   if (scope != NULL)
-    uj_scope_reenter(&S->current->core, scope);
+    uj_scope_reenter(S->current, scope);
 }
 
 /* [-0, +3, m] Pushes what is kept from AT_DEADLINE to AT_TOP: nothing, unless

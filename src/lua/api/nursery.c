@@ -2,6 +2,7 @@
 
 #include "core/end.h"
 #include "lua/engine/report.h"
+#include "lua/engine/scopes.h"
 #include "lua/state/job.h"
 #include "lua/state/outcome.h"
 #include "lua/state/sched.h"
@@ -13,6 +14,8 @@ bool uj_nursery_fail(struct uj_ljob *job)
     return false;
   sched->failed = job;
   uj_sched_close(&sched->core, NULL);
+  if (sched->scope != NULL)
+    uj_scope_trip(uj_state_of(sched->core.loop), sched->scope);
   return true;
 }
 
@@ -73,6 +76,13 @@ static int l_report_failed(lua_State *L)
   return 0;
 }
 
+static int l_has_failed(lua_State *L)
+{
+  lua_pushboolean(L, uj_lsched_self(L, "has_failed")->failed != NULL);
+  return 1;
+}
+
 const luaL_Reg uj_nursery_internals[] = {{"raise_failed", l_raise_failed},
+                                         {"has_failed", l_has_failed},
                                          {"report_failed", l_report_failed},
                                          {NULL, NULL}};

@@ -12,8 +12,8 @@
 #include "lua/state/state.h"
 
 /* [-0, +0, -] Closes the nursery of a failed job whose error nobody has taken,
- * and keeps the job. Returns false when its scheduler is no nursery or has
- * failed already. */
+ * interrupts the block of uvjobs.nursery(), and keeps the job. Returns false
+ * when its scheduler is no nursery or has failed already. */
 bool uj_nursery_fail(struct uj_ljob *job);
 
 /* [-0, +0, m] Raises the error that closed the nursery; returns 0 when there is
@@ -27,7 +27,8 @@ void uj_nursery_report(struct uj_state *S, struct uj_lsched *sched);
 void uj_nursery_report_all(struct uj_state *S);
 
 /* For the library's Lua files: raise_failed(scheduler) raises the error of a
- * nursery, report_failed(scheduler) reports it. */
+ * nursery, report_failed(scheduler) reports it, has_failed(scheduler) says
+ * whether there is one. */
 extern const luaL_Reg uj_nursery_internals[];
 
 #endif

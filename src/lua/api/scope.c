@@ -5,94 +5,73 @@
 #include "core/sched.h"
 #include "lua/base/args.h"
 #include "lua/engine/nest.h"
-#include "lua/engine/stretch.h"
+#include "lua/engine/scopes.h"
 #include "lua/engine/suspend.h"
 #include "lua/state/job.h"
+#include "lua/state/sched.h"
 
 #define SCOPE_TYPE "uvjobs.Scope"
 
-/* A call of timeout() or protect() that runs: the limits that it sets, and
- * those that the job had before. It is a to-be-closed variable of that
- * function, and so ends however the function does; a protected call would end
- * it as well, but cost tracebacks their frames. */
-struct uj_scope {
-  struct uj_ljob *job;    /* whose own coroutine has opened the scope; NULL when
-                             a nested one has */
-  struct uj_scope *outer; /* the next one of the same nested coroutine */
-  uint64_t limit_ns;      /* the deadline of a timeout() */
-  bool holds_off;         /* it is a protect() */
-  uint64_t deadline_ns;   /* before: uj_job::deadline_ns */
-  bool protect;           /* before: uj_job::protect */
-};
+/* A call of timeout(), protect() or in_nursery() that runs has its scope as a
+ * to-be-closed variable, and so the scope ends however the function does; a
+ * protected call would end it as well, but cost tracebacks their frames. */
 
-/* Keeps the limits of the job, and sets those that hold in the scope. */
-static void apply(struct uj_job *job, struct uj_scope *scope)
+/* [-0, +0, -] The scope at index 1 is a nursery's: it is not told any more. */
+static void leave_nursery(lua_State *L, struct uj_scope *scope)
 {
-  scope->deadline_ns = job->deadline_ns;
-  scope->protect = job->protect;
-  if (scope->holds_off)
-    uj_job_set_limits(job, UJ_NEVER, true);
-  else
-    uj_job_set_limits(job, uj_clock_min(job->deadline_ns, scope->limit_ns),
-                      job->protect);
-  uj_stretch_limits_changed(uj_state_of(job->sched->loop));
-}
-
-/* Sets the limits that held before the scope again. */
-static void restore(struct uj_job *job, const struct uj_scope *scope)
-{
-  uj_job_leave_limits(job, scope->deadline_ns, scope->protect);
-  uj_stretch_limits_changed(uj_state_of(job->sched->loop));
-}
-
-void uj_scope_reenter(struct uj_job *job, struct uj_scope *scope)
-{
-  if (scope->outer != NULL)
-    uj_scope_reenter(job, scope->outer);
-  apply(job, scope);
+  scope->sched->scope = NULL;
+  lua_getiuservalue(L, 1, 1);
+  lua_pushnil(L);
+  lua_setiuservalue(L, -2, UJ_SCHED_UV_SCOPE);
+  lua_pop(L, 1);
 }
 
 /* A nested coroutine leaves the scope. Usually it runs as a part of its job
  * then. If it does not, because somebody closes it or resumes it by other
  * means, the scope's limits do not hold in the job, and only the mark is
  * changed. */
-static void leave_nested(lua_State *L, const struct uj_scope *scope)
+static void leave_nested(lua_State *L, struct uj_scope *scope)
 {
   struct uj_state *S = uj_state_registered(L);
   if (S->nest != NULL && S->nest->co == L && S->nest->scope == scope) {
     S->nest->scope = scope->outer;
-    restore(&S->current->core, scope);
-  } else
-    uj_nest_set_scope(S, L, scope->outer);
+    uj_scope_leave(scope);
+    return;
+  }
+  uj_scope_unlink(scope);
+  uj_nest_set_scope(S, L, scope->outer);
 }
 
 static int scope_close(lua_State *L)
 {
-  const struct uj_scope *scope = lua_touserdata(L, 1);
-  if (scope->job == NULL)
+  struct uj_scope *scope = lua_touserdata(L, 1);
+  if (scope->sched != NULL)
+    leave_nursery(L, scope);
+  if (scope->is_nested)
     leave_nested(L, scope);
   else
-    restore(&scope->job->core, scope);
+    uj_scope_leave(scope);
   return 0;
 }
 
 /* Replaces the value at index 1 by a new scope, and enters it. */
-static void enter(lua_State *L, struct uj_state *S, uint64_t limit_ns,
-                  bool holds_off)
+static struct uj_scope *enter(lua_State *L, struct uj_state *S,
+                              uint64_t limit_ns, enum uj_scope_kind kind)
 {
-  struct uj_scope *scope = lua_newuserdatauv(L, sizeof(*scope), 0);
-  *scope = (struct uj_scope){.limit_ns = limit_ns, .holds_off = holds_off};
-  if (S->nest == NULL)
-    scope->job = S->current;
-  else
+  bool is_nursery = kind == UJ_SCOPE_NURSERY;
+  struct uj_scope *scope = lua_newuserdatauv(L, sizeof(*scope), is_nursery);
+  *scope = (struct uj_scope){.limit_ns = limit_ns, .kind = kind};
+  scope->is_nested = S->nest != NULL;
+  if (scope->is_nested)
     scope->outer = S->nest->scope;
   luaL_setmetatable(L, SCOPE_TYPE);
   lua_replace(L, 1);
   uj_job_note_deadline(&S->current->core, limit_ns);
-  apply(&S->current->core, scope);
-  if (S->nest != NULL)
+  uj_scope_enter(S->current, scope);
+  if (scope->is_nested)
     S->nest->scope = scope;
   lua_toclose(L, 1);
+  return scope;
 }
 
 /* Stack: scope, results. */
@@ -129,7 +108,7 @@ static int l_timeout(lua_State *L)
     return call_only(L);
   }
   uj_suspend_check(S, L, callee.name);
-  enter(L, S, uj_suspend_due(S, span_ns), false);
+  enter(L, S, uj_suspend_due(S, span_ns), UJ_SCOPE_TIMEOUT);
   return call(L);
 }
 
@@ -143,7 +122,25 @@ static int l_protect(lua_State *L)
   uj_suspend_check(S, L, callee.name);
   lua_pushnil(L);
   lua_insert(L, 1);
-  enter(L, S, UJ_NEVER, true);
+  enter(L, S, UJ_NEVER, UJ_SCOPE_PROTECT);
+  return call(L);
+}
+
+static int l_in_nursery(lua_State *L)
+{
+  struct uj_state *S = uj_state(L);
+  struct uj_lsched *sched = uj_lsched_self(L, "in_nursery");
+  struct uj_scope *scope;
+  uj_suspend_check(S, L, "nursery");
+  lua_settop(L, 2);
+  lua_pushvalue(L, 1);
+  scope = enter(L, S, UJ_NEVER, UJ_SCOPE_NURSERY);
+  lua_pushvalue(L, 3);
+  lua_setiuservalue(L, 1, 1);
+  lua_pushvalue(L, 1);
+  lua_setiuservalue(L, 3, UJ_SCHED_UV_SCOPE);
+  scope->sched = sched;
+  sched->scope = scope;
   return call(L);
 }
 
@@ -157,3 +154,6 @@ void uj_scope_register(lua_State *L)
 
 const luaL_Reg uj_scope_functions[] = {
     {"timeout", l_timeout}, {"protect", l_protect}, {NULL, NULL}};
+
+const luaL_Reg uj_scope_internals[] = {{"in_nursery", l_in_nursery},
+                                       {NULL, NULL}};

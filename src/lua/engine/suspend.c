@@ -4,6 +4,7 @@
 
 #include "lua/engine/ending.h"
 #include "lua/engine/killing.h"
+#include "lua/engine/scopes.h"
 #include "lua/state/error.h"
 #include "lua/state/job.h"
 
@@ -75,7 +76,8 @@ void uj_suspend_push_error(struct uj_state *S, lua_State *L, enum uj_wake wake)
   if (wake == UJ_WAKE_DEADLINE) {
     tell_of_deadline(S, L);
     lua_pushnil(L);
-    uj_error_new(L, UJ_CODE_TIMEOUT);
+    uj_error_new(L, uj_scope_is_tripped(S->current) ? UJ_CODE_CANCELLED
+                                                    : UJ_CODE_TIMEOUT);
     return;
   }
   uj_ljob_push(S, L, S->current);

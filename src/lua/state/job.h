@@ -13,6 +13,8 @@
 #include "lua/base/object.h"
 #include "lua/state/state.h"
 
+struct uj_scope;
+
 #define UJ_JOB_TYPE "uvjobs.Job"
 
 /* Where the metatable of a job has its scheduler: each scheduler has a
@@ -53,15 +55,17 @@ enum uj_results {
 struct uj_ljob {
   struct uj_object object;
   struct uj_job core;
-  lua_State *co;         /* NULL before the start and after the end */
-  uint64_t cpu_ns;       /* how long it has run; 0 when that is not timed */
-  uint32_t co_slot;      /* of `co` in the pool; 0: see pool.h */
-  uint32_t slot;         /* in uj_state::jobs while it lives */
-  uint32_t resumes;      /* how often it was resumed */
-  unsigned ninputs : 20; /* values that its next resume passes to it: arguments
-                            in the user values until it starts; then what
-                            uj_ljob_hand() has put on its stack */
-  unsigned nresults : 2; /* enum uj_results */
+  lua_State *co;          /* NULL before the start and after the end */
+  struct uj_scope *scope; /* the innermost that holds, or NULL: see
+                             engine/scopes.h */
+  uint64_t cpu_ns;        /* how long it has run; 0 when that is not timed */
+  uint32_t co_slot;       /* of `co` in the pool; 0: see pool.h */
+  uint32_t slot;          /* in uj_state::jobs while it lives */
+  uint32_t resumes;       /* how often it was resumed */
+  unsigned ninputs : 20;  /* values that its next resume passes to it: arguments
+                             in the user values until it starts; then what
+                             uj_ljob_hand() has put on its stack */
+  unsigned nresults : 2;  /* enum uj_results */
   unsigned outcome : 3; /* enum uj_job_state: set when its function has ended */
   bool has_extra : 1;   /* see uj_ljob_set_extra() */
   bool has_context : 1; /* it has the extra field `context` */

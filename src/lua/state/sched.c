@@ -29,6 +29,7 @@ struct uj_lsched *uj_lsched_new(struct uj_state *S, lua_State *L)
   sched->announces_ends = false;
   sched->nursery = false;
   sched->failed = NULL;
+  sched->scope = NULL;
   uj_sched_init(&sched->core, &S->loop);
   luaL_setmetatable(L, UJ_SCHED_TYPE);
   make_job_type(S, L);

@@ -11,6 +11,7 @@
 #include "lua/state/state.h"
 
 struct uj_ljob;
+struct uj_scope;
 
 #define UJ_SCHED_TYPE "uvjobs.Scheduler"
 
@@ -20,7 +21,8 @@ enum {
   UJ_SCHED_UV_NAME,
   UJ_SCHED_UV_JOB_TYPE, /* the metatable of its jobs, which also holds the
                            functions of enum uj_announced */
-  UJ_SCHED_UV_COUNT = UJ_SCHED_UV_JOB_TYPE
+  UJ_SCHED_UV_SCOPE,    /* keeps `scope` */
+  UJ_SCHED_UV_COUNT = UJ_SCHED_UV_SCOPE
 };
 
 /* The functions that are called when a job of the scheduler starts or ends.
@@ -41,6 +43,8 @@ struct uj_lsched {
   bool nursery;           /* the first job that fails closes it */
   struct uj_ljob *failed; /* that job, kept until its error is raised or
                              reported; or NULL */
+  struct uj_scope *scope; /* of a nursery whose block runs: is interrupted when
+                             it fails; or NULL */
 };
 
 extern const char uj_sched_tag[];
