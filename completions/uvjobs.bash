@@ -5,7 +5,8 @@ _uvjobs() {
   # What follows the script belongs to the script.
   for ((i = 1; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
-    --) ;;
+    -- | --stats | --clock | --close-timeout | --interrupt | --shuffle | --signals | --slow | \
+      --timeslice | = | virtual | real | [0-9]* | inf | none | count | SIG*) ;;
     *)
       mapfile -t COMPREPLY < <(compgen -f -- "$word")
       return
@@ -14,9 +15,8 @@ _uvjobs() {
   done
   case $word in
   -*)
-    if [ "$COMP_CWORD" -eq 1 ]; then
-      mapfile -t COMPREPLY < <(compgen -W '-h --help -v --version --' -- "$word")
-    fi
+    mapfile -t COMPREPLY < <(compgen -W '-h --help -v --version -- -e --stats --clock=
+      --close-timeout= --interrupt= --shuffle= --signals= --slow= --timeslice=' -- "$word")
     ;;
   *)
     mapfile -t COMPREPLY < <(
