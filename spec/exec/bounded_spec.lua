@@ -61,6 +61,20 @@ describe("the time of exec", function()
     assert.is_true(false, "the function was never called")
   end))
 
+  it("reports nothing besides when the job is cancelled at the same time", in_run(function()
+    local reports = {}
+    local jobs <close> = uvjobs.scheduler {
+      exception_handler = function(_, context) reports[#reports + 1] = context.exception end,
+    }
+    for i = 0, 20 do
+      local job = jobs:spawn(exec, "sh", { "-c", "exec sleep 600" }, { timeout = 0.05 })
+      uvjobs.sleep(0.045 + i * 0.002)
+      job:cancel()
+      job:join()
+    end
+    assert.same({}, reports)
+  end))
+
   it("is limited when a function is suspended after the end of the process", in_run(function()
     for _, seconds in ipairs(TIMES) do
       local _, why, rest, message = exec("sh", { "-c", "echo a; exit 5" }, {

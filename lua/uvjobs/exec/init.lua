@@ -2,7 +2,7 @@
 
 local core = require "uvjobs.core"
 require "uvjobs.needs" ("uvjobs.exec", "luv")
-require "uvjobs.concurrent" -- for uvjobs.all
+require "uvjobs.concurrent" -- for uvjobs.all and uvjobs.race
 local arguments = require "uvjobs.arguments"
 local Child = require "uvjobs.exec.child"
 local options_of = require "uvjobs.exec.options"
@@ -18,20 +18,15 @@ local uvjobs = core.public
 -- most.
 local LAST_WORDS <const> = 0.25
 
--- The error by which the parts of a call end each other when the child was stopped.
-local STOPPED <const> = setmetatable({}, { __name = "uvjobs.exec.stopped" })
-
 -- Waits until the child is done. When its time limit passes before, or when its output is
--- too long, this stops it, and raises STOPPED: so what the others do is cancelled, and no
--- function that is suspended or ignores that holds up exec().
+-- too long, this stops it and returns. Else it waits for ever.
 local function watch(child, options, all_read)
   if not child.decided:wait(options.timeout) then
     child:give_up("timeout", words.of_timeout(child, options.timeout))
   end
-  if not child.stop_reason then return end
+  if not child.stop_reason then uvjobs.event():wait() end
   child:stop()
   all_read:wait(LAST_WORDS)
-  error(STOPPED, 0)
 end
 
 -- Returns a function that calls fn() when it was called n times.
@@ -45,8 +40,7 @@ end
 -- Reads, writes and waits for the child's end, all at once. The child is done when it has
 -- ended and its output was read: then nobody needs its input any more, and closing the
 -- pipes ends the writer.
-local function communicate(child, options, result)
-  local all_read = uvjobs.event()
+local function communicate(child, options, result, all_read)
   local note_end = after(2, function()
     child.decided:set()
     child:close_pipes()
@@ -55,7 +49,7 @@ local function communicate(child, options, result)
     all_read:set()
     note_end()
   end)
-  local ok, err = pcall(uvjobs.all, {
+  uvjobs.all {
     function()
       streams.read(child, 2, options, "stdout", result)
       note_read()
@@ -69,9 +63,18 @@ local function communicate(child, options, result)
       note_end()
     end,
     function() streams.write(child, options) end,
+  }
+end
+
+-- Does that until the child is done or was stopped, whichever comes first: when it was
+-- stopped, the rest is cancelled, so no function that is suspended or ignores that holds
+-- up exec().
+local function tend(child, options, result)
+  local all_read = uvjobs.event()
+  uvjobs.race {
+    function() communicate(child, options, result, all_read) end,
     function() watch(child, options, all_read) end,
-  })
-  if not ok and err ~= STOPPED then error(err, 0) end
+  }
 end
 
 -- Fills in how the child has ended.
@@ -109,7 +112,7 @@ return function(command, args, options)
   if not child then
     return nil, "spawn", nil, words.of_spawn(command, options, message, code), code
   end
-  communicate(child, options, result)
+  tend(child, options, result)
   complete(result, command, child)
   if child.stop_reason then return nil, child.stop_reason, result, result.message end
   return result
