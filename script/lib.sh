@@ -29,6 +29,7 @@ openssl|command -v openssl
 luarocks|command -v luarocks
 lua-check|command -v luacheck
 clang-format|command -v clang-format
+clang|command -v clang
 valgrind|command -v valgrind
 "
 
@@ -108,7 +109,8 @@ uj_install() {
 Install them, or what your system has in their place: a C11 compiler, CMake
 >= 3.21, Ninja, pkg-config, Lua >= 5.4.4 and libuv >= 1.42 with their headers, luv,
 and for the tests busted, luacheck, luarocks, cqueues, lua-http, curl, openssl,
-Python 3.9, tzdata with zic, clang-format, valgrind."
+Python 3.9, tzdata with zic, clang, clang-format,
+valgrind."
   fi
   printf 'installing: %s\n' "$missing" >&2
   # The names are words on purpose.

@@ -74,9 +74,12 @@ local function drive(self)
   if more then self.start() else self.idle:stop() end
   if core.has_jobs() then self.poll:ref() else self.poll:unref() end
   if not self.timer then return end
-  local seconds = uvjobs.next_timeout()
+  local seconds = not more and uvjobs.next_timeout()
   if seconds then
-    self.timer:start(math.ceil(math.min(seconds, A_DAY) * 1000), 0, self.drive)
+    -- A timer that starts itself anew with 0 ms would expire again before luv's loop does
+    -- anything else.
+    local milliseconds = math.ceil(math.min(seconds, A_DAY) * 1000)
+    self.timer:start(math.max(milliseconds, 1), 0, self.drive)
   else
     self.timer:stop()
   end

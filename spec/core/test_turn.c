@@ -87,6 +87,22 @@ static void it_is_told_for_one_turn(void)
   fake_term(&f);
 }
 
+/* The driver has looked at I/O since: what was due before that comes first. */
+static void what_is_due_later_waits(void)
+{
+  fake_init(&f);
+  SPAWNED(&f, "s", SLEEP(2 * MS));
+  SPAWNED(&f, "t", SLEEP(3 * MS));
+  fake_turn(&f);
+  f.loop.latest_ns = f.now_ns + 2 * MS;
+  f.now_ns += 5 * MS;
+  fake_turn(&f);
+  LOG(&f, "s t s:timeout s=done");
+  fake_turn(&f);
+  LOG(&f, "t:timeout t=done");
+  fake_term(&f);
+}
+
 /* What passes while a job holds the loop is told without it. */
 static void expiry_reads_the_clock(void)
 {
@@ -275,6 +291,8 @@ int main(void)
       {"takes no deadline for passed that cannot have, as it is told",
        a_turn_can_be_told_the_time},
       {"is told the time for one turn", it_is_told_for_one_turn},
+      {"what is due after the time that it is told has its turn later",
+       what_is_due_later_waits},
       {"looks at the clock for a job that holds it", expiry_reads_the_clock},
       {"a sleep is never early, equal ones end in order #M10",
        sleep_is_never_early},

@@ -3,20 +3,33 @@
 local assert = require "luassert"
 local cqueues = require "cqueues"
 local uvjobs = require "uvjobs"
+local core = require "uvjobs.core"
 local guard = require "spec.guard"
 
 local embed = {}
 
---- Whether the descriptor is readable, now or within so many seconds. In a coroutine of
---- cqueues the others run meanwhile.
-function embed.readable(seconds)
+local function poll(seconds)
   local ready = { pollfd = uvjobs.fd(), events = "r" }
-  if cqueues.running() then return cqueues.poll(ready, seconds or 0) == ready end
+  if cqueues.running() then return cqueues.poll(ready, seconds) == ready end
   local controller, got = cqueues.new(), nil
-  controller:wrap(function() got = cqueues.poll(ready, seconds or 0) end)
+  controller:wrap(function() got = cqueues.poll(ready, seconds) end)
   assert(controller:loop())
   controller:close()
   return got == ready
+end
+
+--- Whether the host has a reason to step, now or within so many seconds: the descriptor is
+--- readable, or, where that does not see deadlines, one has passed. In a coroutine of cqueues
+--- the others run meanwhile.
+function embed.readable(seconds)
+  seconds = seconds or 0
+  if core.fd_is_timed() then return poll(seconds) end
+  local timeout = uvjobs.next_timeout() or math.huge
+  local due = uvjobs.now() + math.min(seconds, timeout)
+  repeat
+    if poll(math.max(due - uvjobs.now(), 0)) then return true end
+  until uvjobs.now() >= due
+  return timeout <= seconds
 end
 
 --- Steps each time that the descriptor is readable, until the jobs have ended. Returns the

@@ -55,7 +55,9 @@ struct uj_loop {
   uint64_t preemptions;     /* that ever happened */
   uint64_t latest_ns;       /* the next turn begins no later than this, so it
                                need not read the clock if no timer is due by
-                               then; UJ_NEVER if the driver cannot say */
+                               then. What is due later has its turn later, so
+                               that the driver can look at I/O first. UJ_NEVER
+                               if the driver cannot say */
   uint64_t seed;  /* of the random order, moved on by each batch; valid only
                      with `shuffles` */
   bool shuffles;  /* a batch runs in a random order, for tests */

@@ -8,14 +8,15 @@
 #include "core/sched.h"
 #include "core/shuffle.h"
 
-static bool expire_timers(struct uj_loop *loop)
+/* Not those that are due after `latest_ns`. */
+static bool expire_timers(struct uj_loop *loop, uint64_t latest_ns)
 {
   struct uj_timer *timer;
   uint64_t now_ns;
   bool any = false;
   if (loop->timers.min_ns == UJ_NEVER)
     return false;
-  now_ns = uj_loop_now(loop);
+  now_ns = uj_clock_min(uj_loop_now(loop), latest_ns);
   while ((timer = uj_timers_pop(&loop->timers, now_ns)) != NULL) {
     struct uj_job *job = uj_container(timer, struct uj_job, timer);
     uj_job_wake(job, (enum uj_wake)job->timer_wake);
@@ -65,7 +66,7 @@ static void abandon_waits(const struct uj_loop *loop,
 
 bool uj_loop_expire(struct uj_loop *loop)
 {
-  bool any = expire_timers(loop);
+  bool any = expire_timers(loop, UJ_NEVER);
   abandon_waits(loop, &loop->batch);
   abandon_waits(loop, &loop->ready);
   return any;
@@ -105,7 +106,7 @@ void uj_loop_turn(struct uj_loop *loop)
   struct uj_link *queue;
   loop->turns++;
   if (uj_timers_bound(&loop->timers) <= loop->latest_ns)
-    (void)expire_timers(loop);
+    (void)expire_timers(loop, loop->latest_ns);
   loop->latest_ns = UJ_NEVER;
   queue = next_queue(loop);
   while (!uj_link_empty(queue) && loop->preemptions == preemptions) {
