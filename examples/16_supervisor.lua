@@ -9,6 +9,9 @@
 --   script/run examples/16_supervisor.lua         tries it with programs that misbehave
 --   uvjobs examples/16_supervisor.lua FILE        with the rock installed
 --
+-- In a terminal, the command `uvjobs` takes SIGHUP for the end of the terminal: there,
+-- start it as `lua5.4 examples/16_supervisor.lua FILE`.
+--
 -- Each line of the file is a name and a shell command: `web exec nginx -g 'daemon off;'`.
 -- Lines that are empty or begin with "#" count for nothing. A program runs as long as
 -- anything that it has started holds its output; with `exec` in the line, as above, the
