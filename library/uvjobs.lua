@@ -128,6 +128,16 @@ local uvjobs = {}
 ---@class uvjobs.MapOptions
 ---@field limit? integer|number calls at once: >= 1 or math.huge; default 100
 
+---@class uvjobs.EachOptions: uvjobs.MapOptions
+---@field on_result? fun(index: integer, ...: any) called in the calling job as the calls end
+
+--- What has become of a function of settled(): its results with their number, or its error.
+---@class uvjobs.Outcome
+---@field ok boolean
+---@field n? integer
+---@field error? any
+---@field [integer] any
+
 --- A function that is called with what nobody waits for. It runs outside of jobs, so it
 --- cannot suspend.
 ---@alias uvjobs.ExceptionHandler fun(scheduler: uvjobs.Scheduler, context: uvjobs.Context)
@@ -344,6 +354,20 @@ function uvjobs.nursery(options, fn) end
 ---@return table[] packed all results of each, from table.pack
 function uvjobs.all(fns) end
 
+--- Calls all functions as children of the current job, and tells what has become of each.
+--- Suspends, unless the list is empty. No error of a function is raised or reported.
+---@param fns function[]
+---@return { n: integer, [integer]: uvjobs.Outcome } outcomes
+function uvjobs.settled(fns) end
+
+--- Calls the functions as children of the current job until one has succeeded, and
+--- cancels the others. Suspends. No error of a function is reported.
+--- Errors: when all fail, the error of the one that failed first, unchanged.
+---@param fns function[] at least one
+---@return integer index
+---@return any ... all results of that function
+function uvjobs.any(fns) end
+
 --- Calls the functions as children of the current job until one has ended, with or
 --- without an error, and cancels the others. Suspends.
 --- Errors: the error of the function that has ended first, unchanged.
@@ -361,6 +385,17 @@ function uvjobs.race(fns) end
 ---@param options? uvjobs.MapOptions
 ---@return { n: integer, [integer]: any } results the first of each call, in order
 function uvjobs.map(list, fn, options) end
+
+--- Calls `fn(item, index)` for each item as map() does, and keeps no results: they go to
+--- `on_result(index, ...)`, called in the current job in the order in which the calls end.
+--- Suspends, unless there is no item.
+--- Errors: the first error, unchanged, when the other children have been cancelled and
+--- have ended.
+---@param list any[]|fun(): any a list, or a function that returns nil at the end and may suspend
+---@param fn fun(item: any, index: integer): ...: any
+---@param options? uvjobs.EachOptions
+---@return integer count how many items there were
+function uvjobs.each(list, fn, options) end
 
 -- ---- schedulers ------------------------------------------------------------
 

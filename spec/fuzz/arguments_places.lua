@@ -218,7 +218,7 @@ local in_jobs = {
   end,
   children = function(world)
     local fn = function() world.act(1) uvjobs.yield() world.act(1) end
-    pcall(pick { uvjobs.all, uvjobs.race }, { fn, fn })
+    pcall(pick { uvjobs.all, uvjobs.race, uvjobs.any, uvjobs.settled }, { fn, fn })
     local left = 3
     pcall(uvjobs.map, function()
       world.act(1)

@@ -71,7 +71,8 @@ end
 -- word, number, context, thread.
 local signatures = {
   run = "of", sleep = "s", timeout = "sf", protect = "f", await = "f", exec = "wlo", work = "f",
-  start = "of", attach = "u", all = "l", race = "l", map = "lfo", scheduler = "o", spawn = "of",
+  start = "of", attach = "u", all = "l", race = "l", any = "l", settled = "l",
+  map = "lfo", each = "lfo", scheduler = "o", spawn = "of",
   try_spawn = "of", shield = "f", wait_and_close = "s", close = "s", has = "j", wait = "s",
   join = "s", call_exception_handler = "c", queue = "n", put = "vs", get = "s", try_put = "v",
   semaphore = "n", acquire = "s", permit = "s", lock = "s", with = "f", code = "v", debug = "v",
@@ -139,7 +140,8 @@ end
 
 local function tame(world, target, args)
   if target.fn == uvjobs.run then tame_run(args) end
-  if target.fn == uvjobs.map and type(args[1]) == "function" then -- the items must end
+  local takes_items = target.fn == uvjobs.map or target.fn == uvjobs.each
+  if takes_items and type(args[1]) == "function" then -- the items must end
     local next_item, left = args[1], 20
     args[1] = function()
       left = left - 1

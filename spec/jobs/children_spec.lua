@@ -1,4 +1,4 @@
--- What all, race and map have in common: their children end with them.
+-- What all, race, map and their like have in common: their children end with them.
 
 local helper = require "spec.helper"
 local children_helper = require "spec.jobs.helper"

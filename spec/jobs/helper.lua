@@ -1,4 +1,4 @@
---- What the specs of all, race and map share: children that are watched.
+--- What the specs of all, race, map and their like share: children that are watched.
 local assert = require "luassert"
 local uvjobs = require "uvjobs"
 

@@ -112,11 +112,14 @@ local cases = {
     check = function(_, others) others:wait_and_close() end,
     least = 2,
   },
-  ["all, race and map"] = {
+  ["all, race, map and their like"] = {
     body = function()
       uvjobs.all { function() uvjobs.sleep(1) end, uvjobs.yield }
       uvjobs.race { function() uvjobs.sleep(600) end, function() uvjobs.sleep(1) end }
       uvjobs.map({ 1, 2, 3 }, uvjobs.sleep, { limit = 2 })
+      uvjobs.any { error, function() uvjobs.sleep(1) end, function() uvjobs.sleep(600) end }
+      uvjobs.settled { error, function() uvjobs.sleep(1) end }
+      uvjobs.each({ 1, 2, 3 }, uvjobs.sleep, { limit = 2, on_result = uvjobs.yield })
     end,
     least = 3,
   },

@@ -92,6 +92,7 @@ local function callers()
     function(options) scheduler:spawn(options, print) end,
     function(options) uvjobs.exec("true", {}, options) end,
     function(options) uvjobs.map({}, print, options) end,
+    function(options) uvjobs.each({}, print, options) end,
   }
 end
 
