@@ -13,7 +13,7 @@ local function ignore() end
 
 local function add_functions(targets, prefix, t, extra)
   for _, name in ipairs(values.sorted_keys(t)) do
-    if type(t[name]) == "function" then
+    if type(t[name]) == "function" and t[name] ~= uvjobs.exit then -- that ends the process
       local target = { name = prefix .. name, short = name, fn = t[name] }
       for key, value in next, extra or {} do target[key] = value end
       targets[#targets + 1] = target

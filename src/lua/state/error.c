@@ -15,9 +15,9 @@ struct error {
 
 enum { UV_JOB = 1, UV_COUNT = 1 };
 
-/* In the registry: the notes of errors, in a table with weak keys. A place for
- * them in each error would make cancelling a job dearer by 3 %. */
-#define NOTES "uvjobs.notes"
+/* Where the registry keeps the notes of errors, in a table with weak keys. A
+ * place for them in each error would make cancelling a job dearer by 3 %. */
+static const char notes_key;
 
 static const char error_tag[] = ERROR_TYPE;
 
@@ -83,10 +83,7 @@ static void push_subject(lua_State *L, int idx)
 /* [-1, +1, m] Adds the note of the error at idx to the text on the top. */
 static void add_note(lua_State *L, int idx)
 {
-  if (lua_getfield(L, LUA_REGISTRYINDEX, NOTES) == LUA_TNIL) {
-    lua_pop(L, 1);
-    return;
-  }
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &notes_key);
   lua_pushvalue(L, idx);
   if (lua_rawget(L, -2) == LUA_TSTRING)
     lua_pushfstring(L, "%s\n%s", lua_tostring(L, -3), lua_tostring(L, -1));
@@ -149,6 +146,12 @@ void uj_error_register(lua_State *L)
   luaL_newmetatable(L, ERROR_TYPE);
   luaL_setfuncs(L, meta, 0);
   lua_pop(L, 1);
+  lua_newtable(L); /* the table of notes is its own metatable */
+  lua_pushliteral(L, "k");
+  lua_setfield(L, -2, "__mode");
+  lua_pushvalue(L, -1);
+  lua_setmetatable(L, -2);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &notes_key);
 }
 
 static int l_code(lua_State *L)
@@ -174,12 +177,7 @@ static int l_annotate(lua_State *L)
     return luaL_typeerror(L, 1, ERROR_TYPE);
   luaL_checkstring(L, 2);
   lua_settop(L, 2);
-  if (luaL_newmetatable(L, NOTES)) { /* it is its own metatable */
-    lua_pushliteral(L, "k");
-    lua_setfield(L, -2, "__mode");
-    lua_pushvalue(L, -1);
-    lua_setmetatable(L, -2);
-  }
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &notes_key);
   lua_insert(L, 1);
   lua_rawset(L, 1);
   return 0;
