@@ -370,7 +370,7 @@ describe("coroutines of cqueues", function()
       end)
       assert(controller:loop())
       for i, name in ipairs { "sleep", "yield", "wait", "wait", "exec", "timeout", "sleep" } do
-        assert.equal(("'%s' must be called in a job"):format(name), texts[i])
+        assert.equal(("'%s' must be called in a job: use uvjobs.coroutine"):format(name), texts[i])
       end
       controller:close()
       job:close()

@@ -195,7 +195,8 @@ describe("a program with a loop of its own", function()
     local job = start(uvjobs.sleep, 60)
     step()
     for _, name in ipairs { "wait", "join", "close" } do
-      assert.equal(("'%s' must be called in a job"):format(name), message(job[name], job))
+      assert.equal(("'%s' must be called in a job: use uvjobs.run"):format(name),
+        message(job[name], job))
     end
     job:cancel()
     settle()

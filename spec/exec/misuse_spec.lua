@@ -64,9 +64,10 @@ describe("exec", function()
   end
 
   it("must be called where it can suspend", function()
-    assert.equal("'exec' must be called in a job", message(exec, "true"))
+    assert.equal("'exec' must be called in a job: use uvjobs.run", message(exec, "true"))
     uvjobs.run(function()
-      assert.equal("'exec' must be called in a job", message(coroutine.wrap(exec), "true"))
+      assert.equal("'exec' must be called in a job: use uvjobs.coroutine",
+        message(coroutine.wrap(exec), "true"))
       assert.equal("'exec' cannot suspend across a C call",
         message(table.sort, { 1, 2 }, function() exec "true" end))
       local wrapped = require "uvjobs.coroutine".wrap(exec)

@@ -128,8 +128,10 @@ describe("any", function()
       assert.has_error(function() uvjobs.settled { print, 2 } end,
         "bad argument #1 to 'settled' (function expected as element 2, got number)")
     end)
-    assert.has_error(function() uvjobs.any { print } end, "'any' must be called in a job")
-    assert.has_error(function() uvjobs.settled { print } end, "'settled' must be called in a job")
+    assert.has_error(function() uvjobs.any { print } end,
+      "'any' must be called in a job: use uvjobs.run")
+    assert.has_error(function() uvjobs.settled { print } end,
+      "'settled' must be called in a job: use uvjobs.run")
   end)
 end)
 

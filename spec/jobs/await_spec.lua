@@ -208,6 +208,7 @@ describe("await", function()
   end)
 
   it("must be called in a job #M15", function()
-    assert.equal("'await' must be called in a job", message(uvjobs.await, function() end))
+    assert.equal("'await' must be called in a job: use uvjobs.run",
+      message(uvjobs.await, function() end))
   end)
 end)

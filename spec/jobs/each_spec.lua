@@ -153,6 +153,7 @@ describe("each", function()
       assert.has_error(function() uvjobs.each({}, print, { on_result = 1 }) end,
         "bad argument #3 to 'each' (option 'on_result': function expected, got 1)")
     end)
-    assert.has_error(function() uvjobs.each({}, print) end, "'each' must be called in a job")
+    assert.has_error(function() uvjobs.each({}, print) end,
+      "'each' must be called in a job: use uvjobs.run")
   end)
 end)

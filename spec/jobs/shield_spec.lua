@@ -170,7 +170,7 @@ describe("shield", function()
 
   it("must be called in a job #M15", function()
     local jobs = uvjobs.scheduler()
-    assert.equal("'shield' must be called in a job",
+    assert.equal("'shield' must be called in a job: use uvjobs.run",
                  message(jobs.shield, jobs, function() end))
     jobs:close()
   end)

@@ -29,7 +29,8 @@ describe("a call that suspends", function()
   it("outside a job raises, and does nothing #M15", function()
     local calls, jobs, job = suspending_calls()
     for _, call in ipairs(calls) do
-      assert.equal(("'%s' must be called in a job"):format(call[1]), message(call[2]))
+      assert.equal(("'%s' must be called in a job: use uvjobs.run"):format(call[1]),
+        message(call[2]))
     end
     assert.equal(1, #jobs)
     assert.equal("active", job.state)
@@ -49,8 +50,8 @@ describe("a call that suspends", function()
           local b = coroutine.yield(text, a)
           return b, "returned"
         end)
-        assert.same({ true, ("'%s' must be called in a job"):format(call[1]), 1 },
-                    { coroutine.resume(co, 1) })
+        local text = ("'%s' must be called in a job: use uvjobs.coroutine"):format(call[1])
+        assert.same({ true, text, 1 }, { coroutine.resume(co, 1) })
         assert.same({ true, 2, "returned" }, { coroutine.resume(co, 2) })
         assert.equal("dead", coroutine.status(co))
       end

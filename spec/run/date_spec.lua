@@ -135,7 +135,8 @@ describe("sleep_until", function()
   end))
 
   it("must be called in a job", function()
-    assert.equal("'sleep_until' must be called in a job", helper.message(uvjobs.sleep_until, 0))
+    assert.equal("'sleep_until' must be called in a job: use uvjobs.run",
+      helper.message(uvjobs.sleep_until, 0))
   end)
 end)
 

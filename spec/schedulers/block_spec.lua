@@ -205,7 +205,7 @@ describe("leaving the block of a scheduler in a coroutine that is not a job", fu
         scheduler, job = s, s:spawn(uvjobs.sleep, 1)
       end)
       assert.is_false(ok)
-      assert.equal("'wait_and_close' must be called in a job", err)
+      assert.equal("'wait_and_close' must be called in a job: use uvjobs.coroutine", err)
       assert.is_true(scheduler.closed)
       job:join()
       assert.equal("cancelled", job.state)

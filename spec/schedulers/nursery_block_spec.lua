@@ -342,6 +342,7 @@ describe("uvjobs.nursery", function()
         assert.equal(expected, message(uvjobs.nursery, table.unpack(args, 1, 2)))
       end
     end)
-    assert.equal("'nursery' must be called in a job", message(uvjobs.nursery, helper.ignore))
+    assert.equal("'nursery' must be called in a job: use uvjobs.run",
+      message(uvjobs.nursery, helper.ignore))
   end)
 end)

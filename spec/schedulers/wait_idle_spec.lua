@@ -101,7 +101,8 @@ describe("wait_idle", function()
 
   it("refuses a job of the scheduler, a call outside of jobs, and bad limits", function()
     local jobs = uvjobs.scheduler()
-    assert.equal("'wait_idle' must be called in a job", message(jobs.wait_idle, jobs))
+    assert.equal("'wait_idle' must be called in a job: use uvjobs.run",
+      message(jobs.wait_idle, jobs))
     virtual(function()
       local inside = message(function()
         jobs:spawn(jobs.wait_idle, jobs):wait()

@@ -153,7 +153,7 @@ describe("misuse of a mutex", function()
   it("raises outside a job #M15", function()
     local mutex = uvjobs.mutex()
     for _, name in ipairs { "lock", "try_lock", "unlock", "permit", "with" } do
-      assert.equal(("'%s' must be called in a job"):format(name),
+      assert.equal(("'%s' must be called in a job: use uvjobs.run"):format(name),
         helper.message(mutex[name], mutex, name == "with" and ignore or nil))
     end
     virtual(function()

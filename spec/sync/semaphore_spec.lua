@@ -185,9 +185,12 @@ describe("misuse of a semaphore", function()
 
   it("raises for a call that can suspend outside a job #M15", function()
     local sem = uvjobs.semaphore(1)
-    assert.equal("'acquire' must be called in a job", helper.message(sem.acquire, sem))
-    assert.equal("'permit' must be called in a job", helper.message(sem.permit, sem))
-    assert.equal("'with' must be called in a job", helper.message(sem.with, sem, ignore))
+    assert.equal("'acquire' must be called in a job: use uvjobs.run",
+      helper.message(sem.acquire, sem))
+    assert.equal("'permit' must be called in a job: use uvjobs.run",
+      helper.message(sem.permit, sem))
+    assert.equal("'with' must be called in a job: use uvjobs.run",
+      helper.message(sem.with, sem, ignore))
     virtual(function()
       assert.equal("'acquire' cannot suspend across a C call", helper.message(function()
         table.sort({ 2, 1, 3 }, function() return sem:acquire() end)

@@ -122,7 +122,8 @@ describe("uv.connect", function()
   end))
 
   it("needs a job", function()
-    assert.equal("'connect' must be called in a job", helper.message(uv.connect, "localhost", 80))
+    assert.equal("'connect' must be called in a job: use uvjobs.run",
+      helper.message(uv.connect, "localhost", 80))
   end)
 end)
 

@@ -176,9 +176,9 @@ describe("misuse of work", function()
   end)
 
   it("is to call it outside a job, or across a C call #M15", function()
-    assert.equal("'work' must be called in a job", message(uvjobs.work, nothing))
+    assert.equal("'work' must be called in a job: use uvjobs.run", message(uvjobs.work, nothing))
     uvjobs.run(function()
-      assert.equal("'work' must be called in a job",
+      assert.equal("'work' must be called in a job: use uvjobs.coroutine",
                    message(coroutine.wrap(uvjobs.work), nothing))
       assert.equal("'work' cannot suspend across a C call",
                    message(string.gsub, "x", "x", function() uvjobs.work(nothing) end))

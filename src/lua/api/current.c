@@ -27,16 +27,13 @@ static int l_can_suspend(lua_State *L)
 static int l_check_suspend(lua_State *L)
 {
   struct uj_state *S = uj_state(L);
-  const char *reason;
   if (uj_suspend_can(S, L) || uj_suspend_is_killed(S, L)) {
     uj_suspend_check(S, L, "");
     return 0;
   }
-  reason = S->current == NULL || S->running != L
-               ? "must be called in a job"
-               : "cannot suspend across a C call";
   luaL_where(L, (int)luaL_checkinteger(L, 2));
-  lua_pushfstring(L, "'%s' %s", luaL_checkstring(L, 1), reason);
+  lua_pushfstring(L, "'%s' %s", luaL_checkstring(L, 1),
+                  uj_suspend_refusal(S, L));
   lua_concat(L, 2);
   return lua_error(L);
 }

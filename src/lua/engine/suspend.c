@@ -15,12 +15,21 @@ static int raise_killed(struct uj_state *S, lua_State *L)
   return lua_error(L);
 }
 
+const char *uj_suspend_refusal(const struct uj_state *S, lua_State *L)
+{
+  if (S->current == NULL)
+    return S->L == NULL ? "must be called in a job: use uvjobs.run"
+                        : "must be called in a job";
+  return S->running != L ? "must be called in a job: use uvjobs.coroutine"
+                         : "cannot suspend across a C call";
+}
+
 struct uj_ljob *uj_suspend_check(struct uj_state *S, lua_State *L,
                                  const char *name)
 {
   struct uj_ljob *job = S->current;
   if (job == NULL || S->running != L)
-    luaL_error(L, "'%s' must be called in a job", name);
+    luaL_error(L, "'%s' %s", name, uj_suspend_refusal(S, L));
   if (job->core.wake == UJ_WAKE_KILLED)
     raise_killed(S, L);
   if (!lua_isyieldable(L) || !S->chain_yields)
@@ -32,7 +41,7 @@ struct uj_ljob *uj_suspend_check_job(struct uj_state *S, lua_State *L,
                                      const char *name)
 {
   if (S->current == NULL)
-    luaL_error(L, "'%s' must be called in a job", name);
+    luaL_error(L, "'%s' %s", name, uj_suspend_refusal(S, L));
   return S->current;
 }
 

@@ -24,6 +24,11 @@ static inline bool uj_suspend_is_killed(const struct uj_state *S, lua_State *L)
          S->current->core.wake == UJ_WAKE_KILLED;
 }
 
+/* Why nothing can suspend where L runs, in words that follow the name of a
+ * function: outside run(), in a callback or a handler, in a coroutine that
+ * Lua's own functions have resumed, or across a C call. */
+const char *uj_suspend_refusal(const struct uj_state *S, lua_State *L);
+
 /* The job that calls; raises when `name` cannot suspend here. */
 struct uj_ljob *uj_suspend_check(struct uj_state *S, lua_State *L,
                                  const char *name);
