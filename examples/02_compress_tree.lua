@@ -13,7 +13,7 @@ local luv = require "luv" -- its own functions do not suspend: for clean-up
 local uvjobs = require "uvjobs"
 local uv = require "uvjobs.uv"
 
-local LIMIT = #luv.cpu_info() -- as many as there are processors
+local LIMIT = math.max(#(luv.cpu_info() or {}), 1) -- as many as there are processors
 
 --- Opens a file for writing, as a `<close>` variable. Closing removes the file unless
 --- `keep` is set: so no job leaves a half-written file, not even a cancelled one.

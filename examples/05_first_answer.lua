@@ -32,19 +32,13 @@ end
 
 -- ---- the first good answer -------------------------------------------------
 
---- Asks one mirror. `uvjobs.race` takes the first function that ends, with or without an
---- error. So when this has no answer it waits until it is cancelled; only the last one to
---- fail raises an error, because then there will be no answer.
-local function ask(mirror, file, failures, count)
+--- Asks one mirror, and keeps its error in `failures`.
+local function ask(mirror, file, failures)
   local ok, answer = pcall(uvjobs.timeout, MIRROR_LIMIT, fetch, mirror, file)
   if ok then return answer end
-  if uvjobs.code(answer) == "cancelled" then error(answer, 0) end -- another was first
   if uvjobs.code(answer) == "timeout" then answer = mirror.name .. ": no answer" end
-  failures[#failures + 1] = answer
-  if #failures == count then
-    error("all mirrors failed:\n    " .. table.concat(failures, "\n    "), 0)
-  end
-  uvjobs.event():wait() -- nobody sets this event
+  failures[#failures + 1] = tostring(answer)
+  error(answer, 0)
 end
 
 --- Returns the first answer. Raises an error when there is none from any mirror,
@@ -52,10 +46,12 @@ end
 local function download(file, mirrors, limit)
   local questions, failures = {}, {}
   for i, mirror in ipairs(mirrors) do
-    questions[i] = function() return ask(mirror, file, failures, #mirrors) end
+    questions[i] = function() return ask(mirror, file, failures) end
   end
-  local _, answer = uvjobs.timeout(limit, uvjobs.race, questions)
-  return answer
+  local ok, err, answer = pcall(uvjobs.timeout, limit, uvjobs.any, questions)
+  if ok then return answer end
+  if uvjobs.code(err) then error(err, 0) end -- the deadline, or Ctrl-C
+  error("all mirrors failed:\n    " .. table.concat(failures, "\n    "), 0)
 end
 
 -- ---- three downloads -------------------------------------------------------

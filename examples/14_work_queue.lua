@@ -16,7 +16,7 @@ local luv = require "luv" -- its own functions do not suspend: for clean-up
 local uvjobs = require "uvjobs"
 local uv = require "uvjobs.uv"
 
-local LIMIT = #luv.cpu_info()
+local LIMIT = math.max(#(luv.cpu_info() or {}), 1)
 local ATTEMPTS = 3
 local PAUSE = 1 -- seconds before the second attempt; then twice as long each time
 local SECONDS = 3600 -- for one attempt
@@ -106,7 +106,7 @@ end
 local function serve(queue)
   prepare(queue.dir)
   local tasks = uvjobs.scheduler {
-    limit = LIMIT, pending_limit = 0, close_timeout = queue.close or CLOSE,
+    limit = queue.limit or LIMIT, pending_limit = 0, close_timeout = queue.close or CLOSE,
     exception_handler = function(_, context)
       if context.job then queue.tell(context.job.name .. ": " .. tostring(context.exception)) end
     end,
@@ -150,7 +150,7 @@ local function try_it()
   assert(os.rename(dir .. "/new/left", dir .. "/running/left")) -- as a crash leaves it
   local jobs, problems = uvjobs.scheduler(), {}
   jobs:spawn(try, dir)
-  print(serve { dir = dir, pause = 0.01, grace = 0.1, close = 0.4, tell = function(text)
+  print(serve { dir = dir, limit = 4, pause = 0.01, grace = 0.1, close = 0.4, tell = function(text)
     problems[#problems + 1] = text
   end })
   uvjobs.protect(show, dir) -- the main job is still cancelled
