@@ -38,10 +38,20 @@ uj_fail() {
   exit 1
 }
 
-# Sets LUA to the first Lua 5.4 there is; `lua` alone may be another version.
+# What the caller has chosen; empty for what is found:
+#   LUA              the interpreter
+#   LUA_INCDIR       where its lua.h is; by default pkg-config knows, which looks
+#                    into PKG_CONFIG_PATH first
+#   LUA_LIBDIR       with that, where its library is
+# libuv is that of pkg-config; modules such as luv are those that LUA_PATH_5_4
+# and LUA_CPATH_5_4 find.
+uj_chosen_lua=${LUA:-}
+
+# Sets LUA to the one that was chosen, or to the first Lua 5.4 there is; `lua`
+# alone may be another version.
 uj_find_lua() {
   local name
-  for name in lua5.4 lua54 lua; do
+  for name in ${uj_chosen_lua:-lua5.4 lua54 lua}; do
     LUA=$(command -v "$name") || continue
     # The text is Lua's, not the shell's.
     # shellcheck disable=SC2016
@@ -51,6 +61,24 @@ uj_find_lua() {
   done
   LUA=
   return 1
+}
+
+# The release of a Lua module by an expression, or "none".
+uj_release_of() {
+  "$LUA" -e "local ok, m = pcall(require, '$1') print(ok and $2 or 'none')" 2>/dev/null
+}
+
+# What the builds and tests use, one a line: a name, a tab, a release.
+uj_print_used() {
+  local system
+  system=$(. /etc/os-release 2>/dev/null && printf '%s %s' "$NAME" "${VERSION_ID:-}" || uname -s)
+  printf 'system\t%s, %s\n' "$system" "$(uname -m)"
+  printf 'Lua\t%s\n' "$("$LUA" -v 2>&1 | sed -E 's/^Lua ([0-9.]+).*/\1/')"
+  printf 'interpreter\t%s\n' "$LUA"
+  printf 'libuv\t%s\n' "$(pkg-config --modversion libuv)"
+  printf 'luv\t%s\n' "$(uj_release_of luv 'm.version_string()' | sed 's/^/with libuv /')"
+  printf 'cqueues\t%s\n' "$(uj_release_of cqueues 'm.VERSION')"
+  printf 'compiler\t%s\n' "$(${CC:-cc} --version | head -n 1)"
 }
 
 uj_have_module() {
@@ -66,6 +94,7 @@ uj_have_lua_http() {
 
 uj_have_lua_headers() {
   local name
+  [ -z "${LUA_INCDIR:-}" ] || { [ -e "$LUA_INCDIR/lua.h" ] && return 0 || return 1; }
   for name in lua5.4 lua-5.4 lua54 'lua >= 5.4'; do
     pkg-config --exists "$name" && return 0
   done
@@ -137,12 +166,17 @@ uj_quietly() {
 }
 
 # Configures (when needed) and builds the preset $1, or of it the targets that
-# are named after it.
+# are named after it. Another choice of Lua or libuv needs a new build.
 uj_build() {
-  local dir=$root/build/$1
+  local dir=$root/build/$1 chosen
+  chosen="${CC:-} ${LUA_INCDIR:-} ${LUA_LIBDIR:-} ${PKG_CONFIG_PATH:-}"
+  [ "$(cat "$dir/chosen" 2>/dev/null || true)" = "$chosen" ] ||
+    { [ -z "${chosen// /}" ] && [ ! -e "$dir/chosen" ]; } || rm -rf "$dir"
   if [ ! -e "$dir/build.ninja" ] ||
     [ "$root/CMakePresets.json" -nt "$dir/build.ninja" ]; then
-    uj_quietly cmake -S "$root" --preset "$1" || return
+    uj_quietly cmake -S "$root" --preset "$1" \
+      "-DUVJOBS_LUA_INCDIR=${LUA_INCDIR:-}" "-DUVJOBS_LUA_LIBDIR=${LUA_LIBDIR:-}" || return
+    printf '%s\n' "$chosen" >"$dir/chosen"
   fi
   shift
   uj_quietly cmake --build "$dir" ${1:+--target "$@"}

@@ -35,6 +35,15 @@ local WITHOUT <const> = [[
   udp_try_send unref update_time uptime version version_string walk
 ]]
 
+-- Of those, the ones that came after luv 1.44.
+local NEWER_WITHOUT <const> = [[
+  clock_gettime cpumask_size get_available_memory metrics_info pipe_bind2 thread_getaffinity
+  thread_getcpu thread_getpriority thread_setaffinity thread_setpriority
+]]
+
+-- Functions in the table that came after luv 1.44.
+local NEWER <const> = { pipe_connect2 = true }
+
 -- Functions of luv itself: an error of the callback is raised by the call; refused in a job.
 local RAISES <const> = { walk = true, run = true }
 
@@ -79,6 +88,12 @@ describe("the table of luv's asynchronous functions", function()
   after_each(world.check_clean)
 
   local table_of_docs, without = documented(), words(WITHOUT)
+  for name in pairs(NEWER) do
+    if not luv[name] then table_of_docs[name] = nil end
+  end
+  for name in pairs(words(NEWER_WITHOUT)) do
+    if luv[name] then without[name] = true end
+  end
 
   it("names only functions that luv has", function()
     local missing = {}
@@ -151,6 +166,22 @@ describe("the table of luv's asynchronous functions", function()
     local thread = uv.new_thread(function() return 1 end)
     assert.is_true(thread:join())
   end)
+
+  if luv.pipe_connect2 then
+    it("pipe_connect2 suspends, and says whether it has connected", function()
+      local path = os.tmpname()
+      os.remove(path)
+      uvjobs.run(function()
+        local server <close> = uv.new_pipe()
+        local client <close> = uv.new_pipe()
+        assert.equal("ENOENT", (select(3, client:connect2(path))))
+        assert(server:bind(path))
+        assert(server:listen(8))
+        local other <close> = uv.new_pipe()
+        assert.is_true(other:connect2(path, 0))
+      end)
+    end)
+  end
 
   it("run is refused in a job, where it would block the others", function()
     uvjobs.run(function()

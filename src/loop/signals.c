@@ -218,16 +218,28 @@ static int start(struct entry *entry, int number)
   return 0;
 }
 
+/* Whether somebody else has set it while we had the signal: such as a luv that
+ * has another libuv inside. */
+static bool is_foreign(const struct sigaction *action)
+{
+  return action->sa_handler != handle && action->sa_handler != SIG_DFL &&
+         action->sa_handler != libuv_handler;
+}
+
 /* When libuv's last handle for a signal stops, libuv restores the default
- * action, although the interpreter may have had a handler of its own: that one
- * is put back. A handler that somebody has installed since stays. */
+ * action, whatever the action is: one that somebody has set since stays, and
+ * so does the handler that the interpreter may have had before. */
 static void stop(struct entry *entry, int number)
 {
+  struct sigaction found;
   if (!entry->taken)
     return;
   entry->taken = false;
+  sigaction(number, NULL, &found);
   uv_signal_stop(&entry->handle);
-  if (entry->restores && get_handler(number) == SIG_DFL)
+  if (is_foreign(&found))
+    sigaction(number, &found, NULL);
+  else if (entry->restores && get_handler(number) == SIG_DFL)
     sigaction(number, &entry->before, NULL);
   else if (users == 0 && get_handler(number) == handle)
     set_handler(number, libuv_handler);

@@ -333,6 +333,9 @@ return function(uv)
   replace(uv, STREAMS, "read_start", "read_start", guarded "read_start")
   replace(uv, { "tcp" }, "connect", "tcp_connect", call("connect", "tcp_connect", 4))
   replace(uv, { "pipe" }, "connect", "pipe_connect", call("connect", "pipe_connect", 3))
+  if luv.pipe_connect2 then -- since luv 1.46
+    replace(uv, { "pipe" }, "connect2", "pipe_connect2", call("connect2", "pipe_connect2", 4))
+  end
   replace(uv, { "tcp" }, "close_reset", "tcp_close_reset", close_reset)
   replace(uv, { "udp" }, "send", "udp_send", send)
   replace(uv, { "udp" }, "recv_start", "udp_recv_start", guarded "udp_recv_start")
