@@ -86,7 +86,7 @@ end
 --- until a slot is free, so no task is taken before its time.
 local function take(queue, tasks)
   local changes <close> = uv.new_fs_event()
-  changes:start(queue.dir .. "/new")
+  assert(changes:start(queue.dir .. "/new"))
   local taken = {}
   while true do
     for _, name in ipairs(list(queue.dir .. "/new")) do

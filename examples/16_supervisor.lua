@@ -93,7 +93,7 @@ end
 --- signal when all have ended.
 local function supervise(supervisor)
   local hangups <close> = uv.new_signal()
-  hangups:start "sighup"
+  assert(hangups:start "sighup")
   local running = {}
   local jobs = uvjobs.scheduler { limit = math.huge, close_timeout = CLOSE + 2 }
   local _, err = pcall(function()
