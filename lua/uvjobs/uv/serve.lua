@@ -43,15 +43,37 @@ local function resolve(uv, host)
   return nil, message, code
 end
 
+-- Whether luv can share a port. One from before libuv 1.49 ignores the option, whatever
+-- libuv it is used with, and does not say of which version it is itself: so it is tried.
+local shares
+
+local function try_to_share()
+  local one, two = luv.new_tcp(), luv.new_tcp()
+  local function ignore() end
+  one:bind("127.0.0.1", 0, { reuseport = true })
+  local first = one:listen(1, ignore)
+  two:bind("127.0.0.1", one:getsockname().port, { reuseport = true })
+  local second = two:listen(1, ignore)
+  one:close()
+  two:close()
+  return first ~= nil and second ~= nil
+end
+
+local function can_share()
+  if luv.version() < REUSEPORT_SINCE then return false end
+  if shares == nil then shares = try_to_share() end
+  return shares
+end
+
 -- Returns a bound handle as a managed one, or nil, a message and a code. The to-be-closed
 -- variable of the caller closes the handle in any case.
 local function bind_tcp(uv, tcp, host, port, options)
   local address, message, code = resolve(uv, host)
   if not address then return nil, message, code end
   if not options.reuseport then return tcp:bind(address, port) end
-  if luv.version() < REUSEPORT_SINCE then
-    return nil, ("ENOTSUP: sharing a port needs libuv 1.49 or later, and this is %s"):format(
-      luv.version_string()), "ENOTSUP"
+  if not can_share() then
+    return nil, ("ENOTSUP: sharing a port needs luv and libuv 1.49 or later, and this is %s")
+      :format(luv.version_string()), "ENOTSUP"
   end
   return tcp:bind(address, port, { reuseport = true })
 end
