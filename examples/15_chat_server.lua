@@ -87,9 +87,6 @@ local function serve(port, on_listen)
   local server = jobs:spawn(function()
     assert(uv.serve(HOST, port, {
       limit = LIMIT, stop_timeout = GRACE, on_listen = on_listen,
-      exception_handler = function(_, context) -- also hears of clients that GRACE cuts off
-        if context.exception then io.stderr:write(tostring(context.exception), "\n") end
-      end,
     }, function(client) converse(room, client) end))
   end)
   local _, err = pcall(server.wait, server)

@@ -184,13 +184,15 @@ local function close_clients(server)
   for client in pairs(server.clients) do handles.close(client) end
 end
 
--- Accepts until the job is to end, lets the connections finish, and raises why.
+-- Accepts until the job is to end, lets the connections finish, closes the others, and raises
+-- why. That clients hold on to their connections is no error, so this is not reported, as
+-- wait_and_close() would.
 local function run(server, stop_timeout)
   local _ <close> = defer(function() close_clients(server) end)
   local connections <close> = server.connections
   local _, err = pcall(accept, server)
   handles.close(server.handle)
-  uvjobs.protect(connections.wait_and_close, connections, math.min(stop_timeout, LONGEST))
+  uvjobs.protect(connections.wait_idle, connections, math.min(stop_timeout, LONGEST))
   error(err, 0)
 end
 
