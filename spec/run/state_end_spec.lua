@@ -149,6 +149,7 @@ describe("a Lua state that closes", function()
           local _ <close> = closing("closed")
           uvjobs.await(function(resume) uv.new_timer():start(60000, 0, resume) end)
         end)
+        uvjobs.yield() -- it has begun, however late the timer comes
         uv.new_timer():start(5, 0, function() os.exit(5, true) end)
         uvjobs.sleep(60)
       end)
