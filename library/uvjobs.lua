@@ -43,6 +43,7 @@ local uvjobs = {}
 ---@class uvjobs.RunOptions
 ---@field signals? boolean|uvjobs.Signal[] which signals close the main job; default SIGINT, SIGTERM
 ---@field clock? "real"|"virtual" default "real"
+---@field seed? integer of random numbers; default 0 under the virtual clock, else random
 ---@field date? number at which a virtual clock starts, in seconds since 1970; default 946684800
 ---@field timeslice? number seconds > 0 or math.huge: preempts the main job; default math.huge
 ---@field slow? number|false seconds >= 0: reports a job that blocks the loop so long; default
@@ -77,6 +78,30 @@ local uvjobs = {}
 ---@field heap integer bytes that the heap for small blocks has, 0 without one
 ---@field longest? number seconds that the longest run of a job took, with run{ stats = true }
 ---@field longest_job? uvjobs.Job the job that took them
+
+---@class uvjobs.RepeatingOptions
+---@field name? string of the occurrences
+---@field timeout? number seconds: the deadline of each occurrence
+---@field jitter? number seconds by which a start may be late, at random; default 0
+---@field overlap? "skip"|"one"|"all"|"cancel"|"allow" default "skip"
+---@field misfire? "skip"|"latest"|"all" default "latest"
+---@field misfire_limit? integer 1 to 10000; default 100
+---@field misfire_grace? number seconds; default math.huge
+---@field on_error? "continue"|"pause" default "continue"
+
+---@class uvjobs.EveryRules: uvjobs.RepeatingOptions
+---@field anchor? number seconds since 1970; default now
+---@field phase? number seconds; default 0
+
+---@class uvjobs.CronRules: uvjobs.RepeatingOptions
+---@field zone? string such as "Europe/Berlin", "UTC" or "local"
+---@field gap? "run"|"skip" default "run"
+---@field fold? "first"|"second"|"both" default "first"; not "both" for at()
+
+---@class uvjobs.Occurrence
+---@field time number seconds since 1970: the time of the schedule
+---@field late number seconds: how long after that the job was spawned
+---@field repeating uvjobs.Repeating
 
 ---@class uvjobs.SchedulerOptions
 ---@field name? string for people
@@ -123,6 +148,9 @@ local uvjobs = {}
 ---@field exception? any the value that was raised; nil for a mutex that was left locked
 ---@field traceback? string
 ---@field seconds? number for how long the job has blocked the loop
+---@field repeating? uvjobs.Repeating of which times did not run
+---@field reason? "overlap"|"missed"|"full" why they did not
+---@field time? number the first of them, seconds since 1970
 ---@field source_traceback? string where the job was spawned, in debug mode
 
 ---@class uvjobs.MapOptions
@@ -466,6 +494,41 @@ function Scheduler:shield(fn, ...) end
 ---@return integer? count how many jobs were cancelled for it
 function Scheduler:wait_and_close(timeout) end
 
+--- Calls a function at each time of a schedule, in a job of its own. A number repeats every so
+--- many seconds, from now on. Does not suspend.
+--- Errors: misuse; `closed`.
+---@overload fun(self: uvjobs.Scheduler, schedule: any, fn: function, ...: any): uvjobs.Repeating
+---@param schedule uvjobs.Schedule|number
+---@param options uvjobs.RepeatingOptions
+---@param fn fun(occurrence: uvjobs.Occurrence, ...: any)
+---@param ... any is passed on
+---@return uvjobs.Repeating
+function Scheduler:repeating(schedule, options, fn, ...) end
+
+--- Is repeating() for schedule.every(). Does not suspend.
+---@param seconds number >= 0.001
+---@param options uvjobs.EveryRules
+---@param fn fun(occurrence: uvjobs.Occurrence, ...: any)
+---@param ... any is passed on
+---@return uvjobs.Repeating
+function Scheduler:every(seconds, options, fn, ...) end
+
+--- Is repeating() for schedule.cron(). Does not suspend.
+---@param pattern string
+---@param options uvjobs.CronRules
+---@param fn fun(occurrence: uvjobs.Occurrence, ...: any)
+---@param ... any is passed on
+---@return uvjobs.Repeating
+function Scheduler:cron(pattern, options, fn, ...) end
+
+--- Is repeating() for schedule.at(). A time that has passed was missed. Does not suspend.
+---@param time number|string
+---@param options uvjobs.CronRules
+---@param fn fun(occurrence: uvjobs.Occurrence, ...: any)
+---@param ... any is passed on
+---@return uvjobs.Repeating
+function Scheduler:at(time, options, fn, ...) end
+
 --- Drops the pending jobs, cancels the active ones, and waits until all have ended;
 --- those that live longer than `close_timeout` are killed. Suspends when there are
 --- jobs, but in a job that is being killed it only begins the closing.
@@ -566,6 +629,50 @@ function Job:traceback() end
 --- Makes an event that is not set. Does not suspend.
 ---@return uvjobs.Event
 function uvjobs.event() end
+
+-- ---- repetition ----------------------------------------------------------------
+
+--- A schedule whose times start jobs. It goes on until it is stopped or closed, its scheduler
+--- is, or there are no more times.
+---@class uvjobs.Repeating: userdata
+---@field next number? seconds since 1970; nil when there is none or it is paused
+---@field last number? the time of the occurrence that started last
+---@field runs integer occurrences that were started
+---@field missed integer times that were missed and not run
+---@field skipped integer times that were not run for another reason
+---@field running integer occurrences that have not ended yet
+---@field waiting integer times that wait for them
+---@field paused boolean
+---@field closed boolean no occurrence starts any more
+---@field name string?
+---@field schedule uvjobs.Schedule
+---@field scheduler uvjobs.Scheduler
+local Repeating = {}
+
+--- Starts an occurrence now, also while it is paused. Does not suspend.
+---@return uvjobs.Job?
+---@return ("waits"|"overlap"|"full"|"closed")? reason
+function Repeating:trigger() end
+
+--- Starts no occurrence until resume(). Does not suspend.
+function Repeating:pause() end
+
+--- Ends a pause. Does not suspend.
+function Repeating:resume() end
+
+--- Ends the repetition; what runs goes on. Does not suspend.
+function Repeating:stop() end
+
+--- Ends the repetition, closes what runs and waits until that has ended. Suspends when any
+--- occurrence runs.
+---@param timeout? number seconds; default: close_timeout of the scheduler
+function Repeating:close(timeout) end
+
+--- Waits until it has ended, and its occurrences have. Suspends.
+---@param timeout? number seconds
+---@return true?
+---@return "timeout"?
+function Repeating:wait(timeout) end
 
 --- A flag that jobs wait for.
 ---@class uvjobs.Event: userdata

@@ -91,6 +91,14 @@ require "uvjobs.attach"
 require "uvjobs.luv_loading"
 require "uvjobs.whole"
 
+-- Repetition needs the module of schedules: it is loaded by the first call. The method
+-- is a tail call, so that errors blame its caller.
+for _, name in ipairs { "every", "cron", "at", "repeating" } do
+  core.types.scheduler_methods[name] = function(...)
+    return require "uvjobs.repeating"[name](...)
+  end
+end
+
 -- uvjobs.exec needs luv, which may be missing: it is loaded by the first call.
 function uvjobs.exec(...)
   return require "uvjobs.exec" (...)

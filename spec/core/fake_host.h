@@ -270,8 +270,8 @@ static inline void fake_ended(struct uj_loop *loop, struct uj_job *core)
 
 static inline void fake_init(struct fake *fake)
 {
-  static const struct uj_host host = {fake_now,   fake_resume, fake_kill,
-                                      fake_ended, NULL,        NULL};
+  static const struct uj_host host = {
+      fake_now, fake_resume, fake_kill, fake_ended, NULL, NULL, NULL};
   memset(fake, 0, sizeof *fake);
   fake->now_ns = 1000 * MS;
   uj_loop_init(&fake->loop, &host);

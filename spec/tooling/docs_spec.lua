@@ -20,11 +20,16 @@ end
 -- The types, with the word that the reference has for a value of each.
 local TYPES = {
   scheduler = "Scheduler", job = "Job", event = "Event", queue = "Queue", semaphore = "Semaphore",
-  mutex = "Mutex", permit = "Permit", err = "Error",
+  mutex = "Mutex", permit = "Permit", err = "Error", repeating = "Repeating",
 }
 
--- Types that users never have in their hands.
-local INTERNAL = { Await = true, Scope = true, State = true, Work = true }
+-- Types that users never have in their hands, or that have a page of their own.
+local INTERNAL = {
+  Await = true, Scope = true, State = true, Work = true, Zone = true, Schedule = true,
+}
+
+-- The scheduler of the repetition among the samples, which has to be closed.
+local repeats
 
 --- A value of each type, with all its properties: those that are nil in some values, too.
 local function samples()
@@ -35,12 +40,16 @@ local function samples()
     uvjobs.sleep(60)
   end)
   local semaphore = uvjobs.semaphore(1)
+  local permit = uvjobs.run(semaphore.permit, semaphore)
+  repeats = uvjobs.scheduler()
+  local repeating = repeats:every(5, { name = "sample" }, print)
+  repeating:trigger()
   return {
     scheduler = uvjobs.scheduler { name = "sample", exception_handler = print, on_start = print,
                                    on_end = print },
     job = job, err = err,
     event = uvjobs.event(), queue = uvjobs.queue(), mutex = uvjobs.mutex(),
-    semaphore = semaphore, permit = uvjobs.run(semaphore.permit, semaphore),
+    semaphore = semaphore, permit = permit, repeating = repeating,
   }
 end
 
@@ -90,6 +99,7 @@ local function callers()
     function(options) uvjobs.run(options, print) end,
     function(options) uvjobs.start(options, print) end,
     function(options) scheduler:spawn(options, print) end,
+    function(options) scheduler:repeating(5, options, print) end,
     function(options) uvjobs.exec("true", {}, options) end,
     function(options) uvjobs.map({}, print, options) end,
     function(options) uvjobs.each({}, print, options) end,
@@ -180,6 +190,8 @@ describe("this spec", function()
 end)
 
 describe("the interface", function()
+  after_each(function() if repeats then repeats:close() end end)
+
   it("is found by looking at the module", function()
     local found = interface()
     for _, name in ipairs { "uvjobs.run", "scheduler:spawn", "scheduler.limit", "job:wait",

@@ -1,4 +1,4 @@
--- What each layer may know. src/core and src/calendar know nothing but C,
+-- What each layer may know. src/core and src/calendar know nothing but C, src/repeat knows those,
 -- src/loop adds libuv, src/memory the system's pages, src/lua adds Lua; each uses only the layers
 -- below it, and src/loop and src/memory do not know each other. Within the
 -- layers the files stand on floors: see FLOORS.
@@ -29,8 +29,13 @@ local RULES = {
   calendar = { layers = { calendar = true }, outside = {} },
   loop = { layers = { core = true, loop = true }, outside = { libuv = true } },
   memory = { layers = { core = true, memory = true }, outside = {} },
+  ["repeat"] = {
+    layers = { core = true, calendar = true, ["repeat"] = true }, outside = {},
+  },
   lua = {
-    layers = { core = true, calendar = true, loop = true, memory = true, lua = true },
+    layers = {
+      core = true, calendar = true, loop = true, memory = true, lua = true, ["repeat"] = true,
+    },
     outside = { lua = true },
   },
 }
@@ -85,6 +90,7 @@ local FLOORS <const> = {
   { "src/lua/drive/run" },
   { "src/lua/drive/embed" },
   { "src/lua/drive/[%w_]+" },
+  { "src/lua/repeating/repeating" },
   { "src/lua/api/[%w_]+" },
   { "src/lua/schedule/schedule" },
   { "src/lua/schedule/zone" },
@@ -97,6 +103,8 @@ local FLOORS <const> = {
   { "src/lua/state/error", "src/lua/state/outcome" },
   { "src/lua/state/[%w_]+" },
   { "src/lua/base/[%w_]+" },
+  { "src/repeat/repeat" },
+  { "src/repeat/agenda", "src/repeat/random" },
   { "src/loop/[%w_]+", "src/memory/[%w_]+", "src/calendar/schedule", "src/calendar/pattern",
     "src/calendar/zonefile" },
   { "src/calendar/fire" },

@@ -138,6 +138,7 @@ void uj_sched_close_within(struct uj_sched *sched, struct uj_job *closer,
 {
   span_ns = uj_job_grace(closer, uj_clock_min(span_ns, sched->close_ns));
   sched->closed = true;
+  uj_sched_dismiss(sched);
   drop_blocked(sched);
   drop_pending(sched);
   close_all(&sched->jobs, closer, span_ns);

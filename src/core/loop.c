@@ -20,6 +20,19 @@ void uj_loop_init(struct uj_loop *loop, const struct uj_host *host)
   loop->busy_next = false;
   loop->asleep = false;
   uj_timers_init(&loop->timers, host->now(loop));
+  uj_timer_init(&loop->alarm);
+}
+
+void uj_loop_set_alarm(struct uj_loop *loop, uint64_t due_ns)
+{
+  uj_timers_remove(&loop->timers, &loop->alarm);
+  if (due_ns == UJ_NEVER)
+    return;
+  uj_timers_add(&loop->timers, &loop->alarm, due_ns);
+  if (loop->asleep) {
+    loop->asleep = false;
+    loop->host->wake(loop);
+  }
 }
 
 uint64_t uj_loop_due(struct uj_loop *loop)

@@ -34,6 +34,9 @@ struct uj_host {
   /* A job has become ready while uj_loop::asleep was set; the flag is clear
    * again. It may be NULL for a host that never sets the flag. */
   void (*wake)(struct uj_loop *loop);
+  /* uj_loop::alarm has gone off: called at the beginning of a turn, before jobs
+   * run. It may be NULL for a host that never sets the alarm. */
+  void (*alarm)(struct uj_loop *loop);
 };
 
 /* Embedded in the host's own state. The lists borrow what they link. A ready
@@ -47,7 +50,9 @@ struct uj_loop {
   struct uj_link busy;      /* of uj_job::queue: preempted in earlier ones */
   struct uj_link scheds;    /* of uj_sched::link: every scheduler */
   struct uj_link locked;    /* of uj_mutex::locked: mutexes with an owner */
-  struct uj_timers timers;  /* of uj_job::timer: one for each timed wait */
+  struct uj_timers timers;  /* of uj_job::timer: one for each timed wait; and
+                               the alarm */
+  struct uj_timer alarm;    /* for what is no job: see uj_loop_set_alarm() */
   uint64_t last_id;         /* of uj_job::id */
   uint64_t nabandoning;     /* ready jobs with a uj_job::on_abandon */
   uint64_t spawned;         /* jobs that were ever admitted */
@@ -72,6 +77,12 @@ static inline uint64_t uj_loop_now(struct uj_loop *loop)
 {
   return loop->host->now(loop);
 }
+
+/* Calls host->alarm() once, in the first turn that begins at `due_ns` or later;
+ * UJ_NEVER for not at all. It takes the place of the time that was set before.
+ * There is one alarm, so that a timer needs no field that says whose it is:
+ * what has many times of its own sets the alarm to the first of them. */
+void uj_loop_set_alarm(struct uj_loop *loop, uint64_t due_ns);
 
 /* Whether any job is ready. */
 static inline bool uj_loop_ready(const struct uj_loop *loop)

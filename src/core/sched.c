@@ -16,6 +16,7 @@ void uj_sched_init(struct uj_sched *sched, struct uj_loop *loop)
   uj_link_init(&sched->pending);
   uj_link_init(&sched->held);
   uj_link_init(&sched->blocked);
+  uj_link_init(&sched->dependants);
   uj_waitq_init(&sched->idle);
   uj_waitq_init(&sched->alone);
   sched->limit = 100;
@@ -46,6 +47,16 @@ void uj_sched_add_time(struct uj_sched *sched)
   sched->waiting_ns += span_ns * (double)sched->npending;
   sched->running_ns += span_ns * (double)sched->nactive;
   sched->since_ns = now_ns;
+}
+
+void uj_sched_dismiss(struct uj_sched *sched)
+{
+  while (!uj_link_empty(&sched->dependants)) {
+    struct uj_link *link = sched->dependants.next;
+    struct uj_dependant *first = uj_container(link, struct uj_dependant, link);
+    uj_link_remove(link);
+    first->dismiss(first);
+  }
 }
 
 void uj_sched_term(struct uj_sched *sched)

@@ -30,6 +30,12 @@ enum { UJ_OK = 0, UJ_ECLOSED = -1, UJ_EFULL = -2 };
 
 enum { UJ_SCHED_ENDS = UJ_JOB_KILLED - UJ_JOB_DONE + 1 };
 
+/* Something that is no job and ends with its scheduler. */
+struct uj_dependant {
+  struct uj_link link; /* in uj_sched::dependants, or self-linked */
+  void (*dismiss)(struct uj_dependant *dependant); /* it has left the list */
+};
+
 /* Owned by its Lua userdata, which lives as long as any of its jobs. The lists
  * borrow the jobs, each of which leaves them when it ends. */
 struct uj_sched {
@@ -41,8 +47,9 @@ struct uj_sched {
   struct uj_link held;    /* of uj_job::queue: jobs that had a slot and were
                              about to start when the scheduler was paused */
   struct uj_link blocked; /* of uj_job::queue: NEW jobs whose spawner waits */
-  struct uj_waitq idle;   /* jobs, of any scheduler, that wait until none is
-                             left here */
+  struct uj_link dependants; /* of uj_dependant::link */
+  struct uj_waitq idle;      /* jobs, of any scheduler, that wait until none is
+                                left here */
   struct uj_waitq alone;  /* jobs of this scheduler that wait for the others */
   uint64_t limit;         /* of nactive */
   uint64_t slots;         /* `limit`, or 0 while it is paused: a job gets a slot
@@ -70,6 +77,8 @@ struct uj_sched {
 void uj_sched_init(struct uj_sched *sched, struct uj_loop *loop);
 /* For uj_sched_note_time(). */
 void uj_sched_add_time(struct uj_sched *sched);
+/* Takes every dependant off the list, and tells it. */
+void uj_sched_dismiss(struct uj_sched *sched);
 /* Leaves the loop; no job may be left. It may be called twice. */
 void uj_sched_term(struct uj_sched *sched);
 

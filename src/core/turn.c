@@ -8,8 +8,13 @@
 #include "core/sched.h"
 #include "core/shuffle.h"
 
-/* Not those that are due after `latest_ns`. */
-static bool expire_timers(struct uj_loop *loop, uint64_t latest_ns)
+/* How long after it the alarm is set again that has gone off while a job held
+ * the loop: it must wait for a turn. */
+#define ALARM_AGAIN_NS UINT64_C(1000000)
+
+/* Not those that are due after `latest_ns`. Returns whether any job was woken;
+ * `rang` becomes true if the alarm has gone off. */
+static bool expire_timers(struct uj_loop *loop, uint64_t latest_ns, bool *rang)
 {
   struct uj_timer *timer;
   uint64_t now_ns;
@@ -19,6 +24,10 @@ static bool expire_timers(struct uj_loop *loop, uint64_t latest_ns)
   now_ns = uj_clock_min(uj_loop_now(loop), latest_ns);
   while ((timer = uj_timers_pop(&loop->timers, now_ns)) != NULL) {
     struct uj_job *job = uj_container(timer, struct uj_job, timer);
+    if (timer == &loop->alarm) {
+      *rang = true;
+      continue;
+    }
     uj_job_wake(job, (enum uj_wake)job->timer_wake);
     any = true;
   }
@@ -66,7 +75,10 @@ static void abandon_waits(const struct uj_loop *loop,
 
 bool uj_loop_expire(struct uj_loop *loop)
 {
-  bool any = expire_timers(loop, UJ_NEVER);
+  bool rang = false, any = expire_timers(loop, UJ_NEVER, &rang);
+  if (rang)
+    uj_timers_add(&loop->timers, &loop->alarm,
+                  uj_clock_add(uj_loop_now(loop), ALARM_AGAIN_NS));
   abandon_waits(loop, &loop->batch);
   abandon_waits(loop, &loop->ready);
   return any;
@@ -100,13 +112,21 @@ static struct uj_link *next_queue(struct uj_loop *loop)
   return uj_link_empty(&loop->batch) ? &loop->busy : &loop->batch;
 }
 
+static void pass_time(struct uj_loop *loop)
+{
+  bool rang = false;
+  (void)expire_timers(loop, loop->latest_ns, &rang);
+  if (rang)
+    loop->host->alarm(loop);
+}
+
 void uj_loop_turn(struct uj_loop *loop)
 {
   uint64_t preemptions = loop->preemptions;
   struct uj_link *queue;
   loop->turns++;
   if (uj_timers_bound(&loop->timers) <= loop->latest_ns)
-    (void)expire_timers(loop, loop->latest_ns);
+    pass_time(loop);
   loop->latest_ns = UJ_NEVER;
   queue = next_queue(loop);
   while (!uj_link_empty(queue) && loop->preemptions == preemptions) {
@@ -170,7 +190,8 @@ static bool is_limit(struct uj_timer *timer)
 
 bool uj_loop_waits_for_limits(const struct uj_loop *loop)
 {
-  return uj_timers_all(&loop->timers, is_limit);
+  return !uj_timer_armed(&loop->alarm) &&
+         uj_timers_all(&loop->timers, is_limit);
 }
 
 static uint64_t count_queue(const struct uj_link *queue)

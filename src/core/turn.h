@@ -40,8 +40,8 @@ void uj_loop_start_times(struct uj_loop *loop);
 bool uj_loop_live(const struct uj_loop *loop);
 
 /* Whether every timer that is armed is the limit of a wait that then closes its
- * scheduler, so that time wakes nobody else. It walks over the timers until one
- * is not. */
+ * scheduler, so that time wakes nobody else, and the alarm is not set. It walks
+ * over the timers until one is not. */
 bool uj_loop_waits_for_limits(const struct uj_loop *loop);
 
 /* The number of jobs that are ready; it walks over them. */

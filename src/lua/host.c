@@ -20,6 +20,7 @@
 #include "lua/engine/pool.h"
 #include "lua/engine/report.h"
 #include "lua/engine/resume.h"
+#include "lua/repeating/repeating.h"
 #include "lua/state/error.h"
 #include "lua/state/job.h"
 
@@ -238,6 +239,8 @@ static void host_ended(struct uj_loop *loop, struct uj_job *core)
   struct uj_ljob *job = uj_ljob_of(core);
   bool kept = tell_end(S, job);
   uj_announce_end(S, job);
+  if (job->repeats)
+    uj_repeating_ended(S, job);
   if (!kept)
     uj_slots_drop(&S->jobs, job->slot);
 }
@@ -252,6 +255,11 @@ static void host_wake(struct uj_loop *loop)
   uj_embed_wake(uj_state_of(loop));
 }
 
+static void host_alarm(struct uj_loop *loop)
+{
+  uj_repeating_ring(uj_state_of(loop));
+}
+
 const struct uj_host uj_host = {
     .now = host_now,
     .resume = host_resume,
@@ -259,4 +267,5 @@ const struct uj_host uj_host = {
     .ended = host_ended,
     .late = host_late,
     .wake = host_wake,
+    .alarm = host_alarm,
 };

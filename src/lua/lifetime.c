@@ -36,6 +36,7 @@
 #include "lua/engine/pool.h"
 #include "lua/engine/stretch.h"
 #include "lua/host.h"
+#include "lua/repeating/repeating.h"
 #include "lua/state/error.h"
 #include "lua/state/job.h"
 #include "lua/state/sched.h"
@@ -110,6 +111,7 @@ struct whole {
   struct uj_stats stats;
   struct uj_fault fault;
   struct uj_date date;
+  struct uj_lrepeats repeats;
   struct uj_closing closing;
   struct uj_work work;
   struct uj_pace pace;
@@ -133,6 +135,7 @@ static void connect(struct whole *whole)
   S->stats = &whole->stats;
   S->fault = &whole->fault;
   S->date = &whole->date;
+  S->repeats = &whole->repeats.core;
   S->closing = &whole->closing;
   S->work = &whole->work;
   S->pace = &whole->pace;
@@ -176,6 +179,7 @@ static void init_parts(struct uj_state *S, lua_State *L)
   uj_pool_init(S->pool, make_slots_thread(S, L));
   uj_stats_init(S, L);
   uj_date_init(S);
+  uj_repeating_init(S, L);
   uj_testing_init(S, L);
   uj_embed_init(S, L);
   uj_luv_init(S, L);
@@ -211,7 +215,7 @@ static struct uj_state *push_new(lua_State *L, const struct uj_heap *heap)
 
 /* [-0, +0, m] Registers the types. Stack: types, state. The table `types` is
  * for Lua code, which adds methods: it gets the metatable of schedulers, and
- * the tables of methods of semaphores and mutexes. */
+ * the tables of methods of schedulers, repetitions, semaphores and mutexes. */
 static void register_types(lua_State *L)
 {
   int state = lua_gettop(L);
@@ -231,7 +235,9 @@ static void register_types(lua_State *L)
   uj_lmutex_register(L);
   lua_setfield(L, state - 1, "Mutex");
   uj_scheduler_register(L);
-  lua_settop(L, state);
+  lua_setfield(L, state - 1, "scheduler_methods");
+  uj_repeating_register(L);
+  lua_setfield(L, state - 1, "repeating_methods");
   luaL_getmetatable(L, UJ_SCHED_TYPE);
   lua_setfield(L, state - 1, "Scheduler");
 }

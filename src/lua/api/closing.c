@@ -289,6 +289,7 @@ static int wait_and_close(lua_State *L, enum uj_on_abandon on_abandon)
     return push_outcome(L);
   }
   caller = uj_suspend_check(S, L, callee.name);
+  uj_sched_dismiss(&sched->core);
   count_limited(S, L, 1);
   return park_idle(L, caller, sched, due_ns, on_abandon, waited);
 }

@@ -8,6 +8,7 @@
 #include "lua/base/seconds.h"
 #include "lua/engine/suspend.h"
 #include "lua/state/job.h"
+#include "repeat/repeat.h"
 
 #define NS_PER_S UINT64_C(1000000000)
 
@@ -41,10 +42,10 @@ uint64_t uj_date_from_seconds(lua_Number time_s)
          (uint64_t)ceil((time_s - whole_s) * UJ_NS_PER_S);
 }
 
-void uj_date_push(lua_State *L, uint64_t date_ns)
+lua_Number uj_date_to_seconds(uint64_t date_ns)
 {
-  lua_pushnumber(L, (lua_Number)(date_ns / NS_PER_S) +
-                        (lua_Number)(date_ns % NS_PER_S) / UJ_NS_PER_S);
+  return (lua_Number)(date_ns / NS_PER_S) +
+         (lua_Number)(date_ns % NS_PER_S) / UJ_NS_PER_S;
 }
 
 /* ---- the clock ----------------------------------------------------------- */
@@ -94,7 +95,8 @@ static uint64_t gap(void)
 void uj_date_watch(struct uj_state *S)
 {
   struct uj_date *date = S->date;
-  bool wanted = !S->is_virtual && !uj_waitq_empty(&date->sleepers);
+  bool wanted = !S->is_virtual && (!uj_waitq_empty(&date->sleepers) ||
+                                   uj_repeats_wait(S->repeats));
   if (wanted == date->is_watched || S->driver == NULL)
     return;
   date->is_watched = wanted;
@@ -109,6 +111,7 @@ void uj_date_watch(struct uj_state *S)
 static void step(struct uj_state *S)
 {
   uj_waitq_wake_all(&S->date->sleepers);
+  uj_repeats_set_alarm(S->repeats);
 }
 
 void uj_date_look_now(struct uj_state *S)
@@ -124,7 +127,7 @@ void uj_date_look_now(struct uj_state *S)
 
 static int l_time(lua_State *L)
 {
-  uj_date_push(L, uj_date_now(uj_state(L)));
+  lua_pushnumber(L, uj_date_to_seconds(uj_date_now(uj_state(L))));
   return 1;
 }
 
@@ -195,4 +198,12 @@ static int l_set_date(lua_State *L)
 const luaL_Reg uj_date_functions[] = {
     {"time", l_time}, {"sleep_until", l_sleep_until}, {NULL, NULL}};
 
-const luaL_Reg uj_date_internals[] = {{"set_date", l_set_date}, {NULL, NULL}};
+static int l_is_due(lua_State *L)
+{
+  struct uj_loop *loop = &uj_state(L)->loop;
+  lua_pushboolean(L, uj_timers_due(&loop->timers) <= uj_loop_now(loop));
+  return 1;
+}
+
+const luaL_Reg uj_date_internals[] = {
+    {"set_date", l_set_date}, {"is_due", l_is_due}, {NULL, NULL}};

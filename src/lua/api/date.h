@@ -37,8 +37,8 @@ void uj_date_begin_virtual(struct uj_state *S, uint64_t date_ns);
 /* Nanoseconds since 1970. */
 uint64_t uj_date_now(struct uj_state *S);
 
-/* [-0, +1, -] Pushes nanoseconds since 1970 as seconds. */
-void uj_date_push(lua_State *L, uint64_t date_ns);
+/* Nanoseconds since 1970 as seconds. */
+lua_Number uj_date_to_seconds(uint64_t date_ns);
 /* Seconds since 1970, which are within uj_date_is_good(), rounded up. */
 uint64_t uj_date_from_seconds(lua_Number time_s);
 /* Whether seconds since 1970 are a date up to the end of the year 2199. */
@@ -63,7 +63,8 @@ static inline void uj_date_look(struct uj_state *S, const struct uj_date *date)
 /* time() and sleep_until(time). */
 extern const luaL_Reg uj_date_functions[];
 
-/* For testing.lua: set_date(time), under the virtual clock. */
+/* For testing.lua: set_date(time), under the virtual clock; is_due(), whether
+ * the next turn has a timer to handle. */
 extern const luaL_Reg uj_date_internals[];
 
 #endif

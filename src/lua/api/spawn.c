@@ -85,6 +85,24 @@ struct uj_ljob *uj_spawn_make_main(struct uj_state *S, lua_State *L, int fn,
   return job;
 }
 
+/* The repetition is a user value behind the arguments of the job, which keeps
+ * it after it has started, too. */
+enum { OCCURRENCE_ARGS = 1 };
+
+struct uj_ljob *uj_spawn_make_occurrence(struct uj_state *S, lua_State *L,
+                                         int at)
+{
+  struct uj_ljob *job = push_new(S, L, at, lua_gettop(L) - 2, "repeating");
+  job->ninputs = OCCURRENCE_ARGS;
+  job->repeats = true;
+  return job;
+}
+
+void uj_spawn_push_repetition(lua_State *L, int idx)
+{
+  lua_getiuservalue(L, idx, UJ_JOB_UV_ARGS + OCCURRENCE_ARGS);
+}
+
 /* ---- the options of spawn() ---------------------------------------------- */
 
 struct spawn_options {
@@ -176,6 +194,13 @@ static int admit(struct uj_state *S, struct uj_lsched *sched,
   if (status != UJ_OK)
     uj_slots_drop(&S->jobs, job->slot);
   return status;
+}
+
+int uj_spawn_keep_and_admit(struct uj_state *S, lua_State *L,
+                            struct uj_ljob *job)
+{
+  uj_ljob_keep(S, L, job);
+  return admit(S, uj_lsched_of(job->core.sched), job);
 }
 
 static int raise_refusal(lua_State *L, int status)

@@ -13,6 +13,19 @@
 struct uj_ljob *uj_spawn_make_main(struct uj_state *S, lua_State *L, int fn,
                                    const char *name);
 
+/* [-0, +1, m] Makes an occurrence of a repetition: a job of the scheduler at
+ * `at` for the three values on the top, which are a function, its argument, and
+ * the repetition. */
+struct uj_ljob *uj_spawn_make_occurrence(struct uj_state *S, lua_State *L,
+                                         int at);
+/* [-0, +1, -] Pushes the repetition of an occurrence, which is at idx. */
+void uj_spawn_push_repetition(lua_State *L, int idx);
+
+/* [-0, +0, m] Keeps a new job, which is on the top, and admits it to its
+ * scheduler. If that is UJ_ECLOSED or UJ_EFULL it lets go of the job. */
+int uj_spawn_keep_and_admit(struct uj_state *S, lua_State *L,
+                            struct uj_ljob *job);
+
 /* Methods of a scheduler: spawn([opts,] fn, ...), try_spawn([opts,] fn, ...)
  * and shield(fn, ...). */
 int uj_spawn_spawn(lua_State *L);

@@ -72,6 +72,17 @@ static void take_date(lua_State *L, const struct uj_options_table *options,
   self->has_date = true;
 }
 
+static void take_seed(lua_State *L, const struct uj_options_table *options,
+                      void *into)
+{
+  struct uj_run_options *self = into;
+  int is_integer;
+  self->random = (uint64_t)lua_tointegerx(L, -1, &is_integer);
+  if (!is_integer || lua_type(L, -1) != LUA_TNUMBER)
+    uj_option_error(L, options, "integer");
+  self->has_random = true;
+}
+
 static void take_close_timeout(lua_State *L,
                                const struct uj_options_table *options,
                                void *into)
@@ -176,6 +187,7 @@ void uj_drive_options_read_run(lua_State *L, const struct uj_callee *callee,
       {"signals", take_signals},
       {"clock", take_clock},
       {"date", take_date},
+      {"seed", take_seed},
       {"timeslice", take_timeslice},
       {"slow", take_slow},
       {"stats", take_stats},

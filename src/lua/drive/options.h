@@ -31,6 +31,8 @@ struct uj_run_options {
   uint64_t date_ns;    /* run() only: at which a virtual clock starts */
   bool has_date;       /* that was given */
   unsigned signals;    /* run() only: a set, see signals.h */
+  uint64_t random;     /* run() only: the seed of what is random */
+  bool has_random;     /* that was given */
   bool is_virtual;     /* run() only */
   const char *of_loop; /* an option of `loop` that was given, or NULL */
 };

@@ -26,6 +26,7 @@
 #include "lua/drive/turn.h"
 #include "lua/engine/ending.h"
 #include "lua/engine/interrupt.h"
+#include "lua/repeating/repeating.h"
 #include "lua/state/error.h"
 #include "lua/state/job.h"
 #include "lua/state/outcome.h"
@@ -311,6 +312,14 @@ static struct uj_ljob *prepare(struct uj_state *S, lua_State *L,
   return job;
 }
 
+/* A run under the virtual clock is the same each time. */
+static uint64_t seed(const struct uj_run_options *options)
+{
+  if (options->has_random || options->is_virtual)
+    return options->random;
+  return uj_driver_now() ^ uj_driver_ticks();
+}
+
 static void begin(struct uj_state *S, lua_State *L, struct uj_ljob *job,
                   const struct uj_run_options *options)
 {
@@ -328,6 +337,7 @@ static void begin(struct uj_state *S, lua_State *L, struct uj_ljob *job,
   begin_clock(S, options->is_virtual);
   if (options->is_virtual)
     uj_date_begin_virtual(S, options->date_ns);
+  uj_repeating_seed(S, seed(options));
   if (options->loop.timed)
     uj_stats_forget_longest(S);
   (void)uj_sched_spawn(job->core.sched, &job->core);

@@ -2,12 +2,16 @@
 
 #include "core/turn.h"
 #include "loop/driver.h"
+#include "lua/api/date.h"
 #include "lua/engine/pool.h"
 #include "lua/state/job.h"
 
 int uj_drive_open(struct uj_state *S)
 {
-  return S->driver == NULL ? uj_driver_new(&S->driver) : 0;
+  int error = S->driver == NULL ? uj_driver_new(&S->driver) : 0;
+  if (error == 0)
+    uj_date_watch(S); /* what was begun without a driver */
+  return error;
 }
 
 /* (state) */

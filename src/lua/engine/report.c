@@ -33,6 +33,8 @@ static int write_report(lua_State *L)
   write_field(L, "  job: ", "job");
   write_field(L, "  error: ", "exception");
   write_field(L, "  seconds: ", "seconds");
+  write_field(L, "  repeating: ", "repeating");
+  write_field(L, "  reason: ", "reason");
   write_field(L, "", "traceback");
   write_field(L, "spawned at, ", "source_traceback");
   return 0;

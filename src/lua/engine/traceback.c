@@ -18,6 +18,7 @@ static const char *const op_texts[] = {
     [UJ_OP_WAIT] = ", waiting for a job",
     [UJ_LOP_CLOSE] = ", closing a job",
     [UJ_LOP_SHIELD] = ", in shield",
+    [UJ_LOP_REPEATING] = ", waiting for a repetition",
     [UJ_OP_SPAWN] = ", in spawn",
     [UJ_OP_IDLE] = ", waiting for a scheduler",
     [UJ_LOP_EVENT] = ", waiting for an event",

@@ -51,6 +51,12 @@ const struct uj_schedule *uj_lschedule_to(lua_State *L, int idx)
   return &schedule->core;
 }
 
+const struct uj_schedule *uj_lschedule_now(const struct uj_schedule *schedule)
+{
+  refresh(lschedule_of(schedule));
+  return schedule;
+}
+
 static const struct uj_schedule *check_self(lua_State *L, const char *name)
 {
   struct lschedule *schedule = uj_object_self(L, schedule_tag, name);

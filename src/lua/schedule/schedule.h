@@ -12,6 +12,9 @@
  * another value. Valid until Lua runs. */
 const struct uj_schedule *uj_lschedule_to(lua_State *L, int idx);
 
+/* The same for such a schedule, which somebody keeps. */
+const struct uj_schedule *uj_lschedule_now(const struct uj_schedule *schedule);
+
 /* open_schedule(methods): adds `next` and `previous` to the table, and makes it
  * the methods of schedules. Returns a table of functions for
  * uvjobs/schedule.lua, and the metatable of schedules. */

@@ -30,6 +30,7 @@ enum uj_lop {
   UJ_LOP_POLL,  /* for what cqueues polls */
   UJ_LOP_CLOSE, /* for `target`, which is being closed, to end */
   UJ_LOP_SHIELD,
+  UJ_LOP_REPEATING, /* for a repetition to be over */
   UJ_LOP_EVENT,
   UJ_LOP_GET,
   UJ_LOP_PUT,
@@ -73,6 +74,7 @@ struct uj_ljob {
   bool is_awaited : 1;  /* run() waits for it, and raises its error */
   bool polls : 1;       /* it waits in cqueues: see cqueues.c */
   bool poll_failed : 1; /* that has failed; the error is the job's value */
+  bool repeats : 1;     /* it is an occurrence: see lua/repeating/repeating.h */
 };
 
 extern const char uj_job_tag[];

@@ -35,6 +35,7 @@ struct uj_nest;
 struct uj_own;
 struct uj_pace;
 struct uj_pool;
+struct uj_repeats;
 struct uj_stats;
 struct uj_stretch;
 struct uj_work;
@@ -99,6 +100,7 @@ struct uj_state {
   struct uj_stats *stats;
   struct uj_fault *fault;
   struct uj_date *date;
+  struct uj_repeats *repeats;
   struct uj_closing *closing;
   struct uj_work *work;
   struct uj_pace *pace;

@@ -1,0 +1,193 @@
+-- Repetition on a scheduler: every(), cron(), at() and repeating() of schedulers, and
+-- what of the type uvjobs.Repeating suspends. When an occurrence starts is decided in C:
+-- src/repeat/repeat.c. The methods of schedulers load this module when they are called
+-- for the first time.
+
+local arguments = require "uvjobs.arguments"
+local core = require "uvjobs.core"
+local schedule = require "uvjobs.schedule"
+
+core.own_source()
+
+local uvjobs = core.public
+local expect <const> = arguments.expect
+
+local SCHEDULER <const> = "uvjobs.Scheduler"
+local SCHEDULE <const> = "uvjobs.Schedule"
+local REPEATING <const> = "uvjobs.Repeating"
+local MOST_MISFIRES <const> = 10000 -- as many as C lets wait
+local LONGEST <const> = 1e10        -- seconds; what is longer never passes
+
+-- ---- options -----------------------------------------------------------------------
+
+-- One of some words.
+local function one_of(...)
+  local words, known = { ... }, {}
+  for i, word in ipairs(words) do
+    known[word] = true
+    words[i] = ("'%s'"):format(word)
+  end
+  local last = table.remove(words)
+  return arguments.kind(function(value) return known[value] ~= nil end,
+    table.concat(words, ", ") .. " or " .. last)
+end
+
+-- For options that the module of schedules checks.
+local function is_of_schedule() end
+
+local function is_limit(value)
+  local integer = math.type(value) == "integer" and value
+  return integer and integer >= 1 and integer <= MOST_MISFIRES
+end
+
+local OPTIONS <const> = {
+  name = expect.string,
+  jitter = expect.seconds,
+  timeout = expect.seconds_or_forever,
+  overlap = one_of("skip", "one", "all", "cancel", "allow"),
+  misfire = one_of("skip", "latest", "all"),
+  misfire_limit = arguments.kind(is_limit, ("integer from 1 to %d"):format(MOST_MISFIRES)),
+  misfire_grace = expect.seconds_or_forever,
+  on_error = one_of("continue", "pause"),
+}
+
+-- The options of a method: those above, and those of its schedule.
+local function with_options_of_schedule(...)
+  local known = {}
+  for name, kind in pairs(OPTIONS) do known[name] = kind end
+  for _, name in ipairs { ... } do known[name] = is_of_schedule end
+  return known
+end
+
+local KNOWN <const> = {
+  repeating = OPTIONS,
+  every = with_options_of_schedule("anchor", "phase"),
+  cron = with_options_of_schedule("zone", "gap", "fold"),
+  at = with_options_of_schedule("zone", "gap", "fold"),
+}
+
+-- The options as C takes them.
+local function complete(options)
+  return {
+    name = options.name,
+    jitter = math.min(options.jitter or 0, LONGEST),
+    timeout = options.timeout or math.huge,
+    overlap = options.overlap or "skip",
+    misfire = options.misfire or "latest",
+    misfire_limit = options.misfire_limit or 100,
+    misfire_grace = options.misfire_grace or math.huge,
+    pauses = options.on_error == "pause",
+  }
+end
+
+-- The options that are not among those above, or nil.
+local function options_of_schedule(options)
+  local others
+  for name, value in pairs(options) do
+    if not OPTIONS[name] then
+      others = others or {}
+      others[name] = value
+    end
+  end
+  return others
+end
+
+-- ---- arguments ---------------------------------------------------------------------
+
+-- Checks what a method of a scheduler was called with behind its first argument; returns
+-- the options, and the function, which takes the occurrence only.
+local function read_arguments(name, self, options, fn, ...)
+  if core.typename(self) ~= SCHEDULER then
+    arguments.fail_self(3, name, SCHEDULER, self)
+  end
+  local given = table.pack(...)
+  if type(options) == "function" then
+    if fn ~= nil or given.n > 0 then table.insert(given, 1, fn) given.n = given.n + 1 end
+    options, fn = {}, options
+  else
+    local problem = arguments.problem_of_options(options, KNOWN[name])
+    if problem then arguments.fail(3, 2, name, problem) end
+    arguments.check_function(3, 3, name, fn)
+  end
+  if given.n == 0 then return options, fn end
+  return options, function(occurrence)
+    return fn(occurrence, table.unpack(given, 1, given.n))
+  end
+end
+
+-- Makes a schedule; blames the caller of the method for errors.
+local function make(fn, ...)
+  local ok, made = pcall(fn, ...)
+  if not ok then
+    error(type(made) == "string" and made:gsub("^[^\n]-:%d+: ", "") or made, 3)
+  end
+  return made
+end
+
+-- ---- methods of schedulers ---------------------------------------------------------
+
+local methods = {}
+
+--- Calls a function at each time of a schedule, in a job of its own. Does not suspend.
+---@param when uvjobs.Schedule|number a number repeats so many seconds, from now on
+---@param options? uvjobs.RepeatingOptions
+---@param fn fun(occurrence: uvjobs.Occurrence, ...: any)
+---@param ... any is passed on
+---@return uvjobs.Repeating
+--- Errors: misuse; `closed`.
+function methods.repeating(self, when, options, fn, ...)
+  options, fn = read_arguments("repeating", self, options, fn, ...)
+  if type(when) == "number" then
+    when = make(schedule.every, when, { anchor = uvjobs.time() })
+  elseif core.typename(when) ~= SCHEDULE then
+    arguments.fail(2, 1, "repeating",
+      arguments.unexpected(SCHEDULE .. " or seconds", when))
+  end
+  return core.repeating(self, when, fn, complete(options))
+end
+
+--- repeating() for schedule.every(), whose anchor is now unless it is given.
+function methods.every(self, seconds, options, fn, ...)
+  options, fn = read_arguments("every", self, options, fn, ...)
+  local of_schedule = options_of_schedule(options) or {}
+  if of_schedule.anchor == nil then of_schedule.anchor = uvjobs.time() end
+  local when = make(schedule.every, seconds, of_schedule)
+  return core.repeating(self, when, fn, complete(options))
+end
+
+--- repeating() for schedule.cron().
+function methods.cron(self, pattern, options, fn, ...)
+  options, fn = read_arguments("cron", self, options, fn, ...)
+  local when = make(schedule.cron, pattern, options_of_schedule(options))
+  return core.repeating(self, when, fn, complete(options))
+end
+
+--- repeating() for schedule.at(). A time that has passed is missed, so it runs at once
+--- unless the options say otherwise.
+function methods.at(self, time, options, fn, ...)
+  options, fn = read_arguments("at", self, options, fn, ...)
+  local when = make(schedule.at, time, options_of_schedule(options))
+  return core.repeating(self, when, fn, complete(options))
+end
+
+-- ---- methods of uvjobs.Repeating ---------------------------------------------------
+
+---@class uvjobs.Repeating
+local Repeating = core.types.repeating_methods
+
+--- Ends the repetition: no occurrence starts any more, and those that run are closed, as
+--- job:close() does it. An occurrence may call it: then it goes on itself. Suspends until
+--- they have ended.
+---@param timeout? number seconds; default: the close timeout of the scheduler
+--- Errors: misuse; `cancelled`, `timeout` and `killed` of the current job.
+function Repeating:close(timeout)
+  if core.typename(self) ~= REPEATING then
+    arguments.fail_self(2, "close", REPEATING, self)
+  end
+  if timeout ~= nil then core.check_timeout(timeout, 1, "close", 2) end
+  if self.running > 0 then core.check_suspend("close", 2) end
+  self:stop()
+  for _, job in ipairs(core.close_occurrences(self, timeout)) do job:join() end
+end
+
+return methods
