@@ -100,11 +100,11 @@ describe("the command", function()
   end)
 
   it("ends quietly with clean-up when its output has lost its reader", function()
-    local status, out, err = shell [[
+    local status, out, err = shell(([[
       bash -c '"$@" | head -n 1; exit ${PIPESTATUS[0]}' - env LUA_PATH_5_4="$LUA_PATH_5_4" \
-        LUA_CPATH_5_4="$LUA_CPATH_5_4" lua5.4 bin/uvjobs -e '
+        LUA_CPATH_5_4="$LUA_CPATH_5_4" %s bin/uvjobs -e '
         local _ <close> = setmetatable({}, { __close = function() io.stderr:write "closed\n" end })
-        while true do print "line" end']]
+        while true do print "line" end']]):format(process.interpreter()))
     assert.same({ 141, "line\n", "closed\n" }, { status, out, err })
   end)
 end)
