@@ -156,6 +156,11 @@ local uvjobs = {}
 ---@class uvjobs.MapOptions
 ---@field limit? integer|number calls at once: >= 1 or math.huge; default 100
 
+--- A list of queues, events and jobs, with the seconds after which select() gives up.
+---@class uvjobs.Sources
+---@field [integer] uvjobs.Queue|uvjobs.Event|uvjobs.Job
+---@field timeout? number
+
 ---@class uvjobs.EachOptions: uvjobs.MapOptions
 ---@field on_result? fun(index: integer, ...: any) called in the calling job as the calls end
 
@@ -424,6 +429,16 @@ function uvjobs.map(list, fn, options) end
 ---@param options? uvjobs.EachOptions
 ---@return integer count how many items there were
 function uvjobs.each(list, fn, options) end
+
+--- Waits until one of several queues, events and jobs is ready, and takes the value of a
+--- queue. When several are ready, the first one in the list counts. Suspends, unless one
+--- is ready. The error of a job is not raised.
+---@param sources uvjobs.Sources at least one source
+---@return uvjobs.Queue|uvjobs.Event|uvjobs.Job|nil source nil when the time is over
+---@return any value what came from a queue, or nil when that is closed and empty; true for
+---  an event that is set and for a job that has ended; "timeout"
+---@return string? why "closed" for a queue that is closed and empty
+function uvjobs.select(sources) end
 
 -- ---- schedulers ------------------------------------------------------------
 

@@ -87,6 +87,7 @@ uvjobs.context = setmetatable({}, context)
 
 require "uvjobs.concurrent"
 require "uvjobs.nursery"
+require "uvjobs.select"
 require "uvjobs.attach"
 require "uvjobs.luv_loading"
 require "uvjobs.whole"

@@ -71,7 +71,7 @@ end
 -- word, number, context, thread.
 local signatures = {
   run = "of", sleep = "s", timeout = "sf", protect = "f", await = "f", exec = "wlo", work = "f",
-  start = "of", attach = "u", all = "l", race = "l", any = "l", settled = "l",
+  start = "of", attach = "u", all = "l", select = "l", race = "l", any = "l", settled = "l",
   map = "lfo", each = "lfo", scheduler = "o", spawn = "of",
   try_spawn = "of", shield = "f", wait_and_close = "s", close = "s", has = "j", wait = "s",
   join = "s", call_exception_handler = "c", queue = "n", put = "vs", get = "s", try_put = "v",

@@ -72,6 +72,36 @@ local cases = {
     end,
     least = 3,
   },
+  ["queues and events that are selected"] = {
+    setup = function() return uvjobs.queue(0), uvjobs.queue(2), uvjobs.scheduler(), { 0, 0 } end,
+    before = function(first, second, others)
+      for _, queue in ipairs { first, second } do
+        others:spawn(function()
+          for i = 1, 3 do
+            uvjobs.sleep(1)
+            queue:put(i)
+          end
+        end)
+      end
+    end,
+    body = function(first, second, _, log)
+      local event = uvjobs.event()
+      for _ = 1, 6 do
+        local source, value = uvjobs.select { event, first, second }
+        local place = source == first and 1 or 2
+        assert.equal(log[place] + 1, value)
+        log[place] = value
+      end
+    end,
+    check = function(first, second, others, log)
+      for i, queue in ipairs { first, second } do
+        for value = log[i] + 1, 3 do assert.equal(value, queue:get(60)) end
+        assert.equal(0, #queue)
+      end
+      others:wait_and_close()
+    end,
+    least = 3,
+  },
   ["a queue that is put to"] = {
     setup = function() return uvjobs.queue(1), uvjobs.scheduler(), { put = 0, got = 0 } end,
     before = function(queue, others, log)

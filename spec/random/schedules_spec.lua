@@ -83,6 +83,19 @@ actions = {
       left = left - 1
     end
   end,
+  select = function(world, seen)
+    local sources, waits = { timeout = world:maybe_span() }, {}
+    local _ <close> = setmetatable({}, { __close = function()
+      for _, wait in ipairs(waits) do wait.stop() end
+    end })
+    for i = 1, world.random(3) do
+      sources[i] = world:pick(world.queues)
+      waits[i] = world:wait(sources[i], "get")
+    end
+    local source, item, why = uvjobs.select(sources)
+    if source then return world:end_get(source, seen, item, why) end
+    world:check(item == "timeout", "select returned something else")
+  end,
   close_queue = function(world)
     if world.random(4) == 1 then world:pick(world.queues):close() end
   end,
@@ -185,7 +198,7 @@ end
 weights = {}
 for name, weight in pairs {
   sleep = 5, yield = 3, fail = 1, spawn = 6, cancel = 2, close = 1, timeout = 3, protect = 1,
-  put = 8, try_put = 3, get = 8, try_get = 2, items = 2, close_queue = 1,
+  put = 8, try_put = 3, get = 8, try_get = 2, items = 2, select = 6, close_queue = 1,
   acquire = 3, try_acquire = 1, permit = 2, with = 2, unlock = 1,
   lock = 3, try_lock = 1, lock_permit = 1, with_lock = 1,
   all = 1, race = 1, map = 1,

@@ -20,6 +20,7 @@
 #include "lua/engine/pool.h"
 #include "lua/engine/report.h"
 #include "lua/engine/resume.h"
+#include "lua/engine/watchers.h"
 #include "lua/repeating/repeating.h"
 #include "lua/state/error.h"
 #include "lua/state/job.h"
@@ -237,7 +238,10 @@ static void host_ended(struct uj_loop *loop, struct uj_job *core)
 {
   struct uj_state *S = uj_state_of(loop);
   struct uj_ljob *job = uj_ljob_of(core);
-  bool kept = tell_end(S, job);
+  bool kept;
+  if (S->nwatched > 0)
+    uj_watchers_wake(S, job);
+  kept = tell_end(S, job);
   uj_announce_end(S, job);
   if (job->repeats)
     uj_repeating_ended(S, job);

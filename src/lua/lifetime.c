@@ -17,6 +17,7 @@
 #include "lua/api/queue.h"
 #include "lua/api/scheduler.h"
 #include "lua/api/scope.h"
+#include "lua/api/select.h"
 #include "lua/api/semaphore.h"
 #include "lua/api/stats.h"
 #include "lua/api/testing.h"
@@ -35,6 +36,7 @@
 #include "lua/engine/own.h"
 #include "lua/engine/pool.h"
 #include "lua/engine/stretch.h"
+#include "lua/engine/watchers.h"
 #include "lua/host.h"
 #include "lua/repeating/repeating.h"
 #include "lua/state/error.h"
@@ -180,6 +182,7 @@ static void init_parts(struct uj_state *S, lua_State *L)
   uj_stats_init(S, L);
   uj_date_init(S);
   uj_repeating_init(S, L);
+  uj_watchers_init(S, L);
   uj_testing_init(S, L);
   uj_embed_init(S, L);
   uj_luv_init(S, L);
@@ -226,6 +229,8 @@ static void register_types(lua_State *L)
   uj_ljob_register(L);
   lua_settop(L, state);
   uj_levent_register(L);
+  lua_settop(L, state);
+  uj_select_register(L);
   lua_settop(L, state);
   uj_lqueue_register(L);
   lua_settop(L, state);

@@ -6,15 +6,25 @@
 #include "lua/base/args.h"
 #include "lua/base/object.h"
 #include "lua/engine/suspend.h"
+#include "lua/engine/watchers.h"
 
 #define EVENT_TYPE "uvjobs.Event"
 
 struct levent {
   struct uj_object object;
   struct uj_event core;
+  bool is_watched; /* it may be: see engine/watchers.h */
 };
 
 static const char event_tag[] = EVENT_TYPE;
+
+bool uj_levent_watch(lua_State *L, int idx)
+{
+  struct levent *event = uj_object_to(L, idx, event_tag);
+  if (event != NULL)
+    event->is_watched = true;
+  return event != NULL;
+}
 
 static struct uj_event *check_self(lua_State *L, const char *name)
 {
@@ -28,6 +38,7 @@ static int l_event(lua_State *L)
   uj_state(L);
   event = lua_newuserdatauv(L, sizeof(*event), 0);
   event->object.tag = event_tag;
+  event->is_watched = false;
   uj_event_init(&event->core);
   luaL_setmetatable(L, EVENT_TYPE);
   return 1;
@@ -45,8 +56,11 @@ static int event_gc(lua_State *L)
 
 static int event_set(lua_State *L)
 {
-  uj_state(L);
-  uj_event_set(check_self(L, "set"));
+  struct uj_state *S = uj_state(L);
+  struct levent *event = uj_object_self(L, event_tag, "set");
+  uj_event_set(&event->core);
+  if (event->is_watched)
+    event->is_watched = uj_watchers_wake(S, event);
   return 0;
 }
 

@@ -4,10 +4,15 @@
 
 #include <lauxlib.h>
 #include <lua.h>
+#include <stdbool.h>
 
 /* [-0, +1, m] Registers the metatable and pushes the table of the methods; the
  * state is on the top. */
 void uj_levent_register(lua_State *L);
+
+/* Notes that the event at idx is watched; returns false when that is no event.
+ */
+bool uj_levent_watch(lua_State *L, int idx);
 
 /* uvjobs.event() */
 extern const luaL_Reg uj_levent_functions[];

@@ -8,6 +8,7 @@
 #include "lua/base/object.h"
 #include "lua/engine/nest.h"
 #include "lua/engine/suspend.h"
+#include "lua/engine/watchers.h"
 #include "lua/state/job.h"
 
 #define QUEUE_TYPE "uvjobs.Queue"
@@ -17,8 +18,9 @@
 struct lqueue {
   struct uj_counted_object object;
   struct uj_queue core;
-  uint64_t size; /* slots of the ring, a power of two, or 0 */
-  uint64_t head; /* the slot of the first value, from 0 */
+  uint64_t size;   /* slots of the ring, a power of two, or 0 */
+  uint64_t head;   /* the slot of the first value, from 0 */
+  bool is_watched; /* it may be: see engine/watchers.h */
 };
 
 enum { UV_RING = 1 }; /* the user value */
@@ -28,6 +30,20 @@ enum { UV_RING = 1 }; /* the user value */
 enum { FIRST_SIZE = 8, KEPT_SIZE = 1024 };
 
 static const char queue_tag[] = QUEUE_TYPE;
+
+bool uj_lqueue_watch(lua_State *L, int idx)
+{
+  struct lqueue *queue = uj_object_to(L, idx, queue_tag);
+  if (queue != NULL)
+    queue->is_watched = true;
+  return queue != NULL;
+}
+
+/* Something may be there to be got. */
+static void wake_watchers(lua_State *L, struct lqueue *queue)
+{
+  queue->is_watched = uj_watchers_wake(uj_state(L), queue);
+}
 
 static struct lqueue *check_self(lua_State *L, const char *name)
 {
@@ -136,6 +152,8 @@ static enum uj_queue_result put(lua_State *L, struct lqueue *queue)
     lua_pushvalue(L, 2);
     store(L, queue);
   }
+  if (queue->is_watched) /* also when the job is going to wait with its value */
+    wake_watchers(L, queue);
   return result;
 }
 
@@ -292,8 +310,12 @@ static int queue_items(lua_State *L)
 
 static int queue_close(lua_State *L)
 {
+  struct lqueue *queue;
   uj_state(L);
-  uj_queue_close(&check_self(L, "close")->core);
+  queue = check_self(L, "close");
+  uj_queue_close(&queue->core);
+  if (queue->is_watched)
+    wake_watchers(L, queue);
   return 0;
 }
 
@@ -347,6 +369,7 @@ static int l_queue(lua_State *L)
   uj_queue_init(&queue->core, capacity);
   queue->size = 0;
   queue->head = 0;
+  queue->is_watched = false;
   luaL_setmetatable(L, QUEUE_TYPE);
   return 1;
 }

@@ -26,6 +26,7 @@ static const char *const op_texts[] = {
     [UJ_LOP_PUT] = ", waiting to put into a queue",
     [UJ_LOP_ACQUIRE] = ", waiting for a semaphore",
     [UJ_LOP_LOCK] = ", waiting for a mutex",
+    [UJ_LOP_SELECT] = ", in select",
 };
 
 /* [-0, +1, m] Pushes what a job that is parked or ready does, and how much time

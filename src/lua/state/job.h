@@ -35,7 +35,8 @@ enum uj_lop {
   UJ_LOP_GET,
   UJ_LOP_PUT,
   UJ_LOP_ACQUIRE,
-  UJ_LOP_LOCK
+  UJ_LOP_LOCK,
+  UJ_LOP_SELECT
 };
 
 /* The user values of a job. */

@@ -52,6 +52,7 @@ enum uj_hub {
   UJ_HUB_NO_MEMORY,     /* string: an error that cannot be made when needed */
   UJ_HUB_FOREIGN_YIELD, /* string: the same */
   UJ_HUB_NESTED,        /* table: see nest.h */
+  UJ_HUB_WATCHED,       /* table: see watchers.h */
   UJ_HUB_DEADLINE,      /* function: see uj_suspend_push_error(); or nil */
   UJ_HUB_ERROR,         /* what run() or step() is to raise, or nil */
   UJ_HUB_HANDLER, /* function: handler of schedulers without one; or nil */
@@ -83,6 +84,7 @@ struct uj_state {
   bool is_virtual;
   uint64_t virtual_ns; /* the time, if so */
 
+  uint32_t nwatched; /* sources of all watches: see engine/watchers.h */
   bool debug;
   bool dead; /* the Lua state is closing: everything is released */
 
