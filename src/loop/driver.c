@@ -1,6 +1,8 @@
 #include "loop/driver.h"
 
 #include <assert.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -40,6 +42,7 @@ struct uj_driver {
   int exact_fd;               /* our timer descriptor, or -1 */
   int watch_fd[UJ_GUESTS];    /* borrowed from the guest; -1 for none */
   bool seen[UJ_GUESTS];       /* it was readable, which nobody has asked yet */
+  unsigned nforks;            /* see own_loop() */
   uint64_t exact_ns; /* the time that exact_fd is set to, which may be past;
                         or UJ_NEVER */
 };
@@ -96,18 +99,9 @@ static void on_alarm(uv_async_t *alarm)
   (void)alarm;
 }
 
-static int init_handles(struct uj_driver *driver)
+static void open_exact(struct uj_driver *driver)
 {
-  int error = uv_async_init(&driver->loop, &driver->alarm, on_alarm);
-  if (error != 0)
-    return error;
-  uv_timer_init(&driver->loop, &driver->timer);
   driver->exact_ns = UINT64_MAX;
-  driver->signals = uj_signals_new(&driver->loop);
-  if (driver->signals == NULL)
-    return UV_ENOMEM;
-  for (int i = 0; i < UJ_GUESTS; i++)
-    driver->watch_fd[i] = -1;
   driver->exact_fd = open_exact_fd();
   if (driver->exact_fd >= 0 &&
       (uv_poll_init(&driver->loop, &driver->exact, driver->exact_fd) != 0 ||
@@ -115,7 +109,66 @@ static int init_handles(struct uj_driver *driver)
     close(driver->exact_fd);
     driver->exact_fd = -1;
   }
+}
+
+static int init_handles(struct uj_driver *driver)
+{
+  int error = uv_async_init(&driver->loop, &driver->alarm, on_alarm);
+  if (error != 0)
+    return error;
+  uv_timer_init(&driver->loop, &driver->timer);
+  driver->signals = uj_signals_new(&driver->loop);
+  if (driver->signals == NULL)
+    return UV_ENOMEM;
+  for (int i = 0; i < UJ_GUESTS; i++)
+    driver->watch_fd[i] = -1;
+  open_exact(driver);
   return 0;
+}
+
+/* ---- after a fork -------------------------------------------------------- */
+
+/* How many forks of the process have led to this one. */
+static atomic_uint nforks;
+
+static void count_fork(void)
+{
+  nforks++;
+}
+
+static void watch_forks(void)
+{
+  pthread_atfork(NULL, NULL, count_fork);
+}
+
+/* libuv lets go of the handle's memory in the next turn of its loop. */
+static void reopen_exact(struct uj_driver *driver)
+{
+  if (driver->exact_fd < 0)
+    return;
+  uv_close((uv_handle_t *)&driver->exact, NULL);
+  uv_run(&driver->loop, UV_RUN_NOWAIT);
+  close(driver->exact_fd);
+  open_exact(driver);
+}
+
+/* The child of a fork shares the event queue of the loop and the timer
+ * descriptor with its parent: what it does to them, even when it only closes
+ * them, keeps the parent from waking up. So it gets its own ones before it does
+ * anything, which every function here sees to that touches the loop. */
+static void own_loop(struct uj_driver *driver)
+{
+  if (driver->nforks == nforks)
+    return;
+  driver->nforks = nforks;
+  if (uv_loop_fork(&driver->loop) != 0)
+    abort(); /* no descriptors: nothing could be done without harm */
+  reopen_exact(driver);
+}
+
+unsigned uj_driver_count_forks(void)
+{
+  return nforks;
 }
 
 static void close_handle(uv_handle_t *handle, void *arg)
@@ -137,6 +190,7 @@ static void close_loop(uv_loop_t *loop)
 
 int uj_driver_new(struct uj_driver **out)
 {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
   int error;
   struct uj_driver *driver;
   if (!uj_standard_has_descriptors(DESCRIPTORS))
@@ -144,6 +198,8 @@ int uj_driver_new(struct uj_driver **out)
   driver = calloc(1, sizeof(*driver));
   if (driver == NULL)
     return UV_ENOMEM;
+  pthread_once(&once, watch_forks);
+  driver->nforks = nforks;
   error = uv_loop_init(&driver->loop);
   if (error != 0) {
     free(driver);
@@ -165,6 +221,7 @@ int uj_driver_new(struct uj_driver **out)
 void uj_driver_free(struct uj_driver *driver)
 {
   assert(driver->tasks.count == 0);
+  own_loop(driver);
   close_loop(&driver->loop);
   uj_datewatch_term(&driver->datewatch);
   if (driver->exact_fd >= 0)
@@ -175,6 +232,7 @@ void uj_driver_free(struct uj_driver *driver)
 
 struct uj_signals *uj_driver_signals(struct uj_driver *driver)
 {
+  own_loop(driver);
   return driver->signals;
 }
 
@@ -190,6 +248,7 @@ int uj_driver_watch(struct uj_driver *driver, enum uj_guest guest, int fd)
 {
   uv_poll_t *watch = &driver->watch[guest];
   int error = 0;
+  own_loop(driver);
   if (fd == driver->watch_fd[guest])
     return 0;
   if (driver->watch_fd[guest] >= 0)
@@ -213,6 +272,7 @@ bool uj_driver_take_readable(struct uj_driver *driver, enum uj_guest guest)
 
 struct uj_tasks *uj_driver_tasks(struct uj_driver *driver)
 {
+  own_loop(driver);
   return &driver->tasks;
 }
 
@@ -223,6 +283,7 @@ struct uj_datewatch *uj_driver_datewatch(struct uj_driver *driver)
 
 void uj_driver_poll(struct uj_driver *driver)
 {
+  own_loop(driver);
   uv_run(&driver->loop, UV_RUN_NOWAIT);
 }
 
@@ -269,6 +330,7 @@ static void wait_by_timer(struct uj_driver *driver, uint64_t due_ns)
  * wait any more, so they are handled first. */
 void uj_driver_wait(struct uj_driver *driver, uint64_t due_ns)
 {
+  own_loop(driver);
   if (!uj_link_empty(&driver->tasks.ended) ||
       uj_signals_wait_for_taker(driver->signals))
     uj_driver_poll(driver);
@@ -278,13 +340,15 @@ void uj_driver_wait(struct uj_driver *driver, uint64_t due_ns)
     wait_by_timer(driver, due_ns);
 }
 
-int uj_driver_fd(const struct uj_driver *driver)
+int uj_driver_fd(struct uj_driver *driver)
 {
+  own_loop(driver);
   return uv_backend_fd(&driver->loop);
 }
 
 void uj_driver_set_alarm(struct uj_driver *driver, uint64_t due_ns)
 {
+  own_loop(driver);
   if (driver->exact_fd >= 0)
     change_exact(driver, due_ns);
   else if (due_ns == 0)

@@ -34,6 +34,10 @@ int uj_driver_new(struct uj_driver **driver);
 void uj_driver_free(struct uj_driver *driver);
 const char *uj_driver_strerror(int error);
 
+/* How many forks, since the first driver was made, have led to this process. A
+ * driver gets a loop of its own in the child; the guests do not. */
+unsigned uj_driver_count_forks(void);
+
 /* What the driver hears of signals, see signals.h. A signal that is taken ends
  * a wait. */
 struct uj_signals *uj_driver_signals(struct uj_driver *driver);
@@ -50,7 +54,7 @@ bool uj_driver_take_readable(struct uj_driver *driver, enum uj_guest guest);
 
 /* For a host whose own loop drives ours: a descriptor that is readable when
  * uj_driver_poll() would find something, or when the alarm has gone off. */
-int uj_driver_fd(const struct uj_driver *driver);
+int uj_driver_fd(struct uj_driver *driver);
 /* Sets the alarm to a time; 0 makes it go off now, UJ_NEVER switches it off. An
  * alarm that has gone off stays so until it is set again. Systems without a
  * timer descriptor only know 0. */

@@ -40,6 +40,7 @@ static int keep_functions(lua_State *L)
     lua_rawseti(L, -2, i);
   }
   uj_hub_set(S->hub, L, S->luv->functions);
+  S->luv->nforks = uj_driver_count_forks();
   return 0;
 }
 
@@ -67,7 +68,8 @@ static bool is_loaded(struct uj_state *S, lua_State *L)
 
 void uj_luv_find(struct uj_state *S, lua_State *L)
 {
-  S->luv->is_driven = !S->luv->is_host && is_loaded(S, L);
+  S->luv->is_driven = !S->luv->is_host && is_loaded(S, L) &&
+                      S->luv->nforks == uj_driver_count_forks();
 }
 
 /* ---- its functions ------------------------------------------------------- */

@@ -11,13 +11,15 @@
 #include "lua/state/state.h"
 
 struct uj_luv {
-  int functions;  /* place on the hub: a table of the functions of luv that we
-                     call; nil until luv is loaded */
-  int name;       /* place on the hub: the string "luv" */
-  int nowait;     /* place on the hub: the string "nowait" */
-  bool is_host;   /* luv's loop drives ours: we must not drive it */
-  bool is_driven; /* luv is loaded, and its loop is ours to drive */
-  bool is_alive;  /* what uj_luv_alive() has found last */
+  unsigned nforks; /* when it was found: the child of a later fork must not run
+                      its loop, which belongs to the parent, too */
+  int functions;   /* place on the hub: a table of the functions of luv that we
+                      call; nil until luv is loaded */
+  int name;        /* place on the hub: the string "luv" */
+  int nowait;      /* place on the hub: the string "nowait" */
+  bool is_host;    /* luv's loop drives ours: we must not drive it */
+  bool is_driven;  /* luv is loaded, and its loop is ours to drive */
+  bool is_alive;   /* what uj_luv_alive() has found last */
 };
 
 /* [-0, +0, m] */

@@ -1,0 +1,124 @@
+/* A program that forks while it uses uvjobs: parent and child go on, each with
+ * a loop of its own. */
+#include "check.h"
+
+#include <lauxlib.h>
+#include <lua.h>
+#include <lualib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* The seconds after which a process that hangs is ended. */
+enum { PATIENCE = 60 };
+
+static int l_fork(lua_State *L)
+{
+  pid_t pid;
+  fflush(stdout);
+  pid = fork();
+  alarm(PATIENCE);
+  lua_pushinteger(L, pid);
+  return 1;
+}
+
+static int l_wait(lua_State *L)
+{
+  int status = 0;
+  CHECK(waitpid((pid_t)luaL_checkinteger(L, 1), &status, 0) > 0);
+  CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+  return 0;
+}
+
+/* Runs a script in a state of its own, which is closed. Its child leaves by
+ * os.exit(). */
+static void play(const char *script)
+{
+  lua_State *L = luaL_newstate();
+  luaL_openlibs(L);
+  lua_register(L, "fork", l_fork);
+  lua_register(L, "wait", l_wait);
+  lua_pushliteral(L, UJ_SPEC_BUILD "/?.so;");
+  lua_setglobal(L, "build");
+  if (luaL_dostring(L, "package.cpath = build .. package.cpath\n"
+                       "core = require('uvjobs.core').public\n"
+                       "function nap() core.sleep(0.01) end\n") != LUA_OK ||
+      luaL_dostring(L, script) != LUA_OK) {
+    printf("  %s\n", lua_tostring(L, -1));
+    CHECK(!"the script has ended well");
+  }
+  lua_close(L);
+}
+
+static void test_child_runs_between_two_runs(void)
+{
+  play("core.run(nap)\n"
+       "local pid = fork()\n"
+       "for _ = 1, 10 do core.run(nap) end\n"
+       "if pid == 0 then os.exit(0, true) end\n"
+       "wait(pid)\n"
+       "for _ = 1, 10 do core.run(nap) end\n");
+}
+
+static void test_child_only_closes_its_state(void)
+{
+  play("core.run(nap)\n"
+       "local pid = fork()\n"
+       "if pid == 0 then os.exit(0, true) end\n"
+       "wait(pid)\n"
+       "core.run(nap)\n");
+}
+
+static void test_child_goes_on_in_a_run(void)
+{
+  play("local pid\n"
+       "core.run(function()\n"
+       "  local jobs = core.scheduler()\n"
+       "  for _ = 1, 10 do jobs:spawn(function() for _ = 1, 5 do nap() end "
+       "end) end\n"
+       "  nap()\n"
+       "  pid = fork()\n"
+       "  nap()\n"
+       "  jobs:wait_and_close()\n"
+       "end)\n"
+       "if pid == 0 then os.exit(0, true) end\n"
+       "wait(pid)\n"
+       "core.run(nap)\n");
+}
+
+static void test_child_leaves_in_a_run(void)
+{
+  play("core.run(function()\n"
+       "  nap()\n"
+       "  local pid = fork()\n"
+       "  if pid == 0 then os.exit(0, true) end\n"
+       "  wait(pid)\n"
+       "  for _ = 1, 10 do nap() end\n"
+       "end)\n");
+}
+
+static void test_grandchild(void)
+{
+  play("core.run(nap)\n"
+       "local pid = fork()\n"
+       "core.run(nap)\n"
+       "if pid == 0 then\n"
+       "  pid = fork()\n"
+       "  core.run(nap)\n"
+       "  if pid ~= 0 then wait(pid) core.run(nap) end\n"
+       "  os.exit(0, true)\n"
+       "end\n"
+       "wait(pid)\n"
+       "core.run(nap)\n");
+}
+
+int main(void)
+{
+  static const struct check_test tests[] = {
+      {"a child runs between two runs", test_child_runs_between_two_runs},
+      {"a child only closes its state", test_child_only_closes_its_state},
+      {"a child goes on in a run", test_child_goes_on_in_a_run},
+      {"a child leaves in a run", test_child_leaves_in_a_run},
+      {"a child has a child", test_grandchild},
+  };
+  return CHECK_RUN(tests);
+}
