@@ -145,8 +145,8 @@ local function status_of(result)
   return 1
 end
 
---- Writes out what the script has printed. When that cannot be written, as on a full disk,
---- a script that thinks it has succeeded has not.
+--- Writes out what was printed. When that cannot be written, as on a full disk, a script
+--- that thinks it has succeeded has not.
 local function flush(status)
   if io.type(io.stdout) ~= "file" or core.flush() or status ~= 0 then return status end
   io.stderr:write("uvjobs: not all output could be written to standard output\n")
@@ -202,12 +202,12 @@ end
 
 local function print_help()
   io.stdout:write(USAGE)
-  return 0
+  return flush(0)
 end
 
 local function print_version()
   io.stdout:write(uvjobs._VERSION, " (", _VERSION, ")\n")
-  return 0
+  return flush(0)
 end
 
 --- Runs the command. It blocks until the script has ended. Errors are printed, and

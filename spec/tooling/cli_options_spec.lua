@@ -90,8 +90,9 @@ describe("the command", function()
   end)
 
   it("ends with 1 when its output cannot be written", function()
-    for _, code in ipairs { "print(1)", "io.write(1)", "for _ = 1, 1e5 do print(1) end" } do
-      local status, _, err = shell(("uvjobs -e '%s' >/dev/full"):format(code))
+    for _, arguments in ipairs { "-e 'print(1)'", "-e 'io.write(1)'",
+      "-e 'for _ = 1, 1e5 do print(1) end'", "--help", "--version" } do
+      local status, _, err = shell(("uvjobs %s >/dev/full"):format(arguments))
       assert.equal(1, status)
       assert.equal("uvjobs: not all output could be written to standard output\n", err)
     end
