@@ -23,6 +23,17 @@ function process.command(env)
     quote(package.path), quote(package.cpath), env or "", quote(process.interpreter()))
 end
 
+--- Shell text of what a sanitizer that is loaded into this process finds in the environment, for a
+--- command that is given another one; empty without a sanitizer.
+function process.sanitizer()
+  local settings = {}
+  for _, name in ipairs { "LD_PRELOAD", "ASAN_OPTIONS", "LSAN_OPTIONS", "UBSAN_OPTIONS" } do
+    local value = os.getenv(name)
+    if value then settings[#settings + 1] = name .. "=" .. process.quote(value) end
+  end
+  return table.concat(settings, " ")
+end
+
 local function read_and_remove(path)
   local text = files.read(path)
   os.remove(path)

@@ -154,7 +154,7 @@ describe("an environment without anything", function()
     local r = helper.child(PRELUDE .. [[
       print(os.getenv "HOME", os.getenv "PATH")
       print(uvjobs.run(uvjobs.exec, "/bin/echo", { "hello" }).stdout)
-    ]], ("env -i LUA_PATH_5_4=%s LUA_CPATH_5_4=%s"):format(
+    ]], ("env -i %s LUA_PATH_5_4=%s LUA_CPATH_5_4=%s"):format(process.sanitizer(),
       process.quote(package.path), process.quote(package.cpath)))
     assert.same({ status = 0, out = "nil\tnil\nhello\n\n", err = "" }, r)
   end)
