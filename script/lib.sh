@@ -23,6 +23,7 @@ lua-busted|uj_have_module busted.runner
 lua-cqueues|uj_have_module cqueues
 lua-http|uj_have_lua_http
 curl|command -v curl
+bsdutils|command -v script
 python3|command -v python3
 tzdata|test -e /usr/share/zoneinfo/tzdata.zi
 openssl|command -v openssl
