@@ -98,6 +98,7 @@ build = {
         "src/core/loop.c",
         "src/core/mutex.c",
         "src/core/queue.c",
+        "src/core/rate.c",
         "src/core/sched.c",
         "src/core/shuffle.c",
         "src/core/timers.c",

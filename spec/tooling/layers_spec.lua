@@ -116,7 +116,7 @@ local FLOORS <const> = {
   { "src/core/job" },
   { "src/core/sched" },
   { "src/core/loop" },
-  { "src/core/waitq", "src/core/timers", "src/core/shuffle" },
+  { "src/core/waitq", "src/core/timers", "src/core/shuffle", "src/core/rate" },
   { "src/core/life", "src/core/link", "src/core/clock" },
 }
 
