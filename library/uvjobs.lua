@@ -19,7 +19,10 @@ local uvjobs = {}
 ---| "timeout"   # a deadline passed, or another job did not end in time
 ---| "killed"    # the job did not end within its close timeout, and is ended by force
 ---| "closed"    # the scheduler is closed
----| "full"      # the pending queue is full, and the caller cannot suspend
+---| "full"      # the pending queue is full, and the caller cannot suspend; or that of a policy
+---| "open"      # a breaker is open
+---| "limited"   # a limit of rates refuses the call
+---| "intensity" # a supervisor has given up
 
 ---@alias uvjobs.JobState
 ---| "pending"   # waits for a slot
@@ -37,6 +40,8 @@ local uvjobs = {}
 ---@field message string
 ---@field job uvjobs.Job? the job that was cancelled, closed or killed
 ---@field signal? "SIGINT"|"SIGTERM" the one that has cancelled the main job
+---@field retry_after? number seconds after which it is worth while to try again
+---@field cause? any the error that has led to this one
 
 ---@alias uvjobs.Signal "SIGINT"|"SIGTERM"|"SIGHUP"|"SIGQUIT"|"SIGUSR1"|"SIGUSR2"
 

@@ -32,6 +32,15 @@ local INTERNAL = {
 -- The scheduler of the repetition among the samples, which has to be closed.
 local repeats
 
+--- An error that has the properties of both.
+local function error_like(first, second)
+  return setmetatable({}, { __index = function(_, name)
+    local value = first[name]
+    if value == nil then value = second[name] end
+    return value
+  end })
+end
+
 --- A value of each type, with all its properties: those that are nil in some values, too.
 local function samples()
   local job
@@ -48,7 +57,7 @@ local function samples()
   return {
     scheduler = uvjobs.scheduler { name = "sample", exception_handler = print, on_start = print,
                                    on_end = print },
-    job = job, err = err,
+    job = job, err = error_like(err, core.make_error("open", "sample", 1, "cause")),
     event = uvjobs.event(), queue = uvjobs.queue(), mutex = uvjobs.mutex(),
     semaphore = semaphore, permit = permit, repeating = repeating,
   }

@@ -10,10 +10,18 @@
 struct error {
   struct uj_object object;
   enum uj_code code;
-  int signal; /* because of which the job was cancelled; 0 for none */
+  short signal; /* because of which the job was cancelled; 0 for none */
+  bool is_made; /* it is the beginning of a struct made_error */
 };
 
-enum { UV_JOB = 1, UV_COUNT = 1 };
+/* An error that a module in Lua has made. */
+struct made_error {
+  struct error error;
+  double retry_after_s; /* negative for none */
+};
+
+/* The user values; an error that was not made has the first one only. */
+enum { UV_JOB = 1, UV_COUNT = 1, UV_TEXT, UV_CAUSE, UV_COUNT_MADE = 3 };
 
 /* Where the registry keeps the notes of errors, in a table with weak keys. A
  * place for them in each error would make cancelling a job dearer by 3 %. */
@@ -24,7 +32,8 @@ static const char error_tag[] = ERROR_TYPE;
 static const char *const code_names[] = {
     [UJ_CODE_CANCELLED] = "cancelled", [UJ_CODE_TIMEOUT] = "timeout",
     [UJ_CODE_KILLED] = "killed",       [UJ_CODE_CLOSED] = "closed",
-    [UJ_CODE_FULL] = "full",
+    [UJ_CODE_FULL] = "full",           [UJ_CODE_OPEN] = "open",
+    [UJ_CODE_LIMITED] = "limited",     [UJ_CODE_INTENSITY] = "intensity",
 };
 
 static struct error *to_error(lua_State *L, int idx)
@@ -38,6 +47,7 @@ void uj_error_new(lua_State *L, enum uj_code code)
   error->object.tag = error_tag;
   error->code = code;
   error->signal = 0;
+  error->is_made = false;
   lua_insert(L, -2);
   lua_setiuservalue(L, -2, UV_JOB);
   luaL_setmetatable(L, ERROR_TYPE);
@@ -65,7 +75,7 @@ void uj_error_set_signal(lua_State *L, int idx, int number)
 {
   struct error *error = to_error(L, idx);
   if (error != NULL)
-    error->signal = number;
+    error->signal = (short)number;
 }
 
 /* [-0, +1, m] Pushes the label of the error's job, or "operation" if it has
@@ -93,8 +103,9 @@ static void add_note(lua_State *L, int idx)
   lua_pop(L, 2);
 }
 
-/* [-0, +1, m] Pushes the message of the error at idx. */
-static void push_message(lua_State *L, int idx, const struct error *error)
+/* [-0, +1, m] Pushes what errors with the code of the one at idx say. */
+static void push_message_of_code(lua_State *L, int idx,
+                                 const struct error *error)
 {
   static const char *const formats[] = {
       [UJ_CODE_CANCELLED] = "%s was cancelled",
@@ -110,6 +121,15 @@ static void push_message(lua_State *L, int idx, const struct error *error)
     lua_concat(L, 2);
   }
   lua_remove(L, -2);
+}
+
+/* [-0, +1, m] Pushes the message of the error at idx. */
+static void push_message(lua_State *L, int idx, const struct error *error)
+{
+  if (error->is_made)
+    lua_getiuservalue(L, idx, UV_TEXT);
+  else
+    push_message_of_code(L, idx, error);
   add_note(L, idx);
 }
 
@@ -118,6 +138,20 @@ static int error_tostring(lua_State *L)
   const struct error *error = uj_object_self(L, error_tag, "tostring");
   push_message(L, 1, error);
   return 1;
+}
+
+/* [-0, +1, m] Pushes a property that only errors have that were made, of the
+ * one at index 1. */
+static void push_made_property(lua_State *L, const struct error *error,
+                               const char *key)
+{
+  double retry_after_s = ((const struct made_error *)error)->retry_after_s;
+  if (strcmp(key, "cause") == 0)
+    lua_getiuservalue(L, 1, UV_CAUSE);
+  else if (strcmp(key, "retry_after") == 0 && retry_after_s >= 0)
+    lua_pushnumber(L, retry_after_s);
+  else
+    lua_pushnil(L);
 }
 
 static int error_index(lua_State *L)
@@ -134,6 +168,8 @@ static int error_index(lua_State *L)
     lua_getiuservalue(L, 1, UV_JOB);
   else if (strcmp(key, "signal") == 0 && error->signal != 0)
     lua_pushstring(L, uj_signals_name(error->signal));
+  else if (error->is_made)
+    push_made_property(L, error, key);
   else
     lua_pushnil(L);
   return 1;
@@ -183,7 +219,38 @@ static int l_annotate(lua_State *L)
   return 0;
 }
 
+static enum uj_code check_code(lua_State *L, int idx)
+{
+  const char *name = luaL_checkstring(L, idx);
+  int count = (int)(sizeof(code_names) / sizeof(code_names[0]));
+  for (int code = 0; code < count; code++)
+    if (strcmp(name, code_names[code]) == 0)
+      return (enum uj_code)code;
+  return (enum uj_code)luaL_argerror(L, idx, "no code of an error");
+}
+
+/* Stack: code, text, retry_after, cause. */
+static int l_make_error(lua_State *L)
+{
+  enum uj_code code = check_code(L, 1);
+  double retry_after_s = luaL_optnumber(L, 3, -1);
+  struct made_error *made;
+  luaL_checkstring(L, 2);
+  lua_settop(L, 4);
+  made = lua_newuserdatauv(L, sizeof(*made), UV_COUNT_MADE);
+  made->error = (struct error){{error_tag}, code, 0, true};
+  made->retry_after_s = retry_after_s;
+  lua_insert(L, 2);
+  lua_setiuservalue(L, 2, UV_CAUSE);
+  lua_pop(L, 1);
+  lua_setiuservalue(L, 2, UV_TEXT);
+  luaL_setmetatable(L, ERROR_TYPE);
+  return 1;
+}
+
 const luaL_Reg uj_error_functions[] = {{"code", l_code}, {NULL, NULL}};
 
-const luaL_Reg uj_error_internals[] = {
-    {"annotate", l_annotate}, {"codes", l_codes}, {NULL, NULL}};
+const luaL_Reg uj_error_internals[] = {{"annotate", l_annotate},
+                                       {"codes", l_codes},
+                                       {"make_error", l_make_error},
+                                       {NULL, NULL}};

@@ -1,6 +1,7 @@
 /* The errors that uvjobs raises: userdata with the fields `code`, `message`
  * and, when the error concerns one, `job`. tostring() returns the message,
- * which is made anew each time instead of being kept. */
+ * which is made anew each time instead of being kept; only errors that modules
+ * in Lua make have a text of their own. */
 #ifndef UJ_LUA_ERROR_H
 #define UJ_LUA_ERROR_H
 
@@ -15,7 +16,11 @@ enum uj_code {
   UJ_CODE_TIMEOUT,
   UJ_CODE_KILLED,
   UJ_CODE_CLOSED,
-  UJ_CODE_FULL
+  UJ_CODE_FULL,
+  /* The following are raised by modules in Lua only. */
+  UJ_CODE_OPEN,
+  UJ_CODE_LIMITED,
+  UJ_CODE_INTENSITY
 };
 
 /* [-1, +1, m] Replaces the job (or nil) on the top by an error about it. */
@@ -38,8 +43,13 @@ void uj_error_register(lua_State *L);
 /* uvjobs.code(value) */
 extern const luaL_Reg uj_error_functions[];
 
-/* annotate(error, text): adds the text to the message of the error. codes():
- * lists all, for the specs, which compare them with the reference. */
+/* annotate(error, text): adds the text to the message of the error.
+ *
+ * make_error(code, text [, retry_after [, cause]]): an error that is about no
+ * job, with this message; `retry_after` is in seconds. For modules in Lua,
+ * which raise it by error(err, 0).
+ *
+ * codes(): lists all, for the specs, which compare them with the reference. */
 extern const luaL_Reg uj_error_internals[];
 
 #endif

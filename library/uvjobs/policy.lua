@@ -1,0 +1,35 @@
+---@meta uvjobs.policy
+-- luacheck: ignore 212 241
+
+--- `require "uvjobs.policy"`: how functions are called that may fail. docs/policies.md
+--- describes it.
+---@class uvjobs.policy
+local policy = {}
+
+---@class uvjobs.Policy
+---@field kind string such as "compose"
+---@field name? string the option of that name
+local Policy = {}
+
+--- Calls `fn(...)` as the policy says.
+--- Errors: those of `fn`, and those that the policy adds.
+---@async
+---@param fn fun(...: any): ...: any
+---@param ... any
+---@return any ... what `fn` returns
+function Policy:call(fn, ...) end
+
+--- Makes a function that calls `fn` as the policy says.
+---@param fn fun(...: any): ...: any
+---@return async fun(...: any): ...: any
+function Policy:wrap(fn) end
+
+--- What has happened so far, as a new table.
+---@return table<string, any>
+function Policy:stats() end
+
+---@param list uvjobs.Policy[] the outermost first; and perhaps the option `name`
+---@return uvjobs.Policy
+function policy.compose(list) end
+
+return policy

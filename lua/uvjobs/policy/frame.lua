@@ -1,0 +1,208 @@
+-- What all policies have in common. A policy is a value that decides how a function is
+-- called: not at all, again, or with a limit. It has the methods `call`, `wrap` and
+-- `stats`.
+--
+-- A new kind of policy is a file that returns its constructor, for policy/init.lua:
+--
+--   local frame = require "uvjobs.policy.frame"
+--   local KNOWN <const> = { name = frame.expect.string, size = frame.expect.count(1) }
+--   local KIND <const> = frame.kind "twice"
+--
+--   return function(options)
+--     options = frame.options("twice", options, KNOWN) -- blames the constructor's caller
+--     local calls = 0
+--     return frame.new(KIND, {
+--       name = options.name,
+--       run = function(fn, ...)
+--         calls = calls + 1
+--         fn(...)
+--         return fn(...)
+--       end,
+--       stats = function() return { calls = calls } end,
+--     })
+--   end
+--
+-- `run(fn, ...)` calls `fn(...)` as the policy wants it, in the job of the caller, which
+-- can suspend. It may be called by several jobs at a time. `fn` is the function of the
+-- user or, in a composition, the `run` of the policy within; so a kind that looks at the
+-- arguments of the user's function, as for a key, also gives `run_within(step, fn, ...)`,
+-- which calls `step(fn, ...)`, and finds them behind `fn`. A kind that cannot be a part
+-- of a composition gives `refusal` instead, a text that says why.
+--
+-- Other fields of the table are the kind's own. The methods of a kind, which are given
+-- as in frame.kind("twice", { reset = function(self) ... end }), begin with
+-- `local fields = frame.fields_of(self, KIND, "reset")`, which is this table.
+--
+-- `run` must let through at once what ends the job of its caller, which
+-- frame.ends_caller(err) tells, and count it as nothing. On the way on which all is well
+-- it should make neither tables nor closures, which cost more than the rest. Functions of
+-- the user that decide something, such as a key, are called by frame.ask(fn, ...), in which
+-- nothing can suspend. Errors are made by frame.raise().
+
+local arguments = require "uvjobs.arguments"
+local core = require "uvjobs.core"
+
+core.own_source()
+
+local uvjobs = core.public
+local check_suspend = core.check_suspend
+
+local TYPE <const> = "uvjobs.Policy"
+
+local frame = { expect = arguments.expect }
+
+-- What each policy does, by policy: it is found in one look, which tells whether a value
+-- is a policy besides.
+---@type table<uvjobs.Policy, function>
+local runs = setmetatable({}, { __mode = "k" })
+
+-- What frame.new() was given, by policy.
+---@type table<uvjobs.Policy, table>
+local records = setmetatable({}, { __mode = "k" })
+
+-- ---- methods of all policies -------------------------------------------------------
+
+---@class uvjobs.Policy
+local methods = {}
+
+-- Checks what `call` and `wrap` are called with; returns what the policy does.
+local function check(self, name, fn)
+  local run = runs[self]
+  if not run then arguments.fail_self(3, name, TYPE, self) end
+  arguments.check_function(3, 1, name, fn)
+  return run
+end
+
+--- Calls `fn(...)` as the policy says, in the current job. Suspends.
+--- Errors: misuse; those of `fn`; those that the policy adds; `cancelled`, `timeout` and
+--- `killed` of the current job.
+---@param fn function
+---@param ... any is passed on
+---@return any ... what `fn` returns
+function methods:call(fn, ...)
+  local run = runs[self]
+  if not run or type(fn) ~= "function" then check(self, "call", fn) end
+  check_suspend("call", 2)
+  return run(fn, ...)
+end
+
+--- Makes a function that calls `fn` as the policy says. Does not suspend.
+--- Errors: misuse.
+---@param fn function
+---@return function wrapped suspends, and raises what call() raises
+function methods:wrap(fn)
+  local run = check(self, "wrap", fn)
+  return function(...)
+    check_suspend("call", 2)
+    return run(fn, ...)
+  end
+end
+
+--- What has happened so far, as a new table; see the kinds of policies. Does not suspend.
+--- Errors: misuse only.
+---@return table<string, any>
+function methods:stats()
+  if not runs[self] then arguments.fail_self(2, "stats", TYPE, self) end
+  return records[self].stats()
+end
+
+-- ---- kinds -------------------------------------------------------------------------
+
+local function describe(self)
+  if self.name then return ('%s: %s "%s"'):format(TYPE, self.kind, self.name) end
+  return ("%s: %s"):format(TYPE, self.kind)
+end
+
+local function refuse_property(key, known)
+  local near = type(key) == "string" and core.nearest(key, known)
+  error(("unknown property '%s' of a %s%s"):format(tostring(key), TYPE,
+    near and (", did you mean '%s'?"):format(near) or ""), 3)
+end
+
+--- Makes a kind of policies.
+---@param name string such as "retry"
+---@param own_methods? table<string, function>
+---@return table kind
+function frame.kind(name, own_methods)
+  local known = {}
+  for key, method in pairs(methods) do known[key] = method end
+  for key, method in pairs(own_methods or {}) do known[key] = method end
+  setmetatable(known, { __index = function(_, key)
+    if key ~= "name" then refuse_property(key, known) end
+  end })
+  return {
+    __name = TYPE, __index = known, __tostring = describe, kind = name,
+    __newindex = function(_, key) refuse_property(key, known) end,
+  }
+end
+
+--- Makes a policy.
+---@param kind table
+---@param fields { name?: string, run: function, run_within?: function, stats: function,
+---  refusal?: string }
+---@return uvjobs.Policy
+function frame.new(kind, fields)
+  local policy = setmetatable({ kind = kind.kind, name = fields.name }, kind)
+  runs[policy], records[policy] = fields.run, fields
+  return policy
+end
+
+--- The fields that a policy of this kind was made with; blames the caller of a method when
+--- it is none.
+---@param self any
+---@param kind table
+---@param method string
+---@return table fields
+function frame.fields_of(self, kind, method)
+  local fields = records[self]
+  if fields and getmetatable(self) == kind then return fields end
+  arguments.fail_self(3, method, ("%s of the kind '%s'"):format(TYPE, kind.kind), self)
+end
+
+--- The fields of any policy; nil for another value.
+---@param value any
+---@return table? fields
+function frame.find(value)
+  return records[value]
+end
+
+-- ---- for the constructors and the functions of kinds -------------------------------
+
+--- Checks the options of a constructor, and blames its caller. Does not copy them.
+---@param name string of the constructor
+---@param given any nil stands for no options
+---@param known table<string, uvjobs.Kind>
+---@return table options
+function frame.options(name, given, known)
+  if given == nil then return {} end
+  local problem = arguments.problem_of_options(given, known)
+  if problem then arguments.fail(3, 1, name, problem) end
+  return given
+end
+
+--- Whether an error says that the job which caught it is to end: its own `cancelled` or
+--- `killed`, or one of a deadline or a nursery around the policy. It must go on its way.
+---@param err any
+---@return boolean
+function frame.ends_caller(err)
+  local code = uvjobs.code(err)
+  if code ~= "cancelled" and code ~= "killed" and code ~= "timeout" then return false end
+  local job = err.job
+  if job ~= nil then return job == uvjobs.current() and code ~= "timeout" end
+  return core.interrupted()
+end
+
+--- Calls a function of the user that decides something, in which nothing can suspend.
+---@type fun(fn: function, ...: any): ...: any
+frame.ask = core.ask
+
+--- Raises an error of a policy.
+---@param code "open"|"limited"|"full"
+---@param text string
+---@param retry_after? number seconds after which it is worth while to call again
+---@param cause? any the error because of which
+function frame.raise(code, text, retry_after, cause)
+  error(core.make_error(code, text, retry_after, cause), 0)
+end
+
+return frame
