@@ -5,8 +5,8 @@ _uvjobs() {
   # What follows the script belongs to the script.
   for ((i = 1; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
-    -- | --stats | --clock | --close-timeout | --interrupt | --shuffle | --signals | --slow | \
-      --timeslice | = | virtual | real | [0-9]* | inf | none | count | SIG*) ;;
+    -- | --stats | --clock | --close-timeout | --date | --interrupt | --seed | --shuffle | \
+      --signals | --slow | --timeslice | = | virtual | real | [0-9]* | inf | none | count | SIG*) ;;
     *)
       mapfile -t COMPREPLY < <(compgen -f -- "$word")
       return
@@ -16,7 +16,7 @@ _uvjobs() {
   case $word in
   -*)
     mapfile -t COMPREPLY < <(compgen -W '-h --help -v --version -- -e --stats --clock=
-      --close-timeout= --interrupt= --shuffle= --signals= --slow= --timeslice=' -- "$word")
+      --close-timeout= --date= --interrupt= --seed= --shuffle= --signals= --slow= --timeslice=' -- "$word")
     ;;
   *)
     mapfile -t COMPREPLY < <(

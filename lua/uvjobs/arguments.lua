@@ -133,12 +133,11 @@ function arguments.shown(value)
   return core.typename(value)
 end
 
-local function first_name(known)
-  local first
-  for name in pairs(known) do
-    if not first or name < first then first = name end
-  end
-  return first
+local function list_of_names(known)
+  local names = {}
+  for name in pairs(known) do names[#names + 1] = name end
+  table.sort(names)
+  return table.concat(names, ", ")
 end
 
 --- What to say of an option that is not known.
@@ -146,12 +145,12 @@ end
 ---@param known table<string, any> the known ones
 ---@return string
 function arguments.unknown_option(key, known)
-  if type(key) == "string" then
-    return ("unknown option '%s', did you mean '%s'?"):format(
-      key, core.nearest(key, known))
+  if type(key) ~= "string" then
+    return ("unknown option [%s], known are %s"):format(tostring(key), list_of_names(known))
   end
-  return ("unknown option [%s], '%s' is a known one"):format(
-    tostring(key), first_name(known))
+  local nearest = core.nearest(key, known)
+  return ("unknown option '%s', %s"):format(key, nearest and
+    ("did you mean '%s'?"):format(nearest) or "known are " .. list_of_names(known))
 end
 
 --- Returns "expected expected, got value", for arguments.fail().

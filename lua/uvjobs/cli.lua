@@ -20,7 +20,9 @@ options:
   --slow=SECONDS      report jobs that hold the loop for so long
   --timeslice=SECONDS preempt the main job after so long
   --clock=virtual     let the clock jump to the next deadline
+  --date=SECONDS      the date at which that begins, in seconds since 1970
   --interrupt=HOW     how busy jobs are reached: a signal, "count" or "none"
+  --seed=NUMBER       the seed of random numbers
   --shuffle=SEED      run ready jobs in a random order
   --signals=LIST      which signals end the script, like SIGINT,SIGTERM; or "none"
   --close-timeout=SECONDS

@@ -29,6 +29,12 @@ local function integer(text)
   return nil, "integer"
 end
 
+local function number(text)
+  local value = tonumber(text)
+  if value then return value end
+  return nil, "seconds since 1970"
+end
+
 local function word(text) return text end
 
 --- "SIGINT,SIGTERM", or "none".
@@ -42,7 +48,9 @@ end
 local OF_RUN <const> = {
   ["--clock"] = { "clock", word },
   ["--close-timeout"] = { "close_timeout", seconds },
+  ["--date"] = { "date", number },
   ["--interrupt"] = { "interrupt", word },
+  ["--seed"] = { "seed", integer },
   ["--shuffle"] = { "shuffle", integer },
   ["--signals"] = { "signals", signals },
   ["--slow"] = { "slow", slow },
@@ -72,8 +80,9 @@ end
 -- ---- the command line ------------------------------------------------------------------------
 
 local function unknown(name)
-  if name:find "^%-%-" then
-    return ("unknown option '%s', did you mean '%s'?"):format(name, core.nearest(name, ALL))
+  local nearest = name:find "^%-%-" and core.nearest(name, ALL)
+  if nearest then
+    return ("unknown option '%s', did you mean '%s'?"):format(name, nearest)
   end
   return ("unknown option '%s'"):format(name)
 end
@@ -82,6 +91,7 @@ end
 local function take_value(asked, text)
   local name, value = text:match "^(%-%-[%w-]+)=(.*)$"
   local option = OF_RUN[name or text]
+  if WITHOUT_VALUE[name] then return ("option '%s' takes no value"):format(name) end
   if not option then return unknown(name or text) end
   if not name then return ("option '%s' needs a value: '%s=...'"):format(text, text) end
   local expected

@@ -67,8 +67,9 @@ local function find_zone(name)
   end
   zone = open_zone(name)
   if not zone then
-    return nil, ("unknown zone '%s', did you mean '%s'?"):format(
-      name, core.nearest(name, all_zone_names()))
+    local nearest = core.nearest(name, all_zone_names())
+    return nil, ("unknown zone '%s'%s"):format(
+      name, nearest and (", did you mean '%s'?"):format(nearest) or "")
   end
   open_zones[name] = zone
   return zone

@@ -233,7 +233,8 @@ end
 
 -- For a to-be-closed variable: until then, the first deadline that ends the test is noted,
 -- with where the jobs stand at that moment. Later it would be too late: the variables
--- that are closed on the way out end the jobs.
+-- that are closed on the way out end the jobs. From that deadline on every job can be
+-- preempted, or one that computes would keep the test from noticing.
 local Watch = {}
 Watch.__index = Watch
 
@@ -254,6 +255,7 @@ end
 local function watch_deadline(seconds)
   local watch = setmetatable({ seconds = seconds }, Watch)
   local due = uvjobs.now() + seconds
+  core.force_at(core.due(seconds))
   core.on_deadline(function()
     if watch.standing or uvjobs.now() < due then return end
     watch.standing = describe_standing()
@@ -269,15 +271,19 @@ local function call_within(seconds, fn, ...)
   return table.unpack(results, 2, results.n)
 end
 
+-- Calls fn(...), and lets what it leaves behind come to rest.
+local function call_and_settle(options, fn, ...)
+  local results = table.pack(fn(...))
+  if options.leaks ~= false then testing.settle() end
+  return table.unpack(results, 1, results.n)
+end
+
 -- The main job of a test.
 local function call_in_time(options, texts, fn, ...)
   local timeout = options.timeout or TIMEOUT
-  local results = timeout == math.huge and table.pack(fn(...))
-    or table.pack(call_within(timeout, fn, ...))
-  if options.leaks ~= false then
-    testing.settle()
-    describe_new_jobs(texts, {})
-  end
+  local results = timeout == math.huge and table.pack(call_and_settle(options, fn, ...))
+    or table.pack(call_within(timeout, call_and_settle, options, fn, ...))
+  if options.leaks ~= false then describe_new_jobs(texts, {}) end
   return table.unpack(results, 1, results.n)
 end
 

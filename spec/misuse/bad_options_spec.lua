@@ -64,6 +64,12 @@ describe("options", function()
           :format(wrong, right), scheduler_error(wrong, 1))
       end
     end
+    -- What is far from every known name is none of them.
+    for _, far in ipairs { "", "x", "bogus", "retries", "maxsize", ("x"):rep(100) } do
+      assert.equal(("bad argument #1 to 'scheduler' (unknown option '%s', known are limit, "
+        .. "pending_limit, close_timeout, wait_timeout, timeslice, name, exception_handler, "
+        .. "on_error, on_start, on_end, stats)"):format(far), scheduler_error(far, 1))
+    end
     assert.matches("unknown option %[1%]", scheduler_error(1, "limit"))
     assert.matches("unknown option %[true%]", scheduler_error(true, 1))
     assert.matches("unknown option ''", scheduler_error("", 1))

@@ -67,6 +67,11 @@ describe("the command", function()
     for arguments, message in pairs {
       ["--clok=virtual"] = "unknown option '--clok', did you mean '--clock'?",
       ["--stat"] = "unknown option '--stat', did you mean '--stats'?",
+      ["--stats="] = "option '--stats' takes no value",
+      ["--help=all"] = "option '--help' takes no value",
+      ["--quiet"] = "unknown option '--quiet'",
+      ["--date=2000"] = "option '--date' needs the virtual clock",
+      ["--seed=x"] = "option '--seed': integer expected, got 'x'",
       ["-x"] = "unknown option '-x'",
       ["-e"] = "option '-e' needs Lua code",
       ["--slow"] = "option '--slow' needs a value: '--slow=...'",

@@ -106,6 +106,36 @@ describe("the time limit of a test", function()
     assert.matches('^too late\nthe test has taken longer than 5 seconds.*"sleeper"', err)
   end)
 
+  local BUSY <const> = {
+    ["computes"] = function() while true do end end,
+    ["computes and swallows what interrupts it"] = function()
+      while true do pcall(function() while true do end end) end
+    end,
+    ["computes where it cannot be preempted"] = function()
+      table.sort({ 3, 2, 1 }, function() while true do end end)
+    end,
+  }
+  for _, clock in ipairs { "real", "virtual" } do
+    for what, busy in pairs(BUSY) do
+      it(("holds beside a job that %s, with the %s clock"):format(what, clock), function()
+        local err = failure({ clock = clock, timeout = 0.05, reports = false }, function()
+          local jobs <close> = uvjobs.scheduler()
+          jobs:spawn({ name = "busy" }, busy)
+          uvjobs.sleep(60)
+        end)
+        assert.equal("timeout", uvjobs.code(err))
+      end)
+    end
+
+    it(("ends a busy job that the test has left, with the %s clock"):format(clock), function()
+      local err = failure({ clock = clock, timeout = 0.05, reports = false }, function()
+        uvjobs.scheduler():spawn({ name = "left" }, function() while true do end end)
+      end)
+      assert.equal("timeout", uvjobs.code(err))
+      assert.matches('"left" active', tostring(err), 1, true)
+    end)
+  end
+
   it("is not blamed for another deadline", function()
     assert.equal("operation timed out",
       tostring(failure(function() uvjobs.timeout(1, uvjobs.sleep, 2) end)))

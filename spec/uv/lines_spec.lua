@@ -226,13 +226,15 @@ describe("bad arguments", function()
 
   local cases = {
     { "read_line", { -1 }, "bad argument #1 to 'read_line' (integer >= 0 or math.huge " ..
-      "expected, got number)" },
+      "expected, got -1)" },
     { "read_line", { "x" }, "bad argument #1 to 'read_line' (integer >= 0 or math.huge " ..
-      "expected, got string)" },
+      "expected, got 'x')" },
     { "read_line", { nil, -1 }, "bad argument #2 to 'read_line' (seconds must be >= 0" },
-    { "lines", { 0 / 0 }, "bad argument #1 to 'lines' (integer >= 0 or math.huge expected" },
+    { "lines", { 0 / 0 }, "bad argument #1 to 'lines' (integer >= 0 or math.huge expected, " ..
+      "got nan)" },
     { "read_exactly", {}, "bad argument #1 to 'read_exactly' (integer >= 0 expected, got nil)" },
-    { "read_exactly", { 1.5 }, "bad argument #1 to 'read_exactly' (integer >= 0 expected" },
+    { "read_exactly", { 1.5 }, "bad argument #1 to 'read_exactly' (integer >= 0 expected, " ..
+      "got 1.5)" },
     { "read_exactly", { 1, "x" }, "bad argument #2 to 'read_exactly' (" },
   }
 

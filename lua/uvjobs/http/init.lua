@@ -71,9 +71,10 @@ local function new_scheduler(options, known)
   if ok then return scheduler end
   local problem = tostring(scheduler):match "bad argument #1 to 'scheduler' %((.*)%)$"
   if not problem then error(scheduler, 0) end
-  local key, nearest = problem:match "^unknown option '(.-)', did you mean '(.-)'%?$"
+  local key, hint = problem:match "^unknown option '(.-)', (.*)$"
   if not key then return nil, problem end
-  local names = { [nearest] = true }
+  local names = {}
+  for name in hint:gsub("^known are", ""):gmatch "[%w_]+" do names[name] = true end
   for name in pairs(known) do names[name] = true end
   return nil, arguments.unknown_option(key, names)
 end

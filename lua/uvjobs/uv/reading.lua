@@ -105,7 +105,7 @@ local reading = {}
 
 local function check(kind, n, name, value)
   local expected = kind(value)
-  if expected then arguments.fail(3, n, name, arguments.unexpected(expected, value)) end
+  if expected then arguments.fail(3, n, name, arguments.unexpected_value(expected, value)) end
 end
 
 --- Returns the methods of a kind of stream.

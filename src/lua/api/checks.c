@@ -1,7 +1,6 @@
 #include "lua/api/checks.h"
 
 #include <math.h>
-#include <stdint.h>
 
 #include "lua/base/args.h"
 #include "lua/base/nearest.h"
@@ -28,25 +27,22 @@ static int l_typename(lua_State *L)
   return 1;
 }
 
+/* nearest(key, known): the key of the table that was meant; nil when none is
+ * near enough. */
 static int l_nearest(lua_State *L)
 {
-  const char *key = luaL_checkstring(L, 1);
-  size_t least = SIZE_MAX;
+  struct uj_nearest nearest = uj_nearest_to(luaL_checkstring(L, 1));
   luaL_checktype(L, 2, LUA_TTABLE);
-  lua_settop(L, 2);
-  lua_pushnil(L); /* the best, at 3 */
   lua_pushnil(L);
   while (lua_next(L, 2)) {
-    size_t distance = lua_type(L, -2) == LUA_TSTRING
-                          ? uj_nearest_distance(key, lua_tostring(L, -2))
-                          : SIZE_MAX;
+    if (lua_type(L, -2) == LUA_TSTRING)
+      uj_nearest_try(&nearest, lua_tostring(L, -2)); /* the table keeps it */
     lua_pop(L, 1);
-    if (distance < least) {
-      least = distance;
-      lua_copy(L, -1, 3);
-    }
   }
-  lua_settop(L, 3);
+  if (uj_nearest_is_near(&nearest))
+    lua_pushstring(L, nearest.name);
+  else
+    lua_pushnil(L);
   return 1;
 }
 

@@ -6,6 +6,7 @@
 #include "core/job.h"
 #include "core/sched.h"
 #include "lua/base/args.h"
+#include "lua/engine/ending.h"
 #include "lua/engine/suspend.h"
 #include "lua/engine/traceback.h"
 #include "lua/state/job.h"
@@ -94,6 +95,13 @@ static int l_on_deadline(lua_State *L)
   return 0;
 }
 
+/* force_at(due) */
+static int l_force_at(lua_State *L)
+{
+  uj_ending_force_at(uj_state(L), (uint64_t)luaL_checkinteger(L, 1));
+  return 0;
+}
+
 /* ---- a fault ------------------------------------------------------------ */
 
 void uj_testing_init(struct uj_state *S, lua_State *L)
@@ -150,6 +158,7 @@ const luaL_Reg uj_testing_internals[] = {{"jobs", l_jobs},
                                          {"due", l_due},
                                          {"step", l_step},
                                          {"on_deadline", l_on_deadline},
+                                         {"force_at", l_force_at},
                                          {"inject", l_inject},
                                          {"injected", l_injected},
                                          {NULL, NULL}};

@@ -37,11 +37,13 @@ static inline void uj_testing_ended(struct uj_state *S,
  * set_handler(handler): sets the exception handler of schedulers that have
  * none, or nil for the default report; returns the one before.
  * is_virtual(): whether the clock is virtual.
- * due(seconds): the time so long from now, as a number for step().
+ * due(seconds): the time so long from now, as a number for step()
+ * and force_at().
  * step(due): suspends until the next deadline of any job, or until that time
  * when it comes first; returns whether that time has come.
  * on_deadline(fn): fn() is called whenever a deadline is raised in the main
  * job, before the error is; nil for nothing.
+ * force_at(due): from then on every job can be preempted.
  * inject(job, n, by_force): the job is closed when it suspends for the n-th
  * time; by force, without any time to end.
  * injected(): the traceback of the job there, or nil when that has not

@@ -43,47 +43,35 @@ void uj_object_push_words(lua_State *L, const char *const *words, int count)
 
 /* ---- names that are not known -------------------------------------------- */
 
-/* Whether `name` is more like the key than `best`, which is NULL at first. Of
- * names that are equally far the first in the alphabet counts, because the
- * methods come in no order. */
-static bool is_nearer(const char *key, const char *name, const char *best)
-{
-  size_t distance, least;
-  if (best == NULL)
-    return true;
-  distance = uj_nearest_distance(key, name);
-  least = uj_nearest_distance(key, best);
-  return distance < least || (distance == least && strcmp(name, best) < 0);
-}
-
-/* The name of a property or a method. A type has at least one method. */
+/* The name of a property or a method that may have been meant, or NULL. */
 static const char *nearest(lua_State *L, const struct uj_type *type,
                            const char *key)
 {
-  const char *best = NULL;
+  struct uj_nearest nearest = uj_nearest_to(key);
   const char *const *names = type->properties;
   for (; names != NULL && *names != NULL; names++)
-    if (is_nearer(key, *names, best))
-      best = *names;
+    uj_nearest_try(&nearest, *names);
   lua_pushnil(L);
   while (lua_next(L, lua_upvalueindex(UP_METHODS))) {
-    const char *name = lua_tostring(L, -2);
-    if (is_nearer(key, name, best))
-      best = name; /* the table keeps it */
+    uj_nearest_try(&nearest, lua_tostring(L, -2)); /* the table keeps it */
     lua_pop(L, 1);
   }
-  return best;
+  return uj_nearest_is_near(&nearest) ? nearest.name : NULL;
 }
 
 /* (self, key) */
 static int unknown(lua_State *L, const struct uj_type *type)
 {
+  const char *key, *name;
   if (lua_type(L, 2) != LUA_TSTRING)
     return luaL_error(L, "unknown property [%s] of a %s",
                       luaL_tolstring(L, 2, NULL), type->tag);
-  return luaL_error(L, "unknown property '%s' of a %s, did you mean '%s'?",
-                    lua_tostring(L, 2), type->tag,
-                    nearest(L, type, lua_tostring(L, 2)));
+  key = lua_tostring(L, 2);
+  name = nearest(L, type, key);
+  if (name == NULL)
+    return luaL_error(L, "unknown property '%s' of a %s", key, type->tag);
+  return luaL_error(L, "unknown property '%s' of a %s, did you mean '%s'?", key,
+                    type->tag, name);
 }
 
 /* ---- finding ------------------------------------------------------------- */

@@ -6,14 +6,31 @@
 #include "lua/base/nearest.h"
 #include "lua/base/seconds.h"
 
-static const char *nearest(const struct uj_option *known, const char *key)
+/* [-0, +1, m] Pushes "known are a, b". */
+static const char *push_known(lua_State *L, const struct uj_option *known)
 {
-  const struct uj_option *best = known;
+  luaL_Buffer b;
+  luaL_buffinit(L, &b);
+  luaL_addstring(&b, "known are ");
+  for (const struct uj_option *option = known; option->name; option++) {
+    if (option != known)
+      luaL_addstring(&b, ", ");
+    luaL_addstring(&b, option->name);
+  }
+  luaL_pushresult(&b);
+  return lua_tostring(L, -1);
+}
+
+/* [-0, +1, m] Pushes what to say about a name that is not known. */
+static const char *push_hint(lua_State *L, const struct uj_option *known,
+                             const char *key)
+{
+  struct uj_nearest nearest = uj_nearest_to(key);
   for (const struct uj_option *option = known; option->name; option++)
-    if (uj_nearest_distance(key, option->name) <
-        uj_nearest_distance(key, best->name))
-      best = option;
-  return best->name;
+    uj_nearest_try(&nearest, option->name);
+  if (uj_nearest_is_near(&nearest))
+    return lua_pushfstring(L, "did you mean '%s'?", nearest.name);
+  return push_known(L, known);
 }
 
 _Noreturn static void unknown_option(lua_State *L,
@@ -22,12 +39,12 @@ _Noreturn static void unknown_option(lua_State *L,
   const char *message;
   if (lua_type(L, -2) == LUA_TSTRING) {
     const char *key = lua_tostring(L, -2);
-    message = lua_pushfstring(L, "unknown option '%s', did you mean '%s'?", key,
-                              nearest(options->known, key));
+    message = lua_pushfstring(L, "unknown option '%s', %s", key,
+                              push_hint(L, options->known, key));
   } else {
     const char *got = luaL_tolstring(L, -2, NULL);
-    message = lua_pushfstring(L, "unknown option [%s], '%s' is a known one",
-                              got, options->known->name);
+    message = lua_pushfstring(L, "unknown option [%s], %s", got,
+                              push_known(L, options->known));
   }
   uj_arg_error(L, options->callee, options->idx, message);
 }

@@ -87,7 +87,7 @@ static void poll_signals(struct uj_state *S)
  * end. */
 static uint64_t real_due(const struct uj_state *S, uint64_t due_ns)
 {
-  if (!S->ending->begun || due_ns == UJ_NEVER)
+  if (!S->ending->forces || due_ns == UJ_NEVER)
     return UJ_NEVER;
   return uj_clock_add(S->ending->real_ns,
                       due_ns - uj_clock_min(S->virtual_ns, due_ns));
@@ -354,7 +354,7 @@ static void end(struct uj_state *S, lua_State *L)
   uj_interrupt_stop(S);
   S->L = NULL;
   S->main = NULL;
-  S->ending->begun = false;
+  S->ending->begun = S->ending->forces = false;
   begin_clock(S, false);
   uj_embed_arm(S, L);
 }

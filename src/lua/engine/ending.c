@@ -11,12 +11,25 @@ void uj_ending_init(struct uj_state *S, uint64_t close_ns)
 {
   memset(S->ending, 0, sizeof(*S->ending));
   S->ending->close_ns = close_ns;
+  S->ending->force_ns = UJ_NEVER;
+}
+
+static void force(struct uj_state *S)
+{
+  if (!S->ending->forces)
+    S->ending->real_ns = uj_driver_now();
+  S->ending->forces = true;
+  S->ending->force_ns = UJ_NEVER;
+}
+
+void uj_ending_force_at(struct uj_state *S, uint64_t force_ns)
+{
+  S->ending->force_ns = force_ns;
 }
 
 void uj_ending_begin(struct uj_state *S)
 {
-  if (!S->ending->begun)
-    S->ending->real_ns = uj_driver_now();
+  force(S);
   S->ending->begun = true;
   uj_job_close(&S->main->core, S->ending->close_ns);
 }
@@ -24,7 +37,7 @@ void uj_ending_begin(struct uj_state *S)
 void uj_ending_pass_time(struct uj_state *S)
 {
   uint64_t now_ns;
-  if (!S->ending->begun || !S->is_virtual)
+  if (!S->ending->forces || !S->is_virtual)
     return;
   now_ns = uj_driver_now();
   S->virtual_ns = uj_clock_add(S->virtual_ns, now_ns - S->ending->real_ns);
@@ -45,4 +58,6 @@ void uj_ending_poll(struct uj_state *S)
 {
   uj_driver_poll(S->driver);
   uj_ending_take_signal(S);
+  if (S->ending->force_ns <= uj_loop_now(&S->loop))
+    force(S);
 }

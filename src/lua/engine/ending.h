@@ -1,7 +1,7 @@
 /* How a run is asked to end before its main job has: by a signal, or by
  * uvjobs.exit(). The main job is closed then, and every job can be preempted,
  * whether it has a time slice or not, so that nobody can keep the others from
- * ending. */
+ * ending. The second also holds once the time limit of a test has passed. */
 #ifndef UJ_LUA_ENGINE_ENDING_H
 #define UJ_LUA_ENGINE_ENDING_H
 
@@ -12,6 +12,8 @@
 
 struct uj_ending {
   bool begun;        /* the run has been asked to end */
+  bool forces;       /* every job can be preempted, as when it is begun */
+  uint64_t force_ns; /* from when on it will; or UJ_NEVER */
   int signal;        /* by which the main job was closed; 0 for none */
   uint64_t close_ns; /* how long the main job has to end then */
   uint64_t real_ns;  /* when the virtual clock was last moved on for that */
@@ -27,15 +29,20 @@ void uj_ending_init(struct uj_state *S, uint64_t close_ns);
  * is affected. */
 void uj_ending_begin(struct uj_state *S);
 
+/* From then on every job can be preempted, on the clock of the run; until then,
+ * or until the run is to end, nothing changes. */
+void uj_ending_force_at(struct uj_state *S, uint64_t force_ns);
+
 /* Under the virtual clock: moves it on by the real time that has passed since
- * the last call. Once the run is to end its close timeouts hold in real time,
+ * the last call. Once jobs are forced to end, close timeouts hold in real time,
  * or a job that computes, or a child process, would make them last for ever. */
 void uj_ending_pass_time(struct uj_state *S);
 
 /* Asks the run to end if a poll of the driver has seen a signal. */
 void uj_ending_take_signal(struct uj_state *S);
 
-/* Polls for a signal first: for a job that does not let the loop do it. */
+/* For a job that does not let the loop do it: polls for a signal first, and
+ * looks whether jobs are to be forced. */
 void uj_ending_poll(struct uj_state *S);
 
 #endif

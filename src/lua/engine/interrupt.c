@@ -31,6 +31,7 @@
 static void jump(struct uj_state *S)
 {
   uint64_t due_ns, own_ns = uj_stretch_own_due(S);
+  own_ns = uj_clock_min(own_ns, S->ending->force_ns);
   do {
     due_ns = uj_clock_min(uj_timers_due(&S->loop.timers), own_ns);
     if (due_ns == UJ_NEVER)
@@ -42,7 +43,7 @@ static void jump(struct uj_state *S)
 static void pass_time(struct uj_state *S, uint64_t now_ns, uint64_t begin_ns)
 {
   uj_ending_pass_time(S);
-  if (!S->is_virtual || S->ending->begun)
+  if (!S->is_virtual || S->ending->forces)
     (void)uj_loop_expire(&S->loop);
   else if (uj_stretch_jump_at(S, begin_ns) <= now_ns) {
     uj_stretch_jump_after(S, now_ns);
@@ -69,14 +70,14 @@ static bool can_yield(const struct uj_state *S, lua_State *L)
   return S->running == L && lua_isyieldable(L) && S->chain_yields;
 }
 
-/* The run is to end, but this job cannot be preempted for others to act on it.
+/* Jobs are forced to end, but this one cannot be preempted for others to act.
  * After the close timeout, which any job gets that is to end, it is closed.
  * (The main job has been closed already, with a time of its own.) */
 static void close_unpreemptible(struct uj_state *S, uint64_t now_ns)
 {
   struct uj_stretch *stretch = S->stretch;
   struct uj_job *core = &S->current->core;
-  if (!S->ending->begun || S->current == S->main)
+  if (!S->ending->forces || S->current == S->main)
     return;
   if (stretch->unpreemptible_tick != uj_stretch_tick(S)) {
     stretch->unpreemptible_tick = uj_stretch_tick(S);
@@ -99,7 +100,7 @@ static bool preempt(struct uj_state *S, lua_State *L, uint64_t now_ns,
     close_unpreemptible(S, now_ns);
     return false;
   }
-  if (S->is_virtual && !S->ending->begun)
+  if (S->is_virtual && !S->ending->forces)
     S->virtual_ns = uj_clock_add(S->virtual_ns, slice_ns);
   uj_job_preempt(&S->current->core);
   return true;
@@ -147,7 +148,7 @@ static void handle(struct uj_state *S, lua_State *L, uint64_t now_ns,
   pass_time(S, now_ns, begin_ns);
   uj_ending_poll(S);
   report_slow(S, L, now_ns, begin_ns);
-  if (S->stretch->exact || !S->is_virtual || S->ending->begun)
+  if (S->stretch->exact || !S->is_virtual || S->ending->forces)
     wake = uj_job_to_raise(&S->current->core);
   if (hold_off(S, L, wake))
     wake = UJ_WAKE_OK;
@@ -165,7 +166,7 @@ static void handle(struct uj_state *S, lua_State *L, uint64_t now_ns,
 static uint64_t passed_real(const struct uj_state *S, uint64_t now_ns,
                             uint64_t begin_ns)
 {
-  return S->is_virtual && !S->ending->begun ? 0 : now_ns - begin_ns;
+  return S->is_virtual && !S->ending->forces ? 0 : now_ns - begin_ns;
 }
 
 /* Runs before the next instruction of the coroutine on which it was set; inside

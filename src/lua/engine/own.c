@@ -107,7 +107,7 @@ static bool may_hold(struct uj_state *S, uint64_t now_ns)
     self->held_since_ns = now_ns;
   }
   return now_ns - self->held_since_ns < UJ_OWN_MOST_NS ||
-         (S->is_virtual && !S->ending->begun);
+         (S->is_virtual && !S->ending->forces);
 }
 
 bool uj_own_holds(struct uj_state *S, lua_State *L, lua_Debug *ar,

@@ -51,7 +51,7 @@ void uj_stretch_go_on(struct uj_state *S)
 uint64_t uj_stretch_slice_ns(const struct uj_state *S)
 {
   uint64_t slice_ns = S->current->core.sched->slice_ns;
-  return S->ending->begun ? uj_clock_min(slice_ns, FORCED_NS) : slice_ns;
+  return S->ending->forces ? uj_clock_min(slice_ns, FORCED_NS) : slice_ns;
 }
 
 uint64_t uj_stretch_slow_ns(const struct uj_state *S)
@@ -110,7 +110,7 @@ static void plan_virtual(struct uj_state *S, uint64_t soon_ns,
 {
   uint64_t due_ns =
       uj_clock_min(slow_due(S, begin_ns), uj_stretch_jump_at(S, begin_ns));
-  if (S->ending->begun)
+  if (S->ending->forces)
     due_ns = uj_clock_min(due_ns, begin_ns + FORCED_NS);
   uj_watch_interrupt_at(&S->watch, uj_clock_max(due_ns, soon_ns));
 }
@@ -125,6 +125,7 @@ void uj_stretch_plan(struct uj_state *S, uint64_t soon_ns, uint64_t begin_ns)
   due_ns = uj_clock_min(slow_due(S, begin_ns),
                         uj_clock_add(begin_ns, uj_stretch_slice_ns(S)));
   due_ns = uj_clock_min(due_ns, uj_timers_due(&S->loop.timers));
+  due_ns = uj_clock_min(due_ns, S->ending->force_ns);
   if (is_held_off(S))
     due_ns = soon_ns;
   due_ns = uj_clock_max(due_ns, soon_ns);
