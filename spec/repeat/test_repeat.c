@@ -14,6 +14,7 @@
 
 static struct fake f;
 static struct uj_repeats repeats;
+static struct uj_random chance;
 static struct uj_repeat repeat;
 static struct uj_schedule every;
 static double now_s, alarm_s;
@@ -107,7 +108,8 @@ static void begin(struct uj_repeat_rules rules)
   now_s = 0;
   is_full = false;
   log_text[0] = '\0';
-  uj_repeats_init(&repeats, &host);
+  uj_random_init(&chance, 0);
+  uj_repeats_init(&repeats, &host, &chance);
   uj_repeat_start(&repeat, &repeats, &f.sched, &rules, 0);
 }
 

@@ -1,4 +1,4 @@
--- What each layer may know. src/core and src/calendar know nothing but C, src/repeat knows those,
+-- What each layer may know. src/core and src/calendar know nothing but C, src/repeat knows those and src/random,
 -- src/loop adds libuv, src/memory the system's pages, src/lua adds Lua; each uses only the layers
 -- below it, and src/loop and src/memory do not know each other. Within the
 -- layers the files stand on floors: see FLOORS.
@@ -30,11 +30,13 @@ local RULES = {
   loop = { layers = { core = true, loop = true }, outside = { libuv = true } },
   memory = { layers = { core = true, memory = true }, outside = {} },
   ["repeat"] = {
-    layers = { core = true, calendar = true, ["repeat"] = true }, outside = {},
+    layers = { core = true, calendar = true, random = true, ["repeat"] = true }, outside = {},
   },
+  random = { layers = { random = true }, outside = {} },
   lua = {
     layers = {
-      core = true, calendar = true, loop = true, memory = true, lua = true, ["repeat"] = true,
+      core = true, calendar = true, loop = true, memory = true, lua = true, random = true,
+      ["repeat"] = true,
     },
     outside = { lua = true },
   },
@@ -104,9 +106,9 @@ local FLOORS <const> = {
   { "src/lua/state/[%w_]+" },
   { "src/lua/base/[%w_]+" },
   { "src/repeat/repeat" },
-  { "src/repeat/agenda", "src/repeat/random" },
+  { "src/repeat/agenda" },
   { "src/loop/[%w_]+", "src/memory/[%w_]+", "src/calendar/schedule", "src/calendar/pattern",
-    "src/calendar/zonefile" },
+    "src/calendar/zonefile", "src/random/random" },
   { "src/calendar/fire" },
   { "src/calendar/cron", "src/calendar/zone" },
   { "src/calendar/rule", "src/calendar/civil" },

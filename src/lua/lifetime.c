@@ -43,6 +43,7 @@
 #include "lua/state/job.h"
 #include "lua/state/sched.h"
 #include "lua/state/state.h"
+#include "random/random.h"
 
 #define STATE_TYPE "uvjobs.State"
 
@@ -114,6 +115,7 @@ struct whole {
   struct uj_fault fault;
   struct uj_date date;
   struct uj_lrepeats repeats;
+  struct uj_random random;
   struct uj_closing closing;
   struct uj_work work;
   struct uj_pace pace;
@@ -138,6 +140,7 @@ static void connect(struct whole *whole)
   S->fault = &whole->fault;
   S->date = &whole->date;
   S->repeats = &whole->repeats.core;
+  S->random = &whole->random;
   S->closing = &whole->closing;
   S->work = &whole->work;
   S->pace = &whole->pace;
@@ -181,6 +184,7 @@ static void init_parts(struct uj_state *S, lua_State *L)
   uj_pool_init(S->pool, make_slots_thread(S, L));
   uj_stats_init(S, L);
   uj_date_init(S);
+  uj_random_init(S->random, uj_driver_now() ^ uj_driver_ticks());
   uj_repeating_init(S, L);
   uj_watchers_init(S, L);
   uj_testing_init(S, L);

@@ -12,12 +12,13 @@
 #define JITTER_PART 0.9
 
 void uj_repeats_init(struct uj_repeats *repeats,
-                     const struct uj_repeat_host *host)
+                     const struct uj_repeat_host *host,
+                     struct uj_random *random)
 {
   repeats->host = host;
   repeats->rings = false;
   uj_agenda_init(&repeats->agenda);
-  uj_random_init(&repeats->random, 0);
+  repeats->random = random;
 }
 
 void uj_repeats_set_alarm(struct uj_repeats *repeats)
@@ -144,7 +145,7 @@ static void plan(struct uj_repeat *repeat, const struct uj_schedule *schedule,
     return;
   if (uj_schedule_next(schedule, time_s, &after_s))
     jitter_s = fmin(jitter_s, (after_s - time_s) * JITTER_PART);
-  repeat->start_s += jitter_s * uj_random_fraction(&repeat->repeats->random);
+  repeat->start_s += jitter_s * uj_random_fraction(repeat->repeats->random);
 }
 
 static void plan_after(struct uj_repeat *repeat,

@@ -20,8 +20,8 @@
 
 #include "calendar/schedule.h"
 #include "core/sched.h"
+#include "random/random.h"
 #include "repeat/agenda.h"
-#include "repeat/random.h"
 
 struct uj_repeat;
 struct uj_repeats;
@@ -78,9 +78,9 @@ struct uj_repeat_host {
 /* The repetitions of a loop. */
 struct uj_repeats {
   const struct uj_repeat_host *host;
-  struct uj_agenda agenda; /* of uj_repeat::entry */
-  struct uj_random random; /* for jitter */
-  bool rings;              /* uj_repeats_ring() is at work: it sets the alarm */
+  struct uj_agenda agenda;  /* of uj_repeat::entry */
+  struct uj_random *random; /* for jitter; the caller's */
+  bool rings; /* uj_repeats_ring() is at work: it sets the alarm */
 };
 
 /* The rules of a repetition. */
@@ -117,7 +117,8 @@ struct uj_repeat {
 };
 
 void uj_repeats_init(struct uj_repeats *repeats,
-                     const struct uj_repeat_host *host);
+                     const struct uj_repeat_host *host,
+                     struct uj_random *random);
 
 /* Does what is due. */
 void uj_repeats_ring(struct uj_repeats *repeats);

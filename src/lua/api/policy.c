@@ -2,6 +2,15 @@
 
 #include <lua.h>
 
+#include "lua/state/state.h"
+#include "random/random.h"
+
+static int l_random(lua_State *L)
+{
+  lua_pushnumber(L, uj_random_fraction(uj_state(L)->random));
+  return 1;
+}
+
 /* There is no continuation, and so Lua refuses to suspend inside. */
 static int l_ask(lua_State *L)
 {
@@ -41,4 +50,4 @@ static int l_rescue(lua_State *L)
 }
 
 const luaL_Reg uj_policy_internals[] = {
-    {"ask", l_ask}, {"rescue", l_rescue}, {NULL, NULL}};
+    {"random", l_random}, {"ask", l_ask}, {"rescue", l_rescue}, {NULL, NULL}};

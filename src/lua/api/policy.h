@@ -4,7 +4,9 @@
 
 #include <lauxlib.h>
 
-/* ask(fn, ...): the results of fn(...), which cannot suspend.
+/* random(): a number from 0 on, below 1; see random/random.h.
+ *
+ * ask(fn, ...): the results of fn(...), which cannot suspend.
  *
  * rescue(handler, first, fn, ...): the results of fn(...). When it fails, those
  * of handler(first, error, fn, ...), to which the error is left; so a policy

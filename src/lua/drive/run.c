@@ -30,6 +30,7 @@
 #include "lua/state/error.h"
 #include "lua/state/job.h"
 #include "lua/state/outcome.h"
+#include "random/random.h"
 
 /* While jobs are ready, or deadlines follow each other closely, I/O, signals
  * and the system's clock are polled only so often, because going to sleep and
@@ -337,7 +338,7 @@ static void begin(struct uj_state *S, lua_State *L, struct uj_ljob *job,
   begin_clock(S, options->is_virtual);
   if (options->is_virtual)
     uj_date_begin_virtual(S, options->date_ns);
-  uj_repeating_seed(S, seed(options));
+  uj_random_init(S->random, seed(options));
   if (options->loop.timed)
     uj_stats_forget_longest(S);
   (void)uj_sched_spawn(job->core.sched, &job->core);

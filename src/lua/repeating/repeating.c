@@ -237,15 +237,10 @@ static const struct uj_repeat_host repeat_host = {
 void uj_repeating_init(struct uj_state *S, lua_State *L)
 {
   struct uj_lrepeats *all = all_of(S);
-  uj_repeats_init(&all->core, &repeat_host);
+  uj_repeats_init(&all->core, &repeat_host, S->random);
   all->S = S;
   lua_newtable(L);
   all->kept = uj_hub_keep(S->hub, L);
-}
-
-void uj_repeating_seed(struct uj_state *S, uint64_t seed)
-{
-  uj_random_init(&S->repeats->random, seed);
 }
 
 void uj_repeating_ring(struct uj_state *S)

@@ -29,9 +29,6 @@ void uj_repeating_init(struct uj_state *S, lua_State *L);
  * on the top. */
 void uj_repeating_register(lua_State *L);
 
-/* The seed of the random numbers that jitter takes. */
-void uj_repeating_seed(struct uj_state *S, uint64_t seed);
-
 /* [-0, +0, -] Starts the occurrences that are due. */
 void uj_repeating_ring(struct uj_state *S);
 

@@ -35,6 +35,7 @@ struct uj_nest;
 struct uj_own;
 struct uj_pace;
 struct uj_pool;
+struct uj_random;
 struct uj_repeats;
 struct uj_stats;
 struct uj_stretch;
@@ -103,6 +104,7 @@ struct uj_state {
   struct uj_fault *fault;
   struct uj_date *date;
   struct uj_repeats *repeats;
+  struct uj_random *random; /* what is random in a run takes from it */
   struct uj_closing *closing;
   struct uj_work *work;
   struct uj_pace *pace;

@@ -1,10 +1,13 @@
-/* Random numbers that a seed determines.
+/* Random numbers that a seed determines: those of a Lua state are one sequence,
+ * which begins anew with each run. Whatever of a run is random takes its
+ * numbers from there, in the order in which things happen; so a run under the
+ * virtual clock is the same each time.
  *
  * The generator is xoshiro256** 1.0: D. Blackman, S. Vigna: Scrambled linear
  * pseudorandom number generators (2018). Its state is filled by SplitMix64, as
  * they advise. */
-#ifndef UJ_REPEAT_RANDOM_H
-#define UJ_REPEAT_RANDOM_H
+#ifndef UJ_RANDOM_H
+#define UJ_RANDOM_H
 
 #include <stdint.h>
 

@@ -1,4 +1,4 @@
-#include "repeat/random.h"
+#include "random/random.h"
 
 static uint64_t split_mix(uint64_t *seed)
 {
