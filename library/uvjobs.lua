@@ -33,6 +33,18 @@ local uvjobs = {}
 ---| "cancelled" # was asked to end, and has ended
 ---| "killed"    # was asked to end, did not in time, and was ended by force
 
+---@class uvjobs.BackoffValues
+---@field base? number seconds >= 0: the first wait; default 0.1
+---@field factor? number >= 1: how much longer each wait is; default 2
+---@field max? number seconds: the longest wait
+---@field jitter? "full"|"none"|"equal"|"decorrelated"|number what is random of it; default "full"
+
+---@class uvjobs.RetryValues
+---@field attempts? number integer >= 1 or math.huge; default 3
+---@field backoff? uvjobs.BackoffValues|number a number of seconds is the same wait each time
+---@field when? fun(err: any, attempt: integer): any whether to try again; does not suspend
+---@field delay? fun(err: any, attempt: integer): number? seconds to wait; does not suspend
+
 --- The error that uvjobs raises when a job ends or a scheduler refuses one; `tostring`
 --- returns its message.
 ---@class uvjobs.Error: userdata
@@ -358,6 +370,16 @@ function uvjobs.code(value) end
 --- Suspends: no.
 ---@param ... string|function names of modules; or functions written in Lua, for their files
 function uvjobs.keep_whole(...) end
+
+--- Calls `fn(...)`, and again when it fails, after waits that become longer.
+--- Errors: the last error of `fn`.
+---@async
+---@overload async fun(fn: (fun(...: any): ...: any), ...: any): ...: any
+---@param options uvjobs.RetryValues
+---@param fn fun(...: any): ...: any
+---@param ... any is passed on
+---@return any ... what `fn` returns
+function uvjobs.retry(options, fn, ...) end
 
 --- Switches debug mode on or off. In debug mode the place where each job is spawned is
 --- recorded. Does not suspend.

@@ -28,6 +28,14 @@ function Policy:wrap(fn) end
 ---@return table<string, any>
 function Policy:stats() end
 
+---@class uvjobs.RetryOptions: uvjobs.RetryValues
+---@field budget? number >= 0: retries for each call
+---@field name? string
+
+---@param options? uvjobs.RetryOptions
+---@return uvjobs.Policy
+function policy.retry(options) end
+
 ---@param list uvjobs.Policy[] the outermost first; and perhaps the option `name`
 ---@return uvjobs.Policy
 function policy.compose(list) end

@@ -57,8 +57,9 @@ end
 
 --- A kind of value is a function: it returns nil for a value of that kind, and for
 --- another one what was expected, in words; and, where the value is a table of which one
---- entry is to blame, also what came there.
----@alias uvjobs.Kind fun(value: any): string?, string?
+--- entry is to blame, also what came there. Where the value is a table of options itself,
+--- it returns nil, nil, and what is wrong with that.
+---@alias uvjobs.Kind fun(value: any): string?, string?, string?
 
 --- Makes a kind of a function that tells whether a value is of that kind.
 ---@param is_good fun(value: any): boolean
@@ -170,7 +171,8 @@ function arguments.problem_of_options(given, known)
   for name, value in pairs(given) do
     local kind = known[name]
     if not kind then return arguments.unknown_option(name, known) end
-    local expected, came = kind(value)
+    local expected, came, problem = kind(value)
+    if problem then return ("option '%s': %s"):format(name, problem) end
     if expected then
       return ("option '%s': %s expected, got %s"):format(
         name, expected, came or arguments.shown(value))

@@ -100,6 +100,10 @@ for _, name in ipairs { "every", "cron", "at", "repeating" } do
   end
 end
 
+function uvjobs.retry(...)
+  return require "uvjobs.policy.retry".call(...)
+end
+
 -- uvjobs.exec needs luv, which may be missing: it is loaded by the first call.
 function uvjobs.exec(...)
   return require "uvjobs.exec" (...)

@@ -1,6 +1,6 @@
--- What each layer may know. src/core and src/calendar know nothing but C, src/repeat knows those and src/random,
--- src/loop adds libuv, src/memory the system's pages, src/lua adds Lua; each uses only the layers
--- below it, and src/loop and src/memory do not know each other. Within the
+-- What each layer may know. src/core, src/calendar and src/random know nothing but C, src/repeat
+-- knows those, src/loop adds libuv, src/memory the system's pages, src/lua adds Lua; each uses
+-- only the layers below it, and src/loop and src/memory do not know each other. Within the
 -- layers the files stand on floors: see FLOORS.
 
 local structure = require "spec.tooling.structure"

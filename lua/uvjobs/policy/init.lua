@@ -4,6 +4,7 @@
 
 local policy = {
   compose = require "uvjobs.policy.compose",
+  retry = require "uvjobs.policy.retry".new,
 }
 
 return policy
