@@ -210,6 +210,7 @@ static void check_walk(const struct uj_fire *fire, const struct walk *walk,
   for (unsigned i = 0; i < walk->count; i++) {
     at_s = uj_fire_next(fire, at_s);
     CHECK_EQ(at_s, walk->fires[i]);
+    CHECK_EQ(uj_fire_next(fire, at_s - 1), at_s);
     if (check_failures != before)
       break;
   }
@@ -218,6 +219,7 @@ static void check_walk(const struct uj_fire *fire, const struct walk *walk,
   for (unsigned i = walk->count; i > 0; i--) {
     at_s = uj_fire_previous(fire, at_s);
     CHECK_EQ(at_s, walk->fires[i - 1]);
+    CHECK_EQ(uj_fire_previous(fire, at_s + 1), at_s);
     if (check_failures != before)
       break;
   }

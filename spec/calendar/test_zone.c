@@ -130,6 +130,32 @@ static void has_no_standard_time(void)
   uj_zone_free(zone);
 }
 
+/* Changes that lie a week outside of their year: at each instant the last of
+ * all years counts, and the first that follows. */
+static void changes_in_other_years(void)
+{
+  static const char *const footers[] = {
+      "AAA0BBB,J360/167,J365/167", /* both in January of the next year */
+      "AAA0BBB,J1/-167,J3/-167",   /* both in December of the year before */
+      "AAA0BBB,J365/167,J1/-167",
+  };
+  for (size_t i = 0; i < sizeof(footers) / sizeof(*footers); i++) {
+    struct tzif_zone odd = {.footer = footers[i]};
+    struct uj_zone *zone = tzif_zone_new(&odd);
+    int64_t t = 1766000000; /* December 2025 */
+    for (int n = 0; n < 20; n++) {
+      struct uj_span span = uj_zone_span(zone, t);
+      CHECK_EQ(uj_zone_span(zone, span.end_s).begin_s, span.end_s);
+      CHECK_EQ(uj_zone_span(zone, span.end_s - 1).is_dst, span.is_dst);
+      CHECK(uj_zone_span(zone, span.end_s).is_dst != span.is_dst);
+      CHECK(span.end_s - span.begin_s < 366 * UJ_DAY_S);
+      t = span.end_s;
+    }
+    CHECK(t > 1766000000 + 9 * 366 * UJ_DAY_S);
+    uj_zone_free(zone);
+  }
+}
+
 static void versions(void)
 {
   struct tzif tzif;
@@ -216,6 +242,7 @@ int main(void)
        follows_the_rule},
       {"reads rules, and refuses what is none", reads_rules},
       {"a rule without standard time", has_no_standard_time},
+      {"a rule whose changes lie in other years", changes_in_other_years},
       {"reads versions 1 to 4", versions},
       {"refuses data that are cut off anywhere", refuses_what_is_cut},
       {"survives broken data", survives_broken_data},

@@ -1,6 +1,7 @@
 -- Time zones, against Python's zoneinfo and in both forms of tzdata.
 
 local files = require "spec.files"
+local oracle = require "spec.schedule.oracle"
 local process = require "spec.process"
 local schedule = require "uvjobs.schedule"
 
@@ -19,6 +20,16 @@ describe("time zones", function()
       assert.equal(text, schedule.format(math.tointeger(time), name), line)
     end
   end)
+
+  it("make patterns fire as a walk over every second says, around every change #R1 #R2 #R3 #R4",
+    function()
+      local pipe <close> = assert(io.popen("python3 spec/schedule/transitions.py " ..
+        "Australia/Lord_Howe America/Sao_Paulo"))
+      local zones, changes, count = oracle.check(pipe:lines())
+      assert.equal(2, zones)
+      assert.is_true(changes > 200)
+      assert.is_true(count > 30000)
+    end)
 
   it("are read from the fat and from the slim form of tzdata", function()
     local dir = files.lines_of("mktemp -d")[1]

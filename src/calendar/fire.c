@@ -91,6 +91,18 @@ static struct uj_local look(const struct uj_fire *fire, int64_t instant_s,
   return local;
 }
 
+/* The first local time that can fire at an instant: that which the wall clock
+ * shows there, or the begin of the gap that ends there. */
+static int64_t earliest_at(const struct uj_fire *fire, int64_t instant_s,
+                           int64_t local_s)
+{
+  int64_t begin_s;
+  if (uj_zone_span(fire->zone, instant_s).begin_s != instant_s)
+    return local_s;
+  begin_s = instant_s + uj_zone_span(fire->zone, instant_s - 1).offset_s;
+  return begin_s < local_s ? begin_s : local_s;
+}
+
 static int64_t fixed_next(const struct uj_fire *fire, enum uj_fold fold,
                           int64_t instant_s)
 {
@@ -101,6 +113,7 @@ static int64_t fixed_next(const struct uj_fire *fire, enum uj_fold fold,
     local_s = local.end_s;
   else if (local.count == 2 && !is_second && fold == UJ_FOLD_SECOND)
     local_s = local.begin_s;
+  local_s = earliest_at(fire, instant_s + 1, local_s);
   while ((match_s = uj_cron_at_or_after(fire->cron, local_s)) !=
          UJ_CRON_NEVER) {
     int64_t found_s;

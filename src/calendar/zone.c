@@ -10,6 +10,7 @@
 #define MAX_TYPES 256
 #define MAX_NAMES 1024
 #define HEADER_SIZE 44
+#define TURN_DAYS 11 /* a week, and two days of offsets at each side */
 
 /* One kind of local time in a zone. */
 struct type {
@@ -273,18 +274,22 @@ static void narrow(struct uj_span *span, int64_t instant_s, int64_t change_s,
   }
 }
 
-/* A change is at most a week away from its year. Where a year's end of daylight
- * saving time is the next one's beginning, the beginning counts. */
+/* A change is at most a week away from its year, and so the years that count
+ * are those next to this one, and at the turn of a year the ones after them.
+ * Where a year's end of daylight saving time is the next one's beginning, the
+ * beginning counts. */
 static void apply_rule(const struct uj_rule *rule, struct uj_span *span,
                        int64_t instant_s)
 {
-  int32_t year =
-      uj_date_of_days(uj_floor_div(instant_s + rule->std_offset_s, UJ_DAY_S))
-          .year;
+  struct uj_date date =
+      uj_date_of_days(uj_floor_div(instant_s + rule->std_offset_s, UJ_DAY_S));
+  int32_t first = date.year - 1 - (date.month == 1 && date.day <= TURN_DAYS);
+  int32_t last =
+      date.year + 1 + (date.month == 12 && date.day > 31 - TURN_DAYS);
   int64_t last_transition_s = span->begin_s;
   span->begin_s = UJ_INSTANT_MIN;
   span->is_dst = false;
-  for (int32_t y = year - 1; rule->has_dst && y <= year + 1; y++) {
+  for (int32_t y = first; rule->has_dst && y <= last; y++) {
     narrow(span, instant_s, uj_rule_end_in(rule, y), false);
     narrow(span, instant_s, uj_rule_begin_in(rule, y), true);
   }
