@@ -1,7 +1,22 @@
 # Completion of the command uvjobs for bash.
+_uvjobs_cron() {
+  case $1 in
+  -*)
+    mapfile -t COMPREPLY < <(compgen -W '-h --help --check --verbose --next= --zone= --gap=
+      --fold= --from= --limit= --close-timeout=' -- "$1")
+    ;;
+  *)
+    mapfile -t COMPREPLY < <(compgen -f -- "$1")
+    ;;
+  esac
+}
 _uvjobs() {
   local word=${COMP_WORDS[COMP_CWORD]} i
   COMPREPLY=()
+  if [ "$COMP_CWORD" -gt 1 ] && [ "${COMP_WORDS[1]}" = cron ]; then
+    _uvjobs_cron "$word"
+    return
+  fi
   # What follows the script belongs to the script.
   for ((i = 1; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
@@ -20,6 +35,7 @@ _uvjobs() {
     ;;
   *)
     mapfile -t COMPREPLY < <(
+      [ "$COMP_CWORD" -gt 1 ] || compgen -W cron -- "$word"
       compgen -d -- "$word"
       compgen -f -X '!*.lua' -- "$word"
     )

@@ -10,9 +10,12 @@ local cli = {}
 local USAGE = [[
 usage: uvjobs [options] [script.lua | -] [args]
        uvjobs [options] -e CODE [args]
+       uvjobs cron FILE
+       uvjobs cron --next N PATTERN
 
 Runs a Lua script as the main job of uvjobs; "-" reads it from standard input, and so
-does the command without a script unless standard input is a terminal.
+does the command without a script unless standard input is a terminal. With "cron" it
+runs a crontab: see "uvjobs cron --help".
 
 options:
   -e CODE             run this text
@@ -217,6 +220,7 @@ end
 ---@param args string[] the command line, a table like the global `arg`
 ---@return integer status what the process should exit with
 function cli.main(args)
+  if args[1] == "cron" then return require("uvjobs.cron.command").main(args) end
   local asked, problem = cli_options.read(args)
   if not asked then return usage_error(problem) end
   if asked.help then return print_help() end

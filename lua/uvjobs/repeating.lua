@@ -5,92 +5,16 @@
 
 local arguments = require "uvjobs.arguments"
 local core = require "uvjobs.core"
+local options_of = require "uvjobs.repeating_options"
 local schedule = require "uvjobs.schedule"
 
 core.own_source()
 
 local uvjobs = core.public
-local expect <const> = arguments.expect
 
 local SCHEDULER <const> = "uvjobs.Scheduler"
 local SCHEDULE <const> = "uvjobs.Schedule"
 local REPEATING <const> = "uvjobs.Repeating"
-local MOST_MISFIRES <const> = 10000 -- as many as C lets wait
-local LONGEST <const> = 1e10        -- seconds; what is longer never passes
-
--- ---- options -----------------------------------------------------------------------
-
--- One of some words.
-local function one_of(...)
-  local words, known = { ... }, {}
-  for i, word in ipairs(words) do
-    known[word] = true
-    words[i] = ("'%s'"):format(word)
-  end
-  local last = table.remove(words)
-  return arguments.kind(function(value) return known[value] ~= nil end,
-    table.concat(words, ", ") .. " or " .. last)
-end
-
--- For options that the module of schedules checks.
-local function is_of_schedule() end
-
-local function is_limit(value)
-  local integer = math.type(value) == "integer" and value
-  return integer and integer >= 1 and integer <= MOST_MISFIRES
-end
-
-local OPTIONS <const> = {
-  name = expect.string,
-  jitter = expect.seconds,
-  timeout = expect.seconds_or_forever,
-  overlap = one_of("skip", "one", "all", "cancel", "allow"),
-  misfire = one_of("skip", "latest", "all"),
-  misfire_limit = arguments.kind(is_limit, ("integer from 1 to %d"):format(MOST_MISFIRES)),
-  misfire_grace = expect.seconds_or_forever,
-  on_error = one_of("continue", "pause"),
-}
-
--- The options of a method: those above, and those of its schedule.
-local function with_options_of_schedule(...)
-  local known = {}
-  for name, kind in pairs(OPTIONS) do known[name] = kind end
-  for _, name in ipairs { ... } do known[name] = is_of_schedule end
-  return known
-end
-
-local KNOWN <const> = {
-  repeating = OPTIONS,
-  every = with_options_of_schedule("anchor", "phase"),
-  cron = with_options_of_schedule("zone", "gap", "fold"),
-  at = with_options_of_schedule("zone", "gap", "fold"),
-}
-
--- The options as C takes them.
-local function complete(options)
-  return {
-    name = options.name,
-    jitter = math.min(options.jitter or 0, LONGEST),
-    timeout = options.timeout or math.huge,
-    overlap = options.overlap or "skip",
-    misfire = options.misfire or "latest",
-    misfire_limit = options.misfire_limit or 100,
-    misfire_grace = options.misfire_grace or math.huge,
-    pauses = options.on_error == "pause",
-  }
-end
-
--- The options that are not among those above, or nil.
-local function options_of_schedule(options)
-  local others
-  for name, value in pairs(options) do
-    if not OPTIONS[name] then
-      others = others or {}
-      others[name] = value
-    end
-  end
-  return others
-end
 
 -- ---- arguments ---------------------------------------------------------------------
 
@@ -105,7 +29,7 @@ local function read_arguments(name, self, options, fn, ...)
     if fn ~= nil or given.n > 0 then table.insert(given, 1, fn) given.n = given.n + 1 end
     options, fn = {}, options
   else
-    local problem = arguments.problem_of_options(options, KNOWN[name])
+    local problem = arguments.problem_of_options(options, options_of.known[name])
     if problem then arguments.fail(3, 2, name, problem) end
     arguments.check_function(3, 3, name, fn)
   end
@@ -143,31 +67,31 @@ function methods.repeating(self, when, options, fn, ...)
     arguments.fail(2, 1, "repeating",
       arguments.unexpected(SCHEDULE .. " or seconds", when))
   end
-  return core.repeating(self, when, fn, complete(options))
+  return core.repeating(self, when, fn, options_of.complete(options))
 end
 
 --- repeating() for schedule.every(), whose anchor is now unless it is given.
 function methods.every(self, seconds, options, fn, ...)
   options, fn = read_arguments("every", self, options, fn, ...)
-  local of_schedule = options_of_schedule(options) or {}
+  local of_schedule = options_of.schedule(options) or {}
   if of_schedule.anchor == nil then of_schedule.anchor = uvjobs.time() end
   local when = make(schedule.every, seconds, of_schedule)
-  return core.repeating(self, when, fn, complete(options))
+  return core.repeating(self, when, fn, options_of.complete(options))
 end
 
 --- repeating() for schedule.cron().
 function methods.cron(self, pattern, options, fn, ...)
   options, fn = read_arguments("cron", self, options, fn, ...)
-  local when = make(schedule.cron, pattern, options_of_schedule(options))
-  return core.repeating(self, when, fn, complete(options))
+  local when = make(schedule.cron, pattern, options_of.schedule(options))
+  return core.repeating(self, when, fn, options_of.complete(options))
 end
 
 --- repeating() for schedule.at(). A time that has passed is missed, so it runs at once
 --- unless the options say otherwise.
 function methods.at(self, time, options, fn, ...)
   options, fn = read_arguments("at", self, options, fn, ...)
-  local when = make(schedule.at, time, options_of_schedule(options))
-  return core.repeating(self, when, fn, complete(options))
+  local when = make(schedule.at, time, options_of.schedule(options))
+  return core.repeating(self, when, fn, options_of.complete(options))
 end
 
 -- ---- methods of uvjobs.Repeating ---------------------------------------------------

@@ -1,0 +1,93 @@
+-- The options of the methods of schedulers that repeat: of which kinds they are, and what
+-- they are when nobody gives them.
+
+local arguments = require "uvjobs.arguments"
+local core = require "uvjobs.core"
+
+core.own_source()
+
+local expect <const> = arguments.expect
+
+local MOST_MISFIRES <const> = 10000 -- as many as C lets wait
+local LONGEST <const> = 1e10        -- seconds; what is longer never passes
+
+local repeating_options = {}
+
+-- One of some words.
+local function one_of(...)
+  local words, known = { ... }, {}
+  for i, word in ipairs(words) do
+    known[word] = true
+    words[i] = ("'%s'"):format(word)
+  end
+  local last = table.remove(words)
+  return arguments.kind(function(value) return known[value] ~= nil end,
+    table.concat(words, ", ") .. " or " .. last)
+end
+
+-- For options that the module of schedules checks.
+local function is_of_schedule() end
+
+local function is_limit(value)
+  local integer = math.type(value) == "integer" and value
+  return integer and integer >= 1 and integer <= MOST_MISFIRES
+end
+
+local OPTIONS <const> = {
+  name = expect.string,
+  jitter = expect.seconds,
+  timeout = expect.seconds_or_forever,
+  overlap = one_of("skip", "one", "all", "cancel", "allow"),
+  misfire = one_of("skip", "latest", "all"),
+  misfire_limit = arguments.kind(is_limit, ("integer from 1 to %d"):format(MOST_MISFIRES)),
+  misfire_grace = expect.seconds_or_forever,
+  on_error = one_of("continue", "pause"),
+}
+
+-- The options of a method: those above, and those of its schedule.
+local function with_options_of_schedule(...)
+  local known = {}
+  for name, kind in pairs(OPTIONS) do known[name] = kind end
+  for _, name in ipairs { ... } do known[name] = is_of_schedule end
+  return known
+end
+
+--- The options of each method, for arguments.problem_of_options().
+repeating_options.known = {
+  repeating = OPTIONS,
+  every = with_options_of_schedule("anchor", "phase"),
+  cron = with_options_of_schedule("zone", "gap", "fold"),
+  at = with_options_of_schedule("zone", "gap", "fold"),
+}
+
+--- The options as C takes them.
+---@param options table of the right kinds
+---@return table
+function repeating_options.complete(options)
+  return {
+    name = options.name,
+    jitter = math.min(options.jitter or 0, LONGEST),
+    timeout = options.timeout or math.huge,
+    overlap = options.overlap or "skip",
+    misfire = options.misfire or "latest",
+    misfire_limit = options.misfire_limit or 100,
+    misfire_grace = options.misfire_grace or math.huge,
+    pauses = options.on_error == "pause",
+  }
+end
+
+--- The options of the schedule that are among them; nil without any.
+---@param options table
+---@return table?
+function repeating_options.schedule(options)
+  local others
+  for name, value in pairs(options) do
+    if not OPTIONS[name] then
+      others = others or {}
+      others[name] = value
+    end
+  end
+  return others
+end
+
+return repeating_options
