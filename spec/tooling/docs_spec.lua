@@ -26,7 +26,7 @@ local TYPES = {
 -- Types that users never have in their hands, or that have a page of their own.
 local INTERNAL = {
   Await = true, Scope = true, State = true, Watch = true, Work = true, Zone = true,
-  Schedule = true,
+  Schedule = true, Histogram = true,
 }
 
 -- The scheduler of the repetition among the samples, which has to be closed.

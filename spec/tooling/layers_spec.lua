@@ -1,7 +1,7 @@
--- What each layer may know. src/core, src/calendar and src/random know nothing but C, src/repeat
--- knows those, src/loop adds libuv, src/memory the system's pages, src/lua adds Lua; each uses
--- only the layers below it, and src/loop and src/memory do not know each other. Within the
--- layers the files stand on floors: see FLOORS.
+-- What each layer may know. src/core, src/calendar, src/random and src/measure know nothing but
+-- C, src/repeat knows the first three, src/loop adds libuv, src/memory the system's pages,
+-- src/lua adds Lua; each uses only the layers below it, and src/loop and src/memory do not know
+-- each other. Within the layers the files stand on floors: see FLOORS.
 
 local structure = require "spec.tooling.structure"
 
@@ -32,11 +32,12 @@ local RULES = {
   ["repeat"] = {
     layers = { core = true, calendar = true, random = true, ["repeat"] = true }, outside = {},
   },
+  measure = { layers = { measure = true }, outside = {} },
   random = { layers = { random = true }, outside = {} },
   lua = {
     layers = {
-      core = true, calendar = true, loop = true, memory = true, lua = true, random = true,
-      ["repeat"] = true,
+      core = true, calendar = true, loop = true, memory = true, lua = true, measure = true,
+      random = true, ["repeat"] = true,
     },
     outside = { lua = true },
   },
@@ -108,7 +109,7 @@ local FLOORS <const> = {
   { "src/repeat/repeat" },
   { "src/repeat/agenda" },
   { "src/loop/[%w_]+", "src/memory/[%w_]+", "src/calendar/schedule", "src/calendar/pattern",
-    "src/calendar/zonefile", "src/random/random" },
+    "src/calendar/zonefile", "src/random/random", "src/measure/histogram" },
   { "src/calendar/fire" },
   { "src/calendar/cron", "src/calendar/zone" },
   { "src/calendar/rule", "src/calendar/civil" },

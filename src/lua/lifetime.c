@@ -11,6 +11,7 @@
 #include "lua/api/closing.h"
 #include "lua/api/date.h"
 #include "lua/api/event.h"
+#include "lua/api/histogram.h"
 #include "lua/api/job.h"
 #include "lua/api/mutex.h"
 #include "lua/api/permit.h"
@@ -235,6 +236,8 @@ static void register_types(lua_State *L)
   uj_levent_register(L);
   lua_settop(L, state);
   uj_select_register(L);
+  lua_settop(L, state);
+  uj_lhistogram_register(L);
   lua_settop(L, state);
   uj_lqueue_register(L);
   lua_settop(L, state);

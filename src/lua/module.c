@@ -11,6 +11,7 @@
 #include "lua/api/debug.h"
 #include "lua/api/event.h"
 #include "lua/api/exit.h"
+#include "lua/api/histogram.h"
 #include "lua/api/job.h"
 #include "lua/api/mutex.h"
 #include "lua/api/nursery.h"
@@ -48,16 +49,13 @@ static const luaL_Reg *const public_rooms[] = {
 
 /* What only the library's own Lua code calls. */
 static const luaL_Reg *const internal_rooms[] = {
-    uj_checks_internals,    uj_closing_internals,
-    uj_context_internals,   uj_current_internals,
-    uj_debug_internals,     uj_embed_internals,
-    uj_error_internals,     uj_ljob_internals,
-    uj_interrupt_internals, uj_nursery_internals,
-    uj_policy_internals,    uj_scope_internals,
-    uj_select_internals,    uj_own_internals,
-    uj_run_internals,       uj_testing_internals,
-    uj_lschedule_internals, uj_date_internals,
-    uj_repeating_internals, NULL};
+    uj_checks_internals,  uj_closing_internals,    uj_context_internals,
+    uj_current_internals, uj_debug_internals,      uj_embed_internals,
+    uj_error_internals,   uj_ljob_internals,       uj_interrupt_internals,
+    uj_nursery_internals, uj_lhistogram_internals, uj_policy_internals,
+    uj_scope_internals,   uj_select_internals,     uj_own_internals,
+    uj_run_internals,     uj_testing_internals,    uj_lschedule_internals,
+    uj_date_internals,    uj_repeating_internals,  NULL};
 
 /* [-0, +0, m] Adds the functions of rooms to the table on the top. */
 static void add_rooms(lua_State *L, int state, const luaL_Reg *const *rooms)

@@ -1,0 +1,142 @@
+#include "lua/api/histogram.h"
+
+#include "lua/base/args.h"
+#include "lua/base/object.h"
+#include "lua/state/state.h"
+#include "measure/histogram.h"
+
+#define HISTOGRAM_TYPE "uvjobs.Histogram"
+
+static const char histogram_tag[] = HISTOGRAM_TYPE;
+
+struct lhistogram {
+  struct uj_object object;
+  struct uj_histogram core;
+};
+
+static struct lhistogram *check_self(lua_State *L, const char *name)
+{
+  return uj_object_self(L, histogram_tag, name);
+}
+
+static int l_histogram(lua_State *L)
+{
+  struct lhistogram *self = lua_newuserdatauv(L, sizeof(*self), 0);
+  self->object.tag = histogram_tag;
+  uj_histogram_init(&self->core);
+  luaL_setmetatable(L, HISTOGRAM_TYPE);
+  return 1;
+}
+
+static int histogram_gc(lua_State *L)
+{
+  struct lhistogram *self = uj_object_to(L, 1, histogram_tag);
+  void *context;
+  lua_Alloc alloc = lua_getallocf(L, &context);
+  if (self != NULL)
+    uj_histogram_term(&self->core, alloc, context);
+  return 0;
+}
+
+/* The argument at index 2, which is a number from 0 on; of what is not finite,
+ * only infinity is taken. */
+static double check_number(lua_State *L, const struct uj_callee *callee,
+                           const char *expected)
+{
+  double value;
+  if (lua_type(L, 2) != LUA_TNUMBER)
+    uj_arg_typeerror(L, callee, 2, expected);
+  value = lua_tonumber(L, 2);
+  if (!(value >= 0))
+    uj_arg_error(L, callee, 2,
+                 lua_pushfstring(L, "%s expected, got %s", expected,
+                                 uj_arg_push_got(L, 2)));
+  return value;
+}
+
+static int histogram_record(lua_State *L)
+{
+  static const struct uj_callee callee = {"record", 1};
+  struct lhistogram *self = check_self(L, callee.name);
+  double seconds = check_number(L, &callee, "seconds >= 0");
+  void *context;
+  lua_Alloc alloc = lua_getallocf(L, &context);
+  if (!uj_histogram_record(&self->core, seconds, alloc, context))
+    return luaL_error(L, "not enough memory");
+  return 0;
+}
+
+static int histogram_merge(lua_State *L)
+{
+  static const struct uj_callee callee = {"merge", 1};
+  struct lhistogram *self = check_self(L, callee.name);
+  const struct lhistogram *other = uj_object_to(L, 2, histogram_tag);
+  void *context;
+  lua_Alloc alloc = lua_getallocf(L, &context);
+  if (other == NULL)
+    return uj_arg_typeerror(L, &callee, 2, HISTOGRAM_TYPE);
+  if (!uj_histogram_merge(&self->core, &other->core, alloc, context))
+    return luaL_error(L, "not enough memory");
+  return 0;
+}
+
+static int histogram_halve(lua_State *L)
+{
+  uj_histogram_halve(&check_self(L, "halve")->core);
+  return 0;
+}
+
+static int histogram_count(lua_State *L)
+{
+  lua_pushinteger(L, (lua_Integer)check_self(L, "count")->core.count);
+  return 1;
+}
+
+static int histogram_mean(lua_State *L)
+{
+  const struct uj_histogram *core = &check_self(L, "mean")->core;
+  lua_pushnumber(L, core->count > 0 ? core->sum_s / (double)core->count : 0);
+  return 1;
+}
+
+static int histogram_max(lua_State *L)
+{
+  lua_pushnumber(L, check_self(L, "max")->core.max_s);
+  return 1;
+}
+
+static int histogram_quantile(lua_State *L)
+{
+  static const struct uj_callee callee = {"quantile", 1};
+  const struct lhistogram *self = check_self(L, callee.name);
+  double q = check_number(L, &callee, "number from 0 to 1");
+  lua_pushnumber(L, uj_histogram_quantile(&self->core, q));
+  return 1;
+}
+
+static int histogram_size(lua_State *L)
+{
+  const struct uj_histogram *core = &check_self(L, "size")->core;
+  lua_pushinteger(L, (lua_Integer)(sizeof(*core) + uj_histogram_size(core)));
+  return 1;
+}
+
+void uj_lhistogram_register(lua_State *L)
+{
+  static const luaL_Reg methods[] = {{"record", histogram_record},
+                                     {"merge", histogram_merge},
+                                     {"halve", histogram_halve},
+                                     {"count", histogram_count},
+                                     {"mean", histogram_mean},
+                                     {"max", histogram_max},
+                                     {"quantile", histogram_quantile},
+                                     {"size", histogram_size},
+                                     {NULL, NULL}};
+  static const luaL_Reg meta[] = {{"__gc", histogram_gc}, {NULL, NULL}};
+  static const struct uj_type type = {
+      .tag = histogram_tag, .methods = methods, .meta = meta};
+  uj_object_register(L, &type);
+}
+
+const luaL_Reg uj_lhistogram_internals[] = {{"histogram", l_histogram},
+                                            {NULL, NULL}};
