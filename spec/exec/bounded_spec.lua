@@ -61,17 +61,70 @@ describe("the time of exec", function()
     assert.is_true(false, "the function was never called")
   end))
 
-  it("reports nothing besides when the job is cancelled at the same time", in_run(function()
-    local reports = {}
-    local jobs <close> = uvjobs.scheduler {
-      exception_handler = function(_, context) reports[#reports + 1] = context.exception end,
-    }
-    for i = 0, 20 do
-      local job = jobs:spawn(exec, "sh", { "-c", "exec sleep 600" }, { timeout = 0.05 })
-      uvjobs.sleep(0.045 + i * 0.002)
-      job:cancel()
-      job:join()
+  it("is limited when a function computes", in_run(function()
+    for _, swallows in ipairs { false, true } do
+      local called
+      local function compute()
+        called = true
+        while true do end
+      end
+      local function swallow()
+        while true do pcall(compute) end
+      end
+      for _, seconds in ipairs(TIMES) do
+        local _, why, rest = hasty_exec("sh", { "-c", "echo a; exec sleep 600" },
+          { timeout = seconds, on_stdout = swallows and swallow or compute })
+        assert.equal("timeout", why)
+        assert.equal(15, rest.signal)
+        if called then break end
+      end
+      assert.is_true(called)
     end
+  end))
+
+  it("is told once: a function that had to be killed for it is not reported", in_run(function()
+    local reports, called = {}, false
+    local jobs <close> = uvjobs.scheduler {
+      close_timeout = 0.05, exception_handler = helper.recorder(reports, "message"),
+    }
+    for _, seconds in ipairs(TIMES) do
+      local _, why = jobs:spawn(exec, "sh", { "-c", "echo a; exec sleep 600" }, {
+        timeout = seconds,
+        on_stdout = function()
+          called = true
+          while true do pcall(uvjobs.sleep, ENDLESS) end
+        end,
+      }):wait()
+      assert.equal("timeout", why)
+      if called then break end
+    end
+    assert.is_true(called)
+    assert.same({}, reports)
+  end))
+
+  -- The function that is cancelled because the time is over cancels the job in turn, while
+  -- that waits for the function.
+  it("reports nothing besides when the job is cancelled at the same time", in_run(function()
+    local reports, called = {}, false
+    local jobs <close> = uvjobs.scheduler {
+      close_timeout = 10,
+      exception_handler = helper.recorder(reports, "message"),
+    }
+    for _, seconds in ipairs(TIMES) do
+      local job
+      job = jobs:spawn(exec, "sh", { "-c", "echo a; exec sleep 600" }, {
+        timeout = seconds,
+        on_stdout = function()
+          pcall(uvjobs.sleep, ENDLESS)
+          called = true
+          job:cancel()
+          uvjobs.protect(uvjobs.sleep, 0.01)
+        end,
+      })
+      job:join()
+      if called then break end
+    end
+    assert.is_true(called)
     assert.same({}, reports)
   end))
 

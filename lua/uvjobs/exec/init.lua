@@ -2,8 +2,9 @@
 
 local core = require "uvjobs.core"
 require "uvjobs.needs" ("uvjobs.exec", "luv")
-require "uvjobs.concurrent" -- for uvjobs.all and uvjobs.race
 local arguments = require "uvjobs.arguments"
+local children = require "uvjobs.concurrent.children"
+local defer = require "uvjobs.defer"
 local Child = require "uvjobs.exec.child"
 local options_of = require "uvjobs.exec.options"
 local streams = require "uvjobs.exec.streams"
@@ -18,15 +19,28 @@ local uvjobs = core.public
 -- most.
 local LAST_WORDS <const> = 0.25
 
--- Waits until the child is done. When its time limit passes before, or when its output is
--- too long, this stops it and returns. Else it waits for ever.
-local function watch(child, options, all_read)
-  if not child.decided:wait(options.timeout) then
-    child:give_up("timeout", words.of_timeout(child, options.timeout))
-  end
-  if not child.stop_reason then uvjobs.event():wait() end
-  child:stop()
-  all_read:wait(LAST_WORDS)
+-- A function that computes keeps us from noticing that the time is over: so where there is
+-- a time limit, one that has computed for so long is preempted. Seconds.
+local LEAST_SLICE <const>, MOST_SLICE <const> = 0.01, 1
+
+local function slice_of(timeout)
+  if not timeout then return math.huge end
+  return math.max(LEAST_SLICE, math.min(timeout, MOST_SLICE))
+end
+
+-- The jobs that tend a child. One that is killed because it does not end in spite of a
+-- time limit is not reported: the caller is told.
+local function new_nursery(child, options)
+  local owner = uvjobs.current().scheduler
+  return uvjobs.scheduler {
+    close_timeout = owner.close_timeout,
+    timeslice = math.min(owner.timeslice, slice_of(options.timeout)),
+    on_error = "cancel",
+    exception_handler = function(_, context)
+      if child.stop_reason and context.message == "Job closing timed out" then return end
+      owner:call_exception_handler(context)
+    end,
+  }
 end
 
 -- Returns a function that calls fn() when it was called n times.
@@ -37,10 +51,10 @@ local function after(n, fn)
   end
 end
 
--- Reads, writes and waits for the child's end, all at once. The child is done when it has
--- ended and its output was read: then nobody needs its input any more, and closing the
--- pipes ends the writer.
-local function communicate(child, options, result, all_read)
+-- What the jobs do: they read, write and wait for the child's end, all at once. The child
+-- is done when it has ended and its output was read: then nobody needs its input any
+-- more, and closing the pipes ends the writer.
+local function parts_of(child, options, result, all_read)
   local note_end = after(2, function()
     child.decided:set()
     child:close_pipes()
@@ -49,7 +63,7 @@ local function communicate(child, options, result, all_read)
     all_read:set()
     note_end()
   end)
-  uvjobs.all {
+  return {
     function()
       streams.read(child, 2, options, "stdout", result)
       note_read()
@@ -66,15 +80,34 @@ local function communicate(child, options, result, all_read)
   }
 end
 
--- Does that until the child is done or was stopped, whichever comes first: when it was
--- stopped, the rest is cancelled, so no function that is suspended or ignores that holds
--- up exec().
+local function run_part(guard, i, child, fn)
+  local done = false
+  local _ <close> = guard
+  local _ <close> = defer(function()
+    if not done then child.decided:set() end
+  end)
+  children.note_started(guard, i)
+  fn()
+  done = true
+end
+
+-- Waits until the child is done. When its time limit passes before, or when its output is
+-- too long, this stops it, and cancels what the jobs do: so no function that is suspended,
+-- or ignores that, holds up exec(). When one fails, this raises its error.
 local function tend(child, options, result)
-  local all_read = uvjobs.event()
-  uvjobs.race {
-    function() communicate(child, options, result, all_read) end,
-    function() watch(child, options, all_read) end,
-  }
+  local jobs <close> = new_nursery(child, options)
+  local guard, all_read = children.new_guard(jobs), uvjobs.event()
+  for i, fn in ipairs(parts_of(child, options, result, all_read)) do
+    children.note_spawned(guard, i, jobs:spawn(run_part, guard, i, child, fn))
+  end
+  if not child.decided:wait(options.timeout) then
+    child:give_up("timeout", words.of_timeout(child, options.timeout))
+  end
+  if not child.stop_reason then return children.wait_for_all(jobs, guard) end
+  child:stop()
+  all_read:wait(LAST_WORDS)
+  core.close_quietly(jobs)
+  core.report_failed(jobs)
 end
 
 -- Fills in how the child has ended.
