@@ -149,7 +149,21 @@ describe("http.fetch", function()
       "HTTP/1.1 200 OK\r\nTransfer-Encoding: ,;\r\n\r\nab" } do
       with_text(text, false, function(url) fails("network", "^GET http://", url) end)
     end
-    uvjobs.run(function() fails("network", "refused", "http://127.0.0.1:1/") end)
+  end)
+
+  it("says which server cannot be connected to", function()
+    uvjobs.run(function()
+      for url, what in pairs {
+        ["http://127.0.0.1:1/a"] = "127.0.0.1:1: Connection refused",
+        ["https://127.0.0.1:1/a"] = "127.0.0.1:1: Connection refused",
+        ["http://no-such-host.invalid/a"] = "no-such-host.invalid:80: ",
+      } do
+        local _, why, code = http.fetch(url, { proxy = false })
+        local expected = ("GET %s: cannot connect to %s"):format(url, what)
+        assert.same({ "network", expected }, { code, why:sub(1, #expected) })
+        assert.is_nil(why:find "\n")
+      end
+    end)
   end)
 
   it("takes a body that ends with the connection", function()

@@ -156,7 +156,7 @@ describe("http.server", function()
       refused("option 'port': port from 0 to 65535 expected, got 65536",
         { onstream = print, port = 65536 })
       assert.equal(("cannot listen on 127.0.0.1:%d: Address already in use"):format(server:port()),
-        message(http.server, { onstream = print, port = server:port() }))
+        message(function() local _ = http.server { onstream = print, port = server:port() } end))
       assert.equal(before, web.descriptors())
       assert.equal("bad self to 'port' (uvjobs.http.Server expected, got table)",
         message(server.port, {}))
@@ -216,6 +216,41 @@ describe("http.respond", function()
       assert.equal("1", response.headers["x-a"])
       assert.equal("", response.body)
     end)
+  end)
+
+  it("refuses a second response, and does not blame the client", function()
+    local ends = {}
+    local function twice(_, stream)
+      local begun = stream:get_headers():get ":path" == "/begun"
+      if begun then
+        local headers = new_headers()
+        headers:append(":status", "200")
+        assert(stream:write_headers(headers, false))
+        assert(stream:write_chunk("one", true))
+      else
+        assert(http.respond(stream, 200, "one"))
+      end
+      assert.equal("the response has been sent already",
+        (select(2, stream:write_chunk("two", true))))
+      http.respond(stream, 500, "two")
+    end
+    local reports = {}
+    local handler = helper.recorder(reports, "exception")
+    with_server({ onstream = twice, exception_handler = handler,
+      on_end = function(_, status, _, err) ends[#ends + 1] = { status, err } end,
+    }, function(server)
+      for _, path in ipairs { "/", "/begun" } do
+        for _, version in ipairs { 1.1, 2 } do
+          assert.equal("one", fetch(server, path, { version = version }).body)
+        end
+      end
+    end)
+    assert.equal(4, #ends)
+    for i, values in ipairs(ends) do
+      assert.matches("server_spec.lua:%d+: 'respond' was called for a request whose response has "
+        .. "begun$", values[2])
+      assert.equal(values[2], reports[i])
+    end
   end)
 
   it("refuses misuse, and sends nothing then", function()

@@ -44,10 +44,18 @@ local MAX_BODY <const> = 16 * 1024 * 1024 -- bytes
 local sockets_by_coroutine = setmetatable({}, { __mode = "k" })
 local original_connect = cqueues_socket.connect
 
+-- The server of a call of connect(), in words.
+local function peer_of(options)
+  if type(options) ~= "table" or not options.host then return "the server" end
+  local host = tostring(options.host)
+  return (host:find(":", 1, true) and "[%s]:%s" or "%s:%s"):format(host, tostring(options.port))
+end
+
 function cqueues_socket.connect(...)
   local results = table.pack(original_connect(...))
   local sockets = sockets_by_coroutine[coroutine.running()]
   if sockets and results[1] then sockets[#sockets + 1] = results[1] end
+  if sockets then sockets.peer = peer_of(...) end
   return table.unpack(results, 1, results.n)
 end
 
@@ -113,11 +121,33 @@ local function failure(call, what, code)
   return nil, ("%s %s: %s"):format(call.method, call.url, what), code
 end
 
+-- Such errors come from connecting. Those of cqueues' resolver are so many negative numbers.
+local OF_CONNECTING <const> = {
+  [ce.ECONNREFUSED] = true, [ce.ENETUNREACH] = true, [ce.EHOSTUNREACH] = true,
+  [ce.ENETDOWN] = true, [ce.EADDRNOTAVAIL] = true, [ce.EACCES] = true,
+}
+local DNS_BASE <const>, DNS_COUNT <const> = -0x646E7340, 64
+
+local function is_of_connecting(errno)
+  return errno and (OF_CONNECTING[errno] or
+    errno >= DNS_BASE and errno < DNS_BASE + DNS_COUNT)
+end
+
+-- What an error says: without the name of a C function before it, and without a traceback.
+local function text_of(err)
+  if err == nil then return "the connection has ended" end
+  return (tostring(err):match "^[^\n]*":gsub("^%l+: ", ""))
+end
+
 local function failure_of(call, err, errno)
   if errno == ce.ETIMEDOUT then
     return failure(call, ("no response within %g seconds"):format(call.timeout), "timeout")
   end
-  return failure(call, tostring(err or "the connection has ended"), "network")
+  local text = text_of(err)
+  if is_of_connecting(errno) then
+    text = ("cannot connect to %s: %s"):format(call.sockets.peer or "the server", text)
+  end
+  return failure(call, text, "network")
 end
 
 local function left(call)

@@ -258,7 +258,7 @@ end
 ---@return string? message
 ---@return integer? errno
 function http.respond(stream, status, body, headers)
-  return respond(stream, status, body, headers)
+  return respond(stream, status, body, headers) -- a tail call, because it blames our caller
 end
 
 -- ---- a server in one call --------------------------------------------------------------
@@ -272,7 +272,8 @@ end
 ---  and those of setup
 ---@return uvjobs.http.Server
 function http.server(options)
-  return service.new(options, prepare, install, OPTIONS)
+  local server = service.new(options, prepare, install, OPTIONS) -- it blames our caller
+  return server
 end
 
 http.fetch = require "uvjobs.http.fetch"

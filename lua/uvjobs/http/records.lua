@@ -42,6 +42,7 @@ core.own_source()
 ---@field client_gone boolean the client has disconnected, or reset the stream
 ---@field reset_by_us boolean HTTP/2: we have reset the stream
 ---@field status? string of the response, when it has begun; not of an interim one
+---@field is_whole? boolean the handler has sent the response to its end
 ---@field failure? string why a call on the stream has failed by a fault of the client
 ---@field failure_status? string what to tell the client of it
 ---@field told boolean the program was told of the end

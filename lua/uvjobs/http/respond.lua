@@ -82,20 +82,29 @@ local function headers_of(stream, status, body, given)
   return headers
 end
 
+-- Whether the handler has begun a response before: a second one is its mistake.
+local function has_begun(stream)
+  local request = records.by_stream[stream]
+  return request and request.status and not request.failure and not request.client_gone
+end
+
 return function(stream, status, body, given)
   if type(stream) ~= "table" or type(stream.write_headers) ~= "function" then
-    arguments.fail(3, 1, "respond", arguments.unexpected("stream of lua-http", stream))
+    arguments.fail(2, 1, "respond", arguments.unexpected("stream of lua-http", stream))
   end
   local code = status_of(status)
   if not code then
-    arguments.fail(3, 2, "respond", ("status from 200 to 599 expected, got %s"):format(
+    arguments.fail(2, 2, "respond", ("status from 200 to 599 expected, got %s"):format(
       tostring(status)))
   elseif body ~= nil and type(body) ~= "string" then
-    arguments.fail(3, 3, "respond", arguments.unexpected("string", body))
+    arguments.fail(2, 3, "respond", arguments.unexpected("string", body))
   end
   body = body or ""
   local headers, n, problem = headers_of(stream, code, body, given)
-  if not headers then arguments.fail(3, n, "respond", problem) end
+  if not headers then arguments.fail(2, n, "respond", problem) end
+  if has_begun(stream) then
+    error("'respond' was called for a request whose response has begun", 2)
+  end
   local sends = body ~= "" and has_body(stream, code)
   local ok, err, errno = stream:write_headers(headers, not sends)
   if ok and sends then ok, err, errno = stream:write_chunk(body, true) end

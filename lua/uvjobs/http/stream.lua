@@ -34,6 +34,14 @@ local function at_most(timeout, limit)
   return limit ~= math.huge and limit or nil, true
 end
 
+-- What is wrong with a call that comes after the whole response: it is the handler's fault,
+-- and not one of the client.
+local function problem_after_end(request)
+  if request.is_whole then
+    return "the response has been sent already", ce.EPIPE
+  end
+end
+
 -- ---- reading -------------------------------------------------------------------------
 
 local function continue(request)
@@ -122,8 +130,9 @@ local function limit_headers(request)
   local write_headers = stream.write_headers
   function stream:write_headers(headers, ...)
     local end_stream, timeout = ...
-    local reset, errno = fail_if_reset(request)
-    if reset then return nil, reset, errno end
+    local problem, errno = problem_after_end(request)
+    if not problem then problem, errno = fail_if_reset(request) end
+    if problem then return nil, problem, errno end
     await_turn(self, timeout)
     local before = request.status
     local sent = headers and note_status(request, headers)
@@ -134,6 +143,7 @@ local function limit_headers(request)
       error(results[2], 0)
     end
     if not results[2] then note_failure(request, results[3], results[4]) end
+    request.is_whole = results[2] and end_stream
     return table.unpack(results, 2, results.n)
   end
 end
@@ -145,11 +155,13 @@ local function limit_chunks(request)
     local seconds = at_most(timeout, record.body_timeout)
     local ok, err, errno = write_chunk(self, piece, end_stream, seconds)
     if not ok then note_failure(request, err, errno) end
+    request.is_whole = ok and end_stream
     return ok, err, errno
   end
   function stream:write_chunk(chunk, end_stream, timeout)
-    local reset, code = fail_if_reset(request)
-    if reset then return nil, reset, code end
+    local problem, code = problem_after_end(request)
+    if not problem then problem, code = fail_if_reset(request) end
+    if problem then return nil, problem, code end
     local at = 1
     while #chunk - at >= PIECE do
       local ok, err, errno = write_piece(self, chunk:sub(at, at + PIECE - 1), false, timeout)
