@@ -36,6 +36,20 @@ function Policy:stats() end
 ---@return uvjobs.Policy
 function policy.retry(options) end
 
+---@param seconds number|{ seconds: number, name?: string } >= 0 or math.huge
+---@return uvjobs.Policy
+function policy.timeout(seconds) end
+
+---@class uvjobs.HedgeOptions
+---@field after number|string seconds >= 0, or a quantile such as "p95"
+---@field initial? number seconds, until 20 calls are known; default 1
+---@field most? integer calls; default 2
+---@field name? string
+
+---@param options uvjobs.HedgeOptions
+---@return uvjobs.Policy
+function policy.hedge(options) end
+
 ---@param list uvjobs.Policy[] the outermost first; and perhaps the option `name`
 ---@return uvjobs.Policy
 function policy.compose(list) end

@@ -57,7 +57,8 @@ describe("a histogram", function()
       message(one.quantile, one))
     assert.equal("bad argument #1 to 'merge' (uvjobs.Histogram expected, got table)",
       message(one.merge, one, {}))
-    assert.equal("bad self to 'record' (uvjobs.Histogram expected, got nil)", message(one.record))
+    assert.equal("bad self to 'record' (uvjobs.Histogram expected, got no value)",
+      message(one.record))
     assert.equal(5, one:count())
   end)
 

@@ -4,7 +4,9 @@
 
 local policy = {
   compose = require "uvjobs.policy.compose",
+  hedge = require "uvjobs.policy.hedge",
   retry = require "uvjobs.policy.retry".new,
+  timeout = require "uvjobs.policy.timeout",
 }
 
 return policy
