@@ -18,25 +18,31 @@ local REPEATING <const> = "uvjobs.Repeating"
 
 -- ---- arguments ---------------------------------------------------------------------
 
+local NO_OPTIONS <const> = {}
+
+-- A function that gets these arguments behind the occurrence.
+local function with_arguments(fn, ...)
+  local given = table.pack(...)
+  return function(occurrence)
+    return fn(occurrence, table.unpack(given, 1, given.n))
+  end
+end
+
 -- Checks what a method of a scheduler was called with behind its first argument; returns
 -- the options, and the function, which takes the occurrence only.
 local function read_arguments(name, self, options, fn, ...)
   if core.typename(self) ~= SCHEDULER then
     arguments.fail_self(3, name, SCHEDULER, self)
   end
-  local given = table.pack(...)
   if type(options) == "function" then
-    if fn ~= nil or given.n > 0 then table.insert(given, 1, fn) given.n = given.n + 1 end
-    options, fn = {}, options
-  else
-    local problem = arguments.problem_of_options(options, options_of.known[name])
-    if problem then arguments.fail(3, 2, name, problem) end
-    arguments.check_function(3, 3, name, fn)
+    if fn == nil and select("#", ...) == 0 then return NO_OPTIONS, options end
+    return NO_OPTIONS, with_arguments(options, fn, ...)
   end
-  if given.n == 0 then return options, fn end
-  return options, function(occurrence)
-    return fn(occurrence, table.unpack(given, 1, given.n))
-  end
+  local problem = arguments.problem_of_options(options, options_of.known[name])
+  if problem then arguments.fail(3, 2, name, problem) end
+  arguments.check_function(3, 3, name, fn)
+  if select("#", ...) == 0 then return options, fn end
+  return options, with_arguments(fn, ...)
 end
 
 -- Makes a schedule; blames the caller of the method for errors.
@@ -67,7 +73,7 @@ function methods.repeating(self, when, options, fn, ...)
     arguments.fail(2, 1, "repeating",
       arguments.unexpected(SCHEDULE .. " or seconds", when))
   end
-  return core.repeating(self, when, fn, options_of.complete(options))
+  return core.repeating(self, when, fn, options)
 end
 
 --- repeating() for schedule.every(), whose anchor is now unless it is given.
@@ -76,14 +82,14 @@ function methods.every(self, seconds, options, fn, ...)
   local of_schedule = options_of.schedule(options) or {}
   if of_schedule.anchor == nil then of_schedule.anchor = uvjobs.time() end
   local when = make(schedule.every, seconds, of_schedule)
-  return core.repeating(self, when, fn, options_of.complete(options))
+  return core.repeating(self, when, fn, options)
 end
 
 --- repeating() for schedule.cron().
 function methods.cron(self, pattern, options, fn, ...)
   options, fn = read_arguments("cron", self, options, fn, ...)
   local when = make(schedule.cron, pattern, options_of.schedule(options))
-  return core.repeating(self, when, fn, options_of.complete(options))
+  return core.repeating(self, when, fn, options)
 end
 
 --- repeating() for schedule.at(). A time that has passed is missed, so it runs at once
@@ -91,7 +97,7 @@ end
 function methods.at(self, time, options, fn, ...)
   options, fn = read_arguments("at", self, options, fn, ...)
   local when = make(schedule.at, time, options_of.schedule(options))
-  return core.repeating(self, when, fn, options_of.complete(options))
+  return core.repeating(self, when, fn, options)
 end
 
 -- ---- methods of uvjobs.Repeating ---------------------------------------------------

@@ -1,5 +1,5 @@
--- The options of the methods of schedulers that repeat: of which kinds they are, and what
--- they are when nobody gives them.
+-- The options of the methods of schedulers that repeat, and of which kinds they are. What
+-- they are when nobody gives them is in src/lua/repeating/repeating.c.
 
 local arguments = require "uvjobs.arguments"
 local core = require "uvjobs.core"
@@ -9,7 +9,6 @@ core.own_source()
 local expect <const> = arguments.expect
 
 local MOST_MISFIRES <const> = 10000 -- as many as C lets wait
-local LONGEST <const> = 1e10        -- seconds; what is longer never passes
 
 local repeating_options = {}
 
@@ -59,22 +58,6 @@ repeating_options.known = {
   cron = with_options_of_schedule("zone", "gap", "fold"),
   at = with_options_of_schedule("zone", "gap", "fold"),
 }
-
---- The options as C takes them.
----@param options table of the right kinds
----@return table
-function repeating_options.complete(options)
-  return {
-    name = options.name,
-    jitter = math.min(options.jitter or 0, LONGEST),
-    timeout = options.timeout or math.huge,
-    overlap = options.overlap or "skip",
-    misfire = options.misfire or "latest",
-    misfire_limit = options.misfire_limit or 100,
-    misfire_grace = options.misfire_grace or math.huge,
-    pauses = options.on_error == "pause",
-  }
-end
 
 --- The options of the schedule that are among them; nil without any.
 ---@param options table

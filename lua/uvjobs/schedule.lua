@@ -20,10 +20,7 @@ local DAY <const> = 86400             -- seconds
 local TIME_MAX <const> = 1e12         -- seconds since 1970; what C takes
 local SHORTEST_PERIOD <const> = 0.001 -- seconds
 local MOST_LINES <const> = 24         -- of an explanation
-
--- What a schedule was made of, for people: by schedule, as long as that lives.
----@type table<uvjobs.Schedule, { text: string, zone?: table, gap?: string, fold?: string }>
-local origins = setmetatable({}, { __mode = "k" })
+local LONGEST_TEXT <const> = 200      -- bytes of what a schedule was made of
 
 -- ---- zones -------------------------------------------------------------------------
 
@@ -65,7 +62,9 @@ local function find_zone(name)
   if not is_zone_name(name) then
     return nil, ("'%s' is no name of a zone, as 'Europe/Berlin' is one"):format(name)
   end
-  zone = open_zone(name)
+  local problem
+  zone, problem = open_zone(name)
+  if problem then return nil, ("the file of zone '%s' is damaged: %s"):format(name, problem) end
   if not zone then
     local nearest = core.nearest(name, all_zone_names())
     return nil, ("unknown zone '%s'%s"):format(
@@ -199,12 +198,8 @@ function schedule.cron(pattern, options)
   local zone_name = options.zone or "local"
   local zone = check_zone("cron", 2, zone_name)
   local gap, fold = options.gap or "run", options.fold or "first"
-  local made, problem = make.cron(pattern, zone, gap, fold)
+  local made, problem = make.cron(pattern, zone, gap, fold, zone_name)
   if not made then arguments.fail(2, 1, "cron", problem) end
-  origins[made] = {
-    text = ("cron \"%s\" in %s"):format(pattern, zone_name),
-    zone = zone, gap = gap, fold = fold,
-  }
   return made
 end
 
@@ -221,9 +216,8 @@ function schedule.every(seconds, options)
     arguments.fail(2, 1, "every", arguments.unexpected_value(expected, seconds))
   end
   options = check_options("every", options, EVERY_OPTIONS)
-  local made = make.every(seconds, (options.anchor or 0) + (options.phase or 0))
-  origins[made] = { text = ("every %s s"):format(seconds) }
-  return made
+  return make.every(seconds, (options.anchor or 0) + (options.phase or 0),
+    ("every %s s"):format(seconds))
 end
 
 -- The instant that a local time means; or nil when it has none.
@@ -243,7 +237,7 @@ end
 --- Errors: misuse; a text that is no date; a time that never comes, in a gap.
 function schedule.at(time, options)
   options = check_options("at", options, AT_OPTIONS)
-  local made
+  local instant = time
   if type(time) == "string" then
     local at, offset = parse_date(time)
     if not at then
@@ -251,37 +245,49 @@ function schedule.at(time, options)
         "got '%s'"):format(time))
     end
     if offset then
-      made = make.at(at - offset)
+      instant = at - offset
     elseif not options.zone then
       arguments.fail(2, 2, "at", "option 'zone': a date needs one, such as 'UTC', 'local' " ..
         "or 'Europe/Berlin'")
     else
-      local instant = instant_of(check_zone("at", 2, options.zone), at, options)
+      instant = instant_of(check_zone("at", 2, options.zone), at, options)
       if not instant then
         arguments.fail(2, 1, "at", ("'%s' does not exist in %s: it never happens"):format(
           time, options.zone))
       end
-      made = make.at(instant)
     end
   else
     check_time(1, "at", time)
-    made = make.at(time)
   end
-  origins[made] = { text = ("at %s"):format(time) }
+  return make.at(instant, ("at %s"):format(time))
+end
+
+-- What a schedule was made of, for people.
+local function text_of(self)
+  local text, _, zone_name = make.origin(self)
+  return zone_name and ("cron \"%s\" in %s"):format(text, zone_name) or text
+end
+
+-- The texts of several schedules, with something between them; not too long.
+local function texts_of(schedules, format, between)
+  local texts = {}
+  for i = 1, #schedules do texts[i] = text_of(schedules[i]) end
+  local text = table.concat(texts, between)
+  if #text > LONGEST_TEXT then text = text:sub(1, LONGEST_TEXT) .. ".." end
+  return format:format(text)
+end
+
+-- Makes a schedule of others.
+local function make_of_parts(name, fn, text, ...)
+  local made = fn(text, ...)
+  if not made then arguments.fail(3, 1, name, "more than 1000 schedules in all") end
   return made
 end
 
--- The texts of several schedules.
-local function texts_of(schedules)
-  local texts = {}
-  for i = 1, #schedules do texts[i] = origins[schedules[i]].text end
-  return table.concat(texts, ", ")
-end
-
 --- The times of all schedules of a list, each once. Does not suspend.
----@param schedules uvjobs.Schedule[] one at least
+---@param schedules uvjobs.Schedule[] 1 to 100
 ---@return uvjobs.Schedule
---- Errors: misuse only.
+--- Errors: misuse; more than 1,000 schedules within each other.
 function schedule.any(schedules)
   if type(schedules) ~= "table" then
     arguments.fail(2, 1, "any", arguments.unexpected("list of schedules", schedules))
@@ -293,9 +299,8 @@ function schedule.any(schedules)
       arguments.fail(2, 1, "any", arguments.unexpected_element(TYPE, i, schedules[i]))
     end
   end
-  local made = make.any(table.unpack(schedules))
-  origins[made] = { text = ("any of {%s}"):format(texts_of(schedules)) }
-  return made
+  return (make_of_parts("any", make.any, texts_of(schedules, "any of {%s}", ", "),
+    table.unpack(schedules)))
 end
 
 -- ---- methods -----------------------------------------------------------------------
@@ -305,15 +310,12 @@ end
 --- The times of this schedule without those of another. Does not suspend.
 ---@param other uvjobs.Schedule
 ---@return uvjobs.Schedule
---- Errors: misuse only.
+--- Errors: misuse; more than 1,000 schedules within each other.
 function Schedule:except(other)
   if core.typename(self) ~= TYPE then arguments.fail_self(2, "except", TYPE, self) end
   check_schedule(2, 1, "except", other)
-  local made = make.except(self, other)
-  origins[made] = {
-    text = ("%s, except %s"):format(origins[self].text, origins[other].text),
-  }
-  return made
+  return (make_of_parts("except", make.except, texts_of({ self, other }, "%s", ", except "),
+    self, other))
 end
 
 --- An iterator over the times from `from` on and before `to`. Does not suspend.
@@ -430,13 +432,13 @@ function Schedule:explain(date)
     arguments.fail(2, 1, "explain", ("a date as 'YYYY-MM-DD' expected, got %s"):format(
       type(date) == "string" and "'" .. date .. "'" or core.typename(date)))
   end
-  local origin = origins[self]
-  if origin.zone then return explain_cron(self, origin, time) end
+  local _, zone, _, gap, fold = make.origin(self)
+  if zone then return explain_cron(self, { zone = zone, gap = gap, fold = fold }, time) end
   return explain_other(self, time)
 end
 
 function meta:__tostring()
-  return ("%s: %s"):format(TYPE, origins[self].text)
+  return ("%s: %s"):format(TYPE, text_of(self))
 end
 
 return schedule

@@ -229,6 +229,36 @@ describe("a set of schedules", function()
     assert.is_nil(utc "0 0 1 1 *":except(utc "@daily"):next(0))
   end)
 
+  it("of sets of sets has what they say", function()
+    local quarters = utc "*/15 * * * *"
+    local halves = utc "*/30 * * * *"
+    local odd = quarters:except(halves:except(utc "0 * * * *")) -- 0, 15, 45
+    assert.equal("2026-01-01 00:15:00 UTC, 2026-01-01 00:45:00 UTC, 2026-01-01 01:00:00 UTC",
+      times(odd, NEW_YEAR, 3))
+    local rest = quarters:except(schedule.any { halves, schedule.any { utc "15 * * * *" } })
+    assert.equal("2026-01-01 00:45:00 UTC, 2026-01-01 01:45:00 UTC", times(rest, NEW_YEAR, 2))
+    assert.equal(NEW_YEAR - 900.0, rest:previous(NEW_YEAR))
+  end)
+
+  it("ends its search after 10,000 times, however deep it is", function()
+    local every = schedule.every(1)
+    for _ = 1, 300 do every = every:except(schedule.every(1)) end
+    assert.is_nil(every:next(0))
+    assert.is_nil(every:previous(1e9))
+  end)
+
+  it("is refused when it is very deep or wide, and its text stays short", function()
+    local deep, wide = schedule.every(1), schedule.every(1)
+    for _ = 1, 999 do deep = deep:except(utc "@yearly") end
+    assert.equal("bad argument #1 to 'except' (more than 1000 schedules in all)",
+      helper.message(deep.except, deep, utc "@daily"))
+    for _ = 1, 9 do wide = schedule.any { wide, wide } end
+    assert.equal("bad argument #1 to 'any' (more than 1000 schedules in all)",
+      helper.message(schedule.any, { wide, wide }))
+    assert.is_true(#tostring(deep) < 300 and #tostring(wide) < 300)
+    assert.equal(6.0, deep:next(5))
+  end)
+
   it("keeps its parts", function()
     local any = schedule.any { utc "0 0 * * *":except(utc "0 0 1 * *") }
     collectgarbage()

@@ -2,11 +2,18 @@
 
 #include <math.h>
 
-enum { MAX_STEPS = 10000 };
+enum { MAX_LEFT_OUT = 10000 };
 
-/* Either of the two functions of the interface. */
+/* How many times may still be left out. It is one number for a search, however
+ * many schedules are within each other: otherwise each of them would multiply
+ * it. */
+struct patience {
+  int left;
+};
+
+/* Either of the two searches. */
 typedef bool search_fn(const struct uj_schedule *schedule, double time_s,
-                       double *found_s);
+                       double *found_s, struct patience *patience);
 
 static bool is_in_range(double time_s)
 {
@@ -52,12 +59,13 @@ static bool every_previous(const struct uj_schedule *schedule, double time_s,
 
 /* The nearest of what the parts find. */
 static bool any(const struct uj_schedule *schedule, double time_s,
-                double *found_s, search_fn *search, bool is_next)
+                double *found_s, struct patience *patience, search_fn *search,
+                bool is_next)
 {
   bool found = false;
   for (size_t i = 0; i < schedule->nparts; i++) {
     double of_part_s;
-    if (search(schedule->parts[i], time_s, &of_part_s) &&
+    if (search(schedule->parts[i], time_s, &of_part_s, patience) &&
         (!found || (is_next ? of_part_s < *found_s : of_part_s > *found_s))) {
       *found_s = of_part_s;
       found = true;
@@ -67,13 +75,14 @@ static bool any(const struct uj_schedule *schedule, double time_s,
 }
 
 static bool except(const struct uj_schedule *schedule, double time_s,
-                   double *found_s, search_fn *search)
+                   double *found_s, struct patience *patience,
+                   search_fn *search)
 {
-  for (int steps = 0; steps < MAX_STEPS; steps++) {
-    if (!search(schedule->parts[0], time_s, found_s))
-      return false;
+  while (search(schedule->parts[0], time_s, found_s, patience)) {
     if (!uj_schedule_has(schedule->parts[1], *found_s))
       return true;
+    if (--patience->left < 0)
+      return false;
     time_s = *found_s;
   }
   return false;
@@ -82,10 +91,9 @@ static bool except(const struct uj_schedule *schedule, double time_s,
 /* ---- all kinds -------------------------------------------------------------
  */
 
-bool uj_schedule_next(const struct uj_schedule *schedule, double time_s,
-                      double *next_s)
+static bool search_next(const struct uj_schedule *schedule, double time_s,
+                        double *next_s, struct patience *patience)
 {
-  time_s = clamp(time_s);
   switch (schedule->kind) {
   case UJ_SCHEDULE_CRON:
     return found_instant(uj_fire_next(&schedule->fire, (int64_t)floor(time_s)),
@@ -96,16 +104,15 @@ bool uj_schedule_next(const struct uj_schedule *schedule, double time_s,
     *next_s = schedule->time_s;
     return *next_s > time_s;
   case UJ_SCHEDULE_ANY:
-    return any(schedule, time_s, next_s, uj_schedule_next, true);
+    return any(schedule, time_s, next_s, patience, search_next, true);
   default:
-    return except(schedule, time_s, next_s, uj_schedule_next);
+    return except(schedule, time_s, next_s, patience, search_next);
   }
 }
 
-bool uj_schedule_previous(const struct uj_schedule *schedule, double time_s,
-                          double *previous_s)
+static bool search_previous(const struct uj_schedule *schedule, double time_s,
+                            double *previous_s, struct patience *patience)
 {
-  time_s = clamp(time_s);
   switch (schedule->kind) {
   case UJ_SCHEDULE_CRON:
     return found_instant(
@@ -116,15 +123,46 @@ bool uj_schedule_previous(const struct uj_schedule *schedule, double time_s,
     *previous_s = schedule->time_s;
     return *previous_s < time_s;
   case UJ_SCHEDULE_ANY:
-    return any(schedule, time_s, previous_s, uj_schedule_previous, false);
+    return any(schedule, time_s, previous_s, patience, search_previous, false);
   default:
-    return except(schedule, time_s, previous_s, uj_schedule_previous);
+    return except(schedule, time_s, previous_s, patience, search_previous);
   }
+}
+
+bool uj_schedule_next(const struct uj_schedule *schedule, double time_s,
+                      double *next_s)
+{
+  struct patience patience = {MAX_LEFT_OUT};
+  return search_next(schedule, clamp(time_s), next_s, &patience);
+}
+
+bool uj_schedule_previous(const struct uj_schedule *schedule, double time_s,
+                          double *previous_s)
+{
+  struct patience patience = {MAX_LEFT_OUT};
+  return search_previous(schedule, clamp(time_s), previous_s, &patience);
+}
+
+static bool any_has(const struct uj_schedule *schedule, double time_s)
+{
+  for (size_t i = 0; i < schedule->nparts; i++) {
+    if (uj_schedule_has(schedule->parts[i], time_s))
+      return true;
+  }
+  return false;
 }
 
 bool uj_schedule_has(const struct uj_schedule *schedule, double time_s)
 {
   double found_s;
-  return uj_schedule_next(schedule, nextafter(time_s, -INFINITY), &found_s) &&
-         found_s == time_s;
+  switch (schedule->kind) {
+  case UJ_SCHEDULE_ANY:
+    return any_has(schedule, time_s);
+  case UJ_SCHEDULE_EXCEPT:
+    return uj_schedule_has(schedule->parts[0], time_s) &&
+           !uj_schedule_has(schedule->parts[1], time_s);
+  default:
+    return uj_schedule_next(schedule, nextafter(time_s, -INFINITY), &found_s) &&
+           found_s == time_s;
+  }
 }

@@ -44,8 +44,8 @@ struct uj_schedule {
 };
 
 /* Finds the first time after another; the last one before. Returns false when
- * there is none. Of an EXCEPT whose parts share 10,000 times in a row it sees
- * no further. */
+ * there is none. When schedules of kind EXCEPT have left out 10,000 times it
+ * looks no further. */
 bool uj_schedule_next(const struct uj_schedule *schedule, double time_s,
                       double *next_s);
 bool uj_schedule_previous(const struct uj_schedule *schedule, double time_s,

@@ -20,6 +20,9 @@
 
 static const char repeating_tag[] = REPEATING_TYPE;
 
+/* More never passes, and makes no sums that are not exact. */
+#define JITTER_MAX_S 1e10
+
 /* The user values of a Repeating. */
 enum {
   UV_SCHEDULE = 1,
@@ -265,33 +268,26 @@ void uj_repeating_ended(struct uj_state *S, const struct uj_ljob *job)
 
 /* ---- making one ---------------------------------------------------------- */
 
-static lua_Number number_field(lua_State *L, int idx, const char *field)
+/* The number in a field of the options, or what it is without one. */
+static lua_Number number_field(lua_State *L, int idx, const char *field,
+                               lua_Number otherwise)
 {
   lua_Number number;
   lua_getfield(L, idx, field);
-  number = luaL_checknumber(L, -1);
+  number = luaL_optnumber(L, -1, otherwise);
   lua_pop(L, 1);
   return number;
 }
 
 /* The number of the word among those that are known. */
 static int word_field(lua_State *L, int idx, const char *field,
-                      const char *const *words)
+                      const char *otherwise, const char *const *words)
 {
   int word;
   lua_getfield(L, idx, field);
-  word = luaL_checkoption(L, -1, NULL, words);
+  word = luaL_checkoption(L, -1, otherwise, words);
   lua_pop(L, 1);
   return word;
-}
-
-static bool boolean_field(lua_State *L, int idx, const char *field)
-{
-  bool is_true;
-  lua_getfield(L, idx, field);
-  is_true = lua_toboolean(L, -1);
-  lua_pop(L, 1);
-  return is_true;
 }
 
 static struct uj_repeat_rules read_rules(lua_State *L, int idx)
@@ -299,13 +295,17 @@ static struct uj_repeat_rules read_rules(lua_State *L, int idx)
   static const char *const overlaps[] = {"skip",   "one",   "all",
                                          "cancel", "allow", NULL};
   static const char *const misfires[] = {"skip", "latest", "all", NULL};
+  static const char *const on_errors[] = {"continue", "pause", NULL};
   return (struct uj_repeat_rules){
-      .overlap = (enum uj_overlap)word_field(L, idx, "overlap", overlaps),
-      .misfire = (enum uj_misfire)word_field(L, idx, "misfire", misfires),
-      .misfire_limit = (uint32_t)number_field(L, idx, "misfire_limit"),
-      .misfire_grace_s = number_field(L, idx, "misfire_grace"),
-      .jitter_s = number_field(L, idx, "jitter"),
-      .pauses_on_error = boolean_field(L, idx, "pauses")};
+      .overlap =
+          (enum uj_overlap)word_field(L, idx, "overlap", "skip", overlaps),
+      .misfire =
+          (enum uj_misfire)word_field(L, idx, "misfire", "latest", misfires),
+      .misfire_limit = (uint32_t)number_field(L, idx, "misfire_limit", 100),
+      .misfire_grace_s = number_field(L, idx, "misfire_grace", INFINITY),
+      .jitter_s = fmin(number_field(L, idx, "jitter", 0), JITTER_MAX_S),
+      .pauses_on_error =
+          word_field(L, idx, "on_error", "continue", on_errors) == 1};
 }
 
 /* [-0, +1, m] Pushes a Repeating that is not begun. Stack: scheduler, schedule,
@@ -350,7 +350,8 @@ static int l_repeating(lua_State *L)
   struct uj_lsched *sched = uj_lsched_self(L, "repeating");
   const struct uj_schedule *schedule = uj_lschedule_to(L, 2);
   struct uj_repeat_rules rules = read_rules(L, 4);
-  uint64_t timeout_ns = uj_seconds_to_ns(number_field(L, 4, "timeout"));
+  uint64_t timeout_ns =
+      uj_seconds_to_ns(number_field(L, 4, "timeout", INFINITY));
   struct lrepeating *self;
   luaL_argexpected(L, schedule != NULL, 2, "uvjobs.Schedule");
   self = push_new(L);

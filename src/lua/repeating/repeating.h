@@ -37,7 +37,7 @@ void uj_repeating_ended(struct uj_state *S, const struct uj_ljob *job);
 
 /* For repeating.lua:
  * repeating(scheduler, schedule, fn, options): makes a Repeating and begins.
- * The table has all options with values of the right kind.
+ * The table has options of the right kind, and others do not matter.
  * close_occurrences(repeating, seconds): closes those that run but for the
  * current job; returns a list of them. Without seconds they get the scheduler's
  * close timeout. */

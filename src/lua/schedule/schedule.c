@@ -15,13 +15,25 @@
 
 static const char schedule_tag[] = SCHEDULE_TYPE;
 
+/* More schedules within each other would take long to ask, and deep ones more
+ * stack than there is. */
+#define MAX_LEAVES 1000
+
+/* The user values of a schedule. */
+enum {
+  UV_TEXT = 1,  /* what it was made of, for people; of a CRON its pattern */
+  UV_ZONE,      /* of a CRON */
+  UV_ZONE_NAME, /* of a CRON */
+  UV_PARTS = 2  /* of an ANY or EXCEPT: the first of its parts */
+};
+
 struct lschedule {
   struct uj_object object;
   struct uj_schedule core;
-  struct uj_lzone *zone;             /* of a CRON: kept by user value 1 */
-  const struct uj_schedule *parts[]; /* of an ANY or EXCEPT: each is in the
-                                        lschedule that the user value of its
-                                        number keeps */
+  struct uj_lzone *zone;             /* of a CRON: kept by a user value */
+  lua_Integer leaves;                /* schedules in it that have no parts */
+  const struct uj_schedule *parts[]; /* of an ANY or EXCEPT: each is in an
+                                        lschedule that a user value keeps */
 };
 
 static struct lschedule *lschedule_of(const struct uj_schedule *core)
@@ -111,20 +123,26 @@ static int schedule_previous(lua_State *L)
 /* ---- making them, for Lua, which has checked the arguments ------------------
  */
 
-/* [-0, +1, m] Pushes a new schedule, which keeps so many values. */
+/* [-0, +1, m] Pushes a new schedule, which keeps so many values; the first one
+ * is the text at index `text`. */
 static struct lschedule *push_new(lua_State *L, enum uj_schedule_kind kind,
-                                  size_t nparts, int nkept)
+                                  size_t nparts, int nkept, int text)
 {
   struct lschedule *schedule = lua_newuserdatauv(
       L, sizeof(*schedule) + nparts * sizeof(schedule->parts[0]), nkept);
   memset(schedule, 0, sizeof(*schedule));
   schedule->object.tag = schedule_tag;
   schedule->core.kind = kind;
+  schedule->leaves = 1;
   luaL_setmetatable(L, SCHEDULE_TYPE);
+  luaL_checktype(L, text, LUA_TSTRING);
+  lua_pushvalue(L, text);
+  lua_setiuservalue(L, -2, UV_TEXT);
   return schedule;
 }
 
-/* (pattern, zone, gap, fold) a schedule; or nil and what is wrong. */
+/* (pattern, zone, gap, fold, name of the zone) a schedule; or nil and what is
+ * wrong. */
 static int l_schedule_cron(lua_State *L)
 {
   static const char *const gaps[] = {"run", "skip", NULL};
@@ -132,7 +150,8 @@ static int l_schedule_cron(lua_State *L)
   char message[UJ_CRON_MESSAGE_SIZE];
   size_t size;
   const char *text = luaL_checklstring(L, 1, &size);
-  struct lschedule *schedule = push_new(L, UJ_SCHEDULE_CRON, 0, 1);
+  struct lschedule *schedule =
+      push_new(L, UJ_SCHEDULE_CRON, 0, UV_ZONE_NAME, 1);
   struct uj_schedule *core = &schedule->core;
   schedule->zone = uj_lzone_to(L, 2);
   luaL_argexpected(L, schedule->zone != NULL, 2, "uvjobs.Zone");
@@ -145,53 +164,82 @@ static int l_schedule_cron(lua_State *L)
   core->fire.gap = (enum uj_gap)luaL_checkoption(L, 3, "run", gaps);
   core->fire.fold = (enum uj_fold)luaL_checkoption(L, 4, "first", folds);
   lua_pushvalue(L, 2);
-  lua_setiuservalue(L, -2, 1);
+  lua_setiuservalue(L, -2, UV_ZONE);
+  lua_pushvalue(L, 5);
+  lua_setiuservalue(L, -2, UV_ZONE_NAME);
   return 1;
 }
 
-/* (period, anchor) */
+/* (period, anchor, text) */
 static int l_schedule_every(lua_State *L)
 {
-  struct uj_schedule *core = &push_new(L, UJ_SCHEDULE_EVERY, 0, 0)->core;
-  core->period_s = luaL_checknumber(L, 1);
-  core->anchor_s = luaL_checknumber(L, 2);
+  lua_Number period_s = luaL_checknumber(L, 1);
+  lua_Number anchor_s = luaL_checknumber(L, 2);
+  struct uj_schedule *core =
+      &push_new(L, UJ_SCHEDULE_EVERY, 0, UV_TEXT, 3)->core;
+  core->period_s = period_s;
+  core->anchor_s = anchor_s;
   return 1;
 }
 
-/* (time) */
+/* (time, text) */
 static int l_schedule_at(lua_State *L)
 {
-  push_new(L, UJ_SCHEDULE_AT, 0, 0)->core.time_s = luaL_checknumber(L, 1);
+  lua_Number time_s = luaL_checknumber(L, 1);
+  push_new(L, UJ_SCHEDULE_AT, 0, UV_TEXT, 2)->core.time_s = time_s;
   return 1;
 }
 
-/* Makes a schedule of those that are the arguments. */
+/* (text, schedule, ...) Makes a schedule of those; or nil when it would have
+ * more than MAX_LEAVES in it. */
 static int push_of_parts(lua_State *L, enum uj_schedule_kind kind)
 {
-  int n = lua_gettop(L);
-  struct lschedule *schedule = push_new(L, kind, (size_t)n, n);
-  for (int i = 1; i <= n; i++) {
-    struct lschedule *part = uj_object_to(L, i, schedule_tag);
-    luaL_argexpected(L, part != NULL, i, SCHEDULE_TYPE);
-    schedule->parts[i - 1] = &part->core;
-    lua_pushvalue(L, i);
-    lua_setiuservalue(L, -2, i);
+  int n = lua_gettop(L) - 1;
+  struct lschedule *schedule =
+      push_new(L, kind, (size_t)n, UV_PARTS - 1 + n, 1);
+  schedule->leaves = 0;
+  for (int i = 0; i < n; i++) {
+    struct lschedule *part = uj_object_to(L, i + 2, schedule_tag);
+    luaL_argexpected(L, part != NULL, i + 2, SCHEDULE_TYPE);
+    schedule->leaves += part->leaves;
+    schedule->parts[i] = &part->core;
+    lua_pushvalue(L, i + 2);
+    lua_setiuservalue(L, -2, UV_PARTS + i);
   }
+  if (schedule->leaves > MAX_LEAVES)
+    return 0;
   schedule->core.parts = schedule->parts;
   schedule->core.nparts = (size_t)n;
   return 1;
 }
 
-/* (schedule, ...) */
+/* (text, schedule, ...) */
 static int l_schedule_any(lua_State *L)
 {
   return push_of_parts(L, UJ_SCHEDULE_ANY);
 }
 
-/* (schedule, schedule) */
+/* (text, schedule, schedule) */
 static int l_schedule_except(lua_State *L)
 {
   return push_of_parts(L, UJ_SCHEDULE_EXCEPT);
+}
+
+/* (schedule) its text; and of a CRON its zone, the zone's name, `gap` and
+ * `fold`. */
+static int l_schedule_origin(lua_State *L)
+{
+  static const char *const folds[] = {"first", "second", "both"};
+  const struct lschedule *schedule = uj_object_to(L, 1, schedule_tag);
+  luaL_argexpected(L, schedule != NULL, 1, SCHEDULE_TYPE);
+  lua_getiuservalue(L, 1, UV_TEXT);
+  if (schedule->core.kind != UJ_SCHEDULE_CRON)
+    return 1;
+  lua_getiuservalue(L, 1, UV_ZONE);
+  lua_getiuservalue(L, 1, UV_ZONE_NAME);
+  lua_pushstring(L, schedule->core.fire.gap == UJ_GAP_RUN ? "run" : "skip");
+  lua_pushstring(L, folds[schedule->core.fire.fold]);
+  return 5;
 }
 
 /* (schedule, local time) the first local time that is not before it and that
@@ -224,6 +272,7 @@ static const luaL_Reg internals[] = {{"cron", l_schedule_cron},
                                      {"at", l_schedule_at},
                                      {"any", l_schedule_any},
                                      {"except", l_schedule_except},
+                                     {"origin", l_schedule_origin},
                                      {"local_match", l_schedule_local},
                                      {"is_interval", l_schedule_is_interval},
                                      {NULL, NULL}};

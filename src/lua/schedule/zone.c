@@ -1,6 +1,5 @@
 #include "lua/schedule/zone.h"
 
-#include <errno.h>
 #include <string.h>
 #include <time.h>
 
@@ -48,7 +47,8 @@ static struct uj_lzone *push_new(lua_State *L, const char *path)
   return zone;
 }
 
-/* For Lua: (path) a zone; or nil and the reason. */
+/* For Lua: (path) a zone; or nil, and the reason when the file is there and
+ * its contents are to blame. */
 static int l_zone_open(lua_State *L)
 {
   const char *path = luaL_checkstring(L, 1);
@@ -57,9 +57,7 @@ static int l_zone_open(lua_State *L)
   case UJ_ZONEFILE_OK:
     return 1;
   case UJ_ZONEFILE_UNREADABLE:
-    lua_pushnil(L);
-    lua_pushstring(L, strerror(errno));
-    return 2;
+    return 0;
   default:
     lua_pushnil(L);
     lua_pushliteral(L, "it is no TZif file without leap seconds");
