@@ -20,7 +20,7 @@ _uvjobs() {
   # What follows the script belongs to the script.
   for ((i = 1; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
-    -- | --stats | --clock | --close-timeout | --date | --interrupt | --seed | --shuffle | \
+    -- | --stats | --clock | --close-timeout | --date | --dump | --interrupt | --seed | --shuffle | \
       --signals | --slow | --timeslice | = | virtual | real | [0-9]* | inf | none | count | SIG*) ;;
     *)
       mapfile -t COMPREPLY < <(compgen -f -- "$word")
@@ -31,7 +31,8 @@ _uvjobs() {
   case $word in
   -*)
     mapfile -t COMPREPLY < <(compgen -W '-h --help -v --version -- -e --stats --clock=
-      --close-timeout= --date= --interrupt= --seed= --shuffle= --signals= --slow= --timeslice=' -- "$word")
+      --close-timeout= --date= --dump= --interrupt= --seed= --shuffle= --signals= --slow=
+      --timeslice=' -- "$word")
     ;;
   *)
     mapfile -t COMPREPLY < <(

@@ -58,6 +58,7 @@ local uvjobs = {}
 ---@alias uvjobs.Signal "SIGINT"|"SIGTERM"|"SIGHUP"|"SIGQUIT"|"SIGUSR1"|"SIGUSR2"
 
 ---@class uvjobs.RunOptions
+---@field dump? false|uvjobs.Signal which signal asks for a dump of all jobs; default false
 ---@field signals? boolean|uvjobs.Signal[] which signals close the main job; default SIGINT, SIGTERM
 ---@field clock? "real"|"virtual" default "real"
 ---@field seed? integer of random numbers; default 0 under the virtual clock, else random
@@ -386,6 +387,10 @@ function uvjobs.retry(options, fn, ...) end
 ---@param on boolean
 ---@return boolean before
 function uvjobs.debug(on) end
+
+--- Writes what every job waits for, who holds that, and where it stands. Does not suspend.
+---@param write? fun(text: string) is called once; nil writes to standard error
+function uvjobs.dump(write) end
 
 --- Returns what the loop has done so far, and what it holds. Does not suspend.
 ---@return uvjobs.Stats

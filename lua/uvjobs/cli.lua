@@ -27,6 +27,7 @@ options:
   --interrupt=HOW     how busy jobs are reached: a signal, "count" or "none"
   --seed=NUMBER       the seed of random numbers
   --shuffle=SEED      run ready jobs in a random order
+  --dump=NAME         which signal asks for a dump of all jobs (SIGQUIT), or "none"
   --signals=LIST      which signals end the script, like SIGINT,SIGTERM; or "none"
   --close-timeout=SECONDS
                       how long the script has to end after one (10)
@@ -182,6 +183,14 @@ local function load_script(asked, name)
   return loadfile(name ~= "-" and name or nil)
 end
 
+-- Whether the options use the signal for something else than a dump.
+local function takes(options, name)
+  for _, taken in ipairs(options.signals or {}) do
+    if taken == name then return true end
+  end
+  return options.interrupt == name
+end
+
 --- Completes the options of run(). A terminal that is closed ends what it has started.
 local function options_of(asked)
   local options = asked.run
@@ -189,6 +198,7 @@ local function options_of(asked)
   if options.signals == nil and core.is_interactive() then
     options.signals = { "SIGINT", "SIGTERM", "SIGHUP" }
   end
+  if options.dump == nil and not takes(options, "SIGQUIT") then options.dump = "SIGQUIT" end
   return options
 end
 

@@ -45,10 +45,16 @@ local function signals(text)
   return list
 end
 
+--- "SIGQUIT", or "none".
+local function dump(text)
+  return text ~= "none" and text
+end
+
 local OF_RUN <const> = {
   ["--clock"] = { "clock", word },
   ["--close-timeout"] = { "close_timeout", seconds },
   ["--date"] = { "date", number },
+  ["--dump"] = { "dump", dump },
   ["--interrupt"] = { "interrupt", word },
   ["--seed"] = { "seed", integer },
   ["--shuffle"] = { "shuffle", integer },

@@ -104,6 +104,14 @@ function uvjobs.retry(...)
   return require "uvjobs.policy.retry".call(...)
 end
 
+-- A look at the jobs is seldom wanted: its module is loaded by the first one.
+function uvjobs.dump(...)
+  return require "uvjobs.insight".dump(...)
+end
+
+core.set_dump_writer(function(...) io.stderr:write(require "uvjobs.insight.dump".text(...)) end)
+core.set_circles(function() return require "uvjobs.insight.dump".circles() end)
+
 -- uvjobs.exec needs luv, which may be missing: it is loaded by the first call.
 function uvjobs.exec(...)
   return require "uvjobs.exec" (...)

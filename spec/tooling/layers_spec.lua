@@ -93,6 +93,8 @@ local FLOORS <const> = {
   { "src/lua/drive/run" },
   { "src/lua/drive/embed" },
   { "src/lua/drive/[%w_]+" },
+  { "src/lua/insight/glance" },
+  { "src/lua/insight/ages" },
   { "src/lua/repeating/repeating" },
   { "src/lua/api/[%w_]+" },
   { "src/lua/schedule/schedule" },

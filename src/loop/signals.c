@@ -10,6 +10,8 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "core/link.h"
+
 /* The first ones can be chosen by their names, and a signal's place is its bit.
  * SIGPIPE is the last. */
 static const struct {
@@ -29,11 +31,13 @@ struct entry {
   bool restores;
   bool taken;       /* the handle is started */
   bool was_blocked; /* the thread had it blocked */
+  bool dumps;       /* it asks for a dump, and does not end the run */
 };
 
 struct uj_signals {
   struct entry entries[KNOWN];
-  int came; /* the number of the one that nobody has taken yet; or 0 */
+  int came;  /* the number of the one that nobody has taken yet; or 0 */
+  bool dump; /* one has asked for a dump that nobody has made yet */
   bool started;
 };
 
@@ -63,11 +67,12 @@ bool uj_signals_has(unsigned set, int number)
 
 /* ---- the handlers of the process ----------------------------------------- */
 
-/* How many loops take signals; whether one has come since the latest of them
- * began to; how many have come; and libuv's own handler, which wakes the loops.
- * A second signal must end the process even while a job holds the loop, so it
- * does not go through libuv. */
+/* How many loops take signals, and how many of them are ended by each; whether
+ * one has come since the latest of them began to; how many have come; and
+ * libuv's own handler, which wakes the loops. A second signal must end the
+ * process even while a job holds the loop, so it does not go through libuv. */
 static atomic_int users;
+static atomic_int ended[KNOWN];
 static atomic_bool seen;
 static atomic_bool pipe_seen;
 static atomic_uint count;
@@ -106,6 +111,15 @@ static bool is_output_broken(void)
   return broken;
 }
 
+/* Whether the signal ends a run. */
+static bool ends(int number)
+{
+  for (int i = 0; i < KNOWN; i++)
+    if (known[i].number == number)
+      return ended[i] > 0;
+  return false;
+}
+
 /* A broken output is told only once, and is not a first signal after which the
  * next one ends the process: it comes again with each print() of the clean-up.
  */
@@ -114,7 +128,7 @@ static void handle(int number)
   if (number == SIGPIPE) {
     if (!is_output_broken() || atomic_exchange(&pipe_seen, true))
       return;
-  } else if (users > 0 && atomic_exchange(&seen, true))
+  } else if (ends(number) && atomic_exchange(&seen, true))
     _exit(128 + number);
   count++;
   libuv_handler(number);
@@ -169,7 +183,11 @@ void uj_signals_block_child(void)
 static void on_signal(uv_signal_t *handle, int number)
 {
   struct uj_signals *self = handle->data;
-  self->came = number;
+  const struct entry *entry = uj_container(handle, struct entry, handle);
+  if (entry->dumps)
+    self->dump = true;
+  else
+    self->came = number;
 }
 
 struct uj_signals *uj_signals_new(void *loop)
@@ -201,14 +219,17 @@ static bool may_take(int i)
 
 /* Puts our handler before that of libuv, unless another loop has already done
  * so. */
-static int start(struct entry *entry, int number)
+static int start(struct entry *entry, int i)
 {
+  const int number = known[i].number;
   int error;
   sigaction(number, NULL, &entry->before);
   error = uv_signal_start(&entry->handle, on_signal, number);
   if (error != 0)
     return error;
   entry->taken = true;
+  if (!entry->dumps)
+    ended[i]++;
   entry->restores = entry->before.sa_handler != handle;
   entry->was_blocked = set_mask(SIG_UNBLOCK, number);
   if (get_handler(number) != handle) {
@@ -229,12 +250,15 @@ static bool is_foreign(const struct sigaction *action)
 /* When libuv's last handle for a signal stops, libuv restores the default
  * action, whatever the action is: one that somebody has set since stays, and
  * so does the handler that the interpreter may have had before. */
-static void stop(struct entry *entry, int number)
+static void stop(struct entry *entry, int i)
 {
+  const int number = known[i].number;
   struct sigaction found;
   if (!entry->taken)
     return;
   entry->taken = false;
+  if (!entry->dumps)
+    ended[i]--;
   sigaction(number, NULL, &found);
   uv_signal_stop(&entry->handle);
   if (is_foreign(&found))
@@ -248,20 +272,23 @@ static void stop(struct entry *entry, int number)
     (void)set_mask(SIG_BLOCK, number);
 }
 
-int uj_signals_start(struct uj_signals *self, unsigned set)
+int uj_signals_start(struct uj_signals *self, unsigned set, unsigned dumps)
 {
   self->came = 0;
-  if (set == UJ_SIGNALS_NONE)
+  self->dump = false;
+  if ((set | dumps) == UJ_SIGNALS_NONE)
     return 0;
   self->started = true;
   users++;
   seen = false;
   pipe_seen = false;
-  set |= 1U << PIPE;
+  if (set != UJ_SIGNALS_NONE)
+    set |= 1U << PIPE;
   for (int i = 0; i < KNOWN; i++) {
     int error = 0;
-    if ((set & (1U << i)) != 0 && may_take(i))
-      error = start(&self->entries[i], known[i].number);
+    self->entries[i].dumps = (dumps & (1U << i)) != 0;
+    if (((set | dumps) & (1U << i)) != 0 && may_take(i))
+      error = start(&self->entries[i], i);
     if (error != 0) {
       uj_signals_stop(self);
       return error;
@@ -277,7 +304,7 @@ void uj_signals_stop(struct uj_signals *self)
   self->started = false;
   users--;
   for (int i = 0; i < KNOWN; i++)
-    stop(&self->entries[i], known[i].number);
+    stop(&self->entries[i], i);
 }
 
 int uj_signals_take(struct uj_signals *self)
@@ -287,9 +314,16 @@ int uj_signals_take(struct uj_signals *self)
   return number;
 }
 
+bool uj_signals_take_dump(struct uj_signals *self)
+{
+  bool dump = self->dump;
+  self->dump = false;
+  return dump;
+}
+
 bool uj_signals_wait_for_taker(const struct uj_signals *self)
 {
-  return self->came != 0;
+  return self->came != 0 || self->dump;
 }
 
 void uj_signals_end_at_once(struct uj_signals *self)

@@ -35,14 +35,17 @@ struct uj_signals *uj_signals_new(void *loop);
 void uj_signals_free(struct uj_signals *self);
 
 /* Takes the signals of the set from now on, and SIGPIPE; an empty set takes
- * nothing. What is ignored stays so, as nohup and the shell's background jobs
- * need it. What the calling thread blocks is let through until the end. Returns
- * 0 or a negative error of uj_driver_strerror(). */
-int uj_signals_start(struct uj_signals *self, unsigned set);
+ * nothing. Those of `dumps`, which has none of the set, only ask for a dump:
+ * they end nothing. What is ignored stays so, as nohup and the shell's
+ * background jobs need it. What the calling thread blocks is let through until
+ * the end. Returns 0 or a negative error of uj_driver_strerror(). */
+int uj_signals_start(struct uj_signals *self, unsigned set, unsigned dumps);
 void uj_signals_stop(struct uj_signals *self);
 
 /* Takes the signal that has come since the last call, or 0. */
 int uj_signals_take(struct uj_signals *self);
+/* Whether a signal has asked for a dump since the last call. */
+bool uj_signals_take_dump(struct uj_signals *self);
 /* Whether one has come that nobody has taken yet. */
 bool uj_signals_wait_for_taker(const struct uj_signals *self);
 

@@ -28,6 +28,7 @@
 #include "lua/drive/embed.h"
 #include "lua/drive/luv.h"
 #include "lua/drive/run.h"
+#include "lua/engine/dumping.h"
 #include "lua/engine/ending.h"
 #include "lua/engine/hook.h"
 #include "lua/engine/hookerror.h"
@@ -39,6 +40,7 @@
 #include "lua/engine/stretch.h"
 #include "lua/engine/watchers.h"
 #include "lua/host.h"
+#include "lua/insight/glance.h"
 #include "lua/repeating/repeating.h"
 #include "lua/state/error.h"
 #include "lua/state/job.h"
@@ -111,8 +113,10 @@ struct whole {
   struct uj_hookerror hookerror;
   struct uj_killing kill;
   struct uj_ending ending;
+  struct uj_dumping dumping;
   struct uj_interrupt interrupt;
   struct uj_stats stats;
+  struct uj_insight insight;
   struct uj_fault fault;
   struct uj_date date;
   struct uj_lrepeats repeats;
@@ -136,8 +140,10 @@ static void connect(struct whole *whole)
   S->hookerror = &whole->hookerror;
   S->kill = &whole->kill;
   S->ending = &whole->ending;
+  S->dumping = &whole->dumping;
   S->interrupt = &whole->interrupt;
   S->stats = &whole->stats;
+  S->insight = &whole->insight;
   S->fault = &whole->fault;
   S->date = &whole->date;
   S->repeats = &whole->repeats.core;
@@ -183,6 +189,8 @@ static void init_parts(struct uj_state *S, lua_State *L)
   uj_loop_init(&S->loop, &uj_host);
   uj_slots_init(&S->jobs, make_slots_thread(S, L));
   uj_pool_init(S->pool, make_slots_thread(S, L));
+  uj_dumping_init(S, L);
+  uj_insight_init(S, L);
   uj_stats_init(S, L);
   uj_date_init(S);
   uj_random_init(S->random, uj_driver_now() ^ uj_driver_ticks());

@@ -6,6 +6,7 @@ local core = require "uvjobs.core"
 local uv = require "uvjobs.uv"
 local handles = require "uvjobs.uv.handles"
 local defer = require "uvjobs.defer"
+local doing = require "uvjobs.insight.doing"
 
 core.own_source()
 
@@ -26,6 +27,7 @@ local AFTER_KILL <const> = 10
 ---@field patience number seconds from SIGTERM to SIGKILL, where the job has as many
 ---@field kill_at? number when it is to get SIGKILL; nil as long as it did not get SIGTERM
 ---@field kill_problem? string why it could not get SIGKILL
+---@field did? string what the job was said to do before
 ---@field decided uvjobs.Event is set when the child is done, or is to be stopped
 ---@field stop_reason? string "timeout" or "limit", when we stop it
 ---@field stop_text? string what the child did to be stopped, in words
@@ -117,6 +119,7 @@ function Child.spawn(command, args, options)
   if fd then luv.fs_close(fd) end
   if process then
     child.process, child.pid = process, pid -- the pid is also the number of its group
+    child.did = doing.set(("it runs the command %q, process %d"):format(command, pid))
     return child
   end
   child:close_pipes()
@@ -204,7 +207,10 @@ end
 -- Ends the child when exec() is left early: a group also when its first process has
 -- ended already. A job that is being killed cannot wait: there release() sends SIGKILL.
 function Child:__close(err)
-  local _ <close> = defer(function() self:release() end)
+  local _ <close> = defer(function()
+    doing.set(self.did)
+    self:release()
+  end)
   if self:has_ended() then
     if err ~= nil and self.group then self:kill "sigkill" end
     return

@@ -104,6 +104,16 @@ int uj_permit_waited(lua_State *L, int status, lua_KContext ctx)
   return uj_permit_got(L);
 }
 
+bool uj_permit_push_held(lua_State *L, int idx)
+{
+  const struct permit *permit = uj_object_to(L, idx, permit_tag);
+  if (permit == NULL || !permit->held ||
+      (permit->of == OF_MUTEX && !holds_mutex(permit)))
+    return false;
+  lua_getiuservalue(L, idx, 1);
+  return true;
+}
+
 static struct permit *push_permit(lua_State *L, enum permit_of of)
 {
   struct permit *permit;

@@ -4,6 +4,7 @@
 #define UJ_LUA_PERMIT_H
 
 #include <lua.h>
+#include <stdbool.h>
 
 #include "core/mutex.h"
 #include "core/semaphore.h"
@@ -20,6 +21,10 @@ int uj_permit_got(lua_State *L);
 /* The continuation of a method that waits for its permit; returns the permit,
  * or nil and "timeout". Stack: self, permit. */
 int uj_permit_waited(lua_State *L, int status, lua_KContext ctx);
+
+/* [-0, +(0|1), -] If the value at idx is a permit that is held, pushes the
+ * semaphore or mutex and returns true. */
+bool uj_permit_push_held(lua_State *L, int idx);
 
 /* [-0, +0, m] Registers the metatable; the state is on the top. */
 void uj_permit_register(lua_State *L);

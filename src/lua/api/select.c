@@ -104,6 +104,14 @@ static int watch_wait(lua_State *L)
                     UJ_LOP_SELECT, watch_waited);
 }
 
+bool uj_select_push_sources(lua_State *L, int idx)
+{
+  if (uj_object_to(L, idx, watch_tag) == NULL)
+    return false;
+  lua_getiuservalue(L, idx, UV_SOURCES);
+  return true;
+}
+
 void uj_select_register(lua_State *L)
 {
   static const luaL_Reg methods[] = {{"wait", watch_wait}, {NULL, NULL}};

@@ -4,10 +4,15 @@
 
 #include <lauxlib.h>
 #include <lua.h>
+#include <stdbool.h>
 
 /* [-0, +1, m] Registers the metatable of watches and pushes the table of their
  * methods; the state is on the top. */
 void uj_select_register(lua_State *L);
+
+/* [-0, +(0|1), -] If the value at idx is a watch, pushes the list of its
+ * sources and returns true. */
+bool uj_select_push_sources(lua_State *L, int idx);
 
 /* watch(sources [, timeout]): a watch of a list of queues, events and jobs,
  * which nobody else may change. Its wait() suspends until something has come to

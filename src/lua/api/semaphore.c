@@ -62,6 +62,12 @@ static int wait(struct uj_state *S, lua_State *L,
                     uj_suspend_due(S, span_ns), UJ_LOP_ACQUIRE, k);
 }
 
+uint64_t uj_lsemaphore_total(lua_State *L, int idx)
+{
+  const struct lsemaphore *semaphore = uj_object_to(L, idx, semaphore_tag);
+  return semaphore == NULL ? 0 : semaphore->core.total;
+}
+
 static int semaphore_acquire(lua_State *L)
 {
   static const struct uj_callee callee = {"acquire", 1};

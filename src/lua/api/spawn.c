@@ -60,8 +60,11 @@ static struct uj_ljob *push_new(struct uj_state *S, lua_State *L, int at,
   }
   lua_getiuservalue(L, at, UJ_SCHED_UV_JOB_TYPE);
   lua_setmetatable(L, -2);
-  if (S->current != NULL && S->current->has_context)
-    uj_context_inherit(S, L, job);
+  if (S->current != NULL) {
+    job->parent = S->current->core.id;
+    if (S->current->has_context)
+      uj_context_inherit(S, L, job);
+  }
   if (S->debug)
     record_source(L);
   return job;

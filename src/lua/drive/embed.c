@@ -16,6 +16,7 @@
 #include "lua/drive/options.h"
 #include "lua/drive/turn.h"
 #include "lua/engine/interrupt.h"
+#include "lua/insight/glance.h"
 #include "lua/state/job.h"
 
 /* ---- what the host sees -------------------------------------------------- */
@@ -169,6 +170,7 @@ static void begin_step(struct uj_state *S, lua_State *L)
 
 static void step(struct uj_state *S, lua_State *L)
 {
+  uj_insight_note_time(S);
   uj_guests_find(S, L);
   uj_guests_update_time(S, L);
   uj_guests_run(S, L);
@@ -183,6 +185,7 @@ static void end_step(struct uj_state *S, lua_State *L)
 {
   if (uj_slots_used(&S->jobs) == 0)
     uj_guests_finish(S, L);
+  uj_insight_note_time(S);
   uj_watch_sleep(&S->watch);
   S->L = NULL;
   uj_embed_arm(S, L);

@@ -52,6 +52,16 @@ static void take_signals(lua_State *L, const struct uj_options_table *options,
     uj_option_error(L, options, "boolean or list of names like 'SIGTERM'");
 }
 
+static void take_dump(lua_State *L, const struct uj_options_table *options,
+                      void *into)
+{
+  struct uj_run_options *self = into;
+  bool is_off = lua_isboolean(L, -1) && !lua_toboolean(L, -1);
+  self->dumps = is_off ? UJ_SIGNALS_NONE : uj_signals_named(uj_option_word(L));
+  if (self->dumps == UJ_SIGNALS_NONE && !is_off)
+    uj_option_error(L, options, "false or the name of a signal like 'SIGQUIT'");
+}
+
 static void take_clock(lua_State *L, const struct uj_options_table *options,
                        void *into)
 {
@@ -167,10 +177,19 @@ static void take_name(lua_State *L, const struct uj_options_table *options,
     uj_option_error(L, options, "string");
 }
 
-/* A signal cannot both end the run and interrupt its jobs. */
+/* A signal asks for one thing: it ends the run, or asks for a dump, or
+ * interrupts jobs. */
 static void check_signals(lua_State *L, const struct uj_callee *callee,
                           const struct uj_run_options *options)
 {
+  unsigned both = options->signals & options->dumps;
+  if (both != UJ_SIGNALS_NONE)
+    uj_arg_error(L, callee, 1,
+                 "options 'signals' and 'dump' cannot both have a signal");
+  if (options->loop.mode == UJ_INTERRUPT_SIGNAL &&
+      uj_signals_has(options->dumps, options->loop.signal))
+    uj_arg_error(L, callee, 1,
+                 "options 'dump' and 'interrupt' cannot both have a signal");
   if (options->loop.mode == UJ_INTERRUPT_SIGNAL &&
       uj_signals_has(options->signals, options->loop.signal))
     uj_arg_error(L, callee, 1,
@@ -184,17 +203,12 @@ void uj_drive_options_read_run(lua_State *L, const struct uj_callee *callee,
                                struct uj_run_options *options)
 {
   static const struct uj_option known[] = {
-      {"signals", take_signals},
-      {"clock", take_clock},
-      {"date", take_date},
-      {"seed", take_seed},
-      {"timeslice", take_timeslice},
-      {"slow", take_slow},
-      {"stats", take_stats},
-      {"interrupt", take_interrupt},
-      {"shuffle", take_shuffle},
-      {"close_timeout", take_close_timeout},
-      {NULL, NULL},
+      {"signals", take_signals},     {"clock", take_clock},
+      {"date", take_date},           {"seed", take_seed},
+      {"timeslice", take_timeslice}, {"slow", take_slow},
+      {"stats", take_stats},         {"interrupt", take_interrupt},
+      {"shuffle", take_shuffle},     {"close_timeout", take_close_timeout},
+      {"dump", take_dump},           {NULL, NULL},
   };
   uj_options_read(L, callee, 1, known, options);
   if (options->has_date && !options->is_virtual)

@@ -31,6 +31,7 @@ struct uj_run_options {
   uint64_t date_ns;    /* run() only: at which a virtual clock starts */
   bool has_date;       /* that was given */
   unsigned signals;    /* run() only: a set, see signals.h */
+  unsigned dumps;      /* run() only: a set, of one or none */
   uint64_t random;     /* run() only: the seed of what is random */
   bool has_random;     /* that was given */
   bool is_virtual;     /* run() only */

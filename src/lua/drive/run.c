@@ -24,8 +24,10 @@
 #include "lua/drive/options.h"
 #include "lua/drive/stuck.h"
 #include "lua/drive/turn.h"
+#include "lua/engine/dumping.h"
 #include "lua/engine/ending.h"
 #include "lua/engine/interrupt.h"
+#include "lua/insight/glance.h"
 #include "lua/repeating/repeating.h"
 #include "lua/state/error.h"
 #include "lua/state/job.h"
@@ -171,6 +173,7 @@ static void poll(struct uj_state *S, lua_State *L)
 {
   bool guests;
   S->pace->polled_ns = uj_driver_now();
+  uj_insight_note_time(S);
   uj_ending_pass_time(S);
   uj_guests_find(S, L);
   uj_guests_run(S, L);
@@ -187,6 +190,8 @@ static void poll(struct uj_state *S, lua_State *L)
   if (uj_state_has_error(S))
     uj_job_cancel(&S->main->core);
   uj_ending_take_signal(S);
+  uj_insight_note_time(S);
+  uj_dumping_look(S, L);
 }
 
 /* It is not later than this: the time of the last reading of the clock, and the
@@ -278,7 +283,8 @@ static int open_driver(struct uj_state *S, const struct uj_run_options *options)
 {
   int error = uj_drive_open(S);
   if (error == 0)
-    error = uj_signals_start(uj_driver_signals(S->driver), options->signals);
+    error = uj_signals_start(uj_driver_signals(S->driver), options->signals,
+                             options->dumps);
   return error;
 }
 
@@ -289,6 +295,7 @@ static void begin_clock(struct uj_state *S, bool is_virtual)
   uj_loop_stop_times(&S->loop);
   S->is_virtual = is_virtual;
   S->virtual_ns = 0;
+  uj_ages_clear(&S->insight->ages);
   uj_loop_start_times(&S->loop);
   if (uj_timers_due(&S->loop.timers) == UJ_NEVER)
     uj_timers_init(&S->loop.timers, uj_loop_now(&S->loop));
@@ -338,6 +345,7 @@ static void begin(struct uj_state *S, lua_State *L, struct uj_ljob *job,
   begin_clock(S, options->is_virtual);
   if (options->is_virtual)
     uj_date_begin_virtual(S, options->date_ns);
+  uj_ages_note(&S->insight->ages, job->core.id - 1, uj_loop_now(&S->loop));
   uj_random_init(S->random, seed(options));
   if (options->loop.timed)
     uj_stats_forget_longest(S);

@@ -7,6 +7,7 @@
 #include "lua/api/closing.h"
 #include "lua/engine/report.h"
 #include "lua/engine/traceback.h"
+#include "lua/insight/glance.h"
 #include "lua/state/job.h"
 
 /* ---- all jobs ------------------------------------------------------------ */
@@ -59,12 +60,27 @@ static void push_all(struct uj_state *S, lua_State *L)
 
 /* ---- for good ------------------------------------------------------------ */
 
+/* [-0, +1, m] Pushes where the jobs of the list at idx stand and, before that,
+ * which of all jobs wait for each other in a circle. */
+static void push_places_and_circles(struct uj_state *S, lua_State *L, int idx)
+{
+  idx = lua_absindex(L, idx);
+  uj_insight_push_circles(S, L);
+  if (lua_rawlen(L, -1) > 0) {
+    lua_pushliteral(L, "\n\n");
+    lua_concat(L, 2);
+  }
+  uj_traceback_push_list(L, idx);
+  lua_concat(L, 2);
+}
+
 /* (state): makes the message. */
 static int make_message(lua_State *L)
 {
+  struct uj_state *S = lua_touserdata(L, 1);
   lua_pushliteral(L, "run is stuck: nothing can wake any of these jobs\n\n");
-  push_all(lua_touserdata(L, 1), L);
-  uj_traceback_push_list(L, -1);
+  push_all(S, L);
+  push_places_and_circles(S, L, -1);
   lua_remove(L, -2);
   lua_concat(L, 2);
   return 1;
@@ -85,7 +101,7 @@ static int report(lua_State *L)
   struct uj_state *S = uj_state_registered(L);
   lua_pushliteral(L, "Jobs are stuck");
   lua_pushvalue(L, 1);
-  uj_traceback_push_list(L, -1);
+  push_places_and_circles(S, L, -1);
   uj_report_jobs(S, L);
   return 0;
 }

@@ -7,6 +7,7 @@
 #include "loop/driver.h"
 #include "loop/signals.h"
 #include "lua/base/lua54.h"
+#include "lua/engine/dumping.h"
 #include "lua/engine/ending.h"
 #include "lua/engine/hookerror.h"
 #include "lua/engine/kill.h"
@@ -147,6 +148,7 @@ static void handle(struct uj_state *S, lua_State *L, uint64_t now_ns,
   enum uj_wake wake = UJ_WAKE_OK;
   pass_time(S, now_ns, begin_ns);
   uj_ending_poll(S);
+  uj_dumping_look(S, L);
   report_slow(S, L, now_ns, begin_ns);
   if (S->stretch->exact || !S->is_virtual || S->ending->forces)
     wake = uj_job_to_raise(&S->current->core);

@@ -60,6 +60,7 @@ struct uj_ljob {
   lua_State *co;          /* NULL before the start and after the end */
   struct uj_scope *scope; /* the innermost that holds, or NULL: see
                              engine/scopes.h */
+  uint64_t parent;        /* the number of the job that spawned it; or 0 */
   uint64_t cpu_ns;        /* how long it has run; 0 when that is not timed */
   uint32_t co_slot;       /* of `co` in the pool; 0: see pool.h */
   uint32_t slot;          /* in uj_state::jobs while it lives */

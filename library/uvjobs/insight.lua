@@ -1,0 +1,45 @@
+---@meta uvjobs.insight
+-- luacheck: ignore 212 241
+
+--- `require "uvjobs.insight"`: why a program stands still. docs/insight.md describes it. Nothing
+--- here suspends, and all of it can be called anywhere.
+---@class uvjobs.insight
+local insight = {}
+
+--- What was seen of a job at one moment.
+---@class uvjobs.insight.Record
+---@field job uvjobs.Job
+---@field id integer
+---@field name? string
+---@field state uvjobs.State
+---@field scheduler uvjobs.Scheduler
+---@field parent? integer the id of the job that spawned it
+---@field age? number seconds since it was spawned, at most about 5 % too many; nil if unknown
+---@field left? number seconds until the wait ends by itself
+---@field kind string what it waits for, such as "sleep", "mutex" or "get"
+---@field waits_for string the same in words
+---@field holders uvjobs.insight.Record[] the jobs that it waits for, as far as they are known
+---@field needs "all"|"any"|"none" which of the holders must go on so that it can
+---@field thing? userdata the queue, event, semaphore or watch that it waits for
+---@field doing? string what it does inside a function of the library, such as exec()
+---@field at? string where it stands, as "file:line"
+
+--- All jobs that live, at one moment, in the order of spawning.
+---@return fun(): uvjobs.insight.Record?
+function insight.jobs() end
+
+--- The circles of jobs that wait for each other, so that none of them can go on: each a list
+--- of records, in the order of the waits.
+---@return uvjobs.insight.Record[][]
+function insight.cycles() end
+
+--- Why a job does not go on: a line for it, one for the job that it waits for, and so on.
+---@param job uvjobs.Job
+---@return string
+function insight.why(job) end
+
+--- Writes what every job waits for, who holds that, and where it stands: uvjobs.dump().
+---@param write? fun(text: string) is called once; nil writes to standard error
+function insight.dump(write) end
+
+return insight

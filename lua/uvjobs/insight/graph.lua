@@ -1,0 +1,116 @@
+-- Who cannot go on, and the circles of jobs that wait for each other.
+--
+-- A job that needs nobody can go on: it runs, or waits for time, I/O, or something that
+-- anybody may do. A job that needs any of its holders can go on when one of them can, and one
+-- that needs all when all can. Those that are left when nothing more follows from this are
+-- the ones that cannot (a least fixed point, found with a list of work).
+
+local core = require "uvjobs.core"
+
+core.own_source()
+
+local graph = {}
+
+-- The dependants of each record, and of how many holders it still waits to go on.
+local function prepare(records)
+  local dependants, missing, work = {}, {}, {}
+  for _, record in ipairs(records) do
+    if record.needs == "none" or #record.holders == 0 then
+      work[#work + 1] = record
+    else
+      missing[record] = record.needs == "all" and #record.holders or 1
+    end
+  end
+  return dependants, missing, work
+end
+
+-- Lists of holders can be long and shared: those who wait for the same list are one entry
+-- of each holder.
+local function connect(records, dependants, missing)
+  local waiters = {} -- by list
+  for _, record in ipairs(records) do
+    local list = missing[record] and record.holders
+    if list and waiters[list] then
+      table.insert(waiters[list], record)
+    elseif list then
+      waiters[list] = { record }
+      for _, holder in ipairs(list) do
+        dependants[holder] = dependants[holder] or {}
+        table.insert(dependants[holder], waiters[list])
+      end
+    end
+  end
+end
+
+--- The jobs that cannot go on, whatever the others do that can, unless somebody cancels one.
+---@param records uvjobs.insight.Record[] all of a look
+---@return table<uvjobs.insight.Record, true> stuck
+function graph.stuck(records)
+  local dependants, missing, work = prepare(records)
+  connect(records, dependants, missing)
+  local goes_on = {}
+  while #work > 0 do
+    local record = table.remove(work)
+    if not goes_on[record] then
+      goes_on[record] = true
+      for _, waiters in ipairs(dependants[record] or {}) do
+        for _, waiter in ipairs(waiters) do
+          missing[waiter] = missing[waiter] - 1
+          if missing[waiter] <= 0 then work[#work + 1] = waiter end
+        end
+      end
+    end
+  end
+  local stuck = {}
+  for _, record in ipairs(records) do
+    if not goes_on[record] then stuck[record] = true end
+  end
+  return stuck
+end
+
+--- The holder that a job waits for: one that is stuck if the job is, or else the first.
+---@param record uvjobs.insight.Record
+---@param stuck table<uvjobs.insight.Record, true>
+---@return uvjobs.insight.Record? holder
+function graph.next(record, stuck)
+  for _, holder in ipairs(record.holders) do
+    if stuck[holder] then return holder end
+  end
+  return record.holders[1]
+end
+
+-- Follows the holders from a stuck job until one comes again: returns the circle.
+local function circle_from(record, stuck, seen, mark)
+  local path, place = {}, {}
+  while record and stuck[record] do
+    if place[record] then return table.move(path, place[record], #path, 1, {}) end
+    if seen[record] then return nil end
+    seen[record] = mark
+    path[#path + 1], place[record] = record, #path + 1
+    record = graph.next(record, stuck)
+  end
+  return nil
+end
+
+--- The circles of jobs that wait for each other, each once, in the order of the waits and
+--- beginning with its smallest number.
+---@param records uvjobs.insight.Record[]
+---@param stuck table<uvjobs.insight.Record, true>
+---@return uvjobs.insight.Record[][] circles
+function graph.circles(records, stuck)
+  local circles, seen = {}, {}
+  for _, record in ipairs(records) do
+    local circle = stuck[record] and circle_from(record, stuck, seen, record)
+    if circle then
+      local first = 1
+      for i, member in ipairs(circle) do
+        if member.id < circle[first].id then first = i end
+      end
+      local turned = table.move(circle, first, #circle, 1, {})
+      circles[#circles + 1] = table.move(circle, 1, first - 1, #turned + 1, turned)
+    end
+  end
+  return circles
+end
+
+return graph

@@ -1,0 +1,75 @@
+-- `require "uvjobs.insight"`: why a program stands still, seen from inside. docs/insight.md
+-- describes it.
+
+local arguments = require "uvjobs.arguments"
+local core = require "uvjobs.core"
+local dump = require "uvjobs.insight.dump"
+local graph = require "uvjobs.insight.graph"
+local Look = require "uvjobs.insight.look"
+local words = require "uvjobs.insight.words"
+
+core.own_source()
+
+local insight = {}
+
+--- All jobs that live, as records from one moment: `for record in insight.jobs() do`. It
+--- does not suspend and can be called anywhere.
+---@return fun(): uvjobs.insight.Record?
+function insight.jobs()
+  local records, i = Look.take().records, 0
+  return function()
+    i = i + 1
+    return records[i]
+  end
+end
+
+--- The circles of jobs that wait for each other, so that none of them can go on: lists of
+--- records, each in the order of the waits. It does not suspend.
+---@return uvjobs.insight.Record[][]
+function insight.cycles()
+  local records = Look.take().records
+  return graph.circles(records, graph.stuck(records))
+end
+
+-- The lines of why(): from the job to the one that nothing is known to hold, or around a
+-- circle.
+local function chain(record, stuck)
+  local lines, seen = {}, {}
+  while record and not seen[record] do
+    seen[record] = true
+    lines[#lines + 1] = ("job %s: %s%s"):format(
+      words.label(record), record.waits_for, record.at and (" (%s)"):format(record.at) or "")
+    record = graph.next(record, stuck)
+  end
+  if record then
+    lines[#lines + 1] = ("job %s again: these wait for each other"):format(words.label(record))
+  end
+  return lines
+end
+
+--- Why a job does not go on: a line for it, one for the job that it waits for, and so on, up to
+--- one that waits for nobody, or a circle. It does not suspend.
+---@param job uvjobs.Job
+---@return string text lines; of a job that has ended one that says so
+function insight.why(job)
+  if core.typename(job) ~= "uvjobs.Job" then
+    arguments.fail(2, 1, "why", arguments.unexpected("job", job))
+  end
+  local look = Look.take()
+  local record = look.by_id[job.id]
+  if not record then
+    return ("job #%d: it has not started or has ended (%s)"):format(job.id, job.state)
+  end
+  return table.concat(chain(record, graph.stuck(look.records)), "\n")
+end
+
+--- Writes what every job waits for and where it stands. It does not suspend.
+---@param write? fun(text: string) is called once with all of the text; nil writes to standard
+--- error. An error of it is raised.
+function insight.dump(write)
+  if write ~= nil then arguments.check_function(2, 1, "dump", write) end
+  local text = dump.text(core.public.current(), debug.traceback("", 2))
+  if write then write(text) else io.stderr:write(text) end
+end
+
+return insight

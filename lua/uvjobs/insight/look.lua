@@ -1,0 +1,163 @@
+-- One look at all jobs: what each of them waits for, and who holds that. The look is from
+-- one moment; the records stay as they are while the jobs go on.
+
+local core = require "uvjobs.core"
+local doing = require "uvjobs.insight.doing"
+local words = require "uvjobs.insight.words"
+
+core.own_source()
+
+---@class uvjobs.insight.Record
+---@field job uvjobs.Job
+---@field id integer the number of the job
+---@field name? string
+---@field state string
+---@field scheduler uvjobs.Scheduler
+---@field parent? integer the number of the job that spawned it; nil for none
+---@field age? number seconds since it was spawned, at most about 5 % too many; nil if unknown
+---@field left? number seconds until the wait ends by itself
+---@field kind string what it waits for, a word of words.lua
+---@field waits_for string the same in words
+---@field holders uvjobs.insight.Record[] the jobs that it waits for, as far as they are known
+---@field needs "all"|"any"|"none" which of the holders must go on so that it can; none: it can
+---@field thing? userdata the queue, event, semaphore, watch and so on that it waits for
+---@field doing? string what it does inside a function of the library, in words
+---@field at? string where it stands, "file:line"
+
+---@class uvjobs.insight.Look
+---@field records uvjobs.insight.Record[] in the order of their numbers
+---@field by_id table<integer, uvjobs.insight.Record>
+---@field schedulers { scheduler: uvjobs.Scheduler, records: uvjobs.insight.Record[] }[]
+local Look = {}
+Look.__index = Look
+
+local function new_record(glance)
+  local job = glance.job
+  glance.name, glance.state, glance.scheduler = job.name, job.state, job.scheduler
+  glance.kind = glance.word
+  glance.doing = doing.get(job)
+  glance.holders, glance.needs = {}, "none"
+  return glance
+end
+
+-- ---- the holders -------------------------------------------------------------------------
+
+local function active_records(group)
+  local list = {}
+  for _, record in ipairs(group.records) do
+    if record.kind ~= "slot" then list[#list + 1] = record end
+  end
+  return list
+end
+
+-- For each semaphore, the jobs that have a permit of it, as often as they have one.
+local function find_permits(look)
+  local holders = {}
+  for _, record in ipairs(look.records) do
+    for _, thing in ipairs(core.permits(record.job)) do
+      holders[thing] = holders[thing] or {}
+      table.insert(holders[thing], record)
+    end
+  end
+  return holders
+end
+
+-- How a job's holders are found, by the kind of its wait. Each returns the holders and
+-- which of them must go on.
+local find = {}
+
+local function one(look, record)
+  return { look.by_id[record.other] }, "all"
+end
+
+find.job, find.close, find.shield, find.mutex = one, one, one, one
+
+-- A slot of the scheduler gets free, or a place among those that are pending, when one of
+-- the active jobs ends. A scheduler that is paused waits for a call, which anybody can make.
+local function any_active(look, record)
+  local group = look.by_scheduler[record.sched]
+  if not group or group.scheduler.paused then return {}, "none" end
+  group.active = group.active or active_records(group)
+  return group.active, "any"
+end
+
+find.slot, find.place = any_active, any_active
+
+function find.idle(look, record)
+  local group = look.by_scheduler[record.sched]
+  return group and group.records or {}, "all"
+end
+
+-- A job that waits until its own scheduler is idle waits for the others, except those that
+-- wait for the same.
+function find.alone(look, record)
+  local others = {}
+  for _, other in ipairs(look.by_scheduler[record.sched].records) do
+    if other.kind ~= "alone" then others[#others + 1] = other end
+  end
+  return others, "all"
+end
+
+-- Permits that were taken by acquire() may be given back by anybody: only when each permit
+-- has a holder that is known does the job need one of them.
+function find.permit(look, record)
+  look.permits = look.permits or find_permits(look)
+  local holders = record.thing and look.permits[record.thing] or {}
+  local are_all_known = record.thing and #holders == core.total(record.thing)
+  return holders, are_all_known and "any" or "none"
+end
+
+function find.select(look, record)
+  local sources = record.thing and core.sources(record.thing) or {}
+  local holders, needs = {}, "any"
+  for _, source in ipairs(sources) do
+    local id = core.typename(source) == "uvjobs.Job" and source.id
+    local holder = id and look.by_id[id]
+    if holder then holders[#holders + 1] = holder else needs = "none" end
+  end
+  return holders, needs
+end
+
+-- The kinds whose object tells more than their name.
+local HAS_THING <const> = { permit = true, select = true, event = true, get = true, put = true }
+
+-- A wait that ends by itself, after a time, does not need its holders to go on.
+local function complete(look, record)
+  record.at = core.place(record.job)
+  if HAS_THING[record.kind] then record.thing = core.thing(record.job) end
+  local how = find[record.kind]
+  if how then record.holders, record.needs = how(look, record) end
+  if record.left then record.needs = "none" end
+  local awaited = look.by_scheduler[record.sched]
+  record.waits_for = words.wait(record, awaited and awaited.scheduler)
+end
+
+-- ---- a look --------------------------------------------------------------------------------
+
+local function group_by_scheduler(look)
+  for _, record in ipairs(look.records) do
+    local group = look.by_scheduler[record.of]
+    if not group then
+      group = { scheduler = record.scheduler, records = {} }
+      look.by_scheduler[record.of] = group
+      look.schedulers[#look.schedulers + 1] = group
+    end
+    table.insert(group.records, record)
+  end
+end
+
+--- Looks at all jobs that live.
+---@return uvjobs.insight.Look look
+function Look.take()
+  local look = setmetatable({
+    records = core.glances(), by_id = {}, by_scheduler = {}, schedulers = {},
+  }, Look)
+  for _, glance in ipairs(look.records) do
+    look.by_id[glance.id] = new_record(glance)
+  end
+  group_by_scheduler(look)
+  for _, record in ipairs(look.records) do complete(look, record) end
+  return look
+end
+
+return Look

@@ -1,0 +1,35 @@
+/* What every job waits for, at one moment: what insight.lua makes its trees and
+ * chains of.
+ *
+ * The core's own lists say who waits for which job, mutex or scheduler, so that
+ * nothing has to be kept for it while nobody looks. */
+#ifndef UJ_LUA_INSIGHT_GLANCE_H
+#define UJ_LUA_INSIGHT_GLANCE_H
+
+#include <lauxlib.h>
+#include <stdint.h>
+
+#include "lua/insight/ages.h"
+#include "lua/state/state.h"
+
+struct uj_insight {
+  struct uj_ages ages;
+  int circles; /* the place on the hub of what set_circles() was given */
+};
+
+/* [-0, +0, m] */
+void uj_insight_init(struct uj_state *S, lua_State *L);
+
+/* [-0, +1, v] Pushes lines that name the jobs which wait for each other in a
+ * circle, or an empty string when there are none. */
+void uj_insight_push_circles(struct uj_state *S, lua_State *L);
+
+/* [-0, +0, -] A driver has polled. */
+void uj_insight_note_time(struct uj_state *S);
+
+/* glances(), thing(job), permits(job), place(job), sources(watch),
+ * total(semaphore), and set_circles(fn): fn() returns what
+ * uj_insight_push_circles() pushes. */
+extern const luaL_Reg uj_insight_internals[];
+
+#endif
