@@ -119,6 +119,30 @@ describe("HTTP/2", function()
   end)
 end)
 
+describe("stopping a server of TLS", function()
+  after_each(web.check_clean)
+
+  it("is not held up by clients that are silent in the handshake", function()
+    for _, text in ipairs { "", "\22\3\1\2\0\1\0\1\252\3\3" } do
+      uvjobs.run(function()
+        local site = web.new_server({}, { tls = true, ctx = new_context(), stop_timeout = 600 })
+        local jobs <close> = uvjobs.scheduler()
+        local serving = jobs:spawn(http.serve, site.server)
+        local clients = {}
+        for i = 1, 5 do
+          clients[i] = web.connect(site)
+          if text ~= "" then web.send(clients[i], text) end
+        end
+        web.wait_until(function() return site.server.n_connections == 5 end, "the connections")
+        site.server:close()
+        assert.is_true(serving:join(300))
+        for _, client in ipairs(clients) do client:close() end
+        assert.same({}, site.reports)
+      end)
+    end
+  end)
+end)
+
 describe("HTTP/2 with time slices", function()
   after_each(web.check_clean)
 

@@ -134,8 +134,11 @@ local function is_of_connecting(errno)
 end
 
 -- What an error says: without the name of a C function before it, and without a traceback.
+-- HTTP/2: lua-http may still wait for a socket that it has closed.
 local function text_of(err)
-  if err == nil then return "the connection has ended" end
+  if err == nil or tostring(err):find("(socket closed)", 1, true) then
+    return "the connection has ended"
+  end
   return (tostring(err):match "^[^\n]*":gsub("^%l+: ", ""))
 end
 

@@ -21,7 +21,8 @@ core.own_source()
 ---@field max_body number bytes, or math.huge
 ---@field stop_timeout number seconds that requests get to finish when the server stops
 ---@field on_end? function called at the end of each request
----@field sockets table<userdata, true> those of the connections
+---@field sockets table<userdata, "silent"|"heard"> those of the connections; "heard" when a
+---  request has come, or its beginning
 ---@field changed table a condition: signalled when serve() has to look at the record
 ---@field closing boolean the server takes no more requests
 ---@field serving boolean serve() runs

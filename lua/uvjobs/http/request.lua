@@ -190,6 +190,7 @@ function requests.add_stream(server, stream)
     began = uvjobs.now(),
   }, Request)
   records.by_stream[stream] = request
+  if request.socket then record.sockets[request.socket] = "heard" end
   patches.stream(stream)
   patches.request(request)
   streams.limit(request)

@@ -17,13 +17,16 @@ local servers = {}
 
 -- ---- what lua-http's server calls ----------------------------------------------------
 
--- The end of a connection whose coroutine has raised. lua-http would leave it open.
+-- The end of a connection whose coroutine has raised. lua-http would leave it open. It
+-- raises where a server that stops has closed the socket meanwhile.
 local function end_connection(record, socket, message)
-  local server = record.server
-  if records.is_open(socket) then socket:close() end
+  local server, is_open = record.server, records.is_open(socket)
+  if is_open then socket:close() end
   server.n_connections = server.n_connections - 1
   server.connection_done:signal(1)
-  records.report(record, "HTTP connection failed", message)
+  if is_open or not record.closing then
+    records.report(record, "HTTP connection failed", message)
+  end
 end
 
 -- Stands for the server while lua-http's add_socket() wraps its coroutine, which is then
@@ -48,7 +51,7 @@ end
 --- Has the place of lua-http's `server:add_socket(socket)`: notes the socket, too.
 function servers.add_socket(server, socket)
   local record = records.by_server[server]
-  record.sockets[socket] = true
+  record.sockets[socket] = "silent"
   records.by_socket[socket] = record
   record.stand_in = record.stand_in or new_stand_in(record)
   return record.add_socket(record.stand_in, socket)
@@ -140,12 +143,16 @@ local function stop_accepting(record)
 end
 
 -- Ends the connections that have no request yet: in the middle of a TLS handshake, of the
--- preface of HTTP/2 or of the head of a request, or before.
+-- preface of HTTP/2 or of the head of a request, or before. A handshake delays shutdown().
 local function shut_down_silent(record)
   local busy = {}
   for request in pairs(record.requests) do busy[request.socket] = true end
   for _, socket in ipairs(open_sockets(record)) do
-    if not busy[socket] then socket:shutdown() end
+    if record.sockets[socket] == "silent" then
+      socket:close()
+    elseif not busy[socket] then
+      socket:shutdown()
+    end
   end
 end
 
