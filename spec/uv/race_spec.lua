@@ -72,8 +72,9 @@ local function race(names, addresses, timeout)
     local seen = new_world(jobs, names, addresses)
     do
       local _ <close> = replace(seen.fakes)
-      local tcp, message, code = uv.connect("host", 80, timeout)
+      local tcp, message, code, text = uv.connect("host", 80, timeout)
       seen.winner, seen.message, seen.code = tcp and tcp.address, message, code
+      seen.text = text
     end
     seen.took = uvjobs.now()
     jobs:close()
@@ -167,6 +168,7 @@ describe("uv.connect", function()
   it("its time limit covers the lookups and all attempts", function()
     local seen = race({ inet6 = NOTHING, inet = { after = 1, "4a", "4b" } }, {}, 2)
     assert.same({ "timeout", "ETIMEDOUT", 2.0 }, { seen.message, seen.code, seen.took })
+    assert.equal("cannot connect to host:80: no answer within 2 s", seen.text)
     assert.same({ "1.00 4a", "1.25 4b" }, seen.log)
     table.sort(seen.closed)
     assert.same({ "4a", "4b" }, seen.closed)

@@ -168,6 +168,13 @@ function Race:run(due)
   end
 end
 
+-- What is worth telling beside a timeout: not that the name has no address in one family,
+-- when it has one in the other.
+function Race:last_failure()
+  if NO_ADDRESS[self.code] and next(self.seen) then return nil end
+  return self.reason
+end
+
 -- ---- results -------------------------------------------------------------------------
 
 local function failure(host, port, message, code)
@@ -186,7 +193,7 @@ local function connect_tcp(host, port, timeout, due)
   race:begin()
   local tcp, reason = race:run(due)
   if tcp then return handles.managed(tcp) end
-  if reason then return timed_out(host, port, timeout, race.reason) end
+  if reason then return timed_out(host, port, timeout, race:last_failure()) end
   return failure(host, port, race.reason or "the name has no address", race.code or "EAI_NODATA")
 end
 
