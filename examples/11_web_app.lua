@@ -169,8 +169,8 @@ local function new_server(app, port)
     limit = LIMIT, pending_limit = PENDING_LIMIT, max_body = 100,
     header_timeout = PATIENCE, body_timeout = PATIENCE, stop_timeout = GRACE,
     exception_handler = function(_, context)
-      complain(("%s: %s"):format(context.job and context.job.name or context.message,
-        context.exception))
+      complain(("%s: %s"):format(context.job and context.job.name or "the server",
+        context.exception or context.message))
     end,
   }
 end

@@ -1,7 +1,7 @@
 -- Fetches a page, and every page that can be reached from it by links, on the same host and
 -- not above the directory of the first page. Each page is fetched once, by a job of its
 -- own: LIMIT of them at a time, for SECONDS each. Then it prints which links are broken,
--- and how many pages and bytes there are.
+-- and how many pages and bytes there are; also when Ctrl-C ends it early.
 --
 --   script/run examples/12_fetch_all.lua URL
 --   script/run examples/12_fetch_all.lua        fetches a site that it serves itself
@@ -87,11 +87,12 @@ local function fetch(site, page)
   local answer, message, code = http.fetch(site.root .. page.path, {
     timeout = site.seconds, redirects = 0, max_body = MOST_BYTES, proxy = site.proxy,
   })
+  page.known = true
   if not answer then
     page.problem = code == "timeout" and code or message
     return
   end
-  page.bytes = #answer.body
+  page.known, page.bytes = true, #answer.body
   if answer.status // 100 == 3 then
     page.moved = true
     add_page(site, page.path, answer.headers.location or "")
@@ -123,14 +124,8 @@ function add_page(site, from, link)
   if path ~= from then page.from[from] = true end
 end
 
---- Fetches all pages below a URL. Returns a table whose `pages` has them by path. The options
---- are `seconds`, the limit for each page, and `proxy` as for http.fetch.
-local function crawl(uri, options)
-  local root, path = split(uri)
-  local site = {
-    root = root, start = path:match "^.*/", seconds = options.seconds,
-    proxy = options.proxy, pages = {}, count = 0, left_out = false,
-  }
+--- Fetches all pages of a site, whose `pages` has them by path then.
+local function fetch_all(site, uri)
   local jobs <close> = uvjobs.scheduler {
     limit = LIMIT,
     pending_limit = math.huge, -- MOST_PAGES limits the number of jobs
@@ -139,9 +134,9 @@ local function crawl(uri, options)
     end,
   }
   site.jobs = jobs
+  local _, path = split(uri)
   add_page(site, path, with_query(path, uri.query))
-  return site -- leaving the block waits for the jobs
-end
+end -- leaving the block waits for the jobs
 
 local function sorted_keys(map)
   local keys = {}
@@ -160,7 +155,7 @@ end
 
 --- Prints the broken links by path, and the sums. Returns whether no link is broken.
 local function report(site)
-  local pages, moved, broken, bytes = 0, 0, 0, 0
+  local pages, moved, broken, unknown, bytes = 0, 0, 0, 0, 0
   for _, path in ipairs(sorted_keys(site.pages)) do
     local page = site.pages[path]
     bytes = bytes + page.bytes
@@ -169,13 +164,32 @@ local function report(site)
       print_broken(page)
     elseif page.moved then
       moved = moved + 1
+    elseif not page.known then
+      unknown = unknown + 1
     else
       pages = pages + 1
     end
   end
   print(("%d pages, %d moved, %d broken; %d bytes"):format(pages, moved, broken, bytes))
+  if unknown > 0 then print(("interrupted: %d pages were not fetched"):format(unknown)) end
   if site.left_out then print(("there are more than %d"):format(MOST_PAGES)) end
   return broken == 0
+end
+
+--- Fetches all pages below a URL, and reports. The options are `seconds`, the limit for each
+--- page, and `proxy` as for http.fetch. Returns whether no link is broken.
+local function crawl(uri, options)
+  local root, path = split(uri)
+  local site = {
+    root = root, start = path:match "^.*/", seconds = options.seconds,
+    proxy = options.proxy, pages = {}, count = 0, left_out = false,
+  }
+  local good
+  do -- however this block is left, there is a report
+    local _ <close> = setmetatable({}, { __close = function() good = report(site) end })
+    fetch_all(site, uri)
+  end
+  return good
 end
 
 -- ---- a site to try it with -------------------------------------------------
@@ -256,14 +270,13 @@ end
 
 local function crawl_own_site()
   local log = new_log()
-  local site
+  local good
   do
     local server <close> = http.server {
       port = 0, stop_timeout = 1, onstream = function(_, stream) handle(log, stream) end,
     }
-    site = crawl(URI:match(server:url "/site/"), { seconds = 2, proxy = false })
+    good = crawl(URI:match(server:url "/site/"), { seconds = 2, proxy = false })
   end
-  local good = report(site)
   print_log(log)
   return good
 end
@@ -278,7 +291,7 @@ local function main(text)
       io.stderr:write("usage: 12_fetch_all.lua [URL]\n")
       os.exit(2)
     end
-    good = report(crawl(uri, { seconds = SECONDS }))
+    good = crawl(uri, { seconds = SECONDS })
   else
     good = crawl_own_site()
   end

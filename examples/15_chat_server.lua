@@ -28,7 +28,8 @@ end
 
 local function say(room, text)
   for name, member in pairs(room.members) do
-    if not member.queue:try_put(text) then
+    local _, why = member.queue:try_put(text)
+    if why == "full" then
       room.members[name] = nil
       member.dropped:set()
     end

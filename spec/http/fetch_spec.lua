@@ -151,6 +151,17 @@ describe("http.fetch", function()
     end
   end)
 
+  it("says what is wrong with a response, in plain words", function()
+    for text, what in pairs {
+      ["garbage\r\n\r\n"] = "the response is malformed", [""] = "the connection has ended",
+      ["HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab"] = "the body was cut",
+    } do
+      with_text(text, false, function(url)
+        fails("network", "^GET " .. url .. ": " .. what, url)
+      end)
+    end
+  end)
+
   it("says which server cannot be connected to", function()
     uvjobs.run(function()
       for url, what in pairs {

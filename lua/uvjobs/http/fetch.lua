@@ -133,20 +133,25 @@ local function is_of_connecting(errno)
     errno >= DNS_BASE and errno < DNS_BASE + DNS_COUNT)
 end
 
+local ENDED <const> = "the connection has ended"
+
+-- What the system's texts do not say of a response.
+local MEANINGS <const> = {
+  [ce.EILSEQ] = "the response is malformed", [ce.EPIPE] = ENDED, [ce.ECONNRESET] = ENDED,
+}
+
 -- What an error says: without the name of a C function before it, and without a traceback.
 -- HTTP/2: lua-http may still wait for a socket that it has closed.
-local function text_of(err)
-  if err == nil or tostring(err):find("(socket closed)", 1, true) then
-    return "the connection has ended"
-  end
-  return (tostring(err):match "^[^\n]*":gsub("^%l+: ", ""))
+local function text_of(err, errno)
+  if err == nil or tostring(err):find("(socket closed)", 1, true) then return ENDED end
+  return MEANINGS[errno] or (tostring(err):match "^[^\n]*":gsub("^[%l_]+: ", ""))
 end
 
 local function failure_of(call, err, errno)
   if errno == ce.ETIMEDOUT then
     return failure(call, ("no response within %g seconds"):format(call.timeout), "timeout")
   end
-  local text = text_of(err)
+  local text = text_of(err, errno)
   if is_of_connecting(errno) then
     text = ("cannot connect to %s: %s"):format(call.sockets.peer or "the server", text)
   end
