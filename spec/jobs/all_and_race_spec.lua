@@ -197,6 +197,24 @@ describe("race", function()
     end)
   end)
 
+  it("waits for a loser that cleans up, whichever other one has ended before", function()
+    virtual(function()
+      local s, cleaned = quiet { close_timeout = 9 }, 0
+      local function loser(seconds)
+        return function()
+          pcall(uvjobs.sleep, 99)
+          uvjobs.protect(uvjobs.sleep, seconds)
+          cleaned = cleaned + 1
+        end
+      end
+      s:spawn(function()
+        uvjobs.race { loser(0), loser(3), loser(1), function() uvjobs.sleep(1) end }
+        assert.equal(3, cleaned)
+      end):wait()
+      s:wait_and_close()
+    end)
+  end)
+
   it("takes no result of a loser that returns in spite of being cancelled", function()
     virtual(function()
       assert.same(pack(2, "winner"), pack(uvjobs.race {

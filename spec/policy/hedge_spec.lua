@@ -101,6 +101,31 @@ describe("policy.hedge", function()
     end)
   end)
 
+  it("waits for all losers, whichever of them ends first #P12", function()
+    for _, is_cancelled in ipairs { false, true } do
+      virtual(function()
+        local jobs <close> = helper.quiet { close_timeout = 9 }
+        local n, ends = 0, 0
+        local job = jobs:spawn(function()
+          policy.hedge({ after = 0, most = 4 }):call(function()
+            n = n + 1
+            local me = n
+            local _ <close> = setmetatable({}, { __close = function()
+              if me == 3 then uvjobs.protect(uvjobs.sleep, 2) end
+              ends = ends + 1
+            end })
+            uvjobs.sleep(me == 4 and 1 or 9)
+            if is_cancelled then error("no", 0) end
+          end)
+        end)
+        uvjobs.sleep(1.5)
+        job:cancel()
+        pcall(job.wait, job)
+        assert.equal(4, ends)
+      end)
+    end
+  end)
+
   it("kills a loser that does not end within the close timeout", function()
     virtual(function()
       local one, n = policy.hedge { after = 1 }, 0

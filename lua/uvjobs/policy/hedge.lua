@@ -40,10 +40,17 @@ local OPTIONS <const> = {
 -- What the attempts of a call share. Each of them has it as a to-be-closed variable.
 local Race = {}
 
+-- The caller waits for the event while there are more attempts to start, and then until
+-- no attempt is left.
+local function wake(race)
+  race.event:set()
+  core.wake_idle(race.jobs)
+end
+
 function Race.__close(race, err)
   if err == nil then return end
   race.failed = race.failed or uvjobs.current()
-  if not race.values then core.wake_idle(race.jobs) end
+  if not race.values then wake(race) end
 end
 
 local function attempt(race, n, fn, ...)
@@ -52,7 +59,7 @@ local function attempt(race, n, fn, ...)
   race.ended[n] = uvjobs.now()
   if race.values then return end
   race.values, race.winner = values, n
-  core.wake_idle(race.jobs)
+  wake(race)
 end
 
 -- The attempts get the deadline of their caller, which they could not know otherwise.
@@ -69,7 +76,12 @@ local function go_on(self, race, after, fn, ...)
     race.started[n] = uvjobs.now()
     race.last = race.jobs:spawn(options_of_attempt(), attempt, race, n, fn, ...)
   end
-  core.wait_until_idle(race.jobs, n < self.most and after or nil)
+  if n < self.most then
+    race.event:wait(after)
+    race.event:clear()
+  else
+    core.wait_until_idle(race.jobs)
+  end
 end
 
 -- Whether another attempt can succeed.
@@ -103,7 +115,9 @@ local function call(self, fn, ...)
   self.calls = self.calls + 1
   local after = current_limit(self)
   local jobs <close> = children.nursery(math.huge)
-  local race = setmetatable({ jobs = jobs, started = {}, ended = {} }, Race)
+  local race = setmetatable({
+    jobs = jobs, event = uvjobs.event(), started = {}, ended = {},
+  }, Race)
   repeat
     go_on(self, race, after, fn, ...)
   until race.values or not can_succeed(self, race)

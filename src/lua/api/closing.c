@@ -308,29 +308,24 @@ static int l_wait_and_leave(lua_State *L)
 
 static int l_wait_until_idle(lua_State *L)
 {
-  static const struct uj_callee callee = {"wait", 1};
   struct uj_state *S = uj_state(L);
-  struct uj_lsched *sched = uj_lsched_self(L, callee.name);
-  uint64_t span_ns = uj_arg_opt_seconds(L, &callee, 2, UJ_NEVER);
-  struct uj_ljob *caller = uj_suspend_check(S, L, callee.name);
+  struct uj_lsched *sched = uj_lsched_self(L, "wait");
+  struct uj_ljob *caller = uj_suspend_check(S, L, "wait");
   if (sched->core.nlive == 0 && !uj_suspend_needed(caller))
     return 0;
-  if (span_ns == UJ_NEVER)
-    return park_idle(L, caller, sched, UJ_NEVER, UJ_ABANDON_CLOSE,
-                     uj_suspend_return_nothing);
-  return park_idle(L, caller, sched, uj_suspend_due(S, span_ns),
-                   UJ_ABANDON_NOTHING, uj_suspend_return_nothing);
+  return park_idle(L, caller, sched, UJ_NEVER, UJ_ABANDON_CLOSE,
+                   uj_suspend_return_nothing);
 }
 
-/* Jobs in other waits for the same scheduler are woken, too, but wait on: it is
- * not idle yet. */
+/* A job in wait_and_leave is woken, too, but waits on: it is not idle yet. */
 static int l_wake_idle(lua_State *L)
 {
   struct uj_link *list = &uj_lsched_self(L, "wait")->core.idle.jobs;
   for (struct uj_link *link = list->next, *next; link != list; link = next) {
     struct uj_job *job = uj_container(link, struct uj_job, queue);
     next = link->next;
-    uj_job_wake(job, UJ_WAKE_OK);
+    if (job->on_abandon == UJ_ABANDON_CLOSE)
+      uj_job_wake(job, UJ_WAKE_OK);
   }
   return 0;
 }

@@ -38,8 +38,7 @@ int uj_closing_wait_and_close(lua_State *L);
  *                   even before the caller runs;
  *   wait_until_idle waits until no job is left, without closing it in the end
  *                   or raising the error of a nursery; closes it, too, when the
- *                   wait is interrupted; with a number of seconds it waits for
- *                   so long at most, and leaves it to the caller to close it;
+ *                   wait is interrupted;
  *   wake_idle       ends the wait of all jobs that are in wait_until_idle.
  */
 extern const luaL_Reg uj_closing_internals[];
