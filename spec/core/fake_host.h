@@ -28,6 +28,7 @@ struct fake_job;
 enum act_kind {
   ACT_END,
   ACT_PARK,
+  ACT_LINE,
   ACT_SLEEP,
   ACT_YIELD,
   ACT_PREEMPT, /* the job is preempted, and goes on with the next act */
@@ -40,8 +41,9 @@ struct act {
   enum act_kind kind;
   enum uj_job_state state;            /* END: the last one; zero means DONE */
   struct uj_waitq *waitq;             /* PARK */
+  struct uj_line *line;               /* LINE */
   unsigned op;                        /* PARK; zero means UJ_OP_HOST */
-  uint64_t due_ns;                    /* PARK: a time; SLEEP: a span */
+  uint64_t due_ns;                    /* PARK, LINE: a time; SLEEP: a span */
   void (*call)(struct fake_job *job); /* CALL: the next act follows at once */
   struct uj_sched *sched;             /* SPAWN, ALONE */
   const char *name;                   /* SPAWN */
@@ -61,6 +63,11 @@ struct act {
   (struct act)                                           \
   {                                                      \
     .kind = ACT_PARK, .waitq = (queue), .due_ns = (time) \
+  }
+#define LINE_UNTIL(where, time)                         \
+  (struct act)                                          \
+  {                                                     \
+    .kind = ACT_LINE, .line = (where), .due_ns = (time) \
   }
 #define SLEEP(span)                     \
   (struct act)                          \
@@ -205,6 +212,9 @@ static inline enum uj_job_state fake_run(struct fake *fake,
     case ACT_PARK:
       uj_job_park(&job->job, act->waitq, act->due_ns,
                   act->op == UJ_OP_NONE ? UJ_OP_HOST : act->op);
+      return UJ_JOB_ACTIVE;
+    case ACT_LINE:
+      uj_line_park(act->line, &job->job, act->due_ns, UJ_OP_HOST);
       return UJ_JOB_ACTIVE;
     case ACT_SLEEP:
       uj_job_park(&job->job, NULL, uj_clock_add(fake->now_ns, act->due_ns),

@@ -96,6 +96,8 @@ local FLOORS <const> = {
   { "src/lua/insight/glance" },
   { "src/lua/insight/ages" },
   { "src/lua/repeating/repeating" },
+  { "src/lua/policy/rate", "src/lua/policy/gate" },
+  { "src/lua/policy/keys" },
   { "src/lua/api/[%w_]+" },
   { "src/lua/schedule/schedule" },
   { "src/lua/schedule/zone" },

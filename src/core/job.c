@@ -29,6 +29,7 @@ void uj_job_init(struct uj_job *job, struct uj_sched *sched)
   job->protect = false;
   job->shielded = false;
   job->unwarned = false;
+  job->in_line = false;
   job->hears = 0;
   job->heard = 0;
 }
@@ -261,10 +262,22 @@ void uj_job_drop(struct uj_job *job)
 static void abandon_spawn(struct uj_job *job)
 {
   struct uj_job *target = job->target;
-  if (job->op != UJ_OP_SPAWN || target == NULL)
+  if (job->op != UJ_OP_SPAWN)
     return;
   job->target = NULL;
   uj_job_drop(target);
+}
+
+/* A wait ends early of a job that has a target, or stands in a line. */
+static void abandon(struct uj_job *job)
+{
+  if (!job->in_line) {
+    abandon_spawn(job);
+    return;
+  }
+  job->in_line = false;
+  job->line->length--;
+  job->line = NULL;
 }
 
 void uj_job_wake(struct uj_job *job, enum uj_wake wake)
@@ -273,8 +286,8 @@ void uj_job_wake(struct uj_job *job, enum uj_wake wake)
     return;
   uj_link_remove(&job->queue);
   uj_timers_remove(&job->sched->loop->timers, &job->timer);
-  if (wake != UJ_WAKE_OK)
-    abandon_spawn(job);
+  if (wake != UJ_WAKE_OK && job->target != NULL)
+    abandon(job);
   finish_wait(job, wake);
 }
 
@@ -305,6 +318,28 @@ void uj_waitq_wake_all(struct uj_waitq *waitq)
 {
   while (uj_waitq_wake_one(waitq) != NULL)
     continue;
+}
+
+void uj_line_park(struct uj_line *line, struct uj_job *job, uint64_t due_ns,
+                  unsigned op)
+{
+  uj_job_park(job, &line->waiters, due_ns, op);
+  if (job->place != UJ_AT_WAIT || uj_link_empty(&job->queue))
+    return; /* it was refused */
+  job->in_line = true;
+  job->line = line;
+  line->length++;
+}
+
+struct uj_job *uj_line_wake_one(struct uj_line *line)
+{
+  struct uj_job *job = uj_waitq_first(&line->waiters);
+  if (job == NULL)
+    return NULL;
+  line->length--;
+  job->in_line = false;
+  uj_job_wake(job, UJ_WAKE_OK);
+  return job;
 }
 
 void uj_waitq_close(struct uj_waitq *waitq)

@@ -64,6 +64,8 @@ enum uj_on_abandon {
   UJ_ABANDON_CLOSE       /* it is closed */
 };
 
+struct uj_line;
+
 /* Owned by its Lua userdata. The scheduler, the loop and the wait queues borrow
  * it; all of them have let go of it when the job ended. */
 struct uj_job {
@@ -78,6 +80,7 @@ struct uj_job {
     struct uj_job *target;         /* UJ_OP_WAIT, _SPAWN, and the host's */
     struct uj_sched *target_sched; /* UJ_OP_IDLE; or, with an `on_abandon`,
                                       any other */
+    struct uj_line *line;          /* with `in_line` */
   };
   uint64_t deadline_ns; /* before it started: the span that it gets */
   uint64_t kill_ns;     /* when it is ended by force */
@@ -104,6 +107,7 @@ struct uj_job {
                               is told, so that nobody else need hear of them */
   bool unwarned : 1; /* `kill_ns` belongs to its own deadline, which was not
                         raised yet */
+  bool in_line : 1;  /* it waits in a line, which counts it */
 };
 
 /* Sets up a job that belongs to `sched` but is not admitted. */
@@ -204,5 +208,26 @@ void uj_waitq_wake_all(struct uj_waitq *waitq);
 
 /* Wakes all waiters with UJ_WAKE_CLOSED, in order. */
 void uj_waitq_close(struct uj_waitq *waitq);
+
+/* A line is a wait list that knows at every moment how many stand in it. A job
+ * that leaves early leaves the count in the same moment, so nobody who asks
+ * for the length counts one that is about to run with `cancelled`. To count
+ * the jobs of a list anew each time would take as long as it is long. */
+struct uj_line {
+  struct uj_waitq waiters;
+  uint64_t length;
+};
+
+static inline void uj_line_init(struct uj_line *line)
+{
+  uj_waitq_init(&line->waiters);
+  line->length = 0;
+}
+
+/* As uj_job_park() and uj_waitq_wake_one(), which must not be used on the
+ * waiters of a line; uj_waitq_close() may. */
+void uj_line_park(struct uj_line *line, struct uj_job *job, uint64_t due_ns,
+                  unsigned op);
+struct uj_job *uj_line_wake_one(struct uj_line *line);
 
 #endif

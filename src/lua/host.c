@@ -12,6 +12,7 @@
 #include "lua/drive/cqueues.h"
 #include "lua/drive/embed.h"
 #include "lua/engine/ahead.h"
+#include "lua/engine/alarms.h"
 #include "lua/engine/announce.h"
 #include "lua/engine/body.h"
 #include "lua/engine/hook.h"
@@ -21,6 +22,7 @@
 #include "lua/engine/report.h"
 #include "lua/engine/resume.h"
 #include "lua/engine/watchers.h"
+#include "lua/policy/rate.h"
 #include "lua/repeating/repeating.h"
 #include "lua/state/error.h"
 #include "lua/state/job.h"
@@ -261,7 +263,12 @@ static void host_wake(struct uj_loop *loop)
 
 static void host_alarm(struct uj_loop *loop)
 {
-  uj_repeating_ring(uj_state_of(loop));
+  struct uj_state *S = uj_state_of(loop);
+  if (uj_alarms_take(S, UJ_ALARM_REPEATING))
+    uj_repeating_ring(S);
+  if (uj_alarms_take(S, UJ_ALARM_RATES))
+    uj_rates_ring(S);
+  uj_alarms_rearm(S);
 }
 
 const struct uj_host uj_host = {

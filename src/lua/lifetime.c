@@ -28,6 +28,7 @@
 #include "lua/drive/embed.h"
 #include "lua/drive/luv.h"
 #include "lua/drive/run.h"
+#include "lua/engine/alarms.h"
 #include "lua/engine/dumping.h"
 #include "lua/engine/ending.h"
 #include "lua/engine/hook.h"
@@ -41,6 +42,8 @@
 #include "lua/engine/watchers.h"
 #include "lua/host.h"
 #include "lua/insight/glance.h"
+#include "lua/policy/gate.h"
+#include "lua/policy/rate.h"
 #include "lua/repeating/repeating.h"
 #include "lua/state/error.h"
 #include "lua/state/job.h"
@@ -119,8 +122,10 @@ struct whole {
   struct uj_insight insight;
   struct uj_fault fault;
   struct uj_date date;
+  struct uj_alarms alarms;
   struct uj_lrepeats repeats;
   struct uj_random random;
+  struct uj_rates rates;
   struct uj_closing closing;
   struct uj_work work;
   struct uj_pace pace;
@@ -146,8 +151,10 @@ static void connect(struct whole *whole)
   S->insight = &whole->insight;
   S->fault = &whole->fault;
   S->date = &whole->date;
+  S->alarms = &whole->alarms;
   S->repeats = &whole->repeats.core;
   S->random = &whole->random;
+  S->rates = &whole->rates;
   S->closing = &whole->closing;
   S->work = &whole->work;
   S->pace = &whole->pace;
@@ -194,7 +201,9 @@ static void init_parts(struct uj_state *S, lua_State *L)
   uj_stats_init(S, L);
   uj_date_init(S);
   uj_random_init(S->random, uj_driver_now() ^ uj_driver_ticks());
+  uj_alarms_init(S);
   uj_repeating_init(S, L);
+  uj_rates_init(S);
   uj_watchers_init(S, L);
   uj_testing_init(S, L);
   uj_embed_init(S, L);
@@ -250,6 +259,8 @@ static void register_types(lua_State *L)
   uj_lqueue_register(L);
   lua_settop(L, state);
   uj_permit_register(L);
+  uj_rate_register(L);
+  uj_gate_register(L);
   uj_lsemaphore_register(L);
   lua_setfield(L, state - 1, "Semaphore");
   uj_lmutex_register(L);

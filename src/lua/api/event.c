@@ -91,6 +91,17 @@ static int event_wait(lua_State *L)
                     UJ_LOP_EVENT, uj_suspend_return_true);
 }
 
+/* (event, due) */
+static int l_wait_until(lua_State *L)
+{
+  struct uj_state *S = uj_state(L);
+  struct uj_event *event = check_self(L, "wait");
+  uint64_t due_ns = (uint64_t)luaL_checkinteger(L, 2);
+  struct uj_ljob *caller = uj_suspend_check(S, L, "wait");
+  return uj_suspend(L, caller, &event->waiters, due_ns, UJ_LOP_EVENT,
+                    uj_suspend_return_true);
+}
+
 static int event_tostring(lua_State *L)
 {
   const struct uj_event *event = check_self(L, "tostring");
@@ -111,5 +122,8 @@ void uj_levent_register(lua_State *L)
       .tag = event_tag, .methods = methods, .meta = meta};
   uj_object_register(L, &type);
 }
+
+const luaL_Reg uj_levent_internals[] = {{"wait_until", l_wait_until},
+                                        {NULL, NULL}};
 
 const luaL_Reg uj_levent_functions[] = {{"event", l_event}, {NULL, NULL}};

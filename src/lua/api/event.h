@@ -17,4 +17,8 @@ bool uj_levent_watch(lua_State *L, int idx);
 /* uvjobs.event() */
 extern const luaL_Reg uj_levent_functions[];
 
+/* wait_until(event, time): waits for an event that is not set, as its method
+ * does, but until a time of the clock in nanoseconds. */
+extern const luaL_Reg uj_levent_internals[];
+
 #endif

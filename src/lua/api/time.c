@@ -50,6 +50,16 @@ static int l_remaining(lua_State *L)
   return 1;
 }
 
+static int l_clock(lua_State *L)
+{
+  struct uj_state *S = uj_state(L);
+  lua_pushinteger(L, (lua_Integer)uj_loop_now(&S->loop));
+  lua_pushinteger(L, (lua_Integer)uj_state_clock(S));
+  return 2;
+}
+
+const luaL_Reg uj_time_internals[] = {{"clock", l_clock}, {NULL, NULL}};
+
 const luaL_Reg uj_time_functions[] = {{"sleep", l_sleep},
                                       {"yield", l_yield},
                                       {"now", l_now},

@@ -6,4 +6,8 @@
 
 extern const luaL_Reg uj_time_functions[];
 
+/* clock(): the time in nanoseconds, an integer; and which clock it is of, see
+ * uj_state_clock(). */
+extern const luaL_Reg uj_time_internals[];
+
 #endif

@@ -296,6 +296,7 @@ static void begin_clock(struct uj_state *S, bool is_virtual)
   S->is_virtual = is_virtual;
   S->virtual_ns = 0;
   uj_ages_clear(&S->insight->ages);
+  S->nvirtual += is_virtual;
   uj_loop_start_times(&S->loop);
   if (uj_timers_due(&S->loop.timers) == UJ_NEVER)
     uj_timers_init(&S->loop.timers, uj_loop_now(&S->loop));

@@ -9,6 +9,7 @@
 #include "lua/base/args.h"
 #include "lua/base/object.h"
 #include "lua/base/seconds.h"
+#include "lua/engine/alarms.h"
 #include "lua/engine/outside.h"
 #include "lua/engine/report.h"
 #include "lua/engine/suspend.h"
@@ -92,7 +93,7 @@ static void host_set_alarm(struct uj_repeats *repeats, double date_s)
   uint64_t due_ns = UJ_NEVER;
   if (date_s != INFINITY)
     due_ns = uj_date_due(S, date_s > 0 ? uj_date_from_seconds(date_s) : 0);
-  uj_loop_set_alarm(&S->loop, due_ns);
+  uj_alarms_set(S, UJ_ALARM_REPEATING, due_ns);
   uj_date_watch(S);
 }
 

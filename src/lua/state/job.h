@@ -31,6 +31,8 @@ enum uj_lop {
   UJ_LOP_CLOSE, /* for `target`, which is being closed, to end */
   UJ_LOP_SHIELD,
   UJ_LOP_REPEATING, /* for a repetition to be over */
+  UJ_LOP_RATE,      /* for a token of a rate */
+  UJ_LOP_LIMIT,     /* for a place of a limit */
   UJ_LOP_EVENT,
   UJ_LOP_GET,
   UJ_LOP_PUT,

@@ -17,6 +17,7 @@
 #include "lua/base/hub.h"
 #include "lua/base/slots.h"
 
+struct uj_alarms;
 struct uj_closing;
 struct uj_cqueues;
 struct uj_date;
@@ -38,6 +39,7 @@ struct uj_own;
 struct uj_pace;
 struct uj_pool;
 struct uj_random;
+struct uj_rates;
 struct uj_repeats;
 struct uj_stats;
 struct uj_stretch;
@@ -86,6 +88,7 @@ struct uj_state {
   /* The clock. */
   bool is_virtual;
   uint64_t virtual_ns; /* the time, if so */
+  uint64_t nvirtual;   /* runs under a virtual clock so far */
 
   uint32_t nwatched; /* sources of all watches: see engine/watchers.h */
   bool debug;
@@ -107,8 +110,10 @@ struct uj_state {
   struct uj_insight *insight;
   struct uj_fault *fault;
   struct uj_date *date;
+  struct uj_alarms *alarms;
   struct uj_repeats *repeats;
   struct uj_random *random; /* what is random in a run takes from it */
+  struct uj_rates *rates;
   struct uj_closing *closing;
   struct uj_work *work;
   struct uj_pace *pace;
@@ -126,6 +131,13 @@ struct uj_state *uj_state(lua_State *L);
 /* [-0, +0, -] The same for functions that do not have it as an upvalue, like
  * hooks, message handlers and some metamethods. It does not raise. */
 struct uj_state *uj_state_registered(lua_State *L);
+
+/* Which clock the times of now are of: 0 for the real one. Each run under the
+ * virtual clock has one of its own, which begins at 0. */
+static inline uint64_t uj_state_clock(const struct uj_state *S)
+{
+  return S->is_virtual ? S->nvirtual : 0;
+}
 
 /* The state of a loop. */
 static inline struct uj_state *uj_state_of(struct uj_loop *loop)

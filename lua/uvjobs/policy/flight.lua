@@ -1,0 +1,69 @@
+-- A flight is a run of a function for several callers: a job of its own that lives until
+-- it has ended or the last of its callers has left. Each caller waits for the job, so it
+-- gets its results or its error; one that is cancelled leaves, and the others do not
+-- notice.
+
+local core = require "uvjobs.core"
+
+core.own_source()
+
+local uvjobs = core.public
+
+local flight = {}
+flight.__index = flight
+
+-- The scheduler of all flights of a policy. The run closes it when it ends, and the next
+-- one needs another.
+local function scheduler_of(owner, name)
+  local jobs = owner.jobs
+  if not jobs or jobs.closed then
+    jobs = uvjobs.scheduler { name = name, limit = math.huge }
+    owner.jobs = jobs
+  end
+  return jobs
+end
+
+--- Begins a flight. `owner` is a table that the policy keeps; fn(...) is what the job runs.
+function flight.new(owner, name, fn, ...)
+  local self = setmetatable({ callers = 0, is_left = false }, flight)
+  self.job = scheduler_of(owner, name):spawn({ name = name, report = false }, fn, ...)
+  return self
+end
+
+--- Whether one can still come aboard.
+function flight:is_open()
+  return not self.is_left and not self.job.closed
+end
+
+-- The last caller has left while the job runs: it is closed. Whoever leaves waits until it
+-- has ended, because the next caller may begin another one.
+local function close(job, timeout)
+  pcall(job.close, job, timeout)
+end
+
+-- A caller leaves.
+function flight:__close()
+  self.callers = self.callers - 1
+  if self.callers > 0 or self.job.closed then return end
+  self.is_left = true
+  if core.can_suspend() then
+    uvjobs.protect(close, self.job, uvjobs.current().scheduler.close_timeout)
+  else
+    self.job:cancel()
+  end
+end
+
+--- Waits in the current job for the results.
+function flight:wait()
+  self.callers = self.callers + 1
+  local _ <close> = self
+  return self.job:wait()
+end
+
+--- Raises what a call that can suspend raises in a job that is to end. Nothing was begun
+--- then.
+function flight.check()
+  if core.interrupted() then uvjobs.yield() end
+end
+
+return flight
