@@ -170,9 +170,8 @@ uint64_t uj_timers_bound(struct uj_timers *timers)
 static bool all_of_level(const struct uj_timers *timers, unsigned level,
                          bool (*is_such)(struct uj_timer *timer))
 {
-  if (timers->used[level] == 0)
-    return true;
-  for (unsigned slot = 0; slot < UJ_TIMERS_SLOTS; slot++) {
+  for (uint64_t used = timers->used[level]; used != 0; used &= used - 1) {
+    unsigned slot = (unsigned)__builtin_ctzll(used);
     const struct uj_link *list = &timers->slots[level][slot];
     for (struct uj_link *link = list->next; link != list; link = link->next)
       if (!is_such(uj_container(link, struct uj_timer, link)))

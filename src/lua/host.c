@@ -236,10 +236,20 @@ static bool tell_end(struct uj_state *S, struct uj_ljob *job)
   return false;
 }
 
-static void host_ended(struct uj_loop *loop, struct uj_job *core)
+/* Whether nobody is to hear of the end, as with nearly every job. */
+static bool ends_unheard(const struct uj_state *S, const struct uj_ljob *job)
 {
-  struct uj_state *S = uj_state_of(loop);
-  struct uj_ljob *job = uj_ljob_of(core);
+  const struct uj_job *core = &job->core;
+  return S->nwatched == 0 && S->fault->job != job && core->nlocks == 0 &&
+         core->state != UJ_JOB_FAILED && core->state != UJ_JOB_KILLED &&
+         !uj_lsched_of(core->sched)->announces_ends && !job->repeats;
+}
+
+/* Not inlined, because host_ended() would then save registers that only this
+ * needs. */
+__attribute__((noinline)) static void ended_heard(struct uj_state *S,
+                                                  struct uj_ljob *job)
+{
   bool kept;
   if (S->nwatched > 0)
     uj_watchers_wake(S, job);
@@ -249,6 +259,16 @@ static void host_ended(struct uj_loop *loop, struct uj_job *core)
     uj_repeating_ended(S, job);
   if (!kept)
     uj_slots_drop(&S->jobs, job->slot);
+}
+
+static void host_ended(struct uj_loop *loop, struct uj_job *core)
+{
+  struct uj_state *S = uj_state_of(loop);
+  struct uj_ljob *job = uj_ljob_of(core);
+  if (ends_unheard(S, job))
+    uj_slots_drop(&S->jobs, job->slot);
+  else
+    ended_heard(S, job);
 }
 
 static void host_late(struct uj_loop *loop, struct uj_job *core)

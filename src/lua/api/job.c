@@ -56,11 +56,12 @@ static int wait_timed_out(lua_State *L, int status, lua_KContext ctx)
  * that, the exception handler is. */
 static void pass_on_killed(struct uj_state *S, lua_State *L)
 {
-  struct uj_job *caller = &S->current->core, *job = &uj_ljob_at(L, 1)->core;
+  struct uj_job *caller = &S->current->core, *job;
   bool hears = caller->hears != 0;
   caller->hears = 0;
   if (!hears || caller->wake == UJ_WAKE_TIMEOUT)
     return;
+  job = &uj_ljob_at(L, 1)->core;
   job->heard &= ~(unsigned)UJ_HEARS_KILLED;
   if (job->state == UJ_JOB_KILLED)
     uj_report_ended(S, L, 1);
@@ -72,13 +73,14 @@ static void pass_on_killed(struct uj_state *S, lua_State *L)
 static int wait_ended(lua_State *L, int status, lua_KContext ctx)
 {
   struct uj_state *S = uj_state(L);
-  struct uj_ljob *job = uj_ljob_at(L, 1);
+  struct uj_ljob *job;
   (void)status;
   (void)ctx;
   (void)uj_suspend_self(S, L);
   pass_on_killed(S, L);
   if (uj_suspend_result(S, L) == UJ_WAKE_OK)
     return uj_outcome_push_results(L, 1);
+  job = uj_ljob_at(L, 1);
   uj_job_close(&job->core,
                uj_job_grace(&S->current->core, job->core.sched->close_ns));
   if (uj_job_ended(&job->core))
