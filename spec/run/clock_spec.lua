@@ -1,8 +1,11 @@
 -- Time and turns: sleep, yield, now, the two clocks, determinism.
 local uvjobs = require "uvjobs"
+local core = require "uvjobs.core"
 local helper = require "spec.helper"
 
 local virtual = helper.virtual
+
+local TURNS <const> = 100000 -- in place of ten million, which take minutes under ASan
 
 describe("sleep", function()
   after_each(helper.check_clean)
@@ -158,6 +161,41 @@ describe("the clock", function()
       uvjobs.yield()
       for _ = 1, 1000 do uvjobs.yield() end
       assert.equal(0, uvjobs.now())
+      assert.is_true(sleeper.active)
+    end)
+  end)
+
+  it("that is virtual jumps when jobs have been ready for ten million turns", function()
+    local before = core.restless_turns(TURNS)
+    finally(function() core.restless_turns(before) end)
+    assert.equal(10000000, before)
+    virtual(function()
+      local jobs <close> = uvjobs.scheduler()
+      local sleeper = jobs:spawn(uvjobs.sleep, 3)
+      uvjobs.yield()
+      for span = 1, 2 do
+        local first = uvjobs.stats().turns
+        while uvjobs.now() < 3 * span do uvjobs.yield() end
+        assert.equal(3 * span, uvjobs.now())
+        assert.is_true(uvjobs.stats().turns - first >= TURNS)
+        sleeper:join()
+        sleeper = jobs:spawn(uvjobs.sleep, 3)
+        uvjobs.yield()
+      end
+    end)
+  end)
+
+  it("that is virtual never jumps when jobs come to rest in between", function()
+    local before = core.restless_turns(TURNS)
+    finally(function() core.restless_turns(before) end)
+    virtual(function()
+      local jobs <close> = uvjobs.scheduler()
+      local sleeper = jobs:spawn(uvjobs.sleep, 3600)
+      for i = 1, 20 do
+        helper.yield(TURNS // 10)
+        uvjobs.sleep(1)
+        assert.equal(i, uvjobs.now())
+      end
       assert.is_true(sleeper.active)
     end)
   end)

@@ -1,5 +1,6 @@
 -- uvjobs.testing and time: jobs that never come to rest, and the time limit of a test.
 local uvjobs = require "uvjobs"
+local core = require "uvjobs.core"
 local testing = require "uvjobs.testing"
 local helper = require "spec.helper"
 
@@ -157,6 +158,8 @@ describe("the time limit of a test", function()
   end)
 
   it("holds beside jobs that are ready for ever", function()
+    local before = core.restless_turns(100000) -- see spec/run/clock_spec.lua
+    finally(function() core.restless_turns(before) end)
     local err = failure({ timeout = 5 }, function()
       local jobs <close> = uvjobs.scheduler()
       jobs:spawn({ name = "restless" }, restless)

@@ -206,6 +206,7 @@ static void init_parts(struct uj_state *S, lua_State *L)
   uj_rates_init(S);
   uj_watchers_init(S, L);
   uj_testing_init(S, L);
+  uj_run_init(S);
   uj_embed_init(S, L);
   uj_luv_init(S, L);
   uj_cqueues_init(S, L);

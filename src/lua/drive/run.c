@@ -1,7 +1,6 @@
 #include "lua/drive/run.h"
 
 #include <lauxlib.h>
-#include <string.h>
 
 #include "core/admit.h"
 #include "core/end.h"
@@ -128,6 +127,11 @@ static void wait(struct uj_state *S, lua_State *L, bool guests)
  * rest, and the clock jumps: as it does while a job computes without end. */
 #define RESTLESS_TURNS UINT64_C(10000000)
 
+void uj_run_init(struct uj_state *S)
+{
+  S->pace->restless_turns = RESTLESS_TURNS;
+}
+
 static void jump_if_restless(struct uj_state *S, bool guests)
 {
   struct uj_pace *pace = S->pace;
@@ -135,7 +139,7 @@ static void jump_if_restless(struct uj_state *S, bool guests)
   if (pace->still_ns != S->virtual_ns || guests || S->work->waiting > 0) {
     pace->still_ns = S->virtual_ns;
     pace->still_turns = S->loop.turns;
-  } else if (S->loop.turns - pace->still_turns >= RESTLESS_TURNS) {
+  } else if (S->loop.turns - pace->still_turns >= pace->restless_turns) {
     due_ns = uj_timers_due(&S->loop.timers);
     if (due_ns != UJ_NEVER)
       S->virtual_ns = uj_clock_max(S->virtual_ns, due_ns);
@@ -329,6 +333,12 @@ static uint64_t seed(const struct uj_run_options *options)
   return uj_driver_now() ^ uj_driver_ticks();
 }
 
+static void begin_pace(struct uj_state *S)
+{
+  *S->pace = (struct uj_pace){.still_turns = S->loop.turns,
+                              .restless_turns = S->pace->restless_turns};
+}
+
 static void begin(struct uj_state *S, lua_State *L, struct uj_ljob *job,
                   const struct uj_run_options *options)
 {
@@ -341,8 +351,7 @@ static void begin(struct uj_state *S, lua_State *L, struct uj_ljob *job,
   S->main = job;
   uj_ending_init(S, options->close_ns);
   S->ending->blocks_child = uj_signals_unblock_child();
-  memset(S->pace, 0, sizeof(*S->pace));
-  S->pace->still_turns = S->loop.turns;
+  begin_pace(S);
   begin_clock(S, options->is_virtual);
   if (options->is_virtual)
     uj_date_begin_virtual(S, options->date_ns);
@@ -454,6 +463,15 @@ static int l_run(lua_State *L)
   return results(S, L);
 }
 
+static int l_restless_turns(lua_State *L)
+{
+  struct uj_pace *pace = uj_state(L)->pace;
+  lua_Integer turns = luaL_checkinteger(L, 1);
+  lua_pushinteger(L, (lua_Integer)pace->restless_turns);
+  pace->restless_turns = (uint64_t)turns;
+  return 1;
+}
+
 static int l_catch_sigpipe(lua_State *L)
 {
   (void)L;
@@ -482,7 +500,8 @@ static int l_has_descriptors(lua_State *L)
 
 const luaL_Reg uj_run_functions[] = {{"run", l_run}, {NULL, NULL}};
 
-const luaL_Reg uj_run_internals[] = {{"catch_sigpipe", l_catch_sigpipe},
+const luaL_Reg uj_run_internals[] = {{"restless_turns", l_restless_turns},
+                                     {"catch_sigpipe", l_catch_sigpipe},
                                      {"flush", l_flush},
                                      {"is_interactive", l_is_interactive},
                                      {"has_descriptors", l_has_descriptors},
