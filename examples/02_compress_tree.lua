@@ -43,6 +43,7 @@ local function compress(tree, from, to)
   local size_out = assert(uv.fs_fstat(output.fd)).size
   output.keep = true
   tree.files = tree.files + 1
+  tree.progress:add()
   tree.bytes_in = tree.bytes_in + size_in
   tree.bytes_out = tree.bytes_out + size_out
 end
@@ -112,18 +113,18 @@ end
 
 local function main(dir, out)
   if not dir then usage() end
-  local started = uvjobs.now()
   dir = assert(uv.fs_realpath(dir))
   out = out or dir:match("[^/]*$") .. "-gz"
   assert(make_directory(out))
   local tree = new_tree(assert(uv.fs_realpath(out)))
   do
+    local bar <close> = uvjobs.progress { label = "compress", unit = "files" }
+    tree.progress = bar
     local _ <close> = tree.scheduler -- leaving the block waits for the jobs
     walk(tree, dir, tree.out)
   end
   print(("%d files compressed, %d failed: %d bytes to %d"):format(
     tree.files, tree.failed, tree.bytes_in, tree.bytes_out))
-  io.stderr:write(("%.1f s\n"):format(uvjobs.now() - started))
   if tree.failed > 0 then os.exit(1) end
 end
 

@@ -173,6 +173,7 @@ local uvjobs = {}
 
 ---@class uvjobs.MapOptions
 ---@field limit? integer|number calls at once: >= 1 or math.huge; default 100
+---@field progress? uvjobs.Progress gets 1 for each call that has ended well
 
 --- A list of queues, events and jobs, with the seconds after which select() gives up.
 ---@class uvjobs.Sources
@@ -282,6 +283,7 @@ function uvjobs.await(start) end
 ---@field timeout? number seconds, >= 0 or math.huge, until the child is terminated; nil: no limit
 ---@field kill_timeout? number seconds from SIGTERM to SIGKILL; default: close_timeout, 1 at least
 ---@field max_output? integer|number bytes of each stream or line: >= 0 or math.huge; default 16 MiB
+---@field progress? uvjobs.Progress gets the number of bytes of standard output
 ---@field group? boolean terminates also what the child has started; default false
 
 ---@class uvjobs.ExecResult
@@ -391,6 +393,19 @@ function uvjobs.debug(on) end
 --- Writes what every job waits for, who holds that, and where it stands. Does not suspend.
 ---@param write? fun(text: string) is called once; nil writes to standard error
 function uvjobs.dump(write) end
+
+---@class uvjobs.ProgressOptions
+---@field total? number how much there is to do
+---@field label? string what is done
+---@field unit? string what is counted; "bytes" are shown with prefixes
+---@field every? number seconds from line to line in a log; default 5
+---@field silent? boolean nothing is shown; default false
+
+--- Shows how far something is: as a bar at the foot of a terminal, or as a line in a log now and
+--- then. Does not suspend.
+---@param options? uvjobs.ProgressOptions
+---@return uvjobs.Progress
+function uvjobs.progress(options) end
 
 --- Returns what the loop has done so far, and what it holds. Does not suspend.
 ---@return uvjobs.Stats

@@ -85,6 +85,9 @@ local expect = {
   positive_integer = arguments.kind(function(value)
     return math.type(value) == "integer" and value >= 1
   end, "integer > 0"),
+  progress = arguments.kind(function(value)
+    return core.typename(value) == "uvjobs.Progress"
+  end, "uvjobs.Progress"),
   scheduler = arguments.kind(function(value)
     return core.typename(value) == "uvjobs.Scheduler"
   end, "uvjobs.Scheduler"),

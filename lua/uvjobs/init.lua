@@ -109,6 +109,10 @@ function uvjobs.dump(...)
   return require "uvjobs.insight".dump(...)
 end
 
+function uvjobs.progress(...)
+  return require "uvjobs.progress" (...)
+end
+
 core.set_dump_writer(function(...) io.stderr:write(require "uvjobs.insight.dump".text(...)) end)
 core.set_circles(function() return require "uvjobs.insight.dump".circles() end)
 

@@ -114,6 +114,7 @@ local function callers()
     function(options) uvjobs.exec("true", {}, options) end,
     function(options) uvjobs.map({}, print, options) end,
     function(options) uvjobs.each({}, print, options) end,
+    uvjobs.progress,
   }
 end
 

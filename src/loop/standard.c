@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 /* The lowest number that is free is that of the place, as those below are in
@@ -48,6 +49,20 @@ bool uj_standard_has_descriptors(int n)
 bool uj_standard_flush(void)
 {
   return fflush(stdout) == 0 && ferror(stdout) == 0;
+}
+
+bool uj_standard_get_size(int fd, int *columns, int *rows)
+{
+  struct winsize size;
+  if (isatty(fd) != 1)
+    return false;
+  *columns = 80;
+  *rows = 24;
+  if (ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 && size.ws_row > 0) {
+    *columns = size.ws_col;
+    *rows = size.ws_row;
+  }
+  return true;
 }
 
 bool uj_standard_is_interactive(void)

@@ -19,6 +19,11 @@ bool uj_standard_has_descriptors(int n);
  * was ever printed has been written: print() does not say. */
 bool uj_standard_flush(void);
 
+/* Whether the descriptor is a terminal, and its size if that is known;
+ * otherwise the size that terminals have had since long, 80 columns and 24
+ * rows. */
+bool uj_standard_get_size(int fd, int *columns, int *rows);
+
 /* Whether standard input is a terminal. */
 bool uj_standard_is_interactive(void);
 

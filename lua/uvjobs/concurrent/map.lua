@@ -12,8 +12,10 @@ local fail, unexpected = arguments.fail, arguments.unexpected
 local expect = arguments.expect
 
 local DEFAULT_LIMIT <const> = 100 -- calls at once
-local MAP_OPTIONS <const> = { limit = expect.count(1) }
-local EACH_OPTIONS <const> = { limit = expect.count(1), on_result = expect.func }
+local MAP_OPTIONS <const> = { limit = expect.count(1), progress = expect.progress }
+local EACH_OPTIONS <const> = {
+  limit = expect.count(1), progress = expect.progress, on_result = expect.func,
+}
 
 -- These blame the caller of the public function.
 
@@ -48,10 +50,21 @@ local function items_of(list)
   end
 end
 
-local function map_one(guard, fn, i, item, results)
+-- The progress that the options ask for, or nil. It gets the number of items as its total,
+-- if it has none.
+local function progress_of(options, list)
+  local progress = options and options.progress
+  if progress and not progress.total and type(list) == "table" then
+    progress:set_total(progress.count + #list)
+  end
+  return progress
+end
+
+local function map_one(guard, fn, i, item, results, progress)
   local _ <close> = guard
   children.note_started(guard, i)
   results[i] = fn(item, i)
+  if progress then progress:add() end
 end
 
 -- Returns nil when the nursery was closed, because a child failed or was cancelled.
@@ -74,12 +87,12 @@ end
 function uvjobs.map(list, fn, options)
   check(list, fn, options, "map", MAP_OPTIONS)
   core.check_suspend("map", 2)
-  local results = { n = 0 }
+  local results, progress = { n = 0 }, progress_of(options, list)
   local jobs <close> = children.nursery(options and options.limit or DEFAULT_LIMIT)
   local guard = children.new_guard(jobs)
   for i, item in items_of(list) do
     results.n = i
-    local job = try_spawn(jobs, map_one, guard, fn, i, item, results)
+    local job = try_spawn(jobs, map_one, guard, fn, i, item, results, progress)
     if not job then break end
     children.note_spawned(guard, i, job)
   end
@@ -88,10 +101,11 @@ function uvjobs.map(list, fn, options)
 end
 
 -- A child of each(): it notes that its call has ended, and wakes the calling job.
-local function each_one(guard, fn, i, item, ended, jobs)
+local function each_one(guard, fn, i, item, ended, jobs, progress)
   local _ <close> = guard
   children.note_started(guard, i)
   local values = table.pack(fn(item, i))
+  if progress then progress:add() end
   if ended.wanted then
     ended.last = ended.last + 1
     ended[ended.last], values.index = values, i
@@ -140,13 +154,14 @@ function uvjobs.each(list, fn, options)
   core.check_suspend("each", 2)
   local limit = options and options.limit or DEFAULT_LIMIT
   local on_result = options and options.on_result
+  local progress = progress_of(options, list)
   local ended = { first = 1, last = 0, wanted = on_result ~= nil }
   local jobs <close> = children.nursery(math.huge)
   local guard = children.new_guard(jobs)
   local count, more, next_item = 0, true, items_of(list)
   local function start(i, item)
     count = i
-    local job = try_spawn(jobs, each_one, guard, fn, i, item, ended, jobs)
+    local job = try_spawn(jobs, each_one, guard, fn, i, item, ended, jobs, progress)
     if job then children.note_spawned(guard, i, job) end
   end
   repeat

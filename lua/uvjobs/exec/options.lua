@@ -74,6 +74,7 @@ local KINDS <const> = {
   on_stdout = expect.func,
   on_stderr = expect.func,
   group = expect.boolean,
+  progress = expect.progress,
   timeout = expect.seconds_or_forever,
   kill_timeout = expect.seconds_or_forever,
   max_output = expect.count(0),

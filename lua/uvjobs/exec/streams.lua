@@ -9,11 +9,13 @@ core.own_source()
 local streams = {}
 
 -- Returns an iterator over the pieces of the output, until its end or until another
--- job closes the pipe.
-local function chunks_of(pipe)
+-- job closes the pipe. The progress counts the bytes of standard output.
+local function chunks_of(child, i, options)
+  local pipe, progress = child.pipes[i], i == 2 and options.progress
   return function()
     local chunk, message, code = pipe:read_some()
     if message and code ~= "ECANCELED" then error(message, 0) end
+    if chunk and progress then progress:add(#chunk) end
     return chunk
   end
 end
@@ -33,7 +35,7 @@ local function collect(child, i, options, name, result)
     result[name] = result[name] or table.concat(parts)
   end
   local _ <close> = defer(save)
-  for chunk in chunks_of(child.pipes[i]) do
+  for chunk in chunks_of(child, i, options) do
     parts[#parts + 1] = chunk:sub(1, room)
     room = room - #chunk
     if room < 0 then
@@ -51,7 +53,7 @@ local function each_line(child, i, options, name, on_line)
     return exceed(child, i, "wrote a line of more than %d bytes to %s",
       options.max_output, NAMES[name])
   end
-  for chunk in chunks_of(child.pipes[i]) do
+  for chunk in chunks_of(child, i, options) do
     local from, to = 1, chunk:find("\n", 1, true)
     while to do
       if size + to - from > options.max_output then return too_long() end

@@ -485,6 +485,17 @@ static int l_is_interactive(lua_State *L)
   return 1;
 }
 
+/* terminal_size(fd): columns and rows; nothing if it is no terminal. */
+static int l_terminal_size(lua_State *L)
+{
+  int columns, rows;
+  if (!uj_standard_get_size((int)luaL_checkinteger(L, 1), &columns, &rows))
+    return 0;
+  lua_pushinteger(L, columns);
+  lua_pushinteger(L, rows);
+  return 2;
+}
+
 static int l_flush(lua_State *L)
 {
   lua_pushboolean(L, uj_standard_flush());
@@ -505,4 +516,5 @@ const luaL_Reg uj_run_internals[] = {{"restless_turns", l_restless_turns},
                                      {"flush", l_flush},
                                      {"is_interactive", l_is_interactive},
                                      {"has_descriptors", l_has_descriptors},
+                                     {"terminal_size", l_terminal_size},
                                      {NULL, NULL}};
