@@ -150,11 +150,11 @@ end
 ---@return string
 function arguments.unknown_option(key, known)
   if type(key) ~= "string" then
-    return ("unknown option [%s], known are %s"):format(tostring(key), list_of_names(known))
+    return ("unknown option [%s], known: %s"):format(tostring(key), list_of_names(known))
   end
   local nearest = core.nearest(key, known)
   return ("unknown option '%s', %s"):format(key, nearest and
-    ("did you mean '%s'?"):format(nearest) or "known are " .. list_of_names(known))
+    ("did you mean '%s'?"):format(nearest) or "known: " .. list_of_names(known))
 end
 
 --- Returns "expected expected, got value", for arguments.fail().

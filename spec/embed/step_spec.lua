@@ -85,7 +85,7 @@ describe("a program with a loop of its own", function()
     { "#1 to 'start' (function expected, got number)", 5 },
     { "#2 to 'start' (function expected, got no value)", {} },
     { "#1 to 'start' (unknown option 'nam', did you mean 'name'?)", { nam = "x" }, print },
-    { "#1 to 'start' (unknown option 'signals', known are name, timeout, timeslice, slow, stats, "
+    { "#1 to 'start' (unknown option 'signals', known: name, timeout, timeslice, slow, stats, "
       .. "interrupt, shuffle)",
       { signals = true }, print },
     { "#1 to 'start' (option 'name': string expected, got 1)", { name = 1 }, print },

@@ -66,7 +66,7 @@ describe("options", function()
     end
     -- What is far from every known name is none of them.
     for _, far in ipairs { "", "x", "bogus", "retries", "maxsize", ("x"):rep(100) } do
-      assert.equal(("bad argument #1 to 'scheduler' (unknown option '%s', known are limit, "
+      assert.equal(("bad argument #1 to 'scheduler' (unknown option '%s', known: limit, "
         .. "pending_limit, close_timeout, wait_timeout, timeslice, name, exception_handler, "
         .. "on_error, on_start, on_end, stats)"):format(far), scheduler_error(far, 1))
     end

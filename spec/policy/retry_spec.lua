@@ -368,7 +368,7 @@ describe("uvjobs.retry", function()
         message(function() uvjobs.retry {} end))
       assert.equal("bad argument #1 to 'retry' (option 'budget' is one of uvjobs.policy.retry, " ..
         "as it is about many calls)", message(function() uvjobs.retry({ budget = 1 }, print) end))
-      assert.equal("bad argument #1 to 'retry' (unknown option 'name', known are attempts, " ..
+      assert.equal("bad argument #1 to 'retry' (unknown option 'name', known: attempts, " ..
         "backoff, delay, when)",
         message(function() uvjobs.retry({ name = "x" }, print) end))
     end)

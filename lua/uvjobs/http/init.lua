@@ -74,7 +74,7 @@ local function new_scheduler(options, known)
   local key, hint = problem:match "^unknown option '(.-)', (.*)$"
   if not key then return nil, problem end
   local names = {}
-  for name in hint:gsub("^known are", ""):gmatch "[%w_]+" do names[name] = true end
+  for name in hint:gsub("^known:", ""):gmatch "[%w_]+" do names[name] = true end
   for name in pairs(known) do names[name] = true end
   return nil, arguments.unknown_option(key, names)
 end

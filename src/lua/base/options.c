@@ -6,12 +6,12 @@
 #include "lua/base/nearest.h"
 #include "lua/base/seconds.h"
 
-/* [-0, +1, m] Pushes "known are a, b". */
+/* [-0, +1, m] Pushes "known: a, b". */
 static const char *push_known(lua_State *L, const struct uj_option *known)
 {
   luaL_Buffer b;
   luaL_buffinit(L, &b);
-  luaL_addstring(&b, "known are ");
+  luaL_addstring(&b, "known: ");
   for (const struct uj_option *option = known; option->name; option++) {
     if (option != known)
       luaL_addstring(&b, ", ");
