@@ -1,6 +1,7 @@
 -- For arguments.lua: the places in a program in which things are called, and the
 -- objects that they are called with.
 
+local policy = require "uvjobs.policy"
 local uvjobs = require "uvjobs"
 local cojobs = require "uvjobs.coroutine"
 local values = require "arguments_values"
@@ -39,6 +40,9 @@ function M.new_objects(world)
     { "job", (scheduler:try_spawn({ timeout = values.seconds(world) }, values.fn(world))) },
     { "items", queue:items() }, { "context", uvjobs.context }, { "error", M.saved_error },
     { "permit", M.saved_permit },
+    { "policy", policy.retry { attempts = 2, backoff = 0.001 } },
+    { "policy", policy.hedge { after = 0.001 } },
+    { "policy", policy.compose { policy.timeout(0.01), policy.retry { backoff = 0 } } },
   }
   if in_job then
     list[#list + 1] = { "job", in_job }

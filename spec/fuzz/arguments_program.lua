@@ -3,6 +3,7 @@
 
 local uvjobs = require "uvjobs"
 local cojobs = require "uvjobs.coroutine"
+local policy = require "uvjobs.policy"
 local values = require "arguments_values"
 
 local random, pick = math.random, values.pick
@@ -40,6 +41,7 @@ local function find_targets(objects, internal)
   local targets, seen = {}, {}
   add_functions(targets, "", uvjobs)
   add_functions(targets, "coroutine.", cojobs)
+  add_functions(targets, "policy.", policy)
   for _, kind in ipairs(values.sorted_keys(objects)) do
     local meta = debug.getmetatable(objects[kind])
     if type(meta) == "table" and not seen[meta] then
@@ -76,6 +78,7 @@ local signatures = {
   try_spawn = "of", shield = "f", wait_and_close = "s", close = "s", has = "j", wait = "s",
   join = "s", call_exception_handler = "c", queue = "n", put = "vs", get = "s", try_put = "v",
   semaphore = "n", acquire = "s", permit = "s", lock = "s", with = "f", code = "v", debug = "v",
+  retry = "of", hedge = "o", compose = "l", call = "f",
   create = "f", resume = "tv", wrap = "f", status = "t", __index = "k", __newindex = "kv",
 }
 

@@ -155,6 +155,7 @@ local KNOWN <const> = {
   run = { "timeslice", "slow", "stats", "interrupt", "signals" },
   start = { "name", "timeout", "timeslice", "slow", "stats", "interrupt" },
   map = { "limit" },
+  retry = { "attempts", "backoff", "when", "delay" },
   exec = { "input", "env", "cwd", "stdin", "on_stdout", "on_stderr", "timeout",
     "kill_timeout", "max_output", "group" },
 }
@@ -165,6 +166,10 @@ local function flag() return random(2) == 1 end
 -- Values for options that are right.
 local right = {
   name = function() return pick { "", "x", "a\0b" } end,
+  attempts = function() return pick { 1, 2, 5 } end,
+  backoff = function() return pick { 0, 0.001, {}, { base = 0.01, jitter = "none" } } end,
+  when = function(world) return (M.fn(world)) end,
+  delay = function(world) return (M.fn(world)) end,
   limit = count,
   pending_limit = function() return pick { 0, 1, 100, INF, math.maxinteger } end,
   close_timeout = M.seconds,

@@ -56,6 +56,13 @@ describe("policy.hedge", function()
     assert.equal(0, results.stats.won)
   end)
 
+  it("takes the first of two that succeed in the same turn #P12", function()
+    local log, results = play({ after = 1 }, { 2, 1 })
+    assert.same({ "0 start 1", "1 start 2", "2 end 1", "2 end 2" }, log)
+    assert.equal(1, results[2])
+    assert.equal(0, results.stats.won)
+  end)
+
   it("has at most so many calls #P12", function()
     local log = play({ after = 1, most = 3 }, { 9, 9, 9, 1 })
     assert.same({ "0 start 1", "1 start 2", "2 start 3", "9 end 1", "9 end 2 cancelled",

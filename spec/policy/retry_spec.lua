@@ -98,6 +98,19 @@ describe("policy.retry", function()
     end)
   end)
 
+  it("remembers the last wait for a decorrelated back-off", function()
+    virtual(function()
+      local one = policy.retry { attempts = 40, backoff = {
+        base = 1, max = 1e6, jitter = "decorrelated",
+      } }
+      local fn, at = failing(39, "no")
+      one:call(fn)
+      local longest = 0
+      for k = 2, 40 do longest = math.max(longest, at[k] - at[k - 1]) end
+      assert.is_true(longest > 30)
+    end)
+  end)
+
   it("does the same each time under the virtual clock #P18", function()
     local function times(seed)
       local fn, at = failing(4, "no")

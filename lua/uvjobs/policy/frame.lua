@@ -109,6 +109,7 @@ end
 -- ---- kinds -------------------------------------------------------------------------
 
 local function describe(self)
+  if not runs[self] then arguments.fail_self(2, "tostring", TYPE, self) end
   if self.name then return ('%s: %s "%s"'):format(TYPE, self.kind, self.name) end
   return ("%s: %s"):format(TYPE, self.kind)
 end
@@ -131,7 +132,7 @@ function frame.kind(name, own_methods)
     if key ~= "name" then refuse_property(key, known) end
   end })
   return {
-    __name = TYPE, __index = known, __tostring = describe, kind = name,
+    __name = TYPE, __metatable = false, __index = known, __tostring = describe, kind = name,
     __newindex = function(_, key) refuse_property(key, known) end,
   }
 end
@@ -143,6 +144,7 @@ end
 ---@return uvjobs.Policy
 function frame.new(kind, fields)
   local policy = setmetatable({ kind = kind.kind, name = fields.name }, kind)
+  fields.of_kind = kind
   runs[policy], records[policy] = fields.run, fields
   return policy
 end
@@ -155,7 +157,7 @@ end
 ---@return table fields
 function frame.fields_of(self, kind, method)
   local fields = records[self]
-  if fields and getmetatable(self) == kind then return fields end
+  if fields and fields.of_kind == kind then return fields end
   arguments.fail_self(3, method, ("%s of the kind '%s'"):format(TYPE, kind.kind), self)
 end
 

@@ -96,8 +96,7 @@ end
 -- that is when the retry begins.
 local function pause(self, err, attempt, previous)
   if ends_caller(err) then error(err, 0) end
-  if attempt >= self.attempts or core.interrupted()
-    or self.when and not frame.ask(self.when, err, attempt) then
+  if core.interrupted() or self.when and not frame.ask(self.when, err, attempt) then
     give_up(self, err)
   end
   local seconds, of_backoff = delay_after(self, err, attempt, previous)
