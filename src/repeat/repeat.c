@@ -94,21 +94,29 @@ static double due(const struct uj_repeat *repeat)
   return repeat->paused ? INFINITY : repeat->start_s;
 }
 
-/* Puts it into its place in the agenda, or ends it if there is no more to come.
- */
-static void settle(struct uj_repeat *repeat)
+/* Puts it into its place in the agenda, unless it is there: to take it out
+ * costs more than all else here. */
+static void put_in_place(struct uj_repeat *repeat)
 {
   struct uj_agenda *agenda = &repeat->repeats->agenda;
   double due_s = due(repeat);
   bool was_first = agenda->first == &repeat->entry;
-  if (repeat->next_s == INFINITY && repeat->nwaiting == 0 &&
-      repeat->running == 0)
-    repeat->closed = true;
+  if (repeat->entry.is_in && repeat->entry.at_s == due_s)
+    return;
   uj_agenda_remove(agenda, &repeat->entry);
-  if (due_s != INFINITY && !repeat->closed)
+  if (due_s != INFINITY)
     uj_agenda_add(agenda, &repeat->entry, due_s);
   if (!repeat->repeats->rings && (was_first || agenda->first == &repeat->entry))
     uj_repeats_set_alarm(repeat->repeats);
+}
+
+/* Puts it into its place, or ends it if there is no more to come. */
+static void settle(struct uj_repeat *repeat)
+{
+  if (repeat->next_s == INFINITY && repeat->nwaiting == 0 &&
+      repeat->running == 0)
+    repeat->closed = true;
+  put_in_place(repeat);
   if (!repeat->closed || repeat->running > 0 || repeat->over)
     return;
   repeat->over = true;
