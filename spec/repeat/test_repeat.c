@@ -182,6 +182,24 @@ static void never_runs_a_time_twice(void)
   finish();
 }
 
+/* The rules of a zone have changed while it waited: here the period. */
+static void follows_new_rules(void)
+{
+  begin((struct uj_repeat_rules){0});
+  pass(10);
+  every.period_s = 25; /* so 20, which is planned, is none of its times */
+  pass(20);
+  SEEN("10");
+  CHECK(alarm_s == 25);
+  pass(25);
+  every.period_s = 10; /* 50 is still one */
+  pass(50);
+  SEEN("25 50");
+  CHECK(alarm_s == 60);
+  CHECK_EQ(repeat.missed, 0);
+  finish();
+}
+
 static void overlap_skips(void)
 {
   begin((struct uj_repeat_rules){.overlap = UJ_OVERLAP_SKIP});
@@ -471,17 +489,19 @@ static void ends_with_its_last_time(void)
 int main(void)
 {
   static const struct check_test tests[] = {
-      {"it fires at its times, and not before", fires_at_its_times},
-      {"no time runs twice when the date goes back", never_runs_a_time_twice},
-      {"overlap skip drops what comes while one runs", overlap_skips},
+      {"it fires at its times, and not before #R9", fires_at_its_times},
+      {"no time runs twice when the date goes back #R6",
+       never_runs_a_time_twice},
+      {"it follows new rules from its next time on #R15", follows_new_rules},
+      {"overlap skip drops what comes while one runs #R7", overlap_skips},
       {"overlap one lets one wait", overlap_lets_one_wait},
       {"overlap all lets all wait, in order", overlap_lets_all_wait},
       {"overlap all has a bound", overlap_has_a_bound},
       {"overlap cancel closes what runs and then starts", overlap_cancels},
       {"overlap allow runs them side by side", overlap_is_allowed},
-      {"misfire skip runs none of the missed", misfire_skips},
-      {"misfire latest runs one", misfire_runs_the_latest},
-      {"misfire all runs all, in order", misfire_runs_all_in_order},
+      {"misfire skip runs none of the missed #R8", misfire_skips},
+      {"misfire latest runs one #R8", misfire_runs_the_latest},
+      {"misfire all runs all, in order #R8", misfire_runs_all_in_order},
       {"misfire all runs the last ones up to a limit", misfire_has_a_limit},
       {"what was missed too long ago does not run", misfire_has_a_grace},
       {"a step by a century takes no time", misfire_of_a_century_takes_no_time},
@@ -490,10 +510,10 @@ int main(void)
       {"jitter is within its bounds and before the next time",
        jitter_is_within_bounds},
       {"it pauses, and goes on from then", pauses_and_goes_on},
-      {"it pauses after an error if it is to", pauses_after_an_error},
+      {"it pauses after an error if it is to #R12", pauses_after_an_error},
       {"it can be triggered", is_triggered},
       {"a scheduler without room drops", a_full_scheduler_drops},
-      {"closing stops all later times at once", closing_stops_at_once},
+      {"closing stops all later times at once #R11", closing_stops_at_once},
       {"it ends with its scheduler", ends_with_its_scheduler},
       {"it ends with its last time", ends_with_its_last_time},
   };

@@ -74,6 +74,20 @@ describe("a cron pattern", function()
       times(both, 1774742400, 2, "Europe/Berlin"))
   end)
 
+  it("runs at the end of a gap also when it is asked just before #R1 #R3", function()
+    local gap_end = 1774746000 -- 2026-03-29 03:00 in Berlin
+    local nightly = schedule.cron("30 2 * * *", BERLIN)
+    for _, before in ipairs { 1e-3, 0.5, 1, 1.5, 3600 } do
+      assert.equal(gap_end + 0.0, nightly:next(gap_end - before))
+    end
+    assert.equal(gap_end + 86400 - 1800.0, nightly:next(gap_end))
+    local each_second = schedule.cron("* * 1,2 * * *", BERLIN)
+    assert.equal(gap_end - 1.0, each_second:next(gap_end - 2))
+    assert.equal(gap_end + 0.0, each_second:next(gap_end - 1))
+    assert.equal(gap_end - 1.0, each_second:previous(gap_end))
+    assert.is_nil(nightly:except(nightly):next(gap_end - 9))
+  end)
+
   it("runs in a fold at its first time, its second, or both #R4", function()
     local before = 1792879200 -- 2026-10-25 00:00 in Berlin, the day of the change
     local expected = {

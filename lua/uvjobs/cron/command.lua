@@ -173,16 +173,14 @@ end
 
 local function run_file(asked)
   local path = asked[1]
-  local entries = daemon.load(path)
-  if not entries then return 1 end
-  if asked["--check"] then return 0 end
+  if asked["--check"] then return daemon.load(path) and 0 or 1 end
   local options = {
     close_timeout = asked["--close-timeout"] or 10,
     limit = asked["--limit"] or math.huge,
     verbose = asked["--verbose"],
   }
   local ok, status = pcall(uvjobs.run, { close_timeout = options.close_timeout }, daemon.run,
-    path, entries, options)
+    path, options)
   if ok then return status end
   complain(tostring(status))
   return 1

@@ -126,13 +126,14 @@ end
 
 --- Runs a crontab until a signal closes the main job. To be called in it. Suspends.
 ---@param path string
----@param entries uvjobs.cron.Entry[]
 ---@param options { close_timeout: number, limit: integer, verbose: boolean }
 ---@return integer status for the process
-function daemon.run(path, entries, options)
+function daemon.run(path, options)
   local uv = require "uvjobs.uv"
   local hangup <close> = uv.new_signal()
-  assert(hangup:start "sighup")
+  assert(hangup:start "sighup") -- before the file is read: that may take a while
+  local entries = daemon.load(path)
+  if not entries then return 1 end
   local scheduler = uvjobs.scheduler {
     name = "cron", limit = options.limit, exception_handler = report,
     close_timeout = options.close_timeout * (1 - GENTLE_PART) / 2,
