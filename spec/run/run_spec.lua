@@ -40,9 +40,10 @@ describe("run", function()
 
   it("inside run is an error, which harms neither", function()
     virtual(function()
-      assert.equal("run is already running", message(uvjobs.run, function() end))
+      assert.equal("run is already running: this is a job already, as a script of the command "
+        .. "'uvjobs' is, so call the function itself", message(uvjobs.run, function() end))
       local co = coroutine.wrap(function() return message(uvjobs.run, function() end) end)
-      assert.equal("run is already running", co())
+      assert.matches("^run is already running: this is a job already", co())
       uvjobs.sleep(1)
       assert.equal(1, uvjobs.now())
     end)

@@ -420,11 +420,18 @@ static void write_errors(struct uj_state *S, lua_State *L)
   }
 }
 
+/* What to do instead: the first program of many is an example for the plain
+ * interpreter, run by the command. */
+#define IN_A_JOB                                                              \
+  ": this is a job already, as a script of the command 'uvjobs' is, so call " \
+  "the function itself"
+
 /* [-0, +0, v] */
 static void check_can_run(struct uj_state *S, lua_State *L, bool is_virtual)
 {
   if (S->L != NULL)
-    luaL_error(L, "run is already running");
+    luaL_error(L, "run is already running%s",
+               S->current == NULL ? "" : IN_A_JOB);
   if (uj_embed_attached(S))
     luaL_error(L, "uvjobs is attached to luv's loop, which runs the "
                   "jobs: run cannot");
