@@ -11,7 +11,7 @@ core.own_source()
 
 local uvjobs = core.public
 
-local ask, clock = frame.ask, core.clock
+local ask, clock, finish = frame.ask, core.clock, circuit.finish
 local expect <const> = frame.expect
 
 local NS <const> = 1e9
@@ -68,11 +68,6 @@ local function failure_of(fields, err)
   return 1
 end
 
--- How many nanoseconds a call may take that succeeds.
-local function is_slow(fields, pass, now)
-  return fields.slow and now - pass.began > fields.slow
-end
-
 -- A pass is the to-be-closed variable of a call. In the state closed all calls have the
 -- same one, unless the time is taken of each.
 local Pass = {}
@@ -82,14 +77,14 @@ function Pass.__close(pass, err)
   local now, which = clock()
   if fields.clock ~= which then forget(fields, which) end
   if err == nil then
-    circuit.finish(pass.circuit, number, is_slow(fields, pass, now) and 1 or 0, now)
-    return
+    local failure = fields.slow and now - pass.began > fields.slow and 1 or 0
+    return finish(pass.circuit, number, failure, now)
   end
   local ok, failure = pcall(failure_of, fields, err)
   if ok then
-    circuit.finish(pass.circuit, number, failure, now)
+    finish(pass.circuit, number, failure, now)
   else -- the function `when` has failed: its error goes to the caller
-    circuit.finish(pass.circuit, number, 1, now)
+    finish(pass.circuit, number, 1, now)
     error(failure, 0)
   end
 end
@@ -108,7 +103,6 @@ end
 
 -- Lets a call in, or raises `open`.
 local function enter(fields, state)
-  if state.state == "closed" and not fields.slow then return state.ordinary end
   local now = sync_clock(fields)
   local number, wait = circuit.enter(state, now)
   if not number then refuse(fields, wait) end
@@ -142,12 +136,13 @@ end
 -- ---- one for all, or one for each key ----------------------------------------------
 
 local function set_one(fields)
-  local state = new_circuit(fields)
+  local state, timed = new_circuit(fields), fields.slow ~= nil
+  local ordinary = state.ordinary
   fields.circuit = state
   fields.find = function() return state end
   fields.each = function() return next, { state } end
   function fields.run(fn, ...)
-    local _ <close> = enter(fields, state)
+    local _ <close> = (timed or state.state ~= "closed") and enter(fields, state) or ordinary
     return fn(...)
   end
 end

@@ -21,6 +21,8 @@ core.own_source()
 
 local circuit = {}
 
+local add = window.add
+
 --- Makes one that is closed.
 ---@param rules { ratio: number, window: integer, minimum: integer, open: integer,
 ---  probes: integer } `window` and `open` are in nanoseconds
@@ -82,9 +84,10 @@ function circuit.enter(self, now)
 end
 
 local function finish_ordinary(self, failure, now)
-  local rules, seen = self.rules, self.window
-  window.add(seen, now, failure)
-  if seen.total >= rules.minimum and seen.failed / seen.total >= rules.ratio then
+  local seen = self.window
+  add(seen, now, failure)
+  local failed, rules = seen.failed, self.rules
+  if failed > 0 and seen.total >= rules.minimum and failed / seen.total >= rules.ratio then
     circuit.open(self, now + rules.open)
   end
 end
@@ -102,7 +105,7 @@ end
 ---@param failure 0|1|nil nil for one that was cancelled, which says nothing
 function circuit.finish(self, pass, failure, now)
   if pass == true then
-    if failure and self.state == "closed" then finish_ordinary(self, failure, now) end
+    if failure and self.state == "closed" then return finish_ordinary(self, failure, now) end
     return
   end
   self.probing = self.probing - 1

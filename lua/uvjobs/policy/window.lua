@@ -74,10 +74,13 @@ end
 ---@param now integer nanoseconds; never less than before
 ---@param failure integer 1 for a call that failed, otherwise 0
 function window.add(self, now, failure)
-  local last = self.last
-  if self.at[self.first] then expire(self, now) last = self.last end
+  local at, last = self.at, self.last
+  if last > 0 and at[self.first] <= now - self.length then
+    expire(self, now)
+    last = self.last
+  end
   self.total, self.failed = self.total + 1, self.failed + failure
-  if last >= self.first and (now - self.at[last] < self.grain or now == self.at[last]) then
+  if last > 0 and (now - at[last] < self.grain or now == at[last]) then
     self.totals[last] = self.totals[last] + 1
     self.failures[last] = self.failures[last] + failure
   else
