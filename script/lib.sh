@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # Functions shared by the scripts beside this file. They set `root` (the tree),
-# and after uj_find_lua `LUA` (a Lua 5.4 interpreter).
+# and after uj_find_lua `LUA` (an interpreter, of Lua 5.4 unless 5.5 was chosen)
+# and `lua_version` (5.4 or 5.5).
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
@@ -45,7 +46,7 @@ uj_fail() {
 #                    into PKG_CONFIG_PATH first
 #   LUA_LIBDIR       with that, where its library is
 # libuv is that of pkg-config; modules such as luv are those that LUA_PATH_5_4
-# and LUA_CPATH_5_4 find.
+# and LUA_CPATH_5_4 find, or LUA_PATH_5_5 and LUA_CPATH_5_5.
 uj_chosen_lua=${LUA:-}
 
 # Sets LUA to the one that was chosen, or to the first Lua 5.4 there is; `lua`
@@ -54,11 +55,11 @@ uj_find_lua() {
   local name
   for name in ${uj_chosen_lua:-lua5.4 lua54 lua}; do
     LUA=$(command -v "$name") || continue
-    # The text is Lua's, not the shell's.
-    # shellcheck disable=SC2016
-    if "$LUA" -e 'os.exit(_VERSION == "Lua 5.4")' 2>/dev/null; then
-      return 0
-    fi
+    lua_version=$("$LUA" -e 'print(_VERSION:sub(5))' 2>/dev/null) || continue
+    case $lua_version in
+    5.4) return 0 ;;
+    5.5) [ -z "$uj_chosen_lua" ] || return 0 ;;
+    esac
   done
   LUA=
   return 1
@@ -198,7 +199,7 @@ uj_build_rock() {
   cp -R "$root"/*.rockspec "$root/src" "$root/lua" "$root/bin" \
     "$root/completions" "$root/docs" "$root/library" "$root/man" "$copy"
   rm -rf "$1"
-  uj_quietly env -C "$copy" luarocks --lua-version 5.4 make --tree "$1" \
+  uj_quietly env -C "$copy" luarocks --lua-version "$lua_version" make --tree "$1" \
     CFLAGS="-O2 -fPIC $(uj_warnings | tr '\n' ' ')" uvjobs-scm-1.rockspec || status=$?
   rm -rf "$copy"
   return "$status"
@@ -208,12 +209,11 @@ uj_build_rock() {
 # the tree, the C part from the preset $1. The versioned variables win over the
 # plain ones and leave other Luas alone.
 uj_tree_env() {
-  local path=${LUA_PATH_5_4:-${LUA_PATH:-;}}
-  local cpath=${LUA_CPATH_5_4:-${LUA_CPATH:-;}}
+  local path=LUA_PATH_${lua_version/./_} cpath=LUA_CPATH_${lua_version/./_}
   # Used by the scripts that read this file.
   # shellcheck disable=SC2034
   tree_env=(
-    "LUA_PATH_5_4=$root/lua/?.lua;$root/lua/?/init.lua;$path"
-    "LUA_CPATH_5_4=$root/build/$1/?.so;$cpath"
+    "$path=$root/lua/?.lua;$root/lua/?/init.lua;${!path:-${LUA_PATH:-;}}"
+    "$cpath=$root/build/$1/?.so;${!cpath:-${LUA_CPATH:-;}}"
   )
 }

@@ -9,6 +9,9 @@ local helper = {}
 
 function helper.ignore() end
 
+--- What arrives of `error(nil)`: nil, and from Lua 5.5 on a text.
+helper.NIL_ERROR = select(2, pcall(error, nil))
+
 --- Runs `fn(...)` as the main job under the virtual clock.
 function helper.virtual(fn, ...)
   return uvjobs.run({ clock = "virtual" }, fn, ...)

@@ -3,6 +3,9 @@ local files = require "spec.files"
 
 local process = {}
 
+--- What ends a process that hangs. It is so long that no machine is too slow for what a spec does.
+process.GUARD = "timeout -k 60 600"
+
 --- The text as one word of the shell.
 function process.quote(text)
   return "'" .. text:gsub("'", [['\'']]) .. "'"
@@ -15,12 +18,21 @@ function process.interpreter()
   return arg[i]
 end
 
+--- How the names of variables for this version of Lua end: "5_4".
+process.VERSION = _VERSION:match("%d+%.%d+$"):gsub("%.", "_")
+
+--- Settings of the environment, as shell text, by which this Lua finds the modules that this
+--- process finds.
+function process.paths()
+  return ("LUA_PATH_%s=%s LUA_CPATH_%s=%s"):format(process.VERSION,
+    process.quote(package.path), process.VERSION, process.quote(package.cpath))
+end
+
 --- Shell text that runs this Lua where it finds the modules that this process finds. `env` is text
 --- like "UVJOBS_DEBUG=1", or a command that runs another.
 function process.command(env)
-  local quote = process.quote
-  return ("env LUA_PATH_5_4=%s LUA_CPATH_5_4=%s %s %s"):format(
-    quote(package.path), quote(package.cpath), env or "", quote(process.interpreter()))
+  return ("env %s %s %s"):format(process.paths(), env or "",
+    process.quote(process.interpreter()))
 end
 
 --- Shell text of what a sanitizer that is loaded into this process finds in the environment, for a
@@ -44,8 +56,8 @@ end
 --- "signal N"), `out` and `err`.
 function process.run(text, env)
   local base = files.temporary(text)
-  local _, kind, status = os.execute(("timeout 60 %s %s >%s.out 2>%s.err </dev/null")
-    :format(process.command(env), base, base, base))
+  local _, kind, status = os.execute(("%s %s %s >%s.out 2>%s.err </dev/null")
+    :format(process.GUARD, process.command(env), base, base, base))
   os.remove(base)
   return {
     status = kind == "exit" and status or "signal " .. status,

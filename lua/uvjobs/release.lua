@@ -1,9 +1,10 @@
--- Which Lua loads uvjobs: another one than 5.4.4 and later is refused, before the C module
--- is loaded, which would fail for the first function of Lua that it does not find.
+-- Which Lua loads uvjobs: another one than 5.5, and 5.4.4 and later, is refused before the C
+-- module is loaded, which would fail for the first function of Lua that it does not find.
 
-local NEEDS <const> = "uvjobs needs Lua 5.4, from 5.4.4 on; this is "
+local NEEDS <const> = "uvjobs needs Lua 5.4, from 5.4.4 on, or 5.5; this is "
+local KNOWN <const> = { ["Lua 5.4"] = true, ["Lua 5.5"] = true }
 
-if _VERSION ~= "Lua 5.4" then error(NEEDS .. _VERSION, 0) end
+if not KNOWN[_VERSION] then error(NEEDS .. _VERSION, 0) end
 
 -- The releases of 5.4 do not say which they are. Until 5.4.2 `__close` could not yield, and
 -- in 5.4.3 a function that did so with other numbers of values than it returned, which the

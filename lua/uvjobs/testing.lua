@@ -136,7 +136,7 @@ end
 local function open_handles()
   local set, luv = {}, package.loaded.luv
   if luv then
-    luv.walk(function(handle)
+    core.luv_walk(luv.walk, function(handle)
       if not luv.is_closing(handle) then set[handle] = true end
     end)
   end

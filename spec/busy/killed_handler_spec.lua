@@ -27,7 +27,7 @@ describe("a handler of a killed job", function()
         s:close()
         io.write(", ", job.state)
       end)
-    ]]):format(close_timeout or 0.02, outer, inner), "timeout -s KILL 20")
+    ]]):format(close_timeout or 0.02, outer, inner))
   end
 
   local expected = { status = 0, out = "killed, Job closing timed out, killed", err = "" }

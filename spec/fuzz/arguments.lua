@@ -17,7 +17,7 @@
 local here = arg[0]:match "^(.*)/" or "."
 
 local BATCH <const> = 30 -- seeds in a process
-local TIME_LIMIT <const> = 60 -- seconds for one of them
+local TIME_LIMIT <const> = 600 -- seconds for one of them: only one that hangs takes longer
 
 local function parse(args)
   local options, i = { seconds = 60 }, 1

@@ -7,6 +7,9 @@ local uvjobs = require "uvjobs"
 local exec = {} -- by the kind of a statement
 local leaf = {}
 
+-- What becomes of error(nil): a text from Lua 5.5 on.
+local NIL_ERROR = select(2, pcall(error, nil))
+
 local function closer(fn) return setmetatable({}, { __close = function(_, err) fn(err) end }) end
 
 --- Runs a block of statements.
@@ -45,8 +48,8 @@ function World:ends(record, err)
   if uvjobs.code(err) == "killed" and err.job == record.job then record.killing = true end
   self:event(record, "ends " .. (record.returned and "-" or self:name_of(err)))
   self:check(#record.stack == 0, "a <close> variable of J%d did not run", record.id)
-  self:check(type(err) ~= "string" or err:find "^failed" or err:find "^run is stuck",
-    "an error of Lua: %s", err)
+  self:check(type(err) ~= "string" or err == NIL_ERROR or err:find "^failed"
+    or err:find "^run is stuck", "an error of Lua: %s", err)
 end
 
 --- The function of every job.

@@ -6,6 +6,8 @@
 #include <lua.h>
 #include <lualib.h>
 
+#include "lua/base/inside.h"
+
 /* An allocator that belongs to the program, on top of another. */
 struct counted {
   lua_Alloc below;
@@ -83,7 +85,7 @@ static void an_own_allocator_stays(void)
 {
   struct counted counted = {system_alloc, NULL, 0, 0};
   void *context;
-  lua_State *L = lua_newstate(counted_alloc, &counted);
+  lua_State *L = uj_inside_newstate(counted_alloc, &counted);
   use(L);
   CHECK(lua_getallocf(L, &context) == counted_alloc);
   CHECK(context == &counted);

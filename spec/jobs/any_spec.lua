@@ -67,7 +67,8 @@ describe("any", function()
   it("takes error(nil) for a failure", function()
     virtual(function()
       assert.equal(2, (uvjobs.any { function() error(nil) end, after(1, true) }))
-      assert.same({ false }, { pcall(uvjobs.any, { function() error(nil) end }) })
+      assert.same({ false, helper.NIL_ERROR },
+        { pcall(uvjobs.any, { function() error(nil) end }) })
     end)
   end)
 
@@ -145,7 +146,7 @@ describe("settled", function()
         { ok = true, n = 3, 1, nil, 3 },
         { ok = false, error = value },
         { ok = true, n = 0 },
-        { ok = false },
+        { ok = false, error = helper.NIL_ERROR },
         n = 4,
       }, uvjobs.settled {
         after(3, true, 1, nil, 3), after(1, false, value), after(2, true),

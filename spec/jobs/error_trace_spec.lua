@@ -87,7 +87,7 @@ describe("an error of a job", function()
         end
       end
       local job = jobs:spawn(error, nil)
-      assert.same({ false, nil, n = 2 }, table.pack(pcall(job.wait, job)))
+      assert.same({ false, helper.NIL_ERROR, n = 2 }, table.pack(pcall(job.wait, job)))
       assert.equal("failed", job.state)
     end)
   end)

@@ -37,7 +37,7 @@ describe("wait", function()
         assert.equal("failed", job.state)
       end
       local none = jobs:spawn(error)
-      assert.same({ n = 2, false }, table.pack(pcall(none.wait, none)))
+      assert.same({ n = 2, false, helper.NIL_ERROR }, table.pack(pcall(none.wait, none)))
       jobs:close()
     end)
   end)

@@ -15,7 +15,7 @@ describe("a job that was waited for", function()
       local function spawn_in_vain(s)
         for _ = 1, 150 do pcall(s.spawn, s, ignore) end
       end
-    ]] .. text, "timeout -s KILL 20")
+    ]] .. text)
     assert.same({ status = 0, out = expected, err = "" }, r)
   end
 

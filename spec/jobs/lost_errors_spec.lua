@@ -116,7 +116,7 @@ describe("a nursery", function()
         end
         reached = true
       end)
-      assert.same({ false, nil, false }, { ok, err, reached })
+      assert.same({ false, helper.NIL_ERROR, false }, { ok, err, reached })
       assert.equal(0, uvjobs.now())
     end)
   end)

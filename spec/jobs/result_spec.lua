@@ -35,7 +35,7 @@ describe("job:result", function()
         assert.is_false(ok)
         assert.equal(boom, err)
       end
-      assert.same({ false, nil, n = 2 }, table.pack(jobs:spawn(error):result()))
+      assert.same({ false, helper.NIL_ERROR, n = 2 }, table.pack(jobs:spawn(error):result()))
       assert.same({}, contexts)
       jobs:close()
     end)

@@ -44,7 +44,7 @@ describe("uvjobs.timeout", function()
         assert.is_false(ok)
         assert.equal(problem, err)
       end
-      assert.is_nil(select(2, pcall(uvjobs.timeout, 5, error, nil)))
+      assert.equal(helper.NIL_ERROR, (select(2, pcall(uvjobs.timeout, 5, error, nil))))
     end)
   end)
 

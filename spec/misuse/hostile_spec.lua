@@ -10,7 +10,7 @@ local function child(text)
     io.stdout:setvbuf("no")
     local function ignore() end
     local function closing(handler) return setmetatable({}, { __close = handler }) end
-  ]] .. text, "timeout -s KILL 30")
+  ]] .. text)
 end
 
 local function outputs(expected, text)

@@ -12,8 +12,8 @@ local PRELUDE <const> = [[
 --- Runs `lua5.4 script`, with shell text after it, and returns what that prints and its status.
 local function shell(script, rest, before)
   local path = files.temporary(PRELUDE .. script)
-  local pipe = io.popen(("{ %s timeout 60 %s %s %s; } 2>&1; echo status $?"):format(
-    before or "", process.command(), path, rest or ""))
+  local pipe = io.popen(("{ %s %s %s %s %s; } 2>&1; echo status $?"):format(
+    before or "", process.GUARD, process.command(), path, rest or ""))
   local out = pipe:read "a"
   pipe:close()
   os.remove(path)
@@ -154,8 +154,7 @@ describe("an environment without anything", function()
     local r = helper.child(PRELUDE .. [[
       print(os.getenv "HOME", os.getenv "PATH")
       print(uvjobs.run(uvjobs.exec, "/bin/echo", { "hello" }).stdout)
-    ]], ("env -i %s LUA_PATH_5_4=%s LUA_CPATH_5_4=%s"):format(process.sanitizer(),
-      process.quote(package.path), process.quote(package.cpath)))
+    ]], ("env -i %s %s"):format(process.sanitizer(), process.paths()))
     assert.same({ status = 0, out = "nil\tnil\nhello\n\n", err = "" }, r)
   end)
 end)

@@ -22,7 +22,7 @@ describe("run", function()
       assert.is_false(ok)
       assert.is_true(rawequal(value, err))
     end
-    assert.same({ n = 2, false }, table.pack(pcall(uvjobs.run, error)))
+    assert.same({ n = 2, false, helper.NIL_ERROR }, table.pack(pcall(uvjobs.run, error)))
   end)
 
   it("runs the main job as an active job that can be cancelled", function()

@@ -59,8 +59,8 @@ describe("the memory of a Lua state", function()
         print(most, uvjobs.stats().heap)
       end
     ]]
-    for most, rest in out:gmatch("(%d+)\t(%d+)\n") do
-      most, rest = tonumber(most), tonumber(rest)
+    for busy, idle in out:gmatch("(%d+)\t(%d+)\n") do
+      local most, rest = tonumber(busy), tonumber(idle)
       if has_heap then
         assert.is_true(most > 40e6, out)
         assert.is_true(rest < most / 2, out)

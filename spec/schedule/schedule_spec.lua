@@ -24,10 +24,12 @@ local function utc(pattern)
   return schedule.cron(pattern, { zone = "UTC" })
 end
 
---- Checks messages of bad arguments: a list of function, arguments, and message.
+--- Checks messages of bad arguments: a list of function, arguments, which can be nil, and message.
 local function check_messages(cases)
   for _, case in ipairs(cases) do
-    assert.equal(case[#case], helper.message(case[1], table.unpack(case, 2, #case - 1)))
+    local last = 0
+    for i in pairs(case) do last = math.max(last, i) end
+    assert.equal(case[last], helper.message(case[1], table.unpack(case, 2, last - 1)))
   end
 end
 

@@ -51,7 +51,7 @@ describe("the exception handler", function()
       jobs:wait_and_close()
       assert.equal(#values + 1, #calls)
       for i, v in ipairs(values) do assert.equal(v, calls[i][2].exception) end
-      assert.is_nil(calls[#values + 1][2].exception)
+      assert.equal(helper.NIL_ERROR, calls[#values + 1][2].exception)
     end)
   end)
 

@@ -4,7 +4,7 @@ local luv = require "luv"
 local uvjobs = require "uvjobs"
 local uv = require "uvjobs.uv"
 local files = require "spec.files"
-local interpreter = require("spec.process").interpreter
+local process = require "spec.process"
 
 local kill = {}
 
@@ -93,8 +93,9 @@ end
 
 local function arguments(path, options)
   local args = {
-    "LUA_PATH_5_4=" .. package.path, "LUA_CPATH_5_4=" .. package.cpath,
-    options.hold and "HOLD=1" or "HOLD_NOT=1", options.env or "ENV=", interpreter(),
+    "LUA_PATH_" .. process.VERSION .. "=" .. package.path,
+    "LUA_CPATH_" .. process.VERSION .. "=" .. package.cpath,
+    options.hold and "HOLD=1" or "HOLD_NOT=1", options.env or "ENV=", process.interpreter(),
   }
   if options.command then args[#args + 1] = kill.root .. "/bin/uvjobs" end
   args[#args + 1] = path

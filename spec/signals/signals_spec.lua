@@ -6,7 +6,7 @@ local function child(text)
     local uvjobs = require "uvjobs"
     local pid = io.open("/proc/self/stat"):read("n")
     io.stdout:setvbuf("no")
-  ]] .. text, "timeout -s KILL 20")
+  ]] .. text)
 end
 
 -- Runs this text, and then luv's loop, in which a timer sends `signal` three times. Prints how

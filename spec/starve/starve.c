@@ -35,6 +35,8 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "lua/base/inside.h"
+
 enum { MOST = 200000, PATIENCE_S = 60 };
 
 /* ---- requests ----------------------------------------------------------- */
@@ -184,11 +186,13 @@ FAILING(timerfd_create, (int clock, int flags), (clock, flags), -1)
 int luaopen_uvjobs_core(lua_State *L);
 
 /* In the process of a scenario: what it was at when it ended. Shared. */
-static struct {
+struct report {
   uint64_t n;
   uint64_t failures;
   char message[2000];
-} * report;
+};
+
+static struct report *report;
 
 static void complain(const char *what, const char *detail)
 {
@@ -280,7 +284,7 @@ static bool judge(lua_State *L, int status)
 /* Returns whether all is well. */
 static bool try(const char *path, const char *name, uint64_t n, uint64_t length)
 {
-  lua_State *L = lua_newstate(allocate, NULL);
+  lua_State *L = uj_inside_newstate(allocate, NULL);
   int64_t blocks = requests.blocks;
   bool good;
   int status;

@@ -7,7 +7,8 @@ local process = require "spec.process"
 local function shell(text, input)
   local base = os.tmpname()
   files.write(base, input or "")
-  local command = ("uvjobs() { timeout 60 %s bin/uvjobs \"$@\"; }"):format(process.command())
+  local command = ("uvjobs() { %s %s bin/uvjobs \"$@\"; }"):format(process.GUARD,
+    process.command())
   local _, _, status = os.execute(("%s; { %s\n} <%s >%s.out 2>%s.err"):format(
     command, text, base, base, base))
   local out, err = files.read(base .. ".out"), files.read(base .. ".err")
@@ -107,10 +108,10 @@ describe("the command", function()
 
   it("ends quietly with clean-up when its output has lost its reader", function()
     local status, out, err = shell(([[
-      bash -c '"$@" | head -n 1; exit ${PIPESTATUS[0]}' - env LUA_PATH_5_4="$LUA_PATH_5_4" \
-        LUA_CPATH_5_4="$LUA_CPATH_5_4" %s bin/uvjobs -e '
+      bash -c '"$@" | head -n 1; exit ${PIPESTATUS[0]}' - \
+        env %s %s bin/uvjobs -e '
         local _ <close> = setmetatable({}, { __close = function() io.stderr:write "closed\n" end })
-        while true do print "line" end']]):format(process.interpreter()))
+        while true do print "line" end']]):format(process.paths(), process.interpreter()))
     assert.same({ 141, "line\n", "closed\n" }, { status, out, err })
   end)
 end)

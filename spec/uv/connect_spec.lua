@@ -1,5 +1,4 @@
 -- uv.connect on this machine: names, errors, time limits, Unix sockets.
-local luv = require "luv"
 local uvjobs = require "uvjobs"
 local uv = require "uvjobs.uv"
 local helper = require "spec.helper"
@@ -150,7 +149,7 @@ end
 
 local function count_handles()
   local n = 0
-  luv.walk(function() n = n + 1 end)
+  uv.walk(function() n = n + 1 end)
   return n
 end
 

@@ -37,8 +37,9 @@ local WITHOUT <const> = [[
 
 -- Of those, the ones that came after luv 1.44.
 local NEWER_WITHOUT <const> = [[
-  clock_gettime cpumask_size get_available_memory metrics_info pipe_bind2 thread_getaffinity
-  thread_getcpu thread_getpriority thread_setaffinity thread_setpriority
+  clock_gettime cpumask_size get_available_memory metrics_info new_sem pipe_bind2 sem_post
+  sem_trywait sem_wait thread_getaffinity thread_getcpu thread_getpriority thread_setaffinity
+  thread_setpriority
 ]]
 
 -- Functions in the table that came after luv 1.44.

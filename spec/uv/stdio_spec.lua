@@ -24,7 +24,7 @@ local function shell(text, script)
   local runner = files.temporary(text:gsub("%%[sq]", {
     ["%s"] = command, ["%q"] = process.quote(command),
   }))
-  local pipe = assert(io.popen("timeout 60 sh " .. runner .. " 2>&1"))
+  local pipe = assert(io.popen(process.GUARD .. " sh " .. runner .. " 2>&1"))
   local out = pipe:read("a")
   pipe:close()
   os.remove(path)

@@ -151,7 +151,7 @@ describe("the error of a function in the pool", function()
         assert.is_nil(getmetatable(err))
         assert.same(value, error_of(function(v) error(v) end, value))
       end
-      assert.is_nil(error_of(function() error(nil) end))
+      assert.equal(helper.NIL_ERROR, error_of(function() error(nil) end))
     end)
   end)
 

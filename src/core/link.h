@@ -14,9 +14,15 @@ struct uj_link {
   struct uj_link *next;
 };
 
+/* The address that is `offset` bytes before another. */
+static inline void *uj_before(void *address, size_t offset)
+{
+  return (char *)address - offset;
+}
+
 /* The struct of type `type` whose `member` this link is. */
 #define uj_container(link, type, member) \
-  ((type *)(void *)((char *)(link)-offsetof(type, member)))
+  ((type *)uj_before((link), offsetof(type, member)))
 
 static inline void uj_link_init(struct uj_link *link)
 {

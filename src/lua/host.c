@@ -8,7 +8,7 @@
 #include "lua/api/nursery.h"
 #include "lua/api/stats.h"
 #include "lua/api/testing.h"
-#include "lua/base/lua54.h"
+#include "lua/base/inside.h"
 #include "lua/drive/cqueues.h"
 #include "lua/drive/embed.h"
 #include "lua/engine/ahead.h"
@@ -128,10 +128,13 @@ static enum uj_job_state ended(struct uj_state *S, struct uj_ljob *job,
                                int status)
 {
   lua_State *co = job->co;
-  enum uj_job_state state = (enum uj_job_state)job->outcome;
+  enum uj_job_state state;
+  if (status == LUA_OK && job->outcome == UJ_JOB_NEW)
+    status = uj_body_closed(job);
+  state = (enum uj_job_state)job->outcome;
   if (status != LUA_OK) { /* the body had no memory for the results */
     state = fail(S, co, job);
-    uj_lua54_closethread(co, S->L);
+    uj_inside_closethread(co, S->L);
     lua_settop(co, 0);
   } else if (lua_gethook(co) != NULL)
     state = ended_before_hook(S, job, state);

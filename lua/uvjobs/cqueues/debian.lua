@@ -1,5 +1,5 @@
 -- Lets `require` find lua-http on Debian, which installs it, and what it needs, only
--- below the paths of older releases of Lua. They are pure Lua, and run on 5.4.
+-- below the paths of older releases of Lua. They are pure Lua, and run on all.
 
 local core = require "uvjobs.core"
 

@@ -231,9 +231,9 @@ end
 ---@return { line: integer, text: string }[] problems empty when all is well
 function crontab.read(text, now)
   local settings, entries, problems, number = new_settings(now), {}, {}, 0
-  for line in (text .. "\n"):gmatch "(.-)\r?\n" do
+  for raw in (text .. "\n"):gmatch "(.-)\r?\n" do
     number = number + 1
-    line = line:match "^%s*(.-)%s*$"
+    local line = raw:match "^%s*(.-)%s*$"
     if line ~= "" and not line:find "^#" then
       local entry
       local taken, problem = take_setting(settings, line)

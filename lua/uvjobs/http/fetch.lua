@@ -108,8 +108,8 @@ local function new_request(uri, options)
     request.headers:delete "expect" -- it costs a second where the server does not know it
   end
   for name, value in pairs(options.headers or {}) do
-    name = name:lower() == "host" and ":authority" or name:lower()
-    request.headers:upsert(name, tostring(value))
+    local field = name:lower() == "host" and ":authority" or name:lower()
+    request.headers:upsert(field, tostring(value))
   end
   return request
 end

@@ -59,7 +59,7 @@ end
 -- luv.walk calls its callback before it returns, so errors are raised in the caller.
 local function walk(callback)
   local ok, err = true, nil
-  luv.walk(is_callable(callback) and function(handle)
+  core.luv_walk(luv.walk, is_callable(callback) and function(handle)
     if ok then ok, err = pcall(callback, handle) end
   end or callback)
   if not ok then error(err, 0) end

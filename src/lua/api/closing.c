@@ -5,6 +5,7 @@
 #include "core/sched.h"
 #include "lua/api/nursery.h"
 #include "lua/base/args.h"
+#include "lua/base/text.h"
 #include "lua/engine/nest.h"
 #include "lua/engine/report.h"
 #include "lua/engine/suspend.h"
@@ -164,7 +165,7 @@ static void tell_late(struct uj_state *S, lua_State *L)
     if (lua_pcall(L, 2, 1, 0) == LUA_OK)
       n = lua_tointeger(L, -1);
     else
-      lua_writestringerror("%s\n", "no memory for the report of a wait");
+      uj_text_write_error("%s\n", "no memory for the report of a wait");
     lua_pop(L, 1);
   }
   lua_pop(L, 1);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lua/base/inside.h"
 #include "memory/heap.h"
 #include "memory/pages.h"
 
@@ -33,9 +34,9 @@
 /* What serves a Lua state. It is freed with the state. */
 struct allocator {
   struct uj_heap heap;
-  lua_Alloc before;     /* the allocator that the state had */
-  void *before_context; /* its first argument */
-  void *last; /* the block that the state frees last when it closes: its own */
+  lua_Alloc before;      /* the allocator that the state had */
+  void *before_context;  /* its first argument */
+  const lua_State *main; /* it is in the block that the state frees last */
 };
 
 /* The heap calls this for blocks that it does not hold itself; the state's own
@@ -47,7 +48,8 @@ static void *outside_heap(void *context, void *block, size_t old_size,
   lua_Alloc before = self->before;
   void *before_context = self->before_context;
   void *result = before(before_context, block, old_size, new_size);
-  if (block == self->last && new_size == 0) {
+  if (new_size == 0 && block != NULL &&
+      uj_inside_is_state(block, old_size, self->main)) {
     uj_heap_term(&self->heap);
     before(before_context, self, sizeof(*self), 0);
   }
@@ -88,15 +90,14 @@ static bool stay_loaded(void)
              NULL;
 }
 
-/* The block of the state itself; NULL if the registry does not have its main
- * coroutine, at which that block begins. */
-static void *block_of_state(lua_State *L)
+/* The main coroutine; NULL if something else is in its place. */
+static const lua_State *main_of(lua_State *L)
 {
-  lua_State *main;
+  const lua_State *main;
   lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
   main = lua_tothread(L, -1);
   lua_pop(L, 1);
-  return main != NULL ? lua_getextraspace(main) : NULL;
+  return main;
 }
 
 static bool init_heap(struct allocator *self)
@@ -110,11 +111,12 @@ static bool init_heap(struct allocator *self)
 const struct uj_heap *uj_allocator_install(lua_State *L)
 {
   struct allocator *self;
-  void *context, *last = block_of_state(L);
+  const lua_State *main = main_of(L);
+  void *context;
   lua_Alloc before = lua_getallocf(L, &context);
   if (before == uj_heap_realloc) /* by a load of the module that failed later */
     return context;
-  if (!CAN_SEE_BLOCKS || sizeof(size_t) < sizeof(uint64_t) || last == NULL ||
+  if (!CAN_SEE_BLOCKS || sizeof(size_t) < sizeof(uint64_t) || main == NULL ||
       is_switched_off() || !has_common_allocator(L) || !stay_loaded())
     return NULL;
   self = before(context, NULL, 0, sizeof(*self));
@@ -122,7 +124,7 @@ const struct uj_heap *uj_allocator_install(lua_State *L)
     return NULL;
   self->before = before;
   self->before_context = context;
-  self->last = last;
+  self->main = main;
   if (!init_heap(self)) {
     before(context, self, sizeof(*self), 0);
     return NULL;

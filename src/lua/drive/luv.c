@@ -156,3 +156,30 @@ void uj_luv_update_time(struct uj_state *S, lua_State *L)
   if (S->luv->is_driven && query(S, L, LUV_UPDATE))
     lua_pop(L, 1);
 }
+
+/* ---- for Lua ------------------------------------------------------------- */
+
+/* luv_walk(walk, fn): calls luv's walk(fn) in the main coroutine, because
+ * luv 1.50 and 1.51 take `fn` from the stack of that one, whoever has called
+ * it. luv calls callbacks there, too, while another coroutine runs. */
+static int l_luv_walk(lua_State *L)
+{
+  lua_State *main;
+  lua_settop(L, 2);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
+  main = lua_tothread(L, -1);
+  lua_pop(L, 1);
+  if (main == L) {
+    lua_call(L, 1, 0);
+    return 0;
+  }
+  if (!lua_checkstack(main, LUA_MINSTACK))
+    return luaL_error(L, "not enough memory");
+  lua_xmove(L, main, 2);
+  if (lua_pcall(main, 1, 0, 0) == LUA_OK)
+    return 0;
+  lua_xmove(main, L, 1);
+  return lua_error(L);
+}
+
+const luaL_Reg uj_luv_internals[] = {{"luv_walk", l_luv_walk}, {NULL, NULL}};

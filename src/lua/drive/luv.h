@@ -4,6 +4,7 @@
 #ifndef UJ_LUA_LUV_H
 #define UJ_LUA_LUV_H
 
+#include <lauxlib.h>
 #include <lua.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -47,5 +48,8 @@ void uj_luv_run(struct uj_state *S, lua_State *L);
 /* [-0, +0, -] Tells luv what time it is: its timers count from when its loop
  * looked at the clock last. */
 void uj_luv_update_time(struct uj_state *S, lua_State *L);
+
+/* For Lua code of ours, what is only here because of luv: luv_walk(). */
+extern const luaL_Reg uj_luv_internals[];
 
 #endif

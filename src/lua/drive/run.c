@@ -400,7 +400,7 @@ static int results(struct uj_state *S, lua_State *L)
 /* [-1, +0, m] Writes the error on the top to standard error. */
 static void write_error(lua_State *L)
 {
-  lua_writestringerror("%s\n", uj_text_push(L, -1, "(%s without a text)"));
+  uj_text_write_error("%s\n", uj_text_push(L, -1, "(%s without a text)"));
   lua_pop(L, 2);
 }
 

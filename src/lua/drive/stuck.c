@@ -5,6 +5,7 @@
 
 #include "core/turn.h"
 #include "lua/api/closing.h"
+#include "lua/base/text.h"
 #include "lua/engine/report.h"
 #include "lua/engine/traceback.h"
 #include "lua/insight/glance.h"
@@ -136,6 +137,6 @@ void uj_stuck_tell(struct uj_state *S, lua_State *L)
   lua_pushlightuserdata(L, S);
   if (lua_pcall(L, 1, 0, 0) == LUA_OK)
     return;
-  lua_writestringerror("%s\n", "no memory for the report of stuck jobs");
+  uj_text_write_error("%s\n", "no memory for the report of stuck jobs");
   lua_pop(L, 1);
 }

@@ -12,7 +12,7 @@
 #include <stddef.h>
 
 #include "core/link.h"
-#include "lua/base/lua54.h"
+#include "lua/base/inside.h"
 #include "lua/state/job.h"
 
 #ifdef __GNUC__
@@ -40,19 +40,19 @@ static inline const struct uj_ljob *uj_ahead_job(struct uj_link *link)
 static inline void uj_ahead_of_co(const struct uj_ljob *job)
 {
   if (job->co != NULL)
-    uj_ahead_of_range(job->co, UJ_LUA54_CO_SIZE);
+    uj_ahead_of_range(job->co, UJ_INSIDE_CO_SIZE);
 }
 
 /* What the coroutine of a job points to. */
 static inline void uj_ahead_of_stack(const struct uj_ljob *job)
 {
-  const void *words[UJ_LUA54_CO_WORDS];
+  const void *words[UJ_INSIDE_CO_WORDS];
   if (job->co == NULL)
     return;
-  uj_lua54_read_words(job->co, words);
-  UJ_PREFETCH(words[UJ_LUA54_CO_TOP]);
-  UJ_PREFETCH(words[UJ_LUA54_CO_CALL]);
-  UJ_PREFETCH(words[UJ_LUA54_CO_STACK]);
+  uj_inside_read_words(job->co, words);
+  UJ_PREFETCH(words[UJ_INSIDE_CO_TOP]);
+  UJ_PREFETCH(words[UJ_INSIDE_CO_CALL]);
+  UJ_PREFETCH(words[UJ_INSIDE_CO_STACK]);
 }
 
 /* How far ahead of the running job each step is taken, so that the memory of

@@ -20,8 +20,8 @@ static int announce(lua_State *L)
   lua_pushvalue(L, 1);
   if (lua_pcall(L, 1, 0, 0) == LUA_OK)
     return 0;
-  lua_writestringerror("error in %s: ", names[what]);
-  lua_writestringerror("%s\n", uj_text_push(L, -1, "(%s without a text)"));
+  uj_text_write_error("error in %s: ", names[what]);
+  uj_text_write_error("%s\n", uj_text_push(L, -1, "(%s without a text)"));
   return 0;
 }
 
@@ -34,6 +34,6 @@ void uj_announce(struct uj_state *S, const struct uj_ljob *job,
   lua_pushinteger(L, what);
   if (uj_outside_pcall(S, L, 2) == LUA_OK)
     return;
-  lua_writestringerror("no memory to call %s\n", names[what]);
+  uj_text_write_error("no memory to call %s\n", names[what]);
   lua_pop(L, 1);
 }

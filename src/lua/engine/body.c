@@ -115,6 +115,33 @@ int uj_body(lua_State *L)
   return end(L, status, 0);
 }
 
+/* ---- its coroutine has closed itself ------------------------------------- */
+
+/* (job) */
+static int keep_closed(lua_State *L)
+{
+  struct uj_ljob *job = lua_touserdata(L, UJ_BODY_JOB);
+  lua_settop(L, UJ_BODY_BELOW);
+  if (job->has_failure) {
+    keep_failure(L, job);
+    return 0;
+  }
+  lua_pushliteral(L, "the coroutine of the job was closed by itself "
+                     "(coroutine.close)");
+  keep_error(L, job);
+  return 0;
+}
+
+int uj_body_closed(struct uj_ljob *job)
+{
+  lua_State *co = job->co;
+  lua_sethook(co, NULL, 0, 0);
+  lua_settop(co, 0);
+  lua_pushcfunction(co, keep_closed);
+  uj_ljob_push(uj_state_registered(co), co, job);
+  return lua_pcall(co, 1, 0, 0);
+}
+
 /* ---- its beginning ------------------------------------------------------- */
 
 /* An empty stack has room for the body and so many arguments. */

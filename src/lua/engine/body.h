@@ -26,4 +26,9 @@ int uj_body(lua_State *L);
  * when there is no memory for that. */
 bool uj_body_start(struct uj_state *S, struct uj_ljob *job);
 
+/* [co: -0, +(0|1)] The coroutine of a job has ended, and its body has not kept
+ * an outcome: it has closed itself, see base/inside.h. So the job has failed.
+ * Returns LUA_OK, or LUA_ERRMEM with an error on the top. */
+int uj_body_closed(struct uj_ljob *job);
+
 #endif

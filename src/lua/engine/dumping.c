@@ -38,8 +38,8 @@ void uj_dumping_look(struct uj_state *S, lua_State *L)
   lua_pushlightuserdata(L, S->current);
   if (uj_outside_pcall(S, L, 2) == LUA_OK)
     return;
-  lua_writestringerror("a dump failed: %s\n",
-                       uj_text_push(L, -1, "(%s without a text)"));
+  uj_text_write_error("a dump failed: %s\n",
+                      uj_text_push(L, -1, "(%s without a text)"));
   lua_pop(L, 2);
 }
 

@@ -2,7 +2,7 @@
 
 #include <lauxlib.h>
 
-#include "lua/base/lua54.h"
+#include "lua/base/inside.h"
 #include "lua/engine/own.h"
 #include "lua/engine/resume.h"
 
@@ -25,7 +25,7 @@ static bool push_handler(const struct uj_state *S, lua_State *L, lua_Debug *ar)
       break;
   }
   if (function == NULL || function != S->hookerror->xpcall ||
-      lua_getlocal(L, ar, UJ_LUA54_XPCALL_HANDLER) == NULL)
+      lua_getlocal(L, ar, UJ_INSIDE_XPCALL_HANDLER) == NULL)
     return false;
   if (lua_isfunction(L, -1) && !lua_iscfunction(L, -1))
     return true;
@@ -100,7 +100,7 @@ int uj_hookerror_raise(struct uj_state *S, lua_State *L, bool again)
     lua_pushcclosure(L, stand_in, 1);
     S->hookerror->raised = true;
   }
-  lua_setlocal(L, &ar, UJ_LUA54_XPCALL_HANDLER);
+  lua_setlocal(L, &ar, UJ_INSIDE_XPCALL_HANDLER);
   return lua_error(L);
 }
 

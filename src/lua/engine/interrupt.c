@@ -6,7 +6,7 @@
 #include "core/turn.h"
 #include "loop/driver.h"
 #include "loop/signals.h"
-#include "lua/base/lua54.h"
+#include "lua/base/inside.h"
 #include "lua/engine/dumping.h"
 #include "lua/engine/ending.h"
 #include "lua/engine/hookerror.h"
@@ -182,7 +182,7 @@ static void interrupt_hook(lua_State *L, lua_Debug *ar)
     return;
   }
   uj_hook_call_user(S->hook, L, ar);
-  if (ar->event != uj_lua54_last_event(S->hook->user_mask) ||
+  if (ar->event != uj_inside_last_event(S->hook->user_mask) ||
       lua_gethook(L) != interrupt_hook)
     return;
   now_ns = uj_driver_now();
@@ -248,7 +248,7 @@ static void count_hook(lua_State *L, lua_Debug *ar)
   begin_ns = uj_stretch_begin(S, now_ns);
   if (ar->event == LUA_HOOKCOUNT)
     S->stretch->counted += UJ_HOOK_COUNT_EVERY;
-  if (ar->event == uj_lua54_last_event(lua_gethookmask(L)) &&
+  if (ar->event == uj_inside_last_event(lua_gethookmask(L)) &&
       !uj_own_holds(S, L, ar, now_ns))
     check(S, L, now_ns, begin_ns);
 }

@@ -2,7 +2,7 @@
 
 #include <lauxlib.h>
 
-#include "lua/base/lua54.h"
+#include "lua/base/inside.h"
 #include "lua/state/job.h"
 
 /* ---- marks --------------------------------------------------------------- */
@@ -178,13 +178,13 @@ void uj_nest_close(struct uj_state *S, const struct uj_ljob *job,
                    lua_State *from)
 {
   for (int n = count_steps(S, job); n >= 0; n--)
-    (void)uj_lua54_closethread(parked_in(S, job, n), from);
+    (void)uj_inside_closethread(parked_in(S, job, n), from);
 }
 
 static void close_unhooked(lua_State *co, lua_State *from)
 {
   lua_sethook(co, NULL, 0, 0);
-  (void)uj_lua54_closethread(co, from);
+  (void)uj_inside_closethread(co, from);
 }
 
 void uj_nest_close_running(struct uj_state *S, const struct uj_ljob *job,

@@ -1,6 +1,20 @@
 #include "lua/engine/outside.h"
 
+#include "lua/base/inside.h"
 #include "lua/engine/hook.h"
+#include "lua/engine/resume.h"
+
+/* Whether the function could leave the run by closing the coroutine that has
+ * called run(). */
+static bool could_close(lua_State *L)
+{
+  bool is_main;
+  if (!UJ_INSIDE_CLOSES_ITSELF)
+    return false;
+  is_main = lua_pushthread(L) != 0;
+  lua_pop(L, 1);
+  return !is_main;
+}
 
 int uj_outside_pcall(struct uj_state *S, lua_State *L, int nargs)
 {
@@ -9,6 +23,11 @@ int uj_outside_pcall(struct uj_state *S, lua_State *L, int nargs)
   int status;
   S->current = NULL;
   uj_hook_set_running(S, NULL);
+  if (could_close(L)) {
+    lua_pushcfunction(L, uj_resume_apart);
+    lua_insert(L, -2 - nargs);
+    nargs++;
+  }
   status = lua_pcall(L, nargs, 0, 0);
   S->current = current;
   uj_hook_set_running(S, running);

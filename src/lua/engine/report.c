@@ -19,8 +19,8 @@ static const char *push_text(lua_State *L, int idx)
 static void write_field(lua_State *L, const char *label, const char *field)
 {
   if (lua_getfield(L, 2, field) != LUA_TNIL) {
-    lua_writestringerror("%s", label);
-    lua_writestringerror("%s\n", push_text(L, -1));
+    uj_text_write_error("%s", label);
+    uj_text_write_error("%s\n", push_text(L, -1));
     lua_pop(L, 1);
   }
   lua_pop(L, 1);
@@ -57,7 +57,7 @@ void uj_report(lua_State *L, int sched, int context)
   lua_pushvalue(L, context);
   if (lua_pcall(L, 2, 0, 0) == LUA_OK)
     return;
-  lua_writestringerror("error in exception handler: %s\n", push_text(L, -1));
+  uj_text_write_error("error in exception handler: %s\n", push_text(L, -1));
   lua_pop(L, 2);
 }
 
@@ -138,8 +138,8 @@ static void report_by(struct uj_state *S, lua_State *L, lua_CFunction report,
   status = uj_outside_pcall(S, L, nargs);
   if (status == LUA_OK)
     return;
-  lua_writestringerror("%s\n", status == LUA_ERRMEM ? "no memory for a report"
-                                                    : "a report failed");
+  uj_text_write_error("%s\n", status == LUA_ERRMEM ? "no memory for a report"
+                                                   : "a report failed");
   lua_pop(L, 1);
 }
 

@@ -1,6 +1,8 @@
 #include "lua/engine/resume.h"
 
-#include "lua/base/lua54.h"
+#include <lauxlib.h>
+
+#include "lua/base/inside.h"
 #include "lua/engine/hook.h"
 #include "lua/engine/killing.h"
 #include "lua/engine/stretch.h"
@@ -87,9 +89,26 @@ int uj_resume_close(struct uj_state *S, lua_State *co, lua_State *from)
   struct outer outer;
   int status;
   if (!uj_resume_is_part(S, from))
-    return uj_lua54_closethread(co, from);
+    return uj_inside_closethread(co, from);
   outer = go_in(S, co, false);
-  status = uj_lua54_closethread(co, from);
+  status = uj_inside_closethread(co, from);
   come_out(S, co, from, outer);
   return status;
+}
+
+int uj_resume_apart(lua_State *L)
+{
+  int nargs = lua_gettop(L) - 1, nresults, status;
+  lua_State *co = lua_newthread(L);
+  if (!lua_checkstack(co, nargs + 1))
+    return luaL_error(L, "not enough memory");
+  lua_insert(L, 1);
+  lua_xmove(L, co, nargs + 1);
+  status = lua_resume(co, L, nargs, &nresults);
+  if (status == LUA_OK)
+    return 0;
+  if (status == LUA_YIELD)
+    return luaL_error(L, "attempt to yield across a C-call boundary");
+  lua_xmove(co, L, 1);
+  return lua_error(L);
 }

@@ -25,7 +25,12 @@ static inline bool uj_resume_is_part(const struct uj_state *S, lua_State *L)
 int uj_resume_nested(struct uj_state *S, lua_State *co, lua_State *from,
                      int nargs, int *nresults);
 
-/* uj_lua54_closethread() for a coroutine that `from` closes. */
+/* uj_inside_closethread() for a coroutine that `from` closes. */
 int uj_resume_close(struct uj_state *S, lua_State *co, lua_State *from);
+
+/* (fn, ...): calls fn(...), which is no part of a job, in a coroutine of its
+ * own, so that no more than that is left when it closes the one it runs in.
+ * Returns nothing. */
+int uj_resume_apart(lua_State *L);
 
 #endif

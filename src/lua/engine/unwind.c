@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "lua/base/lua54.h"
+#include "lua/base/inside.h"
 #include "lua/engine/body.h"
 #include "lua/engine/hookerror.h"
 
@@ -12,8 +12,8 @@ enum { MOST_LEVELS = 200, MOST_VARARGS = 300 };
 static bool is_close(lua_State *L, lua_Debug *ar)
 {
   return lua_getinfo(L, "n", ar) &&
-         strcmp(ar->namewhat, UJ_LUA54_CLOSE_NAMEWHAT) == 0 &&
-         strcmp(ar->name, UJ_LUA54_CLOSE_NAME) == 0;
+         strcmp(ar->namewhat, UJ_INSIDE_CLOSE_NAMEWHAT) == 0 &&
+         strcmp(ar->name, UJ_INSIDE_CLOSE_NAME) == 0;
 }
 
 /* How many values a protected call has on its stack below the function that it
@@ -21,9 +21,9 @@ static bool is_close(lua_State *L, lua_Debug *ar)
 static int values_below(const struct uj_state *S, lua_CFunction function)
 {
   if (function == S->hookerror->pcall)
-    return UJ_LUA54_PCALL_BELOW;
+    return UJ_INSIDE_PCALL_BELOW;
   if (function == S->hookerror->xpcall)
-    return UJ_LUA54_XPCALL_BELOW;
+    return UJ_INSIDE_XPCALL_BELOW;
   return function == uj_body ? UJ_BODY_BELOW : 0;
 }
 

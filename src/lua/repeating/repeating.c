@@ -9,6 +9,7 @@
 #include "lua/base/args.h"
 #include "lua/base/object.h"
 #include "lua/base/seconds.h"
+#include "lua/base/text.h"
 #include "lua/engine/alarms.h"
 #include "lua/engine/outside.h"
 #include "lua/engine/report.h"
@@ -155,7 +156,7 @@ static enum uj_occurred host_start(struct uj_repeat *repeat, double time_s,
   lua_pushcfunction(L, make_occurrence);
   lua_pushlightuserdata(L, &making);
   if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
-    lua_writestringerror("%s\n", "no memory for an occurrence");
+    uj_text_write_error("%s\n", "no memory for an occurrence");
     lua_pop(L, 1);
     return UJ_OCCURRED_FULL;
   }
@@ -208,7 +209,7 @@ static void host_dropped(struct uj_repeat *repeat, enum uj_occurred why,
   lua_pushlightuserdata(L, &dropping);
   if (uj_outside_pcall(S, L, 1) == LUA_OK)
     return;
-  lua_writestringerror("%s\n", "no memory for the report of an occurrence");
+  uj_text_write_error("%s\n", "no memory for the report of an occurrence");
   lua_pop(L, 1);
 }
 

@@ -75,20 +75,16 @@ static int l_zone_utc(lua_State *L)
   return 1;
 }
 
-static struct uj_lzone *check_zone(lua_State *L)
-{
-  struct uj_lzone *zone = uj_lzone_to(L, 1);
-  luaL_argexpected(L, zone != NULL, 1, ZONE_TYPE);
-  return zone;
-}
-
 /* For Lua: (zone, instant) the offset from UTC that holds then, in seconds, and
  * its name. */
 static int l_zone_span(lua_State *L)
 {
-  struct uj_lzone *zone = check_zone(L);
+  struct uj_lzone *zone = uj_lzone_to(L, 1);
   int64_t instant_s = (int64_t)luaL_checkinteger(L, 2);
-  struct uj_span span = uj_zone_span(uj_lzone_rules(zone), instant_s);
+  struct uj_span span;
+  if (zone == NULL)
+    return luaL_typeerror(L, 1, ZONE_TYPE);
+  span = uj_zone_span(uj_lzone_rules(zone), instant_s);
   lua_pushinteger(L, span.offset_s);
   lua_pushstring(L, span.name);
   return 2;
@@ -98,9 +94,12 @@ static int l_zone_span(lua_State *L)
  * is none, and then comes the first instant after it. */
 static int l_zone_resolve(lua_State *L)
 {
-  struct uj_lzone *zone = check_zone(L);
-  struct uj_local local =
-      uj_zone_resolve(uj_lzone_rules(zone), (int64_t)luaL_checkinteger(L, 2));
+  struct uj_lzone *zone = uj_lzone_to(L, 1);
+  int64_t local_s = (int64_t)luaL_checkinteger(L, 2);
+  struct uj_local local;
+  if (zone == NULL)
+    return luaL_typeerror(L, 1, ZONE_TYPE);
+  local = uj_zone_resolve(uj_lzone_rules(zone), local_s);
   lua_pushinteger(L, (lua_Integer)local.count);
   lua_pushinteger(L, (lua_Integer)local.instant_s[0]);
   lua_pushinteger(L, (lua_Integer)local.instant_s[local.count == 2]);

@@ -1,4 +1,4 @@
-/* src/lua/base/lua54.h: what we know of the inside of Lua 5.4 is so in the Lua
+/* src/lua/base/inside.h: what we know of the inside of Lua is so in the Lua
  * that this program is linked with. */
 #include "check.h"
 
@@ -6,7 +6,7 @@
 #include <lua.h>
 #include <lualib.h>
 
-#include "lua/base/lua54.h"
+#include "lua/base/inside.h"
 
 static lua_State *new_state(void)
 {
@@ -56,7 +56,7 @@ static int count_values(lua_State *L)
 
 static int in_pcall(lua_State *L)
 {
-  CHECK_EQ(values_at(L, 1), UJ_LUA54_PCALL_BELOW);
+  CHECK_EQ(values_at(L, 1), UJ_INSIDE_PCALL_BELOW);
   return 0;
 }
 
@@ -68,9 +68,9 @@ static void pcall_has_one_value_below(void)
 static int in_xpcall(lua_State *L)
 {
   lua_Debug ar;
-  CHECK_EQ(values_at(L, 1), UJ_LUA54_XPCALL_BELOW);
+  CHECK_EQ(values_at(L, 1), UJ_INSIDE_XPCALL_BELOW);
   CHECK(lua_getstack(L, 1, &ar));
-  CHECK(lua_getlocal(L, &ar, UJ_LUA54_XPCALL_HANDLER) != NULL);
+  CHECK(lua_getlocal(L, &ar, UJ_INSIDE_XPCALL_HANDLER) != NULL);
   lua_getglobal(L, "print");
   CHECK(lua_rawequal(L, -1, -2));
   return 0;
@@ -87,7 +87,7 @@ static int replace_handler(lua_State *L)
   lua_Debug ar;
   CHECK(lua_getstack(L, 1, &ar));
   lua_getglobal(L, "other");
-  CHECK(lua_setlocal(L, &ar, UJ_LUA54_XPCALL_HANDLER) != NULL);
+  CHECK(lua_setlocal(L, &ar, UJ_INSIDE_XPCALL_HANDLER) != NULL);
   return luaL_error(L, "an error");
 }
 
@@ -127,8 +127,8 @@ static int in_close(lua_State *L)
   lua_Debug ar;
   CHECK(lua_getstack(L, 0, &ar));
   CHECK(lua_getinfo(L, "n", &ar));
-  CHECK_STR(ar.namewhat, UJ_LUA54_CLOSE_NAMEWHAT);
-  CHECK_STR(ar.name == NULL ? "" : ar.name, UJ_LUA54_CLOSE_NAME);
+  CHECK_STR(ar.namewhat, UJ_INSIDE_CLOSE_NAMEWHAT);
+  CHECK_STR(ar.name == NULL ? "" : ar.name, UJ_INSIDE_CLOSE_NAME);
   return 0;
 }
 
@@ -163,8 +163,8 @@ static void the_count_comes_before_the_line(void)
   CHECK(nevents > 2);
   CHECK_EQ(events[0], LUA_HOOKCOUNT);
   CHECK_EQ(events[1], LUA_HOOKLINE);
-  CHECK_EQ(uj_lua54_last_event(LUA_MASKLINE | LUA_MASKCOUNT), LUA_HOOKLINE);
-  CHECK_EQ(uj_lua54_last_event(LUA_MASKCOUNT), LUA_HOOKCOUNT);
+  CHECK_EQ(uj_inside_last_event(LUA_MASKLINE | LUA_MASKCOUNT), LUA_HOOKLINE);
+  CHECK_EQ(uj_inside_last_event(LUA_MASKCOUNT), LUA_HOOKCOUNT);
   lua_close(L);
 }
 
@@ -201,7 +201,7 @@ static void a_suspended_coroutine_is_emptied(void)
       "end })\n"
       "coroutine.yield(1, 2)",
       LUA_YIELD);
-  CHECK_EQ(uj_lua54_closethread(co, L), LUA_OK);
+  CHECK_EQ(uj_inside_closethread(co, L), LUA_OK);
   CHECK_EQ(lua_gettop(co), 0);
   CHECK_EQ(lua_getglobal(L, "closed"), LUA_TBOOLEAN);
   lua_close(L);
@@ -217,7 +217,7 @@ static void an_error_of_closing_is_left(void)
       "end })\n"
       "coroutine.yield()",
       LUA_YIELD);
-  CHECK_EQ(uj_lua54_closethread(co, L), LUA_ERRRUN);
+  CHECK_EQ(uj_inside_closethread(co, L), LUA_ERRRUN);
   CHECK_EQ(lua_gettop(co), 1);
   CHECK_STR(lua_tostring(co, -1), "of closing");
   lua_close(L);
@@ -234,10 +234,86 @@ static void a_failed_coroutine_closes_with_its_error(void)
       "error('its error', 0)",
       LUA_ERRRUN);
   CHECK_STR(lua_tostring(co, -1), "its error");
-  CHECK_EQ(uj_lua54_closethread(co, L), LUA_ERRRUN);
+  CHECK_EQ(uj_inside_closethread(co, L), LUA_ERRRUN);
   CHECK_STR(lua_tostring(co, -1), "its error");
   CHECK_EQ(lua_getglobal(L, "closed"), LUA_TBOOLEAN);
   lua_close(L);
+}
+
+#if UJ_INSIDE_CLOSES_ITSELF
+static void what_closes_itself_leaves_everything(void)
+{
+  lua_State *L = new_state();
+  lua_State *co = resume_script(
+      L,
+      "local x <close> = setmetatable({}, { __close = function(_, err)\n"
+      "  assert(err == nil); closed = true\n"
+      "end })\n"
+      "pcall(string.gsub, 'x', 'x', function() coroutine.close() end)\n"
+      "after = true",
+      LUA_OK);
+  CHECK_EQ(lua_gettop(co), 0);
+  CHECK_EQ(lua_getglobal(L, "closed"), LUA_TBOOLEAN);
+  CHECK_EQ(lua_getglobal(L, "after"), LUA_TNIL);
+  lua_close(L);
+}
+
+static void what_closes_itself_can_fail(void)
+{
+  lua_State *L = new_state();
+  lua_State *co = resume_script(
+      L,
+      "local x <close> = setmetatable({}, { __close = function()\n"
+      "  error('of closing', 0)\n"
+      "end })\n"
+      "pcall(coroutine.close)",
+      LUA_ERRRUN);
+  CHECK_STR(lua_tostring(co, -1), "of closing");
+  lua_close(L);
+}
+
+static void the_main_coroutine_cannot_close_itself(void)
+{
+  lua_State *L = new_state();
+  run(L, "assert(not pcall(coroutine.close))");
+  lua_close(L);
+}
+#endif
+
+/* ---- blocks -------------------------------------------------------------- */
+
+static struct {
+  const void *block;
+  size_t size;
+} last_freed;
+
+static void *note_free(void *unused, void *block, size_t old_size,
+                       size_t new_size)
+{
+  (void)unused;
+  if (new_size > 0)
+    return realloc(block, new_size);
+  if (block != NULL) {
+    last_freed.block = block;
+    last_freed.size = old_size;
+  }
+  free(block);
+  return NULL;
+}
+
+/* `main` is compared only, after it was freed. */
+static void the_state_is_freed_last(void)
+{
+  lua_State *L = uj_inside_newstate(note_free, NULL);
+  uintptr_t main = (uintptr_t)L;
+  luaL_openlibs(L);
+  lua_newthread(L);
+  run(L, "for i = 1, 100 do local t = { {} } end");
+  CHECK(!uj_inside_is_state(last_freed.block, last_freed.size,
+                            (const lua_State *)main));
+  lua_close(L);
+  CHECK(uj_inside_is_state(last_freed.block, last_freed.size,
+                           (const lua_State *)main));
 }
 
 /* ---- the layout of a coroutine ------------------------------------------- */
@@ -249,25 +325,25 @@ static bool is_64_bit(void)
 
 static uintptr_t word(const lua_State *co, int which)
 {
-  const void *words[UJ_LUA54_CO_WORDS];
-  uj_lua54_read_words(co, words);
+  const void *words[UJ_INSIDE_CO_WORDS];
+  uj_inside_read_words(co, words);
   return (uintptr_t)words[which];
 }
 
 static void a_word_is_the_top_of_the_stack(void)
 {
   lua_State *L = new_state(), *co = lua_newthread(L);
-  uintptr_t slot, empty = word(co, UJ_LUA54_CO_TOP);
+  uintptr_t slot, empty = word(co, UJ_INSIDE_CO_TOP);
   if (!is_64_bit())
     return;
   lua_pushinteger(co, 1);
-  slot = word(co, UJ_LUA54_CO_TOP) - empty;
+  slot = word(co, UJ_INSIDE_CO_TOP) - empty;
   CHECK(slot >= sizeof(lua_Integer) && slot <= 4 * sizeof(lua_Integer));
   lua_pushinteger(co, 2);
-  CHECK_EQ(word(co, UJ_LUA54_CO_TOP), empty + 2 * slot);
+  CHECK_EQ(word(co, UJ_INSIDE_CO_TOP), empty + 2 * slot);
   lua_settop(co, 0);
-  CHECK_EQ(word(co, UJ_LUA54_CO_TOP), empty);
-  CHECK_EQ(word(co, UJ_LUA54_CO_STACK), empty - slot);
+  CHECK_EQ(word(co, UJ_INSIDE_CO_TOP), empty);
+  CHECK_EQ(word(co, UJ_INSIDE_CO_STACK), empty - slot);
   lua_close(L);
 }
 
@@ -275,24 +351,24 @@ static void a_word_is_the_stack(void)
 {
   enum { MANY = 100000 };
   lua_State *L = new_state(), *co = lua_newthread(L);
-  uintptr_t before = word(co, UJ_LUA54_CO_STACK);
-  uintptr_t used = word(co, UJ_LUA54_CO_TOP) - before;
+  uintptr_t before = word(co, UJ_INSIDE_CO_STACK);
+  uintptr_t used = word(co, UJ_INSIDE_CO_TOP) - before;
   if (!is_64_bit())
     return;
   CHECK(lua_checkstack(co, MANY));
-  CHECK(word(co, UJ_LUA54_CO_STACK) != before);
-  CHECK_EQ(word(co, UJ_LUA54_CO_TOP) - word(co, UJ_LUA54_CO_STACK), used);
+  CHECK(word(co, UJ_INSIDE_CO_STACK) != before);
+  CHECK_EQ(word(co, UJ_INSIDE_CO_TOP) - word(co, UJ_INSIDE_CO_STACK), used);
   lua_close(L);
 }
 
 /* A call begins with the place of its function on the stack. */
 static int check_call(lua_State *L)
 {
-  uintptr_t function, call = word(L, UJ_LUA54_CO_CALL);
+  uintptr_t function, call = word(L, UJ_INSIDE_CO_CALL);
   memcpy(&function, (const void *)call, sizeof(function));
-  CHECK(function >= word(L, UJ_LUA54_CO_STACK));
-  CHECK(function < word(L, UJ_LUA54_CO_TOP));
-  CHECK(call < (uintptr_t)L || call >= (uintptr_t)L + UJ_LUA54_CO_SIZE);
+  CHECK(function >= word(L, UJ_INSIDE_CO_STACK));
+  CHECK(function < word(L, UJ_INSIDE_CO_TOP));
+  CHECK(call < (uintptr_t)L || call >= (uintptr_t)L + UJ_INSIDE_CO_SIZE);
   return 0;
 }
 
@@ -319,45 +395,55 @@ static void *note_size(void *unused, void *block, size_t old_size,
 static void a_coroutine_is_about_as_large(void)
 {
   enum { CACHE_LINE = 64 };
-  lua_State *L = lua_newstate(note_size, NULL);
+  lua_State *L = uj_inside_newstate(note_size, NULL);
   lua_newthread(L);
   if (!is_64_bit())
     return;
-  CHECK(last_size >= UJ_LUA54_CO_SIZE);
-  CHECK(last_size < UJ_LUA54_CO_SIZE + CACHE_LINE);
+  CHECK(last_size >= UJ_INSIDE_CO_SIZE);
+  CHECK(last_size < UJ_INSIDE_CO_SIZE + CACHE_LINE);
   lua_close(L);
 }
 
 int main(void)
 {
   static const struct check_test tests[] = {
-      {"pcall has one value below what it calls", pcall_has_one_value_below},
-      {"xpcall has three values below, the second of which is the handler",
-       xpcall_has_its_handler_below},
-      {"a handler that takes the place of another is called",
-       a_replaced_handler_is_called},
-      {"a vararg function has its arguments and itself below",
-       a_vararg_function_leaves_its_arguments},
-      {"what closes variables after an error has them below",
-       a_caught_error_leaves_variables_below},
-      {"what a block closes is a metamethod called close",
-       a_block_names_what_it_closes},
-      {"a hook hears of the count before the line",
-       the_count_comes_before_the_line},
-      {"a coroutine inherits the hook of the one that makes it",
-       a_coroutine_inherits_the_hook},
-      {"a suspended coroutine is closed and emptied",
-       a_suspended_coroutine_is_emptied},
-      {"an error of closing is left on the stack", an_error_of_closing_is_left},
-      {"a failed coroutine closes its variables with its error",
-       a_failed_coroutine_closes_with_its_error},
-      {"a word of a coroutine is the top of its stack",
-       a_word_is_the_top_of_the_stack},
-      {"a word of a coroutine is its stack", a_word_is_the_stack},
-      {"a word of a coroutine is its innermost call",
-       a_word_is_the_innermost_call},
-      {"a coroutine is about as large as we think",
-       a_coroutine_is_about_as_large},
+    {"pcall has one value below what it calls", pcall_has_one_value_below},
+    {"xpcall has three values below, the second of which is the handler",
+     xpcall_has_its_handler_below},
+    {"a handler that takes the place of another is called",
+     a_replaced_handler_is_called},
+    {"a vararg function has its arguments and itself below",
+     a_vararg_function_leaves_its_arguments},
+    {"what closes variables after an error has them below",
+     a_caught_error_leaves_variables_below},
+    {"what a block closes is a metamethod called close",
+     a_block_names_what_it_closes},
+    {"a hook hears of the count before the line",
+     the_count_comes_before_the_line},
+    {"a coroutine inherits the hook of the one that makes it",
+     a_coroutine_inherits_the_hook},
+    {"a suspended coroutine is closed and emptied",
+     a_suspended_coroutine_is_emptied},
+    {"an error of closing is left on the stack", an_error_of_closing_is_left},
+    {"a failed coroutine closes its variables with its error",
+     a_failed_coroutine_closes_with_its_error},
+#if UJ_INSIDE_CLOSES_ITSELF
+    {"a coroutine that closes itself leaves everything that runs in it",
+     what_closes_itself_leaves_everything},
+    {"a coroutine that closes itself fails by what it closes",
+     what_closes_itself_can_fail},
+    {"the main coroutine cannot close itself",
+     the_main_coroutine_cannot_close_itself},
+#endif
+    {"the block with the main coroutine in it is freed last",
+     the_state_is_freed_last},
+    {"a word of a coroutine is the top of its stack",
+     a_word_is_the_top_of_the_stack},
+    {"a word of a coroutine is its stack", a_word_is_the_stack},
+    {"a word of a coroutine is its innermost call",
+     a_word_is_the_innermost_call},
+    {"a coroutine is about as large as we think",
+     a_coroutine_is_about_as_large},
   };
   return CHECK_RUN(tests);
 }
