@@ -200,7 +200,8 @@ static int push_of_parts(lua_State *L, enum uj_schedule_kind kind)
   schedule->leaves = 0;
   for (int i = 0; i < n; i++) {
     struct lschedule *part = uj_object_to(L, i + 2, schedule_tag);
-    luaL_argexpected(L, part != NULL, i + 2, SCHEDULE_TYPE);
+    if (part == NULL)
+      return luaL_typeerror(L, i + 2, SCHEDULE_TYPE);
     schedule->leaves += part->leaves;
     schedule->parts[i] = &part->core;
     lua_pushvalue(L, i + 2);
@@ -231,7 +232,8 @@ static int l_schedule_origin(lua_State *L)
 {
   static const char *const folds[] = {"first", "second", "both"};
   const struct lschedule *schedule = uj_object_to(L, 1, schedule_tag);
-  luaL_argexpected(L, schedule != NULL, 1, SCHEDULE_TYPE);
+  if (schedule == NULL)
+    return luaL_typeerror(L, 1, SCHEDULE_TYPE);
   lua_getiuservalue(L, 1, UV_TEXT);
   if (schedule->core.kind != UJ_SCHEDULE_CRON)
     return 1;
