@@ -4,7 +4,7 @@ local luv = require "luv"
 local uvjobs = require "uvjobs"
 local uv = require "uvjobs.uv"
 local files = require "spec.files"
-local process = require "spec.process"
+local lua = require "spec.process"
 
 local kill = {}
 
@@ -93,9 +93,9 @@ end
 
 local function arguments(path, options)
   local args = {
-    "LUA_PATH_" .. process.VERSION .. "=" .. package.path,
-    "LUA_CPATH_" .. process.VERSION .. "=" .. package.cpath,
-    options.hold and "HOLD=1" or "HOLD_NOT=1", options.env or "ENV=", process.interpreter(),
+    "LUA_PATH_" .. lua.VERSION .. "=" .. package.path,
+    "LUA_CPATH_" .. lua.VERSION .. "=" .. package.cpath,
+    options.hold and "HOLD=1" or "HOLD_NOT=1", options.env or "ENV=", lua.interpreter(),
   }
   if options.command then args[#args + 1] = kill.root .. "/bin/uvjobs" end
   args[#args + 1] = path

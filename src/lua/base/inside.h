@@ -18,8 +18,7 @@
 #error "uvjobs needs Lua 5.4, from 5.4.4 on, or 5.5"
 #endif
 
-/* For tests: a new state. From 5.5 on it takes a seed for the hashes of strings.
- */
+/* For tests: a new state. From 5.5 on it takes a seed for hashes. */
 static inline lua_State *uj_inside_newstate(lua_Alloc alloc, void *context)
 {
 #if LUA_VERSION_NUM >= 505
