@@ -47,7 +47,7 @@ describe("a policy", function()
   it("refuses what is no function, and a self that is no policy", function()
     virtual(function()
       local one = traced("a", {})
-      assert.equal("bad argument #1 to 'call' (function expected, got nil)",
+      assert.equal("bad argument #1 to 'call' (function expected, got no value)",
         message(function() one:call() end))
       assert.equal("bad argument #1 to 'wrap' (function expected, got table)",
         message(function() one:wrap({}) end))
@@ -119,6 +119,20 @@ describe("a policy", function()
 end)
 
 describe("policy.compose", function()
+  it("lets a kind make its function for what is within", function()
+    virtual(function()
+      local log = {}
+      local function bound(label)
+        return traced(label, log, { bind = function(inner)
+          return function(...) log[#log + 1] = label .. " bound" return inner(...) end
+        end })
+      end
+      local all = policy.compose { bound "a", traced("b", log), bound "c" }
+      assert.equal(7, all:call(function(x) return x end, 7))
+      assert.same({ "a bound", "b", "c" }, log)
+    end)
+  end)
+
   it("has the first of the list outermost", function()
     virtual(function()
       local log = {}
@@ -260,6 +274,22 @@ describe("rescue", function()
       local got = table.pack(core.rescue(note, 0, function(...) return ... end, table.unpack(many)))
       assert.equal(10000, got.n)
       assert.equal(10000, got[10000])
+    end)
+  end)
+end)
+
+describe("rescuer", function()
+  it("makes a function that rescues and counts, around its first argument or another", function()
+    virtual(function()
+      local function note(first, err, fn, ...) return first.name, err, fn, ... end
+      local first = { 0, name = "first" }
+      local around = core.rescuer(note, first)
+      assert.same({ n = 2, 1, nil }, table.pack(around(function(...) return ... end, 1, nil)))
+      assert.same({ n = 4, "first", "x", error, "x" }, table.pack(around(error, "x")))
+      local inner = core.rescuer(note, first, error)
+      assert.same({ n = 4, "first", "y", error, "y" }, table.pack(inner("y")))
+      assert.same({ n = 0 }, table.pack(core.rescuer(note, first, uvjobs.sleep)(1)))
+      assert.equal(4, first[1])
     end)
   end)
 end)

@@ -56,6 +56,7 @@ local function around(fields, inner)
   if run_within then
     return function(fn, ...) return run_within(inner, fn, ...) end
   end
+  if fields.bind then return fields.bind(inner) end
   return function(fn, ...) return run(inner, fn, ...) end
 end
 

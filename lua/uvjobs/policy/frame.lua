@@ -27,7 +27,9 @@
 -- user or, in a composition, the `run` of the policy within; so a kind that looks at the
 -- arguments of the user's function, as for a key, also gives `run_within(step, fn, ...)`,
 -- which calls `step(fn, ...)`, and finds them behind `fn`. A kind that cannot be a part
--- of a composition gives `refusal` instead, a text that says why.
+-- of a composition gives `refusal` instead, a text that says why. A kind whose `run` is
+-- short may also give `bind(inner)`, which returns a function that does around `inner` what
+-- `run` does around its argument: that saves a call.
 --
 -- Other fields of the table are the kind's own. The methods of a kind, which are given
 -- as in frame.kind("twice", { reset = function(self) ... end }), begin with
@@ -65,33 +67,22 @@ local records = setmetatable({}, { __mode = "k" })
 ---@class uvjobs.Policy
 local methods = {}
 
--- Checks what `call` and `wrap` are called with; returns what the policy does.
-local function check(self, name, fn)
-  local run = runs[self]
-  if not run then arguments.fail_self(3, name, TYPE, self) end
-  arguments.check_function(3, 1, name, fn)
-  return run
-end
-
 --- Calls `fn(...)` as the policy says, in the current job. Suspends.
 --- Errors: misuse; those of `fn`; those that the policy adds; `cancelled`, `timeout` and
 --- `killed` of the current job.
 ---@param fn function
 ---@param ... any is passed on
 ---@return any ... what `fn` returns
-function methods:call(fn, ...)
-  local run = runs[self]
-  if not run or type(fn) ~= "function" then check(self, "call", fn) end
-  check_suspend("call", 2)
-  return run(fn, ...)
-end
+methods.call = core.caller(runs)
 
 --- Makes a function that calls `fn` as the policy says. Does not suspend.
 --- Errors: misuse.
 ---@param fn function
 ---@return function wrapped suspends, and raises what call() raises
 function methods:wrap(fn)
-  local run = check(self, "wrap", fn)
+  local run = runs[self]
+  if not run then arguments.fail_self(2, "wrap", TYPE, self) end
+  arguments.check_function(2, 1, "wrap", fn)
   return function(...)
     check_suspend("call", 2)
     return run(fn, ...)

@@ -46,7 +46,8 @@ local function new(options)
     budget = part and part < math.huge and budget.new(part) or nil,
     when = options.when,
     delay = options.delay,
-    calls = 0, retried = 0, failed = 0, out_of_time = 0, out_of_budget = 0,
+    0, -- calls: src/lua/api/policy.c counts there
+    retried = 0, failed = 0, out_of_time = 0, out_of_budget = 0,
   }, Retry)
 end
 
@@ -86,7 +87,7 @@ local function is_time_for(seconds)
 end
 
 local function check_budget(self, err)
-  if not budget.allows(self.budget, uvjobs.now(), self.calls) then
+  if not budget.allows(self.budget, uvjobs.now(), self[1]) then
     give_up(self, err, "out_of_budget")
   end
 end
@@ -105,7 +106,7 @@ local function pause(self, err, attempt, previous)
   uvjobs.sleep(seconds)
   if self.budget then
     check_budget(self, err)
-    budget.take(self.budget, uvjobs.now(), self.calls)
+    budget.take(self.budget, uvjobs.now(), self[1])
   end
   self.retried = self.retried + 1
   return of_backoff
@@ -133,14 +134,22 @@ local function call_again(self, err, fn, ...)
 end
 
 local function call(self, fn, ...)
-  self.calls = self.calls + 1
+  self[1] = self[1] + 1
   if self.attempts == 1 then return call_last(self, fn, ...) end
   return rescue(call_again, self, fn, ...)
 end
 
+-- A function that does as call(): around its first argument; or around `inner`, when that
+-- is given.
+local function bind(self, inner)
+  if self.attempts > 1 then return core.rescuer(call_again, self, inner) end
+  if inner then return function(...) return call(self, inner, ...) end end
+  return function(...) return call(self, ...) end
+end
+
 local function stats_of(self)
   return {
-    calls = self.calls, retried = self.retried, failed = self.failed,
+    calls = self[1], retried = self.retried, failed = self.failed,
     out_of_time = self.out_of_time, out_of_budget = self.out_of_budget,
   }
 end
@@ -156,7 +165,8 @@ function retry.new(options)
   local self = new(options)
   return frame.new(KIND, {
     name = options.name,
-    run = function(fn, ...) return call(self, fn, ...) end,
+    run = bind(self),
+    bind = function(inner) return bind(self, inner) end,
     stats = function() return stats_of(self) end,
   })
 end

@@ -2,12 +2,51 @@
 
 #include <lua.h>
 
+#include "lua/base/args.h"
+#include "lua/engine/suspend.h"
 #include "lua/state/state.h"
 #include "random/random.h"
 
 static int l_random(lua_State *L)
 {
   lua_pushnumber(L, uj_random_fraction(uj_state(L)->random));
+  return 1;
+}
+
+/* ---- calling ------------------------------------------------------------- */
+
+/* `ctx` is the number of values under the results. */
+static int return_results(lua_State *L, int status, lua_KContext ctx)
+{
+  (void)status;
+  return lua_gettop(L) - (int)ctx;
+}
+
+/* Stack: self, fn, arguments. In Lua the checks would take as long as all the
+ * rest. */
+static int policy_call(lua_State *L)
+{
+  static const struct uj_callee callee = {"call", 1};
+  struct uj_state *S = uj_state(L);
+  if (lua_gettop(L) == 0)
+    lua_pushnil(L);
+  lua_pushvalue(L, 1);
+  if (lua_rawget(L, lua_upvalueindex(2)) != LUA_TFUNCTION)
+    return uj_arg_selferror(L, callee.name, "uvjobs.Policy");
+  lua_replace(L, 1);
+  uj_arg_function(L, &callee, 2);
+  uj_suspend_check(S, L, callee.name);
+  lua_callk(L, lua_gettop(L) - 1, LUA_MULTRET, 0, return_results);
+  return lua_gettop(L);
+}
+
+/* Stack: runs. */
+static int l_caller(lua_State *L)
+{
+  lua_settop(L, 1);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_insert(L, 1);
+  lua_pushcclosure(L, policy_call, 2);
   return 1;
 }
 
@@ -21,13 +60,6 @@ static int l_ask(lua_State *L)
 /* Where things are on the stack of rescue(). */
 enum { AT_HANDLER = 1, AT_FIRST, AT_FN };
 
-/* `ctx` is the number of values under the results. */
-static int return_results(lua_State *L, int status, lua_KContext ctx)
-{
-  (void)status;
-  return lua_gettop(L) - (int)ctx;
-}
-
 /* Stack: handler, first, fn, arguments, and the error; or, when nothing has
  * failed, results. `ctx` is the number of values under those. */
 static int finish(lua_State *L, int status, lua_KContext ctx)
@@ -39,7 +71,7 @@ static int finish(lua_State *L, int status, lua_KContext ctx)
   return return_results(L, LUA_OK, 0);
 }
 
-static int l_rescue(lua_State *L)
+static int rescue(lua_State *L)
 {
   int top = lua_gettop(L);
   luaL_checkstack(L, top + 1, "too many arguments");
@@ -49,5 +81,45 @@ static int l_rescue(lua_State *L)
                 top);
 }
 
+static int l_rescue(lua_State *L)
+{
+  return rescue(L);
+}
+
+/* The upvalues of a rescuer, beside the state. */
+enum { UP_HANDLER = 2, UP_FIRST, UP_INNER, UP_COUNT = UP_INNER };
+
+/* [-0, +0, m] Counts a call, at index 1 of the table at idx. */
+static void count_call(lua_State *L, int idx)
+{
+  lua_rawgeti(L, idx, 1);
+  lua_pushinteger(L, lua_tointeger(L, -1) + 1);
+  lua_rawseti(L, idx, 1);
+  lua_pop(L, 1);
+}
+
+/* Stack: arguments, behind the function if none is an upvalue. */
+static int rescuer(lua_State *L)
+{
+  int extra = lua_isnil(L, lua_upvalueindex(UP_INNER)) ? 2 : 3;
+  count_call(L, lua_upvalueindex(UP_FIRST));
+  for (int i = 1; i <= extra; i++) {
+    lua_pushvalue(L, lua_upvalueindex(UP_HANDLER + i - 1));
+    lua_insert(L, i);
+  }
+  return rescue(L);
+}
+
+/* Stack: handler, first, inner or nil. */
+static int l_rescuer(lua_State *L)
+{
+  lua_settop(L, 3);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_insert(L, 1);
+  lua_pushcclosure(L, rescuer, UP_COUNT);
+  return 1;
+}
+
 const luaL_Reg uj_policy_internals[] = {
-    {"random", l_random}, {"ask", l_ask}, {"rescue", l_rescue}, {NULL, NULL}};
+    {"caller", l_caller}, {"random", l_random},   {"ask", l_ask},
+    {"rescue", l_rescue}, {"rescuer", l_rescuer}, {NULL, NULL}};
