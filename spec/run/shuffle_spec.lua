@@ -82,6 +82,21 @@ describe("shuffle", function()
     end
   end)
 
+  it("holds for its run only, also where steps come before and after it", function()
+    local function stepped()
+      local log = {}
+      for i = 1, 8 do uvjobs.start(function() log[#log + 1] = i end) end
+      while uvjobs.step() do end
+      return table.concat(log)
+    end
+    assert.equal("12345678", stepped())
+    for seed = 1, 5 do
+      order { shuffle = seed }
+      assert.equal("12345678", stepped())
+      assert.equal("123123123", order {})
+    end
+  end)
+
   it("holds for what start() runs", function()
     local function started(seed)
       local log = {}
