@@ -91,6 +91,26 @@ describe("a body", function()
     assert.same({}, site.reports)
   end)
 
+  it("that does not come is answered when the handler passes that on, or only returns", function()
+    local site = web.serve({
+      ["/passed"] = function(stream) http.respond(stream, 200, stream:get_body_as_string()) end,
+      ["/returned"] = function(stream) stream:get_body_as_string() end,
+    }, { body_timeout = 0.05, max_body = 10 }, function(site)
+      for _, path in ipairs { "/passed", "/returned" } do
+        for rest, status in pairs {
+          ["Content-Length: 9\r\n\r\nabc"] = "408",
+          ["Transfer-Encoding: chunked\r\n\r\nb\r\n12345678901\r\n0\r\n\r\n"] = "413",
+        } do
+          local out = web.raw(site, ("POST %s HTTP/1.1\r\nHost: a\r\n%s"):format(path, rest))
+          assert.matches("^HTTP/1.1 " .. status, out)
+        end
+      end
+      assert.equal("12345", (web.curl(site, "-d", "12345", "/passed")))
+      web.wait_until(function() return #site.scheduler == 0 end, "the handlers")
+    end)
+    assert.same({}, site.reports)
+  end)
+
   it("that is larger than max_body is refused: 413", function()
     local calls = 0
     local site = web.serve({ ["/"] = function(stream)

@@ -43,9 +43,20 @@ local function tell_client(request, status)
   end
 end
 
+-- Ends a request that has failed: with this status, unless the response has begun.
+local function end_with(request, status)
+  tell_client(request, status)
+  if request.status and response.can_finish(request) then return response.finish(request) end
+  response.cut(request)
+end
+
 -- The handler has returned.
 local function end_well(request)
-  if request.failure or not can_suspend() then return response.cut(request) end
+  if not can_suspend() then return response.cut(request) end
+  if request.failure then
+    if request.failure_status then return end_with(request, request.failure_status) end
+    return response.cut(request)
+  end
   if response.can_begin(request.stream) then
     if not request.client_gone then
       records.report(request.server_record, "HTTP handler gave no response", "no response")
@@ -56,13 +67,8 @@ local function end_well(request)
 end
 
 local function end_badly(request, err)
-  if not is_end_of_job(err) and core.can_suspend() then
-    tell_client(request, status_of(request, err))
-    if request.status and response.can_finish(request) then
-      return response.finish(request)
-    end
-  end
-  response.cut(request)
+  if is_end_of_job(err) or not core.can_suspend() then return response.cut(request) end
+  end_with(request, status_of(request, err))
 end
 
 -- A job whose client has failed is not one that has failed: it ends as cancelled.

@@ -88,7 +88,15 @@ local function has_begun(stream)
   return request and request.status and not request.failure and not request.client_gone
 end
 
+-- What reading the body has returned when the client has failed, where a handler passes it
+-- on: `http.respond(stream, 200, stream:get_body_as_string())`.
+local function is_failure(stream, body, given)
+  local request = records.by_stream[stream]
+  return request and request.failure and body == nil and type(given) == "string"
+end
+
 return function(stream, status, body, given)
+  if is_failure(stream, body, given) then return nil, given end
   if type(stream) ~= "table" or type(stream.write_headers) ~= "function" then
     arguments.fail(2, 1, "respond", arguments.unexpected("stream of lua-http", stream))
   end
