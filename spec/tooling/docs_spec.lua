@@ -73,20 +73,36 @@ local function methods_of(value)
   return type(methods) == "table" and methods or {}
 end
 
---- Every word of the sources, as a set. The module cannot list its properties and options, but it
---- says of a word whether it is one.
-local function vocabulary()
+--- A function without arguments that calls `fn` once and keeps what it returns: an error costs
+--- about a millisecond under a sanitizer, and there are tens of thousands.
+local function once(fn)
+  local result
+  return function()
+    result = result or fn()
+    return result
+  end
+end
+
+--- Every word of the sources that can be a name for Lua, as a set: of those in C what is in quotes.
+--- The module cannot list its properties and options, but it says of a word whether it is one.
+local vocabulary = once(function()
   local words = {}
-  for _, path in ipairs(list "find src lua -name '*.[ch]' -o -name '*.lua'") do
-    for word in read(path):gmatch "[%a_][%w_]*" do words[word] = true end
+  local function add(text, pattern)
+    for word in text:gmatch(pattern) do words[word] = true end
+  end
+  for _, path in ipairs(list "find src -name '*.[ch]'") do
+    add(read(path):gsub("/%*.-%*/", ""), '"([%a_][%w_]*)"')
+  end
+  for _, path in ipairs(list "find lua -name '*.lua'") do
+    add(read(path):gsub("%-%-[^\n]*", ""), "[%a_][%w_]*")
   end
   return words
-end
+end)
 
 local function get(value, name) return value[name] end
 
 --- The interface of the module: `uvjobs.sleep`, `job:wait`, `job.state`, ...
-local function interface()
+local interface = once(function()
   local found, words = {}, vocabulary()
   for name in pairs(uvjobs) do found["uvjobs." .. name] = true end
   for owner, value in pairs(samples()) do
@@ -100,7 +116,7 @@ local function interface()
     end
   end
   return found
-end
+end)
 
 -- Calls each function that takes options, with these. They are refused, so nothing else happens.
 local function callers()
@@ -120,7 +136,7 @@ end
 
 --- The options of all functions, as a set. No option can be a coroutine: what is an option is
 --- refused for its value, and what is none is unknown.
-local function options()
+local options = once(function()
   local found, words, value = {}, vocabulary(), coroutine.create(print)
   uvjobs.run(function()
     for _, call in ipairs(callers()) do
@@ -135,7 +151,7 @@ local function options()
     end
   end)
   return found
-end
+end)
 
 -- ---- what is written about it ----------------------------------------------
 
