@@ -18,7 +18,7 @@ local function with_routes(routes, fn, options)
     route(stream, headers)
   end
   uvjobs.run(function()
-    uvjobs.timeout(60, function()
+    uvjobs.timeout(600, function()
       local server <close> = http.server(options)
       fn(server)
     end)

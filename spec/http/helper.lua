@@ -118,7 +118,7 @@ end
 function helper.serve(routes, options, fn)
   local result
   uvjobs.run(function()
-    uvjobs.timeout(60, function() result = helper.with_server(routes, options, fn) end)
+    uvjobs.timeout(600, function() result = helper.with_server(routes, options, fn) end)
   end)
   return result
 end
@@ -131,7 +131,7 @@ local NO_SANITIZER <const> = { env = { LD_PRELOAD = false } }
 --- Runs curl with these arguments; the last is a path on the server. Returns what it
 --- printed, and its exit status.
 function helper.curl(web, ...)
-  local args = { "-sS", "--max-time", "30", ... }
+  local args = { "-sS", "--max-time", "600", ... }
   args[#args] = ("%s://127.0.0.1:%d%s"):format(web.scheme or "http", web.port, args[#args])
   local result = assert(uvjobs.exec("curl", args, NO_SANITIZER))
   return result.stdout, result.code, result.stderr
@@ -142,7 +142,7 @@ function helper.connect(web)
   local socket = assert(cqueues_socket.connect { host = "127.0.0.1", port = web.port })
   socket:onerror(function(_, _, why) return why end)
   socket:setmode("b", "bn")
-  socket:settimeout(30)
+  socket:settimeout(600)
   assert(socket:connect())
   return socket
 end

@@ -16,7 +16,7 @@ local function with_server(options, fn)
   if type(options) == "function" then options = { onstream = options } end
   options.port = options.port or 0
   uvjobs.run(function()
-    uvjobs.timeout(60, function()
+    uvjobs.timeout(600, function()
       local server <close> = http.server(options)
       fn(server)
     end)
