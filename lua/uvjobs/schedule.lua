@@ -64,7 +64,7 @@ local function find_zone(name)
   end
   local problem
   zone, problem = open_zone(name)
-  if problem then return nil, ("the file of zone '%s' is damaged: %s"):format(name, problem) end
+  if problem then return nil, ("the file of zone '%s' %s"):format(name, problem) end
   if not zone then
     local nearest = core.nearest(name, all_zone_names())
     return nil, ("unknown zone '%s'%s"):format(

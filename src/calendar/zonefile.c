@@ -52,8 +52,10 @@ static enum uj_zonefile_error load(struct uj_zonefile *file, int fd)
   enum uj_zonefile_error error = UJ_ZONEFILE_UNREADABLE;
   void *data = malloc(MAX_SIZE + 1);
   size_t size;
-  if (data == NULL)
+  if (data == NULL) {
+    errno = ENOMEM;
     return error;
+  }
   size = read_all(fd, data, MAX_SIZE + 1);
   if (size != SIZE_MAX) {
     switch (uj_zone_new(&file->zone, data, size)) {

@@ -1,5 +1,6 @@
 #include "lua/schedule/zone.h"
 
+#include <errno.h>
 #include <string.h>
 #include <time.h>
 
@@ -47,22 +48,32 @@ static struct uj_lzone *push_new(lua_State *L, const char *path)
   return zone;
 }
 
-/* For Lua: (path) a zone; or nil, and the reason when the file is there and
- * its contents are to blame. */
+/* Whether a file could not be opened because it is none. */
+static bool is_no_file(int error)
+{
+  return error == ENOENT || error == ENOTDIR || error == EISDIR ||
+         error == EINVAL || error == ELOOP || error == ENAMETOOLONG;
+}
+
+/* For Lua: (path) a zone; or nil, and what is wrong with the file when there is
+ * one. */
 static int l_zone_open(lua_State *L)
 {
   const char *path = luaL_checkstring(L, 1);
   struct uj_lzone *zone = push_new(L, path);
-  switch (uj_zonefile_open(&zone->file, path)) {
-  case UJ_ZONEFILE_OK:
+  enum uj_zonefile_error error = uj_zonefile_open(&zone->file, path);
+  if (error == UJ_ZONEFILE_OK)
     return 1;
-  case UJ_ZONEFILE_UNREADABLE:
-    return 0;
-  default:
-    lua_pushnil(L);
-    lua_pushliteral(L, "it is no TZif file without leap seconds");
-    return 2;
-  }
+  lua_pushnil(L);
+  if (error == UJ_ZONEFILE_BROKEN)
+    lua_pushliteral(L, "is damaged: it is no TZif file without leap seconds");
+  else if (errno == ENOMEM)
+    return luaL_error(L, "not enough memory");
+  else if (is_no_file(errno))
+    return 1;
+  else
+    lua_pushfstring(L, "cannot be read: %s", strerror(errno));
+  return 2;
 }
 
 /* For Lua: () the zone UTC, which needs no file. */
