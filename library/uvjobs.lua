@@ -99,6 +99,8 @@ local uvjobs = {}
 
 ---@class uvjobs.RepeatingOptions
 ---@field name? string of the occurrences
+---@field priority? integer of the occurrences: from 0, the most urgent, to 9; default 5
+---@field key? string|number of the occurrences
 ---@field timeout? number seconds: the deadline of each occurrence
 ---@field jitter? number seconds by which a start may be late, at random; default 0
 ---@field overlap? "skip"|"one"|"all"|"cancel"|"allow" default "skip"
@@ -132,6 +134,11 @@ local uvjobs = {}
 ---@field on_start? fun(job: uvjobs.Job) called outside of jobs when a job first runs
 ---@field on_end? fun(job: uvjobs.Job) called outside of jobs when a job that has started ends
 ---@field stats? boolean sums up how long jobs wait and run, see stats(); default false
+---@field aging? number seconds > 0 or math.huge after which a pending job is one level more urgent
+---@field fair? boolean the keys of a level take turns; default false
+---@field key_limit? integer|number jobs of one key at once: >= 1 or math.huge; default math.huge
+---@field start_rate? number starts per second at most: > 0 or math.huge; default math.huge
+---@field start_burst? integer with start_rate: starts at once after a pause, >= 1; default 1
 ---@field on_error? "report"|"cancel" default "report"; "cancel": a nursery (see Scheduler)
 
 ---@class uvjobs.SchedulerStats
@@ -148,6 +155,9 @@ local uvjobs = {}
 ---@field name? string for people
 ---@field timeout? number seconds from the start to the deadline of the whole run
 ---@field report? boolean false: somebody will ask for its error, so nobody else hears of it
+---@field priority? integer how urgent its start is: from 0, the most, to 9; default 5
+---@field key? string|number whom it is for, see the options fair and key_limit of a scheduler
+---@field unique? boolean no job is made while one of the key lives, which is returned, and false
 
 ---@alias uvjobs.Message
 ---| "Job processing failed"
@@ -496,14 +506,20 @@ function uvjobs.select(sources) end
 ---@return uvjobs.Scheduler
 function uvjobs.scheduler(options) end
 
---- Runs jobs, not more than `limit` at once. Only `limit` and `pending_limit` may be set: raising
---- one lets in at once as many as there is room for, lowering one ends nobody. With
+--- Runs jobs, not more than `limit` at once. Only `limit`, `pending_limit`, `key_limit` and
+--- `start_rate` may be set: raising one lets in at once as many as there is room for, lowering
+--- one ends nobody. With
 --- `on_error = "cancel"` it is a nursery: the first job that fails while nobody waits for
 --- it closes the nursery, and `wait_and_close` raises the error of that job.
 ---@class uvjobs.Scheduler: userdata
 ---@field name string?
 ---@field limit integer|number
 ---@field pending_limit integer|number
+---@field key_limit integer|number
+---@field start_rate number starts per second, or math.huge
+---@field start_burst integer
+---@field aging number seconds, or math.huge
+---@field fair boolean
 ---@field close_timeout number seconds
 ---@field wait_timeout number seconds
 ---@field timeslice number seconds, or math.huge
@@ -525,7 +541,8 @@ local Scheduler = {}
 ---@param options uvjobs.SpawnOptions
 ---@param fn function
 ---@param ... any the arguments of `fn`, at most 240
----@return uvjobs.Job
+---@return uvjobs.Job job
+---@return boolean? is_new with `unique`: false when there was a job of the key, which is returned
 function Scheduler:spawn(options, fn, ...) end
 
 --- Makes a job like `spawn`, but never suspends, and works in a job that is to end,
@@ -535,7 +552,7 @@ function Scheduler:spawn(options, fn, ...) end
 ---@param fn function
 ---@param ... any the arguments of `fn`, at most 240
 ---@return uvjobs.Job? job nil when there is no room
----@return ("full"|"closed")? reason
+---@return "full"|"closed"|boolean|nil reason with `unique`: whether the job is a new one
 function Scheduler:try_spawn(options, fn, ...) end
 
 --- Runs `fn(...)` in a job outside the limit, and waits for it. When the caller is
@@ -642,6 +659,8 @@ function Scheduler:call_exception_handler(context) end
 ---@field name string?
 ---@field scheduler uvjobs.Scheduler
 ---@field resumes integer how often it has started or gone on
+---@field priority integer the option of spawn, or 5
+---@field key string|number|nil the option of spawn
 ---@field preemptions integer how often its time slice has ended
 ---@field cpu_time number? seconds that it has run, with run{ stats = true }
 local Job = {}

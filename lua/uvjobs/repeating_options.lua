@@ -32,8 +32,19 @@ local function is_limit(value)
   return integer and integer >= 1 and integer <= MOST_MISFIRES
 end
 
+local function is_priority(value)
+  local integer = math.type(value) and math.tointeger(value)
+  return integer ~= nil and integer >= 0 and integer <= 9
+end
+
+local function is_key(value)
+  return type(value) == "string" or type(value) == "number" and value == value
+end
+
 local OPTIONS <const> = {
   name = expect.string,
+  priority = arguments.kind(is_priority, "integer from 0 to 9"),
+  key = arguments.kind(is_key, "string or number"),
   jitter = expect.seconds,
   timeout = expect.seconds_or_forever,
   overlap = one_of("skip", "one", "all", "cancel", "allow"),

@@ -17,6 +17,7 @@
 #include "core/admit.h"
 #include "core/end.h"
 #include "core/job.h"
+#include "core/order.h"
 #include "core/sched.h"
 #include "core/turn.h"
 
@@ -102,6 +103,7 @@ struct act {
 
 struct fake_job {
   struct uj_job job;
+  struct uj_rank rank; /* if the job has one */
   const char *name;
   struct act acts[FAKE_ACTS]; /* those that are left out are END(DONE) */
   unsigned next;              /* in acts */
@@ -281,7 +283,14 @@ static inline void fake_ended(struct uj_loop *loop, struct uj_job *core)
 static inline void fake_init(struct fake *fake)
 {
   static const struct uj_host host = {
-      fake_now, fake_resume, fake_kill, fake_ended, NULL, NULL, NULL};
+      fake_now,
+      fake_resume,
+      fake_kill,
+      fake_ended,
+      NULL,
+      NULL,
+      NULL,
+      offsetof(struct fake_job, rank) - offsetof(struct fake_job, job)};
   memset(fake, 0, sizeof *fake);
   fake->now_ns = 1000 * MS;
   uj_loop_init(&fake->loop, &host);

@@ -549,7 +549,7 @@ static inline void op_sleep(void)
 static inline void play_init(void)
 {
   static const struct uj_host host = {
-      host_now, host_resume, host_kill, host_ended, NULL, host_wake, NULL};
+      host_now, host_resume, host_kill, host_ended, NULL, host_wake, NULL, 0};
   play.running = NOBODY;
   play.ending = false;
   memset(&m, 0, sizeof m);

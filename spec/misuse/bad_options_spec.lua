@@ -68,7 +68,8 @@ describe("options", function()
     for _, far in ipairs { "", "x", "bogus", "retries", "maxsize", ("x"):rep(100) } do
       assert.equal(("bad argument #1 to 'scheduler' (unknown option '%s', known: limit, "
         .. "pending_limit, close_timeout, wait_timeout, timeslice, name, exception_handler, "
-        .. "on_error, on_start, on_end, stats)"):format(far), scheduler_error(far, 1))
+        .. "on_error, on_start, on_end, stats, aging, fair, key_limit, start_rate, start_burst)")
+        :format(far), scheduler_error(far, 1))
     end
     assert.matches("unknown option %[1%]", scheduler_error(1, "limit"))
     assert.matches("unknown option %[true%]", scheduler_error(true, 1))

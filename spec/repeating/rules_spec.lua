@@ -298,8 +298,9 @@ describe("repeating", function()
       { "#1 to 'cron' (minute: 61 is not in 0-59, at character 1)", "cron", "61 * * * *", print },
       { "#2 to 'cron' (unknown option 'zon', did you mean 'zone'?)", "cron", "* * * * *",
         { zon = "UTC" }, print },
-      { "#2 to 'every' (unknown option 'zone', known: anchor, jitter, misfire, misfire_grace, "
-        .. "misfire_limit, name, on_error, overlap, phase, timeout)", "every", 5,
+      { "#2 to 'every' (unknown option 'zone', known: anchor, jitter, key, misfire, "
+        .. "misfire_grace, misfire_limit, name, on_error, overlap, phase, priority, timeout)",
+        "every", 5,
         { zone = "UTC" }, print },
       { "#2 to 'every' (option 'overlap': 'skip', 'one', 'all', 'cancel' or 'allow' expected, " ..
         "got 'x')", "every", 5, { overlap = "x" }, print },

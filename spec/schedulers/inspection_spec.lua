@@ -171,8 +171,8 @@ describe("a scheduler", function()
     for _, key in ipairs { "close_timeout", "wait_timeout", "name", "closed", "active_count",
                            "pending_count", "exception_handler", "on_start", "on_end", "paused",
                            "spawn" } do
-      assert.equal(("cannot set '%s' of a uvjobs.Scheduler (only 'limit' and 'pending_limit' " ..
-                    "can be set)"):format(key),
+      assert.equal(("cannot set '%s' of a uvjobs.Scheduler (only 'limit', 'pending_limit', " ..
+                    "'key_limit' and 'start_rate' can be set)"):format(key),
                    message(function() jobs[key] = 1 end))
     end
     assert.equal(3, jobs.limit)

@@ -46,7 +46,8 @@ end
 local function samples()
   local job
   local _, err = pcall(uvjobs.run, { stats = true }, function()
-    job = uvjobs.current()
+    job = uvjobs.scheduler():spawn({ key = "sample", name = "sample" }, string.rep, "x", 1e6)
+    job:wait()
     io.popen("kill -INT $PPID"):close()
     uvjobs.sleep(60)
   end)

@@ -122,11 +122,14 @@ local FLOORS <const> = {
   { "src/core/turn" },
   { "src/core/end" },
   { "src/core/admit", "src/core/mutex", "src/core/queue", "src/core/semaphore", "src/core/event" },
+  { "src/core/ranks" },
   { "src/core/job" },
   { "src/core/sched" },
   { "src/core/loop" },
-  { "src/core/waitq", "src/core/timers", "src/core/shuffle", "src/core/rate" },
-  { "src/core/life", "src/core/link", "src/core/clock" },
+  { "src/core/order" },
+  { "src/core/waitq", "src/core/timers", "src/core/shuffle", "src/core/rate", "src/core/lineup" },
+  { "src/core/pqueue" },
+  { "src/core/life", "src/core/link", "src/core/clock", "src/core/seldom" },
 }
 
 --- The texts of all sources by their paths.

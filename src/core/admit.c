@@ -3,21 +3,12 @@
 #include <assert.h>
 
 #include "core/loop.h"
-
-/* Gives a job a slot: it starts when its turn comes in the ready queue. */
-static void activate(struct uj_sched *sched, struct uj_job *job)
-{
-  uj_job_move(job, UJ_JOB_ACTIVE);
-  sched->nactive++;
-  uj_job_make_ready(job);
-}
+#include "core/order.h"
+#include "core/ranks.h"
 
 static void enqueue(struct uj_sched *sched, struct uj_job *job)
 {
-  assert(sched->npending < sched->pending_limit); /* M2 */
-  uj_job_move(job, UJ_JOB_PENDING);
-  sched->npending++;
-  job->place = UJ_AT_PENDING;
+  uj_sched_note_pending(sched, job);
   uj_link_append(&sched->pending, &job->queue);
 }
 
@@ -28,12 +19,12 @@ int uj_sched_spawn(struct uj_sched *sched, struct uj_job *job)
     return room;
   uj_sched_note_time(sched);
   if (uj_sched_has_slot(sched))
-    activate(sched, job);
+    uj_sched_activate(sched, job);
+  else if (sched->order != NULL)
+    return uj_ranks_admit(sched, job);
   else
     enqueue(sched, job);
-  sched->loop->spawned++;
-  sched->nlive++;
-  uj_link_append(&sched->jobs, &job->member);
+  uj_sched_add(sched, job);
   return UJ_OK;
 }
 
@@ -42,7 +33,7 @@ int uj_sched_shield(struct uj_sched *sched, struct uj_job *job)
   if (sched->closed)
     return UJ_ECLOSED;
   job->shielded = true;
-  activate(sched, job);
+  uj_sched_activate(sched, job);
   sched->nactive--;
   sched->loop->spawned++;
   sched->nlive++;
@@ -53,11 +44,15 @@ int uj_sched_shield(struct uj_sched *sched, struct uj_job *job)
 void uj_sched_block(struct uj_sched *sched, struct uj_job *job,
                     struct uj_job *spawner)
 {
-  assert(uj_sched_room(sched) == UJ_EFULL);
+  assert(sched->order != NULL || uj_sched_room(sched) == UJ_EFULL);
   spawner->target = job;
   uj_job_park(spawner, &job->waiters, UJ_NEVER, UJ_OP_SPAWN);
   if (uj_waitq_empty(&job->waiters)) { /* the wait was refused */
     uj_job_drop(job);
+    return;
+  }
+  if (sched->order != NULL) {
+    uj_ranks_block(sched, job);
     return;
   }
   job->place = UJ_AT_BLOCKED;
@@ -66,16 +61,24 @@ void uj_sched_block(struct uj_sched *sched, struct uj_job *job,
 
 static void promote_pending(struct uj_sched *sched)
 {
+  if (sched->order != NULL) {
+    uj_ranks_let_in(sched);
+    return;
+  }
   while (uj_sched_has_slot(sched) && !uj_link_empty(&sched->pending)) {
     struct uj_job *job = uj_job_first(&sched->pending);
     uj_link_remove(&job->queue);
     sched->npending--;
-    activate(sched, job);
+    uj_sched_activate(sched, job);
   }
 }
 
 static void admit_blocked(struct uj_sched *sched)
 {
+  if (sched->order != NULL) {
+    uj_ranks_let_in(sched);
+    return;
+  }
   while (!uj_link_empty(&sched->blocked) && uj_sched_room(sched) == UJ_OK) {
     struct uj_job *job = uj_job_first(&sched->blocked);
     uj_link_remove(&job->queue);
@@ -96,7 +99,30 @@ static inline void let_in(struct uj_sched *sched)
 
 static void set_slots(struct uj_sched *sched)
 {
-  sched->slots = sched->paused ? 0 : sched->limit;
+  bool none = sched->paused || sched->order != NULL;
+  sched->slots = none ? 0 : sched->limit;
+}
+
+void uj_sched_set_order(struct uj_sched *sched, struct uj_order *order)
+{
+  assert(sched->order == NULL);
+  order->sched = sched;
+  sched->order = order;
+  set_slots(sched);
+}
+
+void uj_sched_set_key_limit(struct uj_sched *sched, uint64_t key_limit)
+{
+  uj_sched_note_time(sched);
+  uj_order_set_key_limit(sched->order, key_limit);
+  let_in(sched);
+}
+
+void uj_sched_set_rate(struct uj_sched *sched, double per_s, uint64_t burst)
+{
+  uj_sched_note_time(sched);
+  uj_order_set_rate(sched->order, per_s, burst, uj_loop_now(sched->loop));
+  let_in(sched);
 }
 
 void uj_sched_set_limit(struct uj_sched *sched, uint64_t limit)
@@ -128,6 +154,8 @@ void uj_sched_pause(struct uj_sched *sched)
     return;
   sched->paused = true;
   set_slots(sched);
+  if (sched->order != NULL)
+    uj_sched_take_bell(sched);
   for (; link != &sched->jobs; link = link->next) {
     struct uj_job *job = uj_container(link, struct uj_job, member);
     if (job->place == UJ_AT_READY && !job->started)
@@ -191,6 +219,8 @@ void uj_sched_remove(struct uj_sched *sched, struct uj_job *job,
 {
   uj_link_remove(&job->member);
   sched->nlive--;
+  if (sched->order != NULL)
+    uj_ranks_leave(job, was);
   if (!job->shielded)
     give_back(sched, job, was);
   let_in(sched);

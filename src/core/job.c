@@ -30,6 +30,7 @@ void uj_job_init(struct uj_job *job, struct uj_sched *sched)
   job->shielded = false;
   job->unwarned = false;
   job->in_line = false;
+  job->ranked = false;
   job->hears = 0;
   job->heard = 0;
 }
@@ -253,6 +254,11 @@ void uj_job_drop(struct uj_job *job)
   struct uj_loop *loop = job->sched->loop;
   assert(job->state == UJ_JOB_NEW);
   uj_link_remove(&job->queue);
+  if (job->ranked) {
+    uj_order_forget(job->sched->order, uj_job_rank(job),
+                    uj_sched_line_now(job->sched));
+    uj_sched_hush(job->sched);
+  }
   job->place = UJ_AT_NONE;
   uj_job_move(job, UJ_JOB_CANCELLED);
   loop->host->ended(loop, job);

@@ -26,6 +26,7 @@
 #include "core/life.h"
 #include "core/link.h"
 #include "core/loop.h"
+#include "core/order.h"
 #include "core/sched.h"
 #include "core/timers.h"
 #include "core/waitq.h"
@@ -108,6 +109,7 @@ struct uj_job {
   bool unwarned : 1; /* `kill_ns` belongs to its own deadline, which was not
                         raised yet */
   bool in_line : 1;  /* it waits in a line, which counts it */
+  bool ranked : 1;   /* it has a uj_rank: see uj_job_rank() */
 };
 
 /* Sets up a job that belongs to `sched` but is not admitted. */
@@ -116,6 +118,13 @@ void uj_job_init(struct uj_job *job, struct uj_sched *sched);
 static inline bool uj_job_ended(const struct uj_job *job)
 {
   return job->state >= UJ_JOB_DONE;
+}
+
+/* The rank of a job that is ranked. */
+static inline struct uj_rank *uj_job_rank(const struct uj_job *job)
+{
+  const struct uj_host *host = job->sched->loop->host;
+  return (struct uj_rank *)(void *)((char *)(uintptr_t)job + host->rank_offset);
 }
 
 /* Changes the state; asserts that the change is legal. */

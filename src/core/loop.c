@@ -21,18 +21,49 @@ void uj_loop_init(struct uj_loop *loop, const struct uj_host *host)
   loop->asleep = false;
   uj_timers_init(&loop->timers, host->now(loop));
   uj_timer_init(&loop->alarm);
+  uj_timer_init(&loop->bell);
+  loop->bells = (struct uj_pqueue){NULL, 0};
 }
 
-void uj_loop_set_alarm(struct uj_loop *loop, uint64_t due_ns)
+static void set_timer(struct uj_loop *loop, struct uj_timer *timer,
+                      uint64_t due_ns)
 {
-  uj_timers_remove(&loop->timers, &loop->alarm);
+  uj_timers_remove(&loop->timers, timer);
   if (due_ns == UJ_NEVER)
     return;
-  uj_timers_add(&loop->timers, &loop->alarm, due_ns);
+  uj_timers_add(&loop->timers, timer, due_ns);
   if (loop->asleep) {
     loop->asleep = false;
     loop->host->wake(loop);
   }
+}
+
+void uj_loop_set_alarm(struct uj_loop *loop, uint64_t due_ns)
+{
+  set_timer(loop, &loop->alarm, due_ns);
+}
+
+void uj_loop_set_bell(struct uj_loop *loop)
+{
+  const struct uj_pnode *first = loop->bells.first;
+  uint64_t due_ns = first != NULL ? first->value : UJ_NEVER;
+  if (uj_timer_armed(&loop->bell) ? loop->bell.due_ns == due_ns
+                                  : due_ns == UJ_NEVER)
+    return;
+  set_timer(loop, &loop->bell, due_ns);
+}
+
+void uj_loop_add_bell(struct uj_loop *loop, struct uj_pnode *bell,
+                      uint64_t due_ns)
+{
+  uj_pqueue_add(&loop->bells, bell, due_ns);
+  uj_loop_set_bell(loop);
+}
+
+void uj_loop_remove_bell(struct uj_loop *loop, struct uj_pnode *bell)
+{
+  uj_pqueue_remove(&loop->bells, bell);
+  uj_loop_set_bell(loop);
 }
 
 uint64_t uj_loop_due(struct uj_loop *loop)

@@ -12,6 +12,7 @@
 
 #include "core/life.h"
 #include "core/link.h"
+#include "core/pqueue.h"
 #include "core/timers.h"
 
 struct uj_job;
@@ -37,6 +38,8 @@ struct uj_host {
   /* uj_loop::alarm has gone off: called at the beginning of a turn, before jobs
    * run. It may be NULL for a host that never sets the alarm. */
   void (*alarm)(struct uj_loop *loop);
+  /* Where the rank of a job is that has one, from its struct uj_job on. */
+  size_t rank_offset;
 };
 
 /* Embedded in the host's own state. The lists borrow what they link. A ready
@@ -53,16 +56,19 @@ struct uj_loop {
   struct uj_timers timers;  /* of uj_job::timer: one for each timed wait; and
                                the alarm */
   struct uj_timer alarm;    /* for what is no job: see uj_loop_set_alarm() */
-  uint64_t last_id;         /* of uj_job::id */
-  uint64_t nabandoning;     /* ready jobs with a uj_job::on_abandon */
-  uint64_t spawned;         /* jobs that were ever admitted */
-  uint64_t turns;           /* that were ever taken */
-  uint64_t preemptions;     /* that ever happened */
-  uint64_t latest_ns;       /* the next turn begins no later than this, so it
-                               need not read the clock if no timer is due by
-                               then. What is due later has its turn later, so
-                               that the driver can look at I/O first. UJ_NEVER
-                               if the driver cannot say */
+  struct uj_timer bell;     /* for the first of `bells` */
+  struct uj_pqueue bells; /* of uj_order::bell: schedulers whose rate of starts
+                             allows no more now, by when it does again */
+  uint64_t last_id;       /* of uj_job::id */
+  uint64_t nabandoning;   /* ready jobs with a uj_job::on_abandon */
+  uint64_t spawned;       /* jobs that were ever admitted */
+  uint64_t turns;         /* that were ever taken */
+  uint64_t preemptions;   /* that ever happened */
+  uint64_t latest_ns;     /* the next turn begins no later than this, so it
+                             need not read the clock if no timer is due by
+                             then. What is due later has its turn later, so
+                             that the driver can look at I/O first. UJ_NEVER
+                             if the driver cannot say */
   uint64_t seed;  /* of the random order, moved on by each batch; valid only
                      with `shuffles` */
   bool shuffles;  /* a batch runs in a random order, for tests */
@@ -83,6 +89,13 @@ static inline uint64_t uj_loop_now(struct uj_loop *loop)
  * There is one alarm, so that a timer needs no field that says whose it is:
  * what has many times of its own sets the alarm to the first of them. */
 void uj_loop_set_alarm(struct uj_loop *loop, uint64_t due_ns);
+
+/* Adds or removes a node of uj_loop::bells. */
+void uj_loop_add_bell(struct uj_loop *loop, struct uj_pnode *bell,
+                      uint64_t due_ns);
+void uj_loop_remove_bell(struct uj_loop *loop, struct uj_pnode *bell);
+/* Arms the timer for the first of them. */
+void uj_loop_set_bell(struct uj_loop *loop);
 
 /* Whether any job is ready. */
 static inline bool uj_loop_ready(const struct uj_loop *loop)

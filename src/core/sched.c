@@ -4,6 +4,7 @@
 
 #include "core/clock.h"
 #include "core/loop.h"
+#include "core/order.h"
 
 #define NS_PER_S UINT64_C(1000000000)
 
@@ -33,9 +34,54 @@ void uj_sched_init(struct uj_sched *sched, struct uj_loop *loop)
   sched->waiting_ns = 0;
   sched->running_ns = 0;
   sched->since_ns = 0;
+  sched->order = NULL;
   sched->timed = false;
   sched->paused = false;
   sched->closed = false;
+  sched->announces_starts = false;
+  sched->announces_ends = false;
+  sched->nursery = false;
+}
+
+bool uj_sched_may_start(const struct uj_sched *sched)
+{
+  const struct uj_order *order = sched->order;
+  uint64_t now_ns;
+  if (sched->paused || sched->closed || sched->nactive >= sched->limit)
+    return false;
+  if (!order->is_rated)
+    return true;
+  now_ns = uj_loop_now(sched->loop);
+  return uj_order_due(order, now_ns) <= now_ns;
+}
+
+uint64_t uj_sched_line_now(const struct uj_sched *sched)
+{
+  return sched->order->pending.ages != NULL ? uj_loop_now(sched->loop) : 0;
+}
+
+void uj_sched_set_bell(struct uj_sched *sched)
+{
+  struct uj_order *order = sched->order;
+  uint64_t due_ns = uj_order_due(order, uj_loop_now(sched->loop));
+  if (due_ns == UJ_NEVER)
+    return;
+  order->rings = true;
+  uj_loop_add_bell(sched->loop, &order->bell, due_ns);
+}
+
+void uj_sched_take_bell(struct uj_sched *sched)
+{
+  struct uj_order *order = sched->order;
+  if (order->rings)
+    uj_loop_remove_bell(sched->loop, &order->bell);
+  order->rings = false;
+}
+
+void uj_sched_hush(struct uj_sched *sched)
+{
+  if (sched->npending == 0 && uj_link_empty(&sched->blocked))
+    uj_sched_take_bell(sched);
 }
 
 /* The number of jobs, summed over the time, is the time summed over the jobs:
@@ -63,6 +109,8 @@ void uj_sched_term(struct uj_sched *sched)
 {
   assert(sched->nlive == 0);
   sched->closed = true;
+  if (sched->order != NULL)
+    uj_sched_take_bell(sched);
   uj_link_remove(&sched->link);
 }
 
@@ -74,6 +122,17 @@ static uint64_t count_links(const struct uj_link *list)
   return count;
 }
 
+static void check_order(const struct uj_sched *sched)
+{
+  const struct uj_order *order = sched->order;
+  uj_order_check(order);
+  assert(order->pending.count <= sched->npending);
+  assert(!order->rings || sched->npending > 0 ||
+         !uj_link_empty(&sched->blocked));
+  assert(uj_link_empty(&sched->blocked) ||
+         sched->npending >= sched->pending_limit);
+}
+
 void uj_sched_check(const struct uj_sched *sched)
 {
   uint64_t jobs = count_links(&sched->jobs);
@@ -81,9 +140,13 @@ void uj_sched_check(const struct uj_sched *sched)
   assert(count_links(&sched->pending) == sched->npending);
   assert(jobs == sched->nactive + sched->npending);
   assert(sched->nlive == jobs + shields);
-  assert(sched->slots == (sched->paused ? 0 : sched->limit));
+  assert(sched->slots ==
+         (sched->paused || sched->order != NULL ? 0 : sched->limit));
   assert(sched->npending == 0 || !uj_sched_has_slot(sched));
-  assert(uj_link_empty(&sched->blocked) || uj_sched_room(sched) == UJ_EFULL);
+  if (sched->order != NULL)
+    check_order(sched);
+  else
+    assert(uj_link_empty(&sched->blocked) || uj_sched_room(sched) == UJ_EFULL);
   assert(uj_link_empty(&sched->held) || sched->paused);
   assert(!sched->closed ||
          (sched->npending == 0 && uj_link_empty(&sched->held) &&

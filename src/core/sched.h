@@ -11,7 +11,12 @@
  *     gets free, the next in line takes it before anybody else can;
  *   - while the scheduler is paused none of its slots is free, and the jobs
  *     that have a slot but have not started are held;
- *   - a closed scheduler has no pending, no held and no blocked job. */
+ *   - a closed scheduler has no pending, no held and no blocked job.
+ *
+ * In a scheduler with an order, see order.h, who is next is another question,
+ * and a job can also be pending because its key has reached its limit, or
+ * because the rate of starts allows no more for now. Then one that may start at
+ * once does so even when the pending queue is full. */
 #ifndef UJ_CORE_SCHED_H
 #define UJ_CORE_SCHED_H
 
@@ -20,9 +25,11 @@
 
 #include "core/life.h"
 #include "core/link.h"
+#include "core/seldom.h"
 #include "core/waitq.h"
 
 struct uj_loop;
+struct uj_order;
 
 #define UJ_UNLIMITED UINT64_MAX
 
@@ -52,8 +59,9 @@ struct uj_sched {
                                 left here */
   struct uj_waitq alone;  /* jobs of this scheduler that wait for the others */
   uint64_t limit;         /* of nactive */
-  uint64_t slots;         /* `limit`, or 0 while it is paused: a job gets a slot
-                             while nactive is less than this */
+  uint64_t slots;         /* `limit`, or 0 while it is paused or if it has an
+                             order: a job gets a slot while nactive is less than
+                             this, without any other question */
   uint64_t pending_limit; /* of npending */
   uint64_t nactive;       /* jobs in a slot; shielded ones have none */
   uint64_t npending;
@@ -64,14 +72,20 @@ struct uj_sched {
   uint64_t ended[UJ_SCHED_ENDS]; /* how many jobs have ended in each of the
                                     final states, from UJ_JOB_DONE on; without
                                     the shielded ones */
-  double waiting_ns; /* how long its jobs were pending, together, up to
-                        `since_ns`. 64 bits would be too few: ten thousand
-                        pending jobs count 2^64 ns in three weeks. */
-  double running_ns; /* how long they had slots, likewise */
-  uint64_t since_ns; /* when those two were last brought up to date */
-  bool timed;        /* those three are kept */
-  bool paused;       /* it starts no job */
-  bool closed;       /* it admits nothing any more */
+  double waiting_ns;      /* how long its jobs were pending, together, up to
+                             `since_ns`. 64 bits would be too few: ten thousand
+                             pending jobs count 2^64 ns in three weeks. */
+  double running_ns;      /* how long they had slots, likewise */
+  uint64_t since_ns;      /* when those two were last brought up to date */
+  struct uj_order *order; /* borrowed, as long as it lives; NULL when jobs
+                             start in the order in which they come */
+  bool timed;             /* those three are kept */
+  bool paused;            /* it starts no job */
+  bool closed;            /* it admits nothing any more */
+  /* For the binding, which had to pad its own record otherwise. */
+  bool announces_starts; /* it calls a function when a job starts */
+  bool announces_ends;   /* the same when one has ended */
+  bool nursery;          /* the first job that fails closes it */
 };
 
 void uj_sched_init(struct uj_sched *sched, struct uj_loop *loop);
@@ -82,21 +96,37 @@ void uj_sched_dismiss(struct uj_sched *sched);
 /* Leaves the loop; no job may be left. It may be called twice. */
 void uj_sched_term(struct uj_sched *sched);
 
-/* Whether a job can get a slot now. */
+/* Whether a job can get a slot now, whatever job it is. */
 static inline bool uj_sched_has_slot(const struct uj_sched *sched)
 {
   return sched->nactive < sched->slots;
 }
 
+/* The time for the lines of a scheduler with an order: only those with aging
+ * want to know it, and the others get 0. */
+uint64_t uj_sched_line_now(const struct uj_sched *sched);
+
+/* Sets the bell of a scheduler with an order, whose jobs wait for the rate of
+ * starts alone; or takes it off. */
+void uj_sched_set_bell(struct uj_sched *sched);
+void uj_sched_take_bell(struct uj_sched *sched);
+/* The same as uj_sched_take_bell() when no job waits any more. */
+void uj_sched_hush(struct uj_sched *sched);
+
+/* Whether a scheduler with an order has a slot for a job whose key is not at
+ * its limit. */
+UJ_SELDOM bool uj_sched_may_start(const struct uj_sched *sched);
+
 /* What would become of a spawn now: UJ_OK when there is a slot or a place in
- * the pending queue, UJ_EFULL when there is neither, UJ_ECLOSED. */
+ * the pending queue, UJ_EFULL when there is neither, UJ_ECLOSED. With an order
+ * UJ_OK can be said too often: it depends on the key of the job. */
 static inline int uj_sched_room(const struct uj_sched *sched)
 {
   if (sched->closed)
     return UJ_ECLOSED;
   if (uj_sched_has_slot(sched) || sched->npending < sched->pending_limit)
     return UJ_OK;
-  return UJ_EFULL;
+  return sched->order != NULL && uj_sched_may_start(sched) ? UJ_OK : UJ_EFULL;
 }
 
 /* Brings `waiting_ns` and `running_ns` up to date. It must be called before

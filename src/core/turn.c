@@ -5,6 +5,7 @@
 #include "core/admit.h"
 #include "core/end.h"
 #include "core/job.h"
+#include "core/ranks.h"
 #include "core/sched.h"
 #include "core/shuffle.h"
 
@@ -28,6 +29,11 @@ static bool expire_timers(struct uj_loop *loop, uint64_t latest_ns, bool *rang)
       *rang = true;
       continue;
     }
+    if (timer == &loop->bell) {
+      uj_ranks_ring(loop);
+      any = true;
+      continue;
+    }
     uj_job_wake(job, (enum uj_wake)job->timer_wake);
     any = true;
   }
@@ -38,6 +44,8 @@ static bool expire_timers(struct uj_loop *loop, uint64_t latest_ns, bool *rang)
 static void start(struct uj_loop *loop, struct uj_job *job)
 {
   job->started = true;
+  if (job->ranked)
+    uj_ranks_note_start(job);
   if (job->deadline_ns == UJ_NEVER)
     return;
   job->deadline_ns = uj_clock_add(uj_loop_now(loop), job->deadline_ns);
@@ -190,7 +198,7 @@ static bool is_limit(struct uj_timer *timer)
 
 bool uj_loop_waits_for_limits(const struct uj_loop *loop)
 {
-  return !uj_timer_armed(&loop->alarm) &&
+  return !uj_timer_armed(&loop->alarm) && !uj_timer_armed(&loop->bell) &&
          uj_timers_all(&loop->timers, is_limit);
 }
 

@@ -6,6 +6,7 @@
 #include "lua/api/closing.h"
 #include "lua/api/mutex.h"
 #include "lua/api/nursery.h"
+#include "lua/api/order.h"
 #include "lua/api/stats.h"
 #include "lua/api/testing.h"
 #include "lua/base/inside.h"
@@ -239,13 +240,14 @@ static bool tell_end(struct uj_state *S, struct uj_ljob *job)
   return false;
 }
 
-/* Whether nobody is to hear of the end, as with nearly every job. */
+/* Whether nothing but its slot is to be given back, as with nearly every job.
+ */
 static bool ends_unheard(const struct uj_state *S, const struct uj_ljob *job)
 {
   const struct uj_job *core = &job->core;
   return S->nwatched == 0 && S->fault->job != job && core->nlocks == 0 &&
          core->state != UJ_JOB_FAILED && core->state != UJ_JOB_KILLED &&
-         !uj_lsched_of(core->sched)->announces_ends && !job->repeats;
+         !core->sched->announces_ends && !job->repeats && !core->ranked;
 }
 
 /* Not inlined, because host_ended() would then save registers that only this
@@ -258,6 +260,8 @@ __attribute__((noinline)) static void ended_heard(struct uj_state *S,
     uj_watchers_wake(S, job);
   kept = tell_end(S, job);
   uj_announce_end(S, job);
+  if (job->core.ranked)
+    uj_lorder_forget(S, job);
   if (job->repeats)
     uj_repeating_ended(S, job);
   if (!kept)
@@ -302,4 +306,5 @@ const struct uj_host uj_host = {
     .late = host_late,
     .wake = host_wake,
     .alarm = host_alarm,
+    .rank_offset = UJ_RANK_OFFSET,
 };

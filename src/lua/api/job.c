@@ -5,6 +5,7 @@
 
 #include "core/end.h"
 #include "core/sched.h"
+#include "lua/api/order.h"
 #include "lua/api/stats.h"
 #include "lua/base/args.h"
 #include "lua/base/seconds.h"
@@ -302,6 +303,10 @@ static bool push_property(lua_State *L, const void *object, const char *key)
     lua_pushinteger(L, job->core.preemptions);
   else if (strcmp(key, "cpu_time") == 0)
     push_cpu_time(L, job);
+  else if (strcmp(key, "priority") == 0)
+    lua_pushinteger(L, uj_lorder_priority(job));
+  else if (strcmp(key, "key") == 0)
+    uj_lorder_push_key(L, 1);
   else
     return false;
   return true;
@@ -327,8 +332,9 @@ static int job_newindex(lua_State *L)
 void uj_ljob_register(lua_State *L)
 {
   static const char *const properties[] = {
-      "state",     "active",  "pending",     "closed",   "id", "name",
-      "scheduler", "resumes", "preemptions", "cpu_time", NULL};
+      "state",    "active",    "pending", "closed",      "id",
+      "name",     "scheduler", "resumes", "preemptions", "cpu_time",
+      "priority", "key",       NULL};
   static const luaL_Reg methods[] = {{"wait", job_wait},
                                      {"join", job_join},
                                      {"result", job_result},

@@ -10,7 +10,7 @@
 bool uj_nursery_fail(struct uj_ljob *job)
 {
   struct uj_lsched *sched = uj_lsched_of(job->core.sched);
-  if (!sched->nursery || sched->failed != NULL)
+  if (!sched->core.nursery || sched->failed != NULL)
     return false;
   sched->failed = job;
   uj_sched_close(&sched->core, NULL);

@@ -7,6 +7,7 @@
 #include "core/sched.h"
 #include "lua/api/closing.h"
 #include "lua/api/idle.h"
+#include "lua/api/order.h"
 #include "lua/api/spawn.h"
 #include "lua/api/totals.h"
 #include "lua/base/args.h"
@@ -22,39 +23,49 @@
 /* The stack while a scheduler is made. */
 enum { AT_OPTIONS = 1, AT_SCHED };
 
-static void take_limit(lua_State *L, const struct uj_options_table *options,
-                       void *sched)
+/* What the options say. */
+struct making {
+  struct uj_lsched *sched;
+  struct uj_order_options order;
+};
+
+static struct uj_lsched *sched_of(void *into)
 {
-  uj_sched_set_limit(&((struct uj_lsched *)sched)->core,
-                     uj_option_count(L, options, 1));
+  return ((struct making *)into)->sched;
+}
+
+static void take_limit(lua_State *L, const struct uj_options_table *options,
+                       void *into)
+{
+  uj_sched_set_limit(&sched_of(into)->core, uj_option_count(L, options, 1));
 }
 
 static void take_pending_limit(lua_State *L,
                                const struct uj_options_table *options,
-                               void *sched)
+                               void *into)
 {
-  uj_sched_set_pending_limit(&((struct uj_lsched *)sched)->core,
+  uj_sched_set_pending_limit(&sched_of(into)->core,
                              uj_option_count(L, options, 0));
 }
 
 static void take_close_timeout(lua_State *L,
                                const struct uj_options_table *options,
-                               void *sched)
+                               void *into)
 {
-  ((struct uj_lsched *)sched)->core.close_ns = uj_option_seconds(L, options);
+  sched_of(into)->core.close_ns = uj_option_seconds(L, options);
 }
 
 static void take_wait_timeout(lua_State *L,
                               const struct uj_options_table *options,
-                              void *sched)
+                              void *into)
 {
-  ((struct uj_lsched *)sched)->core.wait_ns = uj_option_seconds(L, options);
+  sched_of(into)->core.wait_ns = uj_option_seconds(L, options);
 }
 
 static void take_timeslice(lua_State *L, const struct uj_options_table *options,
-                           void *sched)
+                           void *into)
 {
-  ((struct uj_lsched *)sched)->core.slice_ns = uj_option_slice(L, options);
+  sched_of(into)->core.slice_ns = uj_option_slice(L, options);
 }
 
 /* [-0, +0, -] Keeps the option's value, which is on the top, as a user value of
@@ -66,31 +77,31 @@ static void keep_value(lua_State *L, int user_value)
 }
 
 static void take_name(lua_State *L, const struct uj_options_table *options,
-                      void *sched)
+                      void *into)
 {
-  (void)sched;
+  (void)into;
   if (lua_type(L, -1) != LUA_TSTRING)
     uj_option_error(L, options, "string");
   keep_value(L, UJ_SCHED_UV_NAME);
 }
 
 static void take_handler(lua_State *L, const struct uj_options_table *options,
-                         void *sched)
+                         void *into)
 {
-  (void)sched;
+  (void)into;
   if (!lua_isfunction(L, -1))
     uj_option_error(L, options, "function");
   keep_value(L, UJ_SCHED_UV_HANDLER);
 }
 
 static void take_on_error(lua_State *L, const struct uj_options_table *options,
-                          void *sched)
+                          void *into)
 {
   const char *value = uj_option_word(L);
   bool cancel = strcmp(value, "cancel") == 0;
   if (!cancel && strcmp(value, "report") != 0)
     uj_option_error(L, options, "'report' or 'cancel'");
-  ((struct uj_lsched *)sched)->nursery = cancel;
+  sched_of(into)->core.nursery = cancel;
 }
 
 static void take_announced(lua_State *L, const struct uj_options_table *options,
@@ -103,23 +114,53 @@ static void take_announced(lua_State *L, const struct uj_options_table *options,
 }
 
 static void take_on_start(lua_State *L, const struct uj_options_table *options,
-                          void *sched)
+                          void *into)
 {
-  (void)sched;
+  (void)into;
   take_announced(L, options, UJ_ANNOUNCED_START);
 }
 
 static void take_on_end(lua_State *L, const struct uj_options_table *options,
-                        void *sched)
+                        void *into)
 {
-  (void)sched;
+  (void)into;
   take_announced(L, options, UJ_ANNOUNCED_END);
 }
 
 static void take_stats(lua_State *L, const struct uj_options_table *options,
-                       void *sched)
+                       void *into)
 {
-  ((struct uj_lsched *)sched)->core.timed = uj_option_boolean(L, options);
+  sched_of(into)->core.timed = uj_option_boolean(L, options);
+}
+
+static void take_aging(lua_State *L, const struct uj_options_table *options,
+                       void *into)
+{
+  uj_lorder_take_aging(L, options, &((struct making *)into)->order);
+}
+
+static void take_fair(lua_State *L, const struct uj_options_table *options,
+                      void *into)
+{
+  uj_lorder_take_fair(L, options, &((struct making *)into)->order);
+}
+
+static void take_key_limit(lua_State *L, const struct uj_options_table *options,
+                           void *into)
+{
+  ((struct making *)into)->order.key_limit = uj_option_count(L, options, 1);
+}
+
+static void take_start_rate(lua_State *L,
+                            const struct uj_options_table *options, void *into)
+{
+  uj_lorder_take_rate(L, options, &((struct making *)into)->order);
+}
+
+static void take_start_burst(lua_State *L,
+                             const struct uj_options_table *options, void *into)
+{
+  uj_lorder_take_burst(L, options, &((struct making *)into)->order);
 }
 
 static const struct uj_option sched_known[] = {
@@ -134,8 +175,28 @@ static const struct uj_option sched_known[] = {
     {"on_start", take_on_start},
     {"on_end", take_on_end},
     {"stats", take_stats},
+    {"aging", take_aging},
+    {"fair", take_fair},
+    {"key_limit", take_key_limit},
+    {"start_rate", take_start_rate},
+    {"start_burst", take_start_burst},
     {NULL, NULL},
 };
+
+/* [-0, +0, m] Reads the options of the scheduler that is being made. */
+static void read_options(lua_State *L, const struct uj_callee *callee,
+                         struct uj_lsched *sched)
+{
+  struct making making = {.sched = sched,
+                          .order = {.aging_ns = UJ_NEVER,
+                                    .key_limit = UJ_UNLIMITED,
+                                    .start_rate = UJ_NO_RATE}};
+  uj_options_read(L, callee, AT_OPTIONS, sched_known, &making);
+  if (making.order.start_burst != 0 && making.order.start_rate == UJ_NO_RATE)
+    uj_arg_error(L, callee, AT_OPTIONS,
+                 "option 'start_burst' needs the option 'start_rate'");
+  uj_lorder_make(L, AT_SCHED, &making.order);
+}
 
 static int l_scheduler(lua_State *L)
 {
@@ -147,7 +208,7 @@ static int l_scheduler(lua_State *L)
     uj_arg_typeerror(L, &callee, AT_OPTIONS, "table");
   sched = uj_lsched_new(S, L);
   if (lua_istable(L, AT_OPTIONS))
-    uj_options_read(L, &callee, AT_OPTIONS, sched_known, sched);
+    read_options(L, &callee, sched);
   uj_interrupt_add_slice(S, sched->core.slice_ns);
   return 1;
 }
@@ -266,6 +327,28 @@ static int sched_resume(lua_State *L)
 
 /* ---- properties ---------------------------------------------------------- */
 
+/* [-0, +(0|1), -] Pushes a property that has another value only if the
+ * scheduler has an order. */
+static bool push_order_property(lua_State *L, const struct uj_order *order,
+                                const char *key)
+{
+  if (strcmp(key, "aging") == 0)
+    uj_seconds_push(L, order != NULL && order->pending.ages != NULL
+                           ? order->pending.aging_ns
+                           : UJ_NEVER);
+  else if (strcmp(key, "fair") == 0)
+    lua_pushboolean(L, order != NULL && order->pending.is_fair);
+  else if (strcmp(key, "key_limit") == 0)
+    uj_arg_push_count(L, order != NULL ? order->key_limit : UJ_UNLIMITED);
+  else if (strcmp(key, "start_rate") == 0)
+    uj_lorder_push_rate(L, order != NULL ? order->start_rate : UJ_NO_RATE);
+  else if (strcmp(key, "start_burst") == 0)
+    lua_pushinteger(L, order != NULL ? (lua_Integer)order->start_burst : 1);
+  else
+    return false;
+  return true;
+}
+
 static bool push_property(lua_State *L, const void *object, const char *key)
 {
   const struct uj_sched *core = &((const struct uj_lsched *)object)->core;
@@ -296,8 +379,14 @@ static bool push_property(lua_State *L, const void *object, const char *key)
   else if (strcmp(key, "on_end") == 0)
     uj_lsched_push_announced(L, 1, UJ_ANNOUNCED_END);
   else
-    return false;
+    return push_order_property(L, core->order, key);
   return true;
+}
+
+static int bad_value(lua_State *L, const char *key, const char *expected)
+{
+  return luaL_error(L, "bad value for '%s' (%s expected, got %s)", key,
+                    expected, uj_arg_push_got(L, 3));
 }
 
 /* The value at index 3, for the property `key`. */
@@ -306,9 +395,25 @@ static uint64_t check_limit(lua_State *L, const char *key, lua_Integer min)
   uint64_t limit = 0;
   const char *expected = uj_arg_read_count(L, 3, min, &limit);
   if (expected != NULL)
-    luaL_error(L, "bad value for '%s' (%s expected, got %s)", key, expected,
-               uj_arg_push_got(L, 3));
+    bad_value(L, key, expected);
   return limit;
+}
+
+static void set_key_limit(lua_State *L, struct uj_sched *sched)
+{
+  uint64_t limit = check_limit(L, "key_limit", 1);
+  uj_lorder_need(L, 1);
+  uj_sched_set_key_limit(sched, limit);
+}
+
+static void set_start_rate(lua_State *L, struct uj_sched *sched)
+{
+  double rate = UJ_NO_RATE;
+  const char *expected = uj_lorder_read_rate(L, 3, &rate);
+  if (expected != NULL)
+    bad_value(L, "start_rate", expected);
+  uj_lorder_need(L, 1);
+  uj_sched_set_rate(sched, rate, sched->order->start_burst);
 }
 
 static int sched_newindex(lua_State *L)
@@ -320,10 +425,15 @@ static int sched_newindex(lua_State *L)
     uj_sched_set_limit(core, check_limit(L, key, 1));
   else if (strcmp(key, "pending_limit") == 0)
     uj_sched_set_pending_limit(core, check_limit(L, key, 0));
+  else if (strcmp(key, "key_limit") == 0)
+    set_key_limit(L, core);
+  else if (strcmp(key, "start_rate") == 0)
+    set_start_rate(L, core);
   else
     return luaL_error(L,
                       "cannot set '%s' of a " UJ_SCHED_TYPE
-                      " (only 'limit' and 'pending_limit' can be set)",
+                      " (only 'limit', 'pending_limit', 'key_limit' and "
+                      "'start_rate' can be set)",
                       luaL_tolstring(L, 2, NULL));
   return 0;
 }
@@ -343,6 +453,11 @@ void uj_scheduler_register(lua_State *L)
                                            "active_count",
                                            "pending_count",
                                            "exception_handler",
+                                           "aging",
+                                           "fair",
+                                           "key_limit",
+                                           "start_rate",
+                                           "start_burst",
                                            NULL};
   static const luaL_Reg methods[] = {
       {"spawn", uj_spawn_spawn},

@@ -4,6 +4,7 @@
 
 #include <lua.h>
 
+#include "lua/api/order.h"
 #include "lua/state/job.h"
 #include "lua/state/state.h"
 
@@ -22,9 +23,11 @@ struct uj_ljob *uj_spawn_make_occurrence(struct uj_state *S, lua_State *L,
 void uj_spawn_push_repetition(lua_State *L, int idx);
 
 /* [-0, +0, m] Keeps a new job, which is on the top, and admits it to its
- * scheduler. If that is UJ_ECLOSED or UJ_EFULL it lets go of the job. */
-int uj_spawn_keep_and_admit(struct uj_state *S, lua_State *L,
-                            struct uj_ljob *job);
+ * scheduler, which is at `at`. If that is UJ_ECLOSED or UJ_EFULL it lets go of
+ * the job. The rank counts if the scheduler has an order. */
+int uj_spawn_keep_and_admit(struct uj_state *S, lua_State *L, int at,
+                            struct uj_ljob *job,
+                            const struct uj_rank_options *rank);
 
 /* Methods of a scheduler: spawn([opts,] fn, ...), try_spawn([opts,] fn, ...)
  * and shield(fn, ...). */

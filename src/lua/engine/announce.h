@@ -16,7 +16,7 @@ void uj_announce(struct uj_state *S, const struct uj_ljob *job,
 static inline void uj_announce_start(struct uj_state *S,
                                      const struct uj_ljob *job)
 {
-  if (uj_lsched_of(job->core.sched)->announces_starts)
+  if (job->core.sched->announces_starts)
     uj_announce(S, job, UJ_ANNOUNCED_START);
 }
 
@@ -26,7 +26,7 @@ static inline void uj_announce_start(struct uj_state *S,
 static inline void uj_announce_end(struct uj_state *S,
                                    const struct uj_ljob *job)
 {
-  if (uj_lsched_of(job->core.sched)->announces_ends && job->core.started)
+  if (job->core.sched->announces_ends && job->core.started)
     uj_announce(S, job, UJ_ANNOUNCED_END);
 }
 

@@ -31,7 +31,8 @@ enum {
   UV_SCHED,
   UV_FUNCTION,
   UV_NAME, /* of its occurrences, or nil */
-  UV_COUNT = UV_NAME
+  UV_KEY,  /* the same */
+  UV_COUNT = UV_KEY
 };
 
 struct lrepeating {
@@ -43,6 +44,7 @@ struct lrepeating {
   struct uj_ljob *latest; /* the occurrence that was started last, while it
                              lives; or NULL */
   uint64_t timeout_ns;    /* of an occurrence */
+  unsigned priority;      /* the same */
   bool is_begun;          /* `core` has been set up */
 };
 
@@ -121,13 +123,16 @@ static void push_occurrence(lua_State *L, const struct making *making,
 /* (making) */
 static int make_occurrence(lua_State *L)
 {
-  enum { AT_MAKING = 1, AT_SELF, AT_SCHED };
+  enum { AT_MAKING = 1, AT_SELF, AT_SCHED, AT_KEY };
   struct making *making = lua_touserdata(L, AT_MAKING);
   struct lrepeating *self = making->self;
+  struct uj_rank_options rank = {.priority = self->priority};
   struct uj_state *S = state_of(self);
   struct uj_ljob *job;
   push_kept(S, L, self);
   lua_getiuservalue(L, AT_SELF, UV_SCHED);
+  if (lua_getiuservalue(L, AT_SELF, UV_KEY) != LUA_TNIL)
+    rank.key = AT_KEY;
   lua_getiuservalue(L, AT_SELF, UV_FUNCTION);
   push_occurrence(L, making, AT_SELF);
   lua_pushvalue(L, AT_SELF);
@@ -137,7 +142,7 @@ static int make_occurrence(lua_State *L)
     lua_pop(L, 1);
   else
     uj_ljob_set_extra(L, -2, "name");
-  making->status = uj_spawn_keep_and_admit(S, L, job);
+  making->status = uj_spawn_keep_and_admit(S, L, AT_SCHED, job, &rank);
   if (making->status == UJ_OK)
     self->latest = job;
   return 0;
@@ -327,6 +332,8 @@ static struct lrepeating *push_new(lua_State *L)
   lua_setiuservalue(L, -2, UV_FUNCTION);
   lua_getfield(L, 4, "name");
   lua_setiuservalue(L, -2, UV_NAME);
+  lua_getfield(L, 4, "key");
+  lua_setiuservalue(L, -2, UV_KEY);
   return self;
 }
 
@@ -346,6 +353,15 @@ static double since(struct uj_state *S, const struct uj_schedule *schedule)
   return schedule->kind == UJ_SCHEDULE_AT ? -INFINITY : host_date(S->repeats);
 }
 
+/* Whether the options ask for what only a scheduler with an order has. */
+static bool is_ranked(lua_State *L, int idx)
+{
+  bool has_key = lua_getfield(L, idx, "key") != LUA_TNIL;
+  lua_pop(L, 1);
+  return has_key ||
+         number_field(L, idx, "priority", UJ_LEVEL_DEFAULT) != UJ_LEVEL_DEFAULT;
+}
+
 static int l_repeating(lua_State *L)
 {
   struct uj_state *S = uj_state(L);
@@ -360,6 +376,9 @@ static int l_repeating(lua_State *L)
   self->sched = sched;
   self->schedule = schedule;
   self->timeout_ns = timeout_ns;
+  self->priority = (unsigned)number_field(L, 4, "priority", UJ_LEVEL_DEFAULT);
+  if (is_ranked(L, 4))
+    uj_lorder_need(L, 1);
   keep(S, L, self);
   if (sched->core.closed) {
     host_over(&self->core);

@@ -17,9 +17,16 @@ struct uj_scope;
 
 #define UJ_JOB_TYPE "uvjobs.Job"
 
-/* Where the metatable of a job has its scheduler: each scheduler has a
- * metatable of its own for its jobs, so that a job refers to it at no cost. */
-enum { UJ_JOB_TYPE_SCHED = 1 };
+/* What the metatable of a job has besides: each scheduler has a metatable of
+ * its own for its jobs, so that a job refers to it at no cost. There is room
+ * for the first; the others only few schedulers have. */
+enum {
+  UJ_JOB_TYPE_SCHED = 1,
+  UJ_JOB_TYPE_ON_START, /* see enum uj_announced */
+  UJ_JOB_TYPE_ON_END,
+  UJ_JOB_TYPE_ORDER, /* see api/order.h */
+  UJ_JOB_TYPE_KEYS
+};
 
 /* What a job of Lua can wait for besides what the core knows: uj_job::op. Its
  * texts are in engine/traceback.c. */

@@ -25,9 +25,6 @@ struct uj_lsched *uj_lsched_new(struct uj_state *S, lua_State *L)
       lua_newuserdatauv(L, sizeof(*sched), UJ_SCHED_UV_COUNT);
   uj_object_init_counted(&sched->object, uj_sched_tag);
   sched->cpu_ns = 0;
-  sched->announces_starts = false;
-  sched->announces_ends = false;
-  sched->nursery = false;
   sched->failed = NULL;
   sched->scope = NULL;
   uj_sched_init(&sched->core, &S->loop);
@@ -51,9 +48,9 @@ void uj_lsched_set_announced(lua_State *L, int idx, enum uj_announced what)
   lua_rawseti(L, -2, what);
   lua_pop(L, 1);
   if (what == UJ_ANNOUNCED_START)
-    sched->announces_starts = true;
+    sched->core.announces_starts = true;
   else
-    sched->announces_ends = true;
+    sched->core.announces_ends = true;
 }
 
 static uint64_t count_jobs(const struct uj_sched *sched, bool shields)

@@ -8,9 +8,9 @@
 
 #include "core/sched.h"
 #include "lua/base/object.h"
+#include "lua/state/job.h"
 #include "lua/state/state.h"
 
-struct uj_ljob;
 struct uj_scope;
 
 #define UJ_SCHED_TYPE "uvjobs.Scheduler"
@@ -29,8 +29,8 @@ enum {
  * Few schedulers have any. So they are in the metatable of its jobs, where they
  * take no room otherwise. */
 enum uj_announced {
-  UJ_ANNOUNCED_START = 2, /* after UJ_JOB_TYPE_SCHED */
-  UJ_ANNOUNCED_END
+  UJ_ANNOUNCED_START = UJ_JOB_TYPE_ON_START,
+  UJ_ANNOUNCED_END = UJ_JOB_TYPE_ON_END
 };
 
 struct uj_lsched {
@@ -38,9 +38,6 @@ struct uj_lsched {
   struct uj_sched core;
   uint64_t cpu_ns;        /* how long its jobs have run; 0 when that is not
                              timed */
-  bool announces_starts;  /* it has a function for UJ_ANNOUNCED_START */
-  bool announces_ends;    /* the same for UJ_ANNOUNCED_END */
-  bool nursery;           /* the first job that fails closes it */
   struct uj_ljob *failed; /* that job, kept until its error is raised or
                              reported; or NULL */
   struct uj_scope *scope; /* of a nursery whose block runs: is interrupted when

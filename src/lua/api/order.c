@@ -1,0 +1,309 @@
+#include "lua/api/order.h"
+
+#include <lauxlib.h>
+#include <math.h>
+
+#include "core/admit.h"
+#include "lua/base/seconds.h"
+
+/* A key of jobs, a userdata, which the table of the keys has under its value.
+ * Its user value keeps `core.blocked`. */
+struct lkey {
+  struct uj_group core;
+  uint64_t uses; /* by jobs that have not ended */
+};
+
+enum { UV_BLOCKED = 1 };
+
+static struct lkey *lkey_of(struct uj_group *core)
+{
+  return uj_container(core, struct lkey, core);
+}
+
+/* ---- options ------------------------------------------------------------- */
+
+void uj_lorder_take_aging(lua_State *L, const struct uj_options_table *options,
+                          struct uj_order_options *into)
+{
+  into->aging_ns = uj_option_slice(L, options);
+}
+
+void uj_lorder_take_fair(lua_State *L, const struct uj_options_table *options,
+                         struct uj_order_options *into)
+{
+  into->is_fair = uj_option_boolean(L, options);
+}
+
+const char *uj_lorder_read_rate(lua_State *L, int idx, double *rate)
+{
+  lua_Number number = lua_tonumber(L, idx);
+  if (lua_type(L, idx) != LUA_TNUMBER || !(number > 0))
+    return "number > 0 or math.huge";
+  *rate = isinf(number) ? UJ_NO_RATE : number;
+  return NULL;
+}
+
+void uj_lorder_push_rate(lua_State *L, double rate)
+{
+  lua_pushnumber(L, rate > 0 ? rate : HUGE_VAL);
+}
+
+void uj_lorder_take_rate(lua_State *L, const struct uj_options_table *options,
+                         struct uj_order_options *into)
+{
+  const char *expected = uj_lorder_read_rate(L, -1, &into->start_rate);
+  if (expected != NULL)
+    uj_option_error(L, options, expected);
+}
+
+void uj_lorder_take_burst(lua_State *L, const struct uj_options_table *options,
+                          struct uj_order_options *into)
+{
+  int is_integer;
+  lua_Integer burst = lua_tointegerx(L, -1, &is_integer);
+  if (lua_type(L, -1) != LUA_TNUMBER || !is_integer || burst < 1)
+    uj_option_error(L, options, "integer >= 1");
+  into->start_burst = (uint64_t)burst;
+}
+
+void uj_lorder_take_key(lua_State *L, const struct uj_options_table *options)
+{
+  lua_Number number = lua_tonumber(L, -1);
+  if (lua_type(L, -1) == LUA_TSTRING)
+    return;
+  if (lua_type(L, -1) != LUA_TNUMBER || number != number)
+    uj_option_error(L, options, "string or number");
+}
+
+unsigned uj_lorder_take_priority(lua_State *L,
+                                 const struct uj_options_table *options)
+{
+  int is_integer;
+  lua_Integer priority = lua_tointegerx(L, -1, &is_integer);
+  if (lua_type(L, -1) != LUA_TNUMBER || !is_integer || priority < 0 ||
+      priority >= UJ_LEVELS)
+    uj_option_error(L, options, "integer from 0 to 9");
+  return (unsigned)priority;
+}
+
+/* ---- the order ----------------------------------------------------------- */
+
+/* [-1, +0, m] Keeps the value on the top for the scheduler at idx. */
+static void keep(lua_State *L, int idx, int place)
+{
+  lua_getiuservalue(L, idx, UJ_SCHED_UV_JOB_TYPE);
+  lua_insert(L, -2);
+  lua_rawseti(L, -2, place);
+  lua_pop(L, 1);
+}
+
+/* [-0, +1, -] Pushes the table of the keys of the scheduler at idx. */
+static void push_keys(lua_State *L, int idx)
+{
+  lua_getiuservalue(L, idx, UJ_SCHED_UV_JOB_TYPE);
+  lua_rawgeti(L, -1, UJ_JOB_TYPE_KEYS);
+  lua_remove(L, -2);
+}
+
+/* [-0, +2, m] Pushes an order and a table for its keys. */
+static struct uj_order *push_order(lua_State *L, uint64_t aging_ns,
+                                   bool is_fair)
+{
+  struct {
+    struct uj_order order;
+    struct uj_order_ages ages[];
+  } * made;
+  bool ages = aging_ns != UJ_NEVER;
+  made = lua_newuserdatauv(
+      L, sizeof(*made) + (ages ? sizeof(made->ages[0]) : 0), 0);
+  uj_order_init(&made->order, ages ? made->ages : NULL, aging_ns, is_fair);
+  lua_newtable(L);
+  return &made->order;
+}
+
+/* Making an order can run finalizers, which can give the scheduler one: then
+ * that is its order. */
+static void set_order(lua_State *L, int idx, uint64_t aging_ns, bool is_fair)
+{
+  struct uj_sched *sched = &uj_lsched_at(L, idx)->core;
+  struct uj_order *order = push_order(L, aging_ns, is_fair);
+  if (sched->order != NULL) {
+    lua_pop(L, 2);
+    return;
+  }
+  keep(L, idx, UJ_JOB_TYPE_KEYS);
+  keep(L, idx, UJ_JOB_TYPE_ORDER);
+  uj_sched_set_order(sched, order);
+}
+
+void uj_lorder_need(lua_State *L, int idx)
+{
+  if (uj_lsched_at(L, idx)->core.order == NULL)
+    set_order(L, idx, UJ_NEVER, false);
+}
+
+void uj_lorder_make(lua_State *L, int idx,
+                    const struct uj_order_options *options)
+{
+  struct uj_sched *sched = &uj_lsched_at(L, idx)->core;
+  if (options->aging_ns == UJ_NEVER && !options->is_fair &&
+      options->key_limit == UINT64_MAX && options->start_rate == UJ_NO_RATE)
+    return;
+  set_order(L, idx, options->aging_ns, options->is_fair);
+  uj_sched_set_key_limit(sched, options->key_limit);
+  uj_sched_set_rate(sched, options->start_rate,
+                    options->start_burst != 0 ? options->start_burst : 1);
+}
+
+/* ---- keys ---------------------------------------------------------------- */
+
+/* [-0, +1, -] Pushes the key with the value at index `key`, or nil. */
+static struct lkey *push_key(lua_State *L, int idx, int key)
+{
+  push_keys(L, idx);
+  lua_pushvalue(L, key);
+  lua_rawget(L, -2);
+  lua_remove(L, -2);
+  return lua_touserdata(L, -1);
+}
+
+static struct lkey *find_key(lua_State *L, int idx, int key)
+{
+  struct lkey *found = push_key(L, idx, key);
+  lua_pop(L, 1);
+  return found;
+}
+
+/* [-0, +0, m] Making a key can run finalizers, which can make it, too. */
+static void make_key(lua_State *L, int idx, int key)
+{
+  struct lkey *made = lua_newuserdatauv(L, sizeof(*made), UV_BLOCKED);
+  made->uses = 0;
+  if (find_key(L, idx, key) == NULL) {
+    push_keys(L, idx);
+    lua_pushvalue(L, key);
+    lua_pushvalue(L, -3);
+    lua_rawset(L, -3);
+    lua_pop(L, 1);
+    uj_group_init(uj_lsched_at(L, idx)->core.order, &made->core);
+  }
+  lua_pop(L, 1);
+}
+
+/* [-0, +0, m] Gives a key room for blocked jobs. */
+static void make_blocked(lua_State *L, int idx, int key)
+{
+  struct lkey *found = push_key(L, idx, key);
+  struct uj_lane *lane = lua_newuserdatauv(L, sizeof(*lane), 0);
+  if (find_key(L, idx, key) == found && found->core.blocked == NULL) {
+    lua_setiuservalue(L, -2, UV_BLOCKED);
+    uj_group_set_blocked(uj_lsched_at(L, idx)->core.order, &found->core, lane);
+    lua_pop(L, 1);
+  } else
+    lua_pop(L, 2);
+}
+
+void uj_lorder_prepare_key(lua_State *L, int idx, int key, bool may_block)
+{
+  struct lkey *found;
+  luaL_checkstack(L, LUA_MINSTACK, "key");
+  while ((found = find_key(L, idx, key)) == NULL ||
+         (may_block && found->core.blocked == NULL)) {
+    if (found == NULL)
+      make_key(L, idx, key);
+    else
+      make_blocked(L, idx, key);
+  }
+}
+
+/* ---- ranks --------------------------------------------------------------- */
+
+void uj_lorder_rank(lua_State *L, int idx, struct uj_ljob *job,
+                    const struct uj_rank_options *options)
+{
+  struct lkey *key = NULL;
+  if (options->key != 0) {
+    uj_lorder_prepare_key(L, idx, options->key, false);
+    key = find_key(L, idx, options->key);
+    key->uses++;
+    lua_pushvalue(L, options->key);
+    lua_setiuservalue(L, -2, uj_job_rank(&job->core)->place);
+  }
+  uj_rank_init(job->core.sched->order, uj_job_rank(&job->core),
+               options->priority, key != NULL ? &key->core : NULL,
+               options->is_unique);
+}
+
+/* [-0, +(0|1), -] */
+static bool push_first(struct uj_state *S, lua_State *L,
+                       const struct uj_group *key)
+{
+  struct uj_rank *rank;
+  if (uj_link_empty(&key->jobs))
+    return false;
+  rank = uj_container(key->jobs.next, struct uj_rank, sibling);
+  uj_ljob_push(S, L, &uj_container(rank, struct uj_ranked_ljob, rank)->job);
+  return true;
+}
+
+bool uj_lorder_push_oldest(struct uj_state *S, lua_State *L, int idx, int key)
+{
+  const struct lkey *found;
+  if (uj_lsched_at(L, idx)->core.order == NULL)
+    return false;
+  found = find_key(L, idx, key);
+  return found != NULL && push_first(S, L, &found->core);
+}
+
+bool uj_lorder_push_twin(struct uj_state *S, lua_State *L,
+                         const struct uj_ljob *job)
+{
+  return push_first(S, L, uj_job_rank(&job->core)->key);
+}
+
+/* [-0, +0, -] The job is on the top. */
+static void keep_twin(struct uj_state *S, lua_State *L,
+                      const struct uj_ljob *job)
+{
+  if (uj_lorder_push_twin(S, L, job))
+    uj_ljob_set_value(L, job, -2);
+}
+
+/* [-0, +0, -] The job is on the top. Its key is in the table: so setting that
+ * to nil needs no memory. */
+static void leave_key(lua_State *L, const struct uj_rank *rank)
+{
+  struct lkey *key = lkey_of(rank->key);
+  if (--key->uses > 0)
+    return;
+  uj_group_term(&key->core);
+  lua_getmetatable(L, -1);
+  lua_rawgeti(L, -1, UJ_JOB_TYPE_KEYS);
+  lua_getiuservalue(L, -3, rank->place);
+  lua_pushnil(L);
+  lua_rawset(L, -3);
+  lua_pop(L, 2);
+}
+
+void uj_lorder_forget(struct uj_state *S, struct uj_ljob *job)
+{
+  struct uj_rank *rank = uj_job_rank(&job->core);
+  lua_State *hub = S->hub;
+  if (rank->key == NULL || rank->key == &job->core.sched->order->nobody)
+    return;
+  uj_ljob_push(S, hub, job);
+  if (rank->is_turned_away)
+    keep_twin(S, hub, job);
+  leave_key(hub, rank);
+  lua_pop(hub, 1);
+  rank->key = NULL;
+}
+
+void uj_lorder_push_key(lua_State *L, int idx)
+{
+  const struct uj_ljob *job = uj_ljob_at(L, idx);
+  if (job->core.ranked)
+    lua_getiuservalue(L, idx, uj_job_rank(&job->core)->place);
+  else
+    lua_pushnil(L);
+}
