@@ -216,6 +216,17 @@ describe("a breaker", function()
     end)
   end)
 
+  it("counts the error nil, too", function()
+    virtual(function()
+      local breaker = policy.breaker { minimum = 2, open = 1 }
+      for _ = 1, 2 do assert.same({ false, nil }, { pcall(breaker.call, breaker, error) }) end
+      assert.equal("open", breaker:state())
+      uvjobs.sleep(1)
+      pcall(breaker.call, breaker, error)
+      assert.equal("open", breaker:state())
+    end)
+  end)
+
   it("asks `when` which errors are failures; the others are answers", function()
     virtual(function()
       local breaker = policy.breaker {

@@ -72,11 +72,19 @@ end
 -- same one, unless the time is taken of each.
 local Pass = {}
 
+-- Marks that the function has returned: an error can be nil, so that it is told from none
+-- by this alone. The pass is closed in the next moment, before any other job runs.
+local function succeed(pass, ...)
+  pass.has_returned = true
+  return ...
+end
+
 function Pass.__close(pass, err)
   local fields, number = pass.fields, pass.number
   local now, which = clock()
   if fields.clock ~= which then forget(fields, which) end
-  if err == nil then
+  if pass.has_returned then
+    pass.has_returned = false
     local failure = fields.slow and now - pass.began > fields.slow and 1 or 0
     return finish(pass.circuit, number, failure, now)
   end
@@ -90,7 +98,9 @@ function Pass.__close(pass, err)
 end
 
 local function new_pass(fields, state, number, now)
-  return setmetatable({ fields = fields, circuit = state, number = number, began = now }, Pass)
+  return setmetatable({
+    fields = fields, circuit = state, number = number, began = now, has_returned = false,
+  }, Pass)
 end
 
 local function refuse(fields, wait)
@@ -142,8 +152,8 @@ local function set_one(fields)
   fields.find = function() return state end
   fields.each = function() return next, { state } end
   function fields.run(fn, ...)
-    local _ <close> = (timed or state.state ~= "closed") and enter(fields, state) or ordinary
-    return fn(...)
+    local pass <close> = (timed or state.state ~= "closed") and enter(fields, state) or ordinary
+    return succeed(pass, fn(...))
   end
 end
 
@@ -195,12 +205,12 @@ local function set_keyed(fields)
     return find_or_make(fields, ask_key(fields, ...))
   end
   function fields.run(fn, ...)
-    local _ <close> = enter(fields, find(...))
-    return fn(...)
+    local pass <close> = enter(fields, find(...))
+    return succeed(pass, fn(...))
   end
   function fields.run_within(step, fn, ...)
-    local _ <close> = enter(fields, find(...))
-    return step(fn, ...)
+    local pass <close> = enter(fields, find(...))
+    return succeed(pass, step(fn, ...))
   end
 end
 
