@@ -21,10 +21,33 @@ end
 
 local function breaker() return policy.breaker { ratio = 0.5, minimum = 20, window = 10 } end
 
+-- N times `try` of a rate that never refuses.
+local function tries(n)
+  local rate = policy.rate { rate = 1e9, burst = 1000000000 }
+  return function()
+    for _ = 1, n do rate:try() end
+  end
+end
+
+-- N jobs, all of which call at once a limit of 16; each call gives way once.
+local function queued(n)
+  return function()
+    uvjobs.run(function()
+      local limit = policy.limit { limit = 16 }
+      local jobs <close> = uvjobs.scheduler { limit = math.huge }
+      for _ = 1, n do jobs:spawn(limit.call, limit, uvjobs.yield) end
+    end)
+  end
+end
+
 common.main(1000000, {
   retry = calls(function() return policy.retry { attempts = 5 } end),
   breaker = calls(breaker),
   both = calls(function() return policy.compose { policy.retry { attempts = 5 }, breaker() } end),
   timeout = calls(function() return policy.timeout(5) end),
+  rate = calls(function() return policy.rate { rate = 1e9, burst = 1000000000 } end),
+  limit = calls(function() return policy.limit { limit = 16 } end),
+  try = tries,
+  queued = queued,
   hedge = calls(function() return policy.hedge { after = 5 } end),
 })

@@ -9,6 +9,14 @@ local ROWS <const> = {
     peer_n = 300000, at_least = 4 },
   { side = "timeout", title = "timeout", n = 1000000, peer = "cockatiel", peer_n = 100000 },
   { side = "hedge", title = "hedge", n = 100000 },
+  { side = "rate", title = "rate", n = 1000000 },
+  { side = "try", title = "`try` of a rate", n = 2000000, peer = "rate", peer_n = 2000000,
+    at_least = 1 },
+  { side = "limit", title = "limit", n = 1000000 },
+  { side = "queued", title = "16 of 200,000 queued calls at once", n = 200000,
+    peer = "p-queue", peer_n = 200000, at_least = 20 },
+  { side = "queued", title = "16 of many queued calls at once", n = 200000,
+    peer = "bottleneck", peer_n = 20000, at_least = 200 },
 }
 
 local function interpreter()
@@ -32,14 +40,25 @@ end
 local OURS <const> = interpreter() .. " bench/policies.lua "
 local PEERS <const> = "node bench/peers/policies.mjs $PWD/build/bench/policies "
 
-local function has_peer(name)
-  return succeeds "node -e 0" and succeeds("test -d build/bench/policies/node_modules/" .. name)
-end
-
 -- Nanoseconds for one operation.
 local function cost(program, side, n)
   local command = ("%s%s %d"):format(program, side, n)
   return tonumber(first_line(command)) or fail(command .. " gave no number")
+end
+
+-- The program of Go; all others are libraries of npm.
+local GO <const> = "build/bench/policies/rate "
+
+local function has_peer(name)
+  if name == "rate" then return succeeds("test -x " .. GO) end
+  return succeeds "node -e 0" and succeeds("test -d build/bench/policies/node_modules/" .. name)
+end
+
+-- What a peer is asked: two of them are asked the same.
+local function cost_of_peer(row)
+  if row.peer == "rate" then return cost(GO, row.side, row.peer_n) end
+  local side = row.side == "queued" and row.peer or row.side
+  return cost(PEERS, side, row.peer_n)
 end
 
 local function median(list)
@@ -55,7 +74,7 @@ local function measure(row, rounds)
   local with_peer = row.peer and has_peer(row.peer)
   for i = 1, rounds do
     ours[i] = cost(OURS, row.side, row.n)
-    if with_peer then ratios[i] = cost(PEERS, row.side, row.peer_n) / ours[i] end
+    if with_peer then ratios[i] = cost_of_peer(row) / ours[i] end
   end
   return median(ours), with_peer and ratios or nil
 end

@@ -1,5 +1,5 @@
-// What bench/policies.lua does, by cockatiel: node policies.mjs DIRECTORY SIDE N, where
-// DIRECTORY has it in node_modules.
+// What bench/policies.lua does, by cockatiel, and its `queued` by p-queue and bottleneck:
+// node policies.mjs DIRECTORY SIDE N, where DIRECTORY has them in node_modules.
 import { createRequire } from "node:module";
 
 const [directory, side, count] = process.argv.slice(2);
@@ -30,7 +30,27 @@ async function calls(side) {
   for (let i = 0; i < n; i++) await one.execute(nothing);
 }
 
+// Tasks that give way once, all queued at once.
+const tick = () => new Promise((resolve) => setImmediate(resolve));
+
+async function pQueue() {
+  const { default: PQueue } = await import(`${directory}/node_modules/p-queue/dist/index.js`);
+  const queue = new PQueue({ concurrency: 16 });
+  for (let i = 0; i < n; i++) queue.add(tick);
+  await queue.onIdle();
+}
+
+async function bottleneck() {
+  const Bottleneck = require("bottleneck");
+  const limiter = new Bottleneck({ maxConcurrent: 16 });
+  const all = [];
+  for (let i = 0; i < n; i++) all.push(limiter.schedule(tick));
+  await Promise.all(all);
+}
+
+const others = { "p-queue": pQueue, bottleneck: bottleneck };
+
 const before = process.cpuUsage();
-await calls(side);
+await (others[side] ? others[side]() : calls(side));
 const { user, system } = process.cpuUsage(before);
 console.log((((user + system) * 1000) / n).toFixed(1));

@@ -42,7 +42,7 @@ end
 -- again, becomes slow.
 for _, kind in ipairs {
   { "rate", play.rate, 300 }, { "rate_keys", play.rate, 300, 5 },
-  { "rate_windows", play.windows, 60 }, { "limit", play.limit, 300 },
+  { "rate_windows", play.windows, 25 }, { "limit", play.limit, 300 },
   { "breaker", runs.breaker, 300 }, { "single", runs.single, 300 },
   { "debounce", runs.debounce, 300 },
 } do
