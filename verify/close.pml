@@ -2,20 +2,22 @@
  * turn.c: uj_loop_expire(); uj_closing_close() and wait_and_close() of
  * src/lua/api/closing.c).
  *
- * Job 0, the main job, closes P or waits for it, or closes C. Job 1 is of P and
- * is the parent of C: when it is cancelled it closes C, as the end of a block
- * does. Jobs 2 and 3 are of C; each may close C from inside. They end when they
- * are told, or after a clean-up that takes a tick (-DGOOD). Else they swallow
- * what they are told, and compute without end. Closes are at work side by side.
- * With -DSHIELDS job 3 is a shielded function.
+ * Job 0, the main job, closes the scheduler P or waits for it, or closes C. Job
+ * 1 belongs to P and is the parent of C: when it is cancelled it closes C, as
+ * the end of a block does. The jobs 2 and 3 belong to C, and each can close C
+ * from inside. With -DGOOD they end when they are cancelled, at once or after a
+ * clean-up of one tick. Without it they also swallow their cancellation, and
+ * compute without end. Several closes can be under way at the same time. With
+ * -DSHIELDS job 3 is a shielded function.
  *
- *   ends     every close ends, so run() does
+ *   ends     every close ends, and so does run()
  *   M8       a job whose time is over has ended two turns later
- *   M9       when close() has returned, the scheduler has no job, and none runs
- *   kills    (-DTICK_IDLE) a parent is not killed with its children, and with
- *            -DGOOD nobody is
- *   leave    a close that somebody is sure to make is made while another job
- *            holds the loop: uj_loop_expire() */
+ *   M9       when close() has returned, the scheduler has no job, and none of
+ *            its jobs runs
+ *   kills    (-DTICK_IDLE) no parent is killed together with its children, and
+ *            with -DGOOD no job is killed at all
+ *   abandon  while a job holds the loop, what other jobs are sure to close when
+ *            they run is closed on their behalf: uj_loop_expire() */
 
 #define NJOBS 4
 #define NSCHEDS 3
@@ -32,22 +34,22 @@
 
 #include "core.pml"
 
-/* Where a job is in its program. */
-#define FREE 0
+/* What a job is doing. */
+#define FREE 0    /* nothing: it can do what it likes next */
 #define CLOSED 1  /* it has called uj_sched_close(), and waits next */
-#define WAITS 2   /* ... until the scheduler is idle */
-#define WAITS_1 3 /* in wait_and_close(), before it closes */
-#define INSIDE 4  /* as CLOSED, from inside */
-#define ALONE 5
+#define WAITS 2   /* it waits until the scheduler that it has closed is idle */
+#define WAITS_1 3 /* it waits in wait_and_close(), before it closes */
+#define INSIDE 4  /* it has closed its own scheduler, and waits next */
+#define ALONE 5   /* it waits until the other jobs of that have ended */
 #define LAST 6    /* it has cancelled itself, and ends */
 
 byte pc[NJOBS];
 byte which[NJOBS];  /* the scheduler that it closes */
-byte budget[NJOBS]; /* calls that it makes of its own will */
+byte budget[NJOBS]; /* how many more calls it makes that it need not make */
 bool busy[NJOBS];   /* it computes without end */
-bool cleaned[NJOBS];
-byte late[NJOBS];   /* turns that it has outlived its time */
-bool returned[NSCHEDS];
+bool cleaned[NJOBS]; /* it has begun its clean-up */
+byte late[NJOBS];   /* how many turns it has outlived its time */
+bool returned[NSCHEDS]; /* a close() of the scheduler has returned */
 #ifndef GRACE_ONLY
 byte cancels = 1;
 #else
@@ -108,7 +110,7 @@ inline close_inside()
   by = cur
 }
 
-/* Somebody is sure to close C if it is not idle in time. */
+/* Job j waits until C is idle, and will close C if that takes too long. */
 #define waits_for_c(j)                                                         \
   (job[j].place == AT_WAIT && job[j].on_abandon != ABANDON_NOTHING &&          \
    job[j].target == C && job[j].due != NEVER)
@@ -168,8 +170,8 @@ inline act()
   fi
 }
 
-/* It was told to end. */
-inline told_to_end()
+/* The cancellation or the deadline of the job has been raised in it. */
+inline interrupted_job()
 {
   if
   :: cur == 0 -> end_as(CANCELLED)
@@ -202,8 +204,8 @@ inline told_to_end()
   fi
 }
 
-/* The job runs again: what the continuations of
- * src/lua/api/closing.c do, waited(), raise_own_cancel() and so on. */
+/* The job runs again, and does what the continuations of src/lua/api/closing.c
+ * do: waited(), raise_own_cancel() and others. */
 inline resumed()
 {
   d_step {
@@ -227,22 +229,22 @@ inline resumed()
     if
     :: o_w == W_CANCELLED || o_w == W_DEADLINE ->
        job[cur].raised = true;
-       pc[cur] = LAST /* for now: see below */
+       pc[cur] = LAST /* until the choice below */
     :: else
     fi
   };
   if
   :: todo != T_NOTHING
-  :: todo == T_NOTHING && pc[cur] == LAST -> pc[cur] = FREE; told_to_end()
+  :: todo == T_NOTHING && pc[cur] == LAST -> pc[cur] = FREE; interrupted_job()
   :: todo == T_NOTHING && pc[cur] != LAST -> act()
   fi
 }
 
-/* uj_loop_expire() and uj_job_to_raise(), in the hook of a job that computes.
- * That it is called in time is for sleep.pml. */
 #define abandons(j)                                                            \
   (job[j].place == AT_READY && job[j].on_abandon != ABANDON_NOTHING)
 
+/* The hook of a job that computes: uj_loop_expire() and uj_job_to_raise(). That
+ * it is called in time is proved by sleep.pml. */
 inline compute()
 {
   if
@@ -271,7 +273,7 @@ inline compute()
      end_as(KILLED)
   :: !any(due_now) && nabandoning == 0 && interrupted(cur) == W_CANCELLED &&
      !job[cur].raised ->
-     job[cur].raised = true; /* uj_job_note_raised(); raised once */
+     job[cur].raised = true; /* uj_job_note_raised() */
      if
      :: busy[cur] = false; end_as(CANCELLED)
      :: true /* it catches that and goes on */
@@ -357,7 +359,7 @@ inline outside()
   fi
 }
 
-/* M8 */
+/* M8: a job whose time is over has ended two turns later. */
 inline turn_done()
 {
   o_i = 0;

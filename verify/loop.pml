@@ -1,18 +1,20 @@
-/* src/core/turn.c in Promela: a turn, the clock, and who calls uj_loop_turn()
- * (drive_main() and drive_rest() of src/lua/drive/run.c).
+/* src/core/turn.c in Promela: a turn of the loop; the clock; and what calls
+ * uj_loop_turn(), which is drive_main() and drive_rest() of
+ * src/lua/drive/run.c.
  *
  * SPIN copies an inline to each place that uses it. So all calls of the core
- * are made in one place, call(), and `todo` and its arguments say which call is
- * next. The including model defines:
+ * are made in one place, call(), and `todo` and its arguments say which call
+ * comes next. The model that includes this file defines:
  *
  *   begin()     admits the first jobs
- *   go_on()     what the job `cur` does next. Sets `todo`, maybe to T_NOTHING
- *   called()    what follows from a call of the core, in the same step
- *   outside()   what comes between two turns: callbacks, signals. Sets `todo`
- *   turn_done() what must hold after a turn
+ *   go_on()     decides what the job `cur` does next, and sets `todo`
+ *   called()    does what follows from a call of the core, in the same step
+ *   outside()   decides what callbacks and signals do between two turns, and
+ *               sets `todo`
+ *   turn_done() asserts what must hold after a turn
  *
- * TICK_IDLE lets time pass only while nothing is ready, as the virtual clock
- * does. Otherwise time may pass between any two steps. */
+ * With TICK_IDLE time passes only while no job is ready, as it does under the
+ * virtual clock. Without it time can pass between any two steps. */
 
 #define loop_ready                                                             \
   (len(q[Q_READY]) > 0 || len(q[Q_BATCH]) > 0 || len(q[Q_BUSY]) > 0 ||         \
@@ -24,7 +26,8 @@
 #define idle (cur == NONE)
 #endif
 
-/* Where the loop is. */
+/* What the loop does: it waits for the next turn, wakes jobs whose timers have
+ * passed, or runs jobs. */
 #define AT_WAITING 0
 #define AT_EXPIRING 1
 #define AT_RUNNING 2
@@ -33,9 +36,10 @@ bool finished;  /* run() has returned */
 bool asleep;    /* the loop waits */
 bool closing;   /* the main job has ended, and all schedulers are closed */
 bool gave_up;   /* run() was stuck, and closed all */
-bool preempted; /* a job was, in this turn */
+bool preempted; /* a job was preempted in this turn, which ends it */
 byte at;
-byte queue;     /* what this turn runs */
+byte queue;     /* the list whose jobs this turn runs */
+byte batches;   /* how many ran to their end while a busy job waited */
 byte todo;
 byte to, with, list, due, op, last, by;
 
@@ -62,7 +66,7 @@ inline tick()
   t_i = 0
 }
 
-/* Any of the timers that have passed. */
+/* Picks any of the timers that have passed. */
 inline pick_due()
 {
   if
@@ -83,7 +87,7 @@ inline pick_due()
   with = job[to].timer_wake
 }
 
-/* start(): the job's own deadline counts from here. */
+/* start(): the time of the job's own deadline begins. */
 inline start(j)
 {
   job[j].started = true;
@@ -118,7 +122,7 @@ inline next_queue()
      :: else
      fi;
      if
-#ifndef BUG_BUSY /* the turn of a busy job never comes */
+#ifndef BUG_STARVE /* a busy job has no turn */
      :: len(q[Q_BATCH]) == 0 -> queue = Q_BUSY
 #endif
      :: else -> queue = Q_BATCH
@@ -127,7 +131,7 @@ inline next_queue()
   n_i = 0
 }
 
-/* run_first() and run_job(), up to host->resume(). */
+/* run_first() and run_job(), until they call host->resume(). */
 inline run_first()
 {
   first_in(queue, cur);
@@ -153,12 +157,26 @@ inline run_first()
   fi
 }
 
+/* Between two turns of busy jobs no more than one batch is run to its end. */
+inline check_busy()
+{
+  if
+  :: queue == Q_BUSY || len(q[Q_BUSY]) == 0 -> batches = 0
+  :: else ->
+     batches = batches + (len(q[Q_BATCH]) == 0 -> 1 : 0);
+#ifndef BUG_STARVE /* that is found as a run that does not end */
+     assert(batches <= 1)
+#endif
+  fi
+}
+
 inline end_turn()
 {
   busy_next = (queue == Q_BATCH && len(q[queue]) == 0);
-#ifdef BUG_BUSY
+#if defined(BUG_BUSY) || defined(BUG_STARVE) /* a batch follows on a batch */
   busy_next = false;
 #endif
+  check_busy();
   preempted = false;
   queue = 0;
   at = AT_WAITING;
@@ -251,7 +269,8 @@ active proctype loop_thread()
           asleep = !loop_ready
        :: asleep && (any(due_now) || loop_ready) -> asleep = false
        :: idle && at == AT_WAITING && any(lives) && !loop_ready && !any(armed) ->
-          /* give_up(): it is stuck. After a close that is a lost wake-up */
+          /* give_up(): nothing can wake a job. Once all schedulers have been
+           * closed that must not happen: a wake-up would have been lost. */
           assert(!closing && !gave_up);
           gave_up = true;
           todo = T_CLOSE_ALL;
@@ -276,7 +295,7 @@ active proctype loop_thread()
          if
          :: cur != NONE && (job[cur].place != AT_NONE || ended(cur)) ->
             cur = NONE;
-            if /* a busy job has a turn to itself */
+            if /* a busy job has the turn for itself */
             :: queue == Q_BUSY -> preempted = true
             :: else
             fi

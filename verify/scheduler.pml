@@ -1,21 +1,23 @@
 /* The limits and the life of jobs (src/core/admit.c, end.c, job.c).
  *
- * Jobs 0 .. SPAWNERS-1 are of the scheduler MAIN, which has no limit; 0 is the
- * main job. They spawn the other jobs, CHILDREN of them, on the scheduler S,
- * are held back when it is full, cancel children and close S. Each child does
- * all that it likes: it ends, sleeps, sleeps for ever, yields, is preempted,
- * hides in protect(), swallows its cancellation until it is killed. Somebody
- * outside cancels and closes between the turns. When the main job has ended, or
- * nothing can go on, all is closed. With CHANGES=n somebody outside also sets a
- * limit of S, pauses or resumes it, n times.
+ * The jobs 0 to SPAWNERS-1 belong to the scheduler MAIN, which has no limit;
+ * job 0 is the main job. They spawn CHILDREN other jobs on the scheduler S, are
+ * blocked when it is full, cancel children, and close S. Each child tries
+ * everything: it ends, sleeps for a tick or for ever, yields, is preempted,
+ * protects itself, or swallows its cancellation until it is killed. Between the
+ * turns callbacks cancel jobs and close S, too; with CHANGES=n they also set a
+ * limit of S, or pause or resume it, n times. When the main job has ended, or
+ * nothing can go on, all schedulers are closed.
  *
  *   M1, M3  jobs start in the order of spawning
  *   M2      the limits hold at every moment: check() of core.pml
- *   M4      each job ends in one of the four states, once: move()
+ *   M4      each job ends once, in one of the four final states: move()
  *   M5      a cancelled job is not left waiting: check()
- *   pause   nothing of a paused scheduler starts: run_first() of loop.pml
- *   M9      nothing of a closed scheduler starts, and nothing of it runs after
- *           close() has returned
+ *   pause   no job of a paused scheduler starts: run_first() of loop.pml
+ *   M9      no job of a closed scheduler starts, and none of its jobs runs
+ *           after close() has returned
+ *   busy    a job that was preempted has its turn after a batch: check_busy() of
+ *           loop.pml
  *   ends    all jobs end, and so does run(): no wake-up is lost */
 
 #ifndef SPAWNERS
@@ -55,8 +57,8 @@
 byte limit = SLOTS;
 byte places = PLACES;
 bool paused;
-byte most = SLOTS; /* jobs of S that may be active: as many as the limit, or as
-                      many as there were when it was lowered or S was paused */
+byte most = SLOTS; /* how many jobs of S may be active: its limit, or as many as
+                      were active when the limit was lowered or S was paused */
 byte most_pending = PLACES;
 byte changes = CHANGES;
 #else
@@ -70,15 +72,15 @@ byte changes = CHANGES;
 byte next_child = SPAWNERS;
 byte budget[NJOBS];
 byte cancels = CANCELS;
-bool closes = true; /* somebody may still close S */
-bool waits;         /* `cur` waits for the close that it has called */
+bool closes = true; /* a job or a callback may still close S */
+bool waits;         /* `cur` has called close() and waits for the jobs next */
 bool returned;      /* a close() of S has returned */
-bool failed;        /* a nursery is to be closed, before anybody else runs */
+bool failed;        /* a nursery is to be closed before any other job runs */
 hidden byte o_i;
 
 #define spawned(j) (job[j].used && job[j].state != NEW && !ended(j))
 
-/* Jobs start in the order of spawning (M1, M3). */
+/* M1, M3: jobs start in the order of spawning. */
 inline check_order(j)
 {
   o_i = SPAWNERS;
@@ -102,7 +104,7 @@ inline check_order(j)
   (cancels > 0 && (spawned(SPAWNERS) || spawned(SPAWNERS + 1) ||               \
                    third(SPAWNERS + 2) || second(SPAWNERS - 1)))
 
-/* job:cancel() of one of the others */
+/* job:cancel() of another job */
 inline cancel_any()
 {
   cancels--;
@@ -122,7 +124,8 @@ inline end_as(st)
   with = st
 }
 
-/* What suspends it, of its own will or in spite of its cancellation. */
+/* The job suspends, because it likes to or because it swallows its
+ * cancellation. */
 inline suspend(j)
 {
   if
@@ -139,7 +142,7 @@ inline suspend(j)
   :: !job[j].protect -> todo = T_YIELD
 #ifdef PREEMPT
   :: !tired && interrupted(j) != W_KILLED -> todo = T_PREEMPT
-  /* The hook looks whether the job is to be killed before it preempts it. */
+  /* A job that is to be killed is killed and not preempted. */
   :: interrupted(j) == W_KILLED -> end_as(KILLED)
 #endif
   fi
@@ -247,12 +250,12 @@ inline go_on()
 #ifdef CHANGES
 #define max(a, b) ((a) > (b) -> (a) : (b))
 
-/* What was more than a limit can only become less. A number that exceeds its
- * bound is still seen by check(): the bound is not raised. */
+/* While a number of jobs is above its limit it can only fall. The bounds are
+ * never raised here, so check() sees a number that exceeds its bound. */
 inline lower_bounds()
 {
   if
-  :: todo == T_MORE -> /* the limit has been set, and was bounded by more() */
+  :: todo == T_MORE -> /* more() has set the bounds together with the limit */
   :: else ->
      most = max(LIMIT(S), min(most, sched[S].nactive));
      most_pending = max(PENDING(S), min(most_pending, sched[S].npending))
@@ -280,7 +283,7 @@ inline more()
   most_pending = max(PENDING(S), most_pending);
   if
   :: to == RESUME -> release_held(S)
-#ifndef BUG_RAISE /* a greater limit is heeded when the next job ends */
+#ifndef BUG_RAISE /* a greater limit takes effect when the next job ends only */
   :: to == SET_LIMIT || to == SET_PLACES -> let_in(S)
 #endif
   :: else
@@ -302,8 +305,8 @@ inline change_any()
 }
 #endif
 
-/* uj_lsched_fail(): the first job of a nursery that fails closes it, in
- * host->ended(). */
+/* uj_nursery_fail(), which host->ended() calls: the first job of a nursery that
+ * fails closes it. */
 inline called()
 {
 #ifdef CHANGES

@@ -1,18 +1,20 @@
-/* The places where two threads meet: who goes to sleep must not miss what would
- * have woken it. Statements here are single loads and stores, and calls that
- * are atomic of themselves; the atomics of both sides are sequentially
- * consistent in the code, so interleaving is all there is.
+/* The places where two threads meet. A thread that goes to sleep must not miss
+ * what should wake it. Each statement here is one load, one store, or one call
+ * that is atomic by itself. The atomics of the code are sequentially consistent,
+ * so to interleave these statements in all ways covers all executions.
  *
  *   MONITOR  src/loop/monitor.c: park(), look(), uj_watch_sleep(),
  *            uj_watch_wake(), uj_watch_tick(), uj_watch_interrupt_at(), on_signal().
- *     hears  a job that runs on and on is interrupted
- *     awake  the monitor does not sleep for good while a loop is awake
- *   POOL     src/loop/task.c, driver.c, look() and wait_for_io() of
- *            src/lua/drive/run.c: a function in the thread pool ends, a signal comes
- *     wakes  the end of the task reaches its job
- *     heard  the signal reaches the main job
- *   EMBED    uj_embed_settle() of src/lua/drive/embed.c, uj_job_make_ready(): what
- *            makes a job ready between two steps of a host's loop sets the alarm
+ *     hears  a job that runs on and on is interrupted. So the monitor does not
+ *            sleep for good while a loop is awake
+ *   POOL     src/loop/task.c, driver.c, poll() and wait_for_io() of
+ *            src/lua/drive/run.c: a function in the thread pool ends, and a
+ *            signal comes
+ *     wakes  the end of the task reaches its job, and the signal reaches the
+ *            main job
+ *   EMBED    uj_embed_settle() of src/lua/drive/embed.c, uj_job_make_ready():
+ *            what makes a job ready between two steps of a host's loop sets the
+ *            alarm
  *     steps  such a job runs */
 
 #ifdef MONITOR
@@ -27,14 +29,14 @@ byte ticks[LOOPS];      /* uj_watch::tick */
 byte since[LOOPS];      /* uj_watch::since_tick */
 bool sent[LOOPS];       /* uj_watch::sent */
 bool raised[LOOPS];     /* the signal is pending in the thread */
-bool heard[LOOPS];      /* its last job was interrupted */
+bool heard[LOOPS];      /* the last job of the loop was interrupted */
 bool parked;
 bool lock;              /* monitor.lock is held */
 bool signalled;         /* monitor.changed */
 bool waits;             /* the monitor is in uv_cond_wait() */
-byte wants;             /* loops that want the lock */
+byte wants;             /* how many loops wait for the lock */
 
-/* A loop. The monitor's timed wait is long: who wants the lock gets it then. */
+/* A loop takes the lock. It gets it while the monitor is in its timed wait. */
 inline take_lock()
 {
   wants++;
@@ -42,7 +44,7 @@ inline take_lock()
 }
 inline give_lock() { lock = false }
 
-/* A loop: it waits, it wakes up, it runs a job. */
+/* A loop waits for I/O or does not, and runs a job, STRETCHES times. */
 proctype loop_thread(byte i)
 {
   byte n;
@@ -53,7 +55,7 @@ proctype loop_thread(byte i)
         sleeps[i] = true;
         skip; /* uj_driver_wait() */
         /* uj_watch_wake() */
-#ifdef BUG_ORDER /* it looks at `parked` before it says that it is awake */
+#ifdef BUG_ORDER /* it reads `parked` before it notes that it is awake */
         if
         :: parked -> sleeps[i] = false; take_lock(); signalled = waits; give_lock()
         :: !parked -> sleeps[i] = false
@@ -68,7 +70,7 @@ proctype loop_thread(byte i)
      :: true
      fi;
      n++;
-     ticks[i]++; /* uj_watch_tick(): into a job */
+     ticks[i]++; /* uj_watch_tick(): a job begins to run */
      if
      :: n == STRETCHES -> /* it runs for ever; the handler runs in it */
         do
@@ -87,14 +89,14 @@ proctype loop_thread(byte i)
         :: true
         fi
      fi;
-     ticks[i]++ /* out of it */
+     ticks[i]++ /* the job has suspended */
   :: n == STRETCHES -> break
   od;
   sleeps[i] = true
 }
 
-/* watch_loops(): look() again and again. A timed wait may end at any moment;
- * an untimed one, in park(), by a signal only. */
+/* watch_loops() calls look() again and again. Its timed wait can end at any
+ * moment, and its untimed one, in park(), when it is signalled. */
 proctype monitor()
 {
   byte i, tick;
@@ -136,7 +138,7 @@ end:
         :: i == LOOPS -> break
         od;
         if
-#ifdef BUG_PARK /* it does not look again when `parked` is set */
+#ifdef BUG_PARK /* it does not look at the loops again after it set `parked` */
         :: true ->
 #else
         :: any
@@ -170,13 +172,13 @@ ltl hears { <> heard[0] }
 #ifdef POOL
 
 bool working = true; /* the task runs in the thread */
-bool async;          /* uv_async: what has come for uv_run() to see */
+bool async;          /* the uv_async_t has been sent, for uv_run() to see */
 bool signal_in;      /* a signal is in libuv's pipe */
 bool noted;          /* driver->signal */
 bool ended;          /* the task is in uj_tasks::ended */
-bool woken;          /* its job is ready or has run */
-bool cancelled;      /* the main job was told of the signal */
-bool watches = true; /* luv's descriptor is watched: it is no more, once */
+bool woken;          /* the job of the task is ready or has run */
+bool cancelled;      /* the main job has been cancelled by the signal */
+bool watches = true; /* luv's descriptor is watched; once, that ends */
 
 /* uv_run(): calls on_done() and on_signal() for what has come. */
 inline uv_run_nowait()
@@ -200,7 +202,7 @@ active proctype loop_thread()
   :: !(woken && cancelled) ->
      /* uj_loop_turn(): jobs run for some time */
      if
-     :: true -> uv_run_nowait() /* jobs are ready: look() polls only */
+     :: true -> uv_run_nowait() /* jobs are ready: poll() does not wait */
      :: true -> /* wait_for_io() */
         if
         :: watches -> watches = false; uv_run_nowait() /* close_watch() */
@@ -208,16 +210,16 @@ active proctype loop_thread()
         fi;
         /* uj_driver_wait() */
         if
-#ifndef BUG_ENDED /* what the poll above has seen does not end the wait */
+#ifndef BUG_ENDED /* it waits although uv_run() has seen the task end */
         :: ended -> uv_run_nowait()
 #endif
-#ifndef BUG_SIGNAL /* the same for a signal */
+#ifndef BUG_SIGNAL /* it waits although uv_run() has seen the signal */
         :: noted -> uv_run_nowait()
 #endif
         :: else -> (async || signal_in); uv_run_nowait()
         fi
      fi;
-     /* uj_work_look(), take_signal() */
+     /* uj_work_wake_ended(), uj_ending_take_signal() */
      if
      :: ended -> ended = false; woken = true
      :: else
@@ -245,11 +247,11 @@ ltl wakes { <> (woken && cancelled) }
 
 #ifdef EMBED
 
-#define JOBS 3 /* that become ready, one after the other, at any time */
+#define JOBS 3 /* how many jobs become ready, each at any time */
 
-byte nready;   /* jobs that are ready */
-byte nran;
-byte nmade;    /* jobs that somebody has made ready */
+byte nready;   /* how many jobs are ready */
+byte nran;     /* how many have run */
+byte nmade;    /* how many have been made ready */
 bool asleep;   /* uj_loop::asleep */
 bool alarm;    /* the alarm has gone off: the descriptor is readable */
 byte n;
@@ -272,7 +274,7 @@ inline settle()
 {
   d_step {
     alarm = (nready > 0); /* uj_driver_set_alarm(uj_loop_due()) */
-#ifdef BUG_SETTLE /* asleep is set only by a step that has run something */
+#ifdef BUG_SETTLE /* asleep is set only by a step that has run a job */
     asleep = (nready == 0 && nran > 0)
 #else
     asleep = (nready == 0)
@@ -280,8 +282,8 @@ inline settle()
   }
 }
 
-/* The host's loop: callbacks of its own, and step() when the descriptor is
- * readable. All of it is one thread, so a callback is one step here. */
+/* The host's loop calls callbacks of its own, and step() when the descriptor is
+ * readable. It is one thread, so each callback is one step here. */
 active proctype host()
 {
   settle(); /* embed() */
@@ -291,7 +293,7 @@ end:
   :: alarm ->
      /* uj_embed_step() */
      asleep = false;
-     n = nready; /* one turn: not those that become ready in it */
+     n = nready; /* one turn runs no job that becomes ready in it */
      do
      :: n > 0 -> n--; nready--; nran++
      :: n > 0 && nmade < JOBS -> n--; nready--; nran++; make_ready()

@@ -1,20 +1,21 @@
-/* Waiting for a thing that is handed over: a semaphore, or a queue of values
- * (src/core/queue.c, semaphore.h; job.c for whoever leaves the line).
+/* Waiting for something that one job hands over to another: a permit of a
+ * semaphore, or a value of a queue (src/core/semaphore.h, queue.c, and job.c for
+ * a waiter that stops waiting).
  *
- * The jobs 0 .. NJOBS-1, all of one scheduler, take and give, with a time limit
- * or none, in a protect() or not, with a deadline for the whole job or none.
- * Between any two steps time may pass, and between two turns somebody cancels a
- * job or closes the scheduler, so that jobs are killed in the wait.
+ * The jobs 0 to NJOBS-1 of one scheduler take and give, with or without a time
+ * limit, protection, and a deadline of the whole job. Time can pass between any
+ * two steps. Between two turns a callback cancels a job or closes the scheduler,
+ * so jobs are also killed while they wait.
  *
- *   M4, M6  who is woken is woken once, and has the thing exactly if the call
- *           succeeded: each permit has one holder or is free, each value is in
- *           one place
- *           No wake-up is lost: nobody waits for what is there
- *   order   values come out in the order in which they were put
+ *   M4, M6  a job is woken once, and it has what it waited for exactly if its
+ *           call succeeded: each permit is free or has one holder, and each
+ *           value is in one place
+ *   woken   no wake-up is lost: no job waits for what is there
+ *   order   values leave the queue in the order in which they were put
  *   ends    all jobs end
  *
- * -DQUEUE=capacity makes it a queue. Without it, it is a semaphore of one
- * permit. */
+ * -DQUEUE=n makes it a queue of that capacity. Without it, it is a semaphore of
+ * one permit. */
 
 #ifndef JOBS
 #define JOBS 3
@@ -33,24 +34,24 @@
 
 #include "core.pml"
 
-#define Q_GETTERS Q_MORE(0) /* or those who wait for the permit */
+#define Q_GETTERS Q_MORE(0) /* jobs that wait for a value, or for the permit */
 #define Q_PUTTERS Q_MORE(1)
 #define NO_VALUE 0
 
 byte budget[NJOBS];
 byte cancels = 1;
 bool closes = true;
-byte given[NJOBS];  /* the value that it is resumed with, or nputs */
-bool has[NJOBS];    /* it holds the permit */
-byte count;         /* uj_semaphore::count, or values that are stored */
-byte nputs;          /* values that were put so far; the last of them is `nputs` */
+byte given[NJOBS];  /* the value that the job puts, or is resumed with */
+bool has[NJOBS];    /* the job holds the permit */
+byte count;         /* uj_semaphore::count, or how many values are stored */
+byte nputs;         /* how many values were put; they are the numbers 1 to this */
 byte order[4];      /* the values that are stored */
-byte got;           /* values that came out so far */
+byte got;           /* how many values came out */
 byte taken;         /* bit n: the value n came out */
 byte last_out;      /* the value that left the queue last */
-byte offered;       /* values that somebody tried to put */
-bool closed;        /* the queue is */
-byte what;          /* which call: more() */
+byte offered;       /* how many values jobs have tried to put */
+bool closed;        /* the queue is closed */
+byte what;          /* the call that more() makes */
 hidden byte m_j, m_i, m_n;
 
 #define M_ACQUIRE 1
@@ -65,19 +66,19 @@ hidden byte m_j, m_i, m_n;
 inline take_value(v)
 {
   assert(v != NO_VALUE);
-  assert(!(taken & (1 << v)));  /* each comes out once */
+  assert(!(taken & (1 << v)));  /* each value comes out once */
   taken = taken | (1 << v);
   got++
 }
 
-/* Values leave the queue in the order in which they were put. */
+/* Asserts that values leave the queue in the order in which they were put. */
 inline comes_out(v)
 {
   assert(v > last_out);
   last_out = v
 }
 
-/* uj_waitq_wake_one(): the job, or NONE */
+/* uj_waitq_wake_one(): sets `j` to the job, or to NONE. */
 inline wake_one(k, j)
 {
   if
@@ -105,8 +106,9 @@ inline take_first(v)
   order[3] = NO_VALUE
 }
 
-/* The calls of the primitives, as the binding makes them: it looks first
- * whether the job is interrupted (uj_suspend_needed), then tries, then parks. */
+/* The calls of queues and semaphores, as the binding makes them: first it checks
+ * whether the job is interrupted (uj_suspend_needed()), then it tries without
+ * waiting, then it parks the job. */
 inline more()
 {
   if
@@ -123,7 +125,7 @@ inline more()
      wake_one(Q_GETTERS, m_j);
      if
      :: m_j == NONE -> count++
-#ifdef BUG_KEEP /* handed over, and free besides */
+#ifdef BUG_KEEP /* the permit is handed over, and is free besides */
      :: else -> has[m_j] = true; count++
 #else
      :: else -> has[m_j] = true
@@ -215,7 +217,7 @@ inline limit_call()
   fi
 }
 
-/* What a job does next. One that has been told to end may go on. */
+/* What a job does next, also when its cancellation has been raised in it. */
 inline act()
 {
   if
@@ -228,7 +230,7 @@ inline act()
 #else
   :: budget[cur] > 0 && !has[cur] -> budget[cur]--; limit_call(); what = M_ACQUIRE
   :: has[cur] -> todo = T_MORE; what = M_RELEASE
-  :: has[cur] && given[cur] == NO_VALUE -> /* it holds it for a while, once */
+  :: has[cur] && given[cur] == NO_VALUE -> /* once it keeps it for a while */
      given[cur] = 1;
      todo = T_PARK; list = NOQ; due = 1; op = OP_OTHER
 #endif
@@ -236,20 +238,20 @@ inline act()
   fi
 }
 
-/* What the call in which it was suspended gives it (the functions *_waited of
- * the binding). */
+/* What the call returns in which the job was suspended: the functions *_waited
+ * of the binding. */
 inline outcome_of_call()
 {
   job[cur].protect = false;
   if
 #ifdef QUEUE
   :: job[cur].op == OP_GET && job[cur].wake == W_OK ->
-     take_value(given[cur]); /* handed over, and still there */
+     take_value(given[cur]); /* it was handed over and not lost */
      given[cur] = NO_VALUE
   :: job[cur].op == OP_PUT && job[cur].wake == W_OK ->
-     assert(given[cur] == NO_VALUE) /* somebody took it */
+     assert(given[cur] == NO_VALUE) /* another job took it */
   :: job[cur].op == OP_PUT && job[cur].wake != W_OK ->
-     assert(given[cur] != NO_VALUE); /* nobody did: it has not happened */
+     assert(given[cur] != NO_VALUE); /* no job took it: nothing has happened */
      given[cur] = NO_VALUE
 #else
   :: job[cur].op == OP_GET && job[cur].wake == W_OK -> assert(has[cur])
@@ -276,8 +278,8 @@ inline go_on()
   fi
 }
 
-/* The <close> variable of who holds the permit gives it back, before it ends,
- * also when it is killed. */
+/* Before a job ends that holds the permit, its <close> variable gives the permit
+ * back, also when the job is killed. */
 #ifdef QUEUE
 inline called()
 {
@@ -285,7 +287,7 @@ inline called()
   :: todo == T_END && given[to] != NO_VALUE -> given[to] = NO_VALUE
   :: else
   fi;
-  /* each value that was put is stored, on its way, or came out */
+  /* each value that was put is stored, handed over, or came out */
   m_n = got + count;
   m_i = 0;
   do
@@ -298,7 +300,7 @@ inline called()
   :: else -> break
   od;
   assert(m_n == nputs);
-  assert(count == 0 || len(q[Q_GETTERS]) == 0); /* nobody waits in vain */
+  assert(count == 0 || len(q[Q_GETTERS]) == 0); /* no job waits in vain */
   assert(count == QUEUE || len(q[Q_PUTTERS]) == 0);
   assert(len(q[Q_GETTERS]) == 0 || len(q[Q_PUTTERS]) == 0);
   assert(!closed || (len(q[Q_GETTERS]) == 0 && len(q[Q_PUTTERS]) == 0));
@@ -329,7 +331,7 @@ inline called()
   :: else -> break
   od;
   assert(m_n == 1);                             /* one permit, in one place */
-  assert(count == 0 || len(q[Q_GETTERS]) == 0); /* nobody waits in vain */
+  assert(count == 0 || len(q[Q_GETTERS]) == 0); /* no job waits in vain */
   m_i = 0
 }
 #endif
