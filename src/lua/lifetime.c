@@ -198,6 +198,7 @@ static void init_parts(struct uj_state *S, lua_State *L)
   uj_pool_init(S->pool, make_slots_thread(S, L));
   uj_dumping_init(S, L);
   uj_insight_init(S, L);
+  uj_ending_init(S, 0);
   uj_stats_init(S, L);
   uj_date_init(S);
   uj_random_init(S->random, uj_driver_now() ^ uj_driver_ticks());

@@ -373,7 +373,7 @@ static void end(struct uj_state *S, lua_State *L)
   uj_interrupt_stop(S);
   S->L = NULL;
   S->main = NULL;
-  S->ending->begun = S->ending->forces = false;
+  uj_ending_forget(S);
   begin_clock(S, false);
   uj_embed_arm(S, L);
 }

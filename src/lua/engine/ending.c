@@ -11,6 +11,13 @@ void uj_ending_init(struct uj_state *S, uint64_t close_ns)
 {
   memset(S->ending, 0, sizeof(*S->ending));
   S->ending->close_ns = close_ns;
+  uj_ending_forget(S);
+}
+
+void uj_ending_forget(struct uj_state *S)
+{
+  S->ending->begun = false;
+  S->ending->forces = false;
   S->ending->force_ns = UJ_NEVER;
 }
 

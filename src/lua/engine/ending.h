@@ -22,8 +22,11 @@ struct uj_ending {
   bool blocks_child; /* the caller of run() had SIGCHLD blocked */
 };
 
-/* A run begins, or is over: nothing has been asked. */
+/* A run begins, whose main job has so long to end when that is asked; or the
+ * Lua state does. */
 void uj_ending_init(struct uj_state *S, uint64_t close_ns);
+/* The run is over: jobs that live on are not forced to end. */
+void uj_ending_forget(struct uj_state *S);
 
 /* Closes the main job. It may have ended before: then only the rest of the run
  * is affected. */
