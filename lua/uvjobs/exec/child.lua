@@ -205,11 +205,12 @@ function Child:release()
 end
 
 -- Ends the child when exec() is left early: a group also when its first process has
--- ended already. A job that is being killed cannot wait: there release() sends SIGKILL.
+-- ended already. A job that is being killed cannot wait: there release() sends SIGKILL. When
+-- the Lua state closes, all that follows on release() raises errors, which nobody gets.
 function Child:__close(err)
   local _ <close> = defer(function()
-    doing.set(self.did)
     self:release()
+    doing.set(self.did)
   end)
   if self:has_ended() then
     if err ~= nil and self.group then self:kill "sigkill" end
