@@ -72,6 +72,8 @@ describe("exec", function()
     text = "cannot start '/etc/passwd': EACCES: permission denied"
     assert.same({ n = 5, nil, "spawn", nil, text, "EACCES" }, failure("/etc/passwd"))
     assert.matches("^cannot start '': ENOENT", failure("")[4])
+    assert.equal("cannot start 'ls -l': ENOENT: no such file or directory (no shell is involved: "
+      .. "the arguments are a list of their own)", failure("ls -l")[4])
     assert.equal("E2BIG", failure("true", { ("x"):rep(200000) })[5])
     assert.equal("ENOENT", failure("true", {}, { env = { PATH = "/nowhere" } })[5])
   end))

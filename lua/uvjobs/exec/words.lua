@@ -77,14 +77,16 @@ end
 ---@param code string
 ---@return string message
 function words.of_spawn(command, options, message, code)
-  local where = ""
+  local where, hint = "", ""
   if options.cwd and not is_usable(options.cwd) then
     where = (" in the directory '%s'"):format(options.cwd)
   elseif code == "EBADF" then
     local name, fd = closed_option(options)
     if name then where = (" with %s = %d"):format(name, fd) end
+  elseif code == "ENOENT" and command:find "%S%s+%S" then
+    hint = " (no shell is involved: the arguments are a list of their own)"
   end
-  return ("cannot start '%s'%s: %s"):format(command, where, message)
+  return ("cannot start '%s'%s: %s%s"):format(command, where, message, hint)
 end
 
 return words
