@@ -33,6 +33,8 @@ end
 local function new_nursery(child, options)
   local owner = uvjobs.current().scheduler
   return uvjobs.scheduler {
+    limit = math.huge,
+    pending_limit = 0,
     close_timeout = owner.close_timeout,
     timeslice = math.min(owner.timeslice, slice_of(options.timeout)),
     on_error = "cancel",
