@@ -7,7 +7,8 @@
 
 static const char *const patterns[] = {"0 * * * *", "30 2 * * *", "0 0 29 2 *"};
 
-static void check_zone(const struct uj_zone *zone, int64_t instant_s)
+static void check_zone(const struct uj_zone *zone, int64_t instant_s,
+                       bool is_calm)
 {
   fuzz_check_span(zone, instant_s);
   fuzz_check_local(zone, instant_s);
@@ -15,7 +16,7 @@ static void check_zone(const struct uj_zone *zone, int64_t instant_s)
     struct uj_cron cron;
     char message[UJ_CRON_MESSAGE_SIZE];
     CHECK(uj_cron_parse(&cron, patterns[i], strlen(patterns[i]), message));
-    fuzz_check_fires(&cron, zone, instant_s);
+    fuzz_check_fires(&cron, zone, instant_s, is_calm);
   }
 }
 
@@ -24,15 +25,16 @@ static void check_all(const struct uj_zone *zone, const uint8_t *data,
                       size_t size)
 {
   int64_t instant_s = -UJ_OFFSET_MAX_S;
+  bool is_calm = fuzz_is_calm(zone);
   for (int i = 0; i < 6 && instant_s < FUZZ_END_S; i++) {
-    check_zone(zone, instant_s);
+    check_zone(zone, instant_s, is_calm);
     instant_s = uj_zone_span(zone, instant_s).end_s;
   }
   for (size_t i = 0; i < 4 && i * 8 + 8 <= size; i++) {
     uint64_t value = 0;
     for (size_t n = 0; n < 8; n++)
       value = value << 8 | data[size - 1 - i * 8 - n];
-    check_zone(zone, (int64_t)(value % (uint64_t)FUZZ_END_S));
+    check_zone(zone, (int64_t)(value % (uint64_t)FUZZ_END_S), is_calm);
   }
 }
 
@@ -65,11 +67,14 @@ static size_t fuzz_example(uint64_t *rng, uint8_t data[FUZZ_SIZE])
   struct tzif_zone made = {.count = (unsigned)check_below(rng, 20)};
   struct tzif tzif;
   int64_t at_s = (int64_t)check_below(rng, 2000000000);
-  for (unsigned i = 0; i < made.count; i++) {
-    at_s +=
-        1 + (int64_t)check_below(rng, check_below(rng, 2) ? 300000 : 20000000);
+  bool is_calm = check_below(rng, 2) == 0;
+  for (unsigned i = 0; i < made.count; i++) { /* like real ones, or wild */
+    at_s += is_calm ? 200000 : 1;
+    at_s += (int64_t)check_below(rng, check_below(rng, 2) ? 300000 : 20000000);
     made.at_s[i] = at_s;
-    made.offset_s[i + 1] = (int32_t)check_below(rng, 190000) - 95000;
+    made.offset_s[i + 1] = is_calm
+                               ? (int32_t)check_below(rng, 100) * 900 - 45000
+                               : (int32_t)check_below(rng, 190000) - 95000;
   }
   made.footer = footers[check_below(rng, sizeof footers / sizeof *footers)];
   tzif_build(&tzif, versions[check_below(rng, 4)], &made);

@@ -69,7 +69,11 @@ static int64_t interval_previous(const struct uj_fire *fire, int64_t instant_s)
  * With one instant for each local time, later local times never fire earlier.
  * So it suffices to know from which local time on they fire after an instant:
  * its own, unless it lies in a fold. Both instants of a fold are two such
- * sequences, of which the nearer one counts. */
+ * sequences, of which the nearer one counts.
+ *
+ * This is so where no two changes of a zone are nearer to each other than their
+ * jumps are long. No zone that there is has such changes; in one that had, a
+ * time could be left out, and nothing worse. */
 
 /* The instant at which a local time fires, or UJ_FIRE_NEVER. */
 static int64_t instant_of(const struct uj_fire *fire, enum uj_fold fold,
