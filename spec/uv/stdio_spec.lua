@@ -171,7 +171,7 @@ describe("the standard streams", function()
 bad argument #1 to 'write' (string or list of strings expected, got number)
 bad argument #1 to 'write' (string expected as element 2, got number)
 bad self to 'write' (uvjobs.uv.File expected, got FILE*)
-bad argument #1 to 'read_line' (integer >= 0 or math.huge expected, got number)
+bad argument #1 to 'read_line' (integer >= 0 or math.huge expected, got -1)
 EBADF: bad file descriptor
 goes on
 ]], (shell("%s >$0.out; cat $0.out; rm $0.out", script):gsub("[^\n:]*:%d+: ", "")))
