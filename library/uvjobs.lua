@@ -502,6 +502,11 @@ function uvjobs.select(sources) end
 --- Makes a scheduler. Leaving the block of `local s <close>` without an error calls
 --- `wait_and_close`; leaving it by an error, or when cancelled, calls `close`. Does not
 --- suspend.
+--- Makes a supervisor without children: docs/supervision.md describes it.
+---@param options? uvjobs.SupervisorOptions
+---@return uvjobs.Supervisor
+function uvjobs.supervisor(options) end
+
 ---@param options? uvjobs.SchedulerOptions
 ---@return uvjobs.Scheduler
 function uvjobs.scheduler(options) end

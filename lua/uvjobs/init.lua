@@ -121,4 +121,9 @@ function uvjobs.exec(...)
   return require "uvjobs.exec" (...)
 end
 
+-- So are supervisors, which few programs have.
+function uvjobs.supervisor(...)
+  return require "uvjobs.supervisor" (...)
+end
+
 return uvjobs

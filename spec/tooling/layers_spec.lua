@@ -95,7 +95,7 @@ local FLOORS <const> = {
   { "src/lua/drive/[%w_]+" },
   { "src/lua/insight/glance" },
   { "src/lua/insight/ages" },
-  { "src/lua/repeating/repeating" },
+  { "src/lua/repeating/repeating", "src/lua/supervisor/children" },
   { "src/lua/policy/rate", "src/lua/policy/gate" },
   { "src/lua/policy/keys" },
   { "src/lua/api/[%w_]+" },

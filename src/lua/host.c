@@ -27,6 +27,7 @@
 #include "lua/repeating/repeating.h"
 #include "lua/state/error.h"
 #include "lua/state/job.h"
+#include "lua/supervisor/children.h"
 
 static uint64_t host_now(struct uj_loop *loop)
 {
@@ -130,9 +131,9 @@ static enum uj_job_state ended(struct uj_state *S, struct uj_ljob *job,
 {
   lua_State *co = job->co;
   enum uj_job_state state;
-  if (status == LUA_OK && job->outcome == UJ_JOB_NEW)
+  if (status == LUA_OK && uj_ljob_outcome(job) == UJ_JOB_NEW)
     status = uj_body_closed(job);
-  state = (enum uj_job_state)job->outcome;
+  state = uj_ljob_outcome(job);
   if (status != LUA_OK) { /* the body had no memory for the results */
     state = fail(S, co, job);
     uj_inside_closethread(co, S->L);
@@ -247,7 +248,8 @@ static bool ends_unheard(const struct uj_state *S, const struct uj_ljob *job)
   const struct uj_job *core = &job->core;
   return S->nwatched == 0 && S->fault->job != job && core->nlocks == 0 &&
          core->state != UJ_JOB_FAILED && core->state != UJ_JOB_KILLED &&
-         !core->sched->announces_ends && !job->repeats && !core->ranked;
+         !core->sched->announces_ends && !job->repeats && !job->is_child &&
+         !core->ranked;
 }
 
 /* Not inlined, because host_ended() would then save registers that only this
@@ -264,6 +266,8 @@ __attribute__((noinline)) static void ended_heard(struct uj_state *S,
     uj_lorder_forget(S, job);
   if (job->repeats)
     uj_repeating_ended(S, job);
+  if (job->is_child)
+    uj_children_ended(S, job);
   if (!kept)
     uj_slots_drop(&S->jobs, job->slot);
 }

@@ -24,6 +24,7 @@
 #include "lua/api/testing.h"
 #include "lua/api/work.h"
 #include "lua/base/allocator.h"
+#include "lua/base/backtrace.h"
 #include "lua/drive/cqueues.h"
 #include "lua/drive/embed.h"
 #include "lua/drive/luv.h"
@@ -49,6 +50,7 @@
 #include "lua/state/job.h"
 #include "lua/state/sched.h"
 #include "lua/state/state.h"
+#include "lua/supervisor/children.h"
 #include "random/random.h"
 
 #define STATE_TYPE "uvjobs.State"
@@ -246,6 +248,8 @@ static struct uj_state *push_new(lua_State *L, const struct uj_heap *heap)
 static void register_types(lua_State *L)
 {
   int state = lua_gettop(L);
+  uj_backtrace_register(L);
+  uj_children_register(L);
   uj_error_register(L);
   uj_scope_register(L);
   uj_await_register(L);

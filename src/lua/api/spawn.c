@@ -126,6 +126,15 @@ void uj_spawn_push_repetition(lua_State *L, int idx)
   lua_getiuservalue(L, idx, UJ_JOB_UV_ARGS + OCCURRENCE_ARGS);
 }
 
+struct uj_ljob *uj_spawn_make_child(struct uj_state *S, lua_State *L, int at,
+                                    int fn)
+{
+  struct uj_ljob *job = push_new(S, L, at, fn, "start");
+  job->ninputs = UJ_JOB_CHILD_ARGS;
+  job->is_child = true;
+  return job;
+}
+
 /* ---- the options of spawn() ---------------------------------------------- */
 
 struct spawn_options {

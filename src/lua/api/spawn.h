@@ -22,6 +22,12 @@ struct uj_ljob *uj_spawn_make_occurrence(struct uj_state *S, lua_State *L,
 /* [-0, +1, -] Pushes the repetition of an occurrence, which is at idx. */
 void uj_spawn_push_repetition(lua_State *L, int idx);
 
+/* [-0, +1, m] Makes the run of a supervised child: a job of the scheduler at
+ * `at` for the function at `fn`. Above that are its argument, and then what the
+ * job keeps: see enum uj_job_child. */
+struct uj_ljob *uj_spawn_make_child(struct uj_state *S, lua_State *L, int at,
+                                    int fn);
+
 /* [-0, +0, m] Keeps a new job, which is on the top, and admits it to its
  * scheduler, which is at `at`. If that is UJ_ECLOSED or UJ_EFULL it lets go of
  * the job. The rank counts if the scheduler has an order. */

@@ -34,7 +34,7 @@ static void keep_error(lua_State *L, struct uj_ljob *job)
   bool own = is_own_cancel(L, -1, job);
   job->nresults = UJ_RESULTS_ONE;
   uj_ljob_set_value(L, job, UJ_BODY_JOB);
-  job->outcome = own ? UJ_JOB_CANCELLED : UJ_JOB_FAILED;
+  uj_ljob_set_outcome(job, own ? UJ_JOB_CANCELLED : UJ_JOB_FAILED);
 }
 
 /* [-n, +0, m] A callback that was called for the job has failed, and so the job
@@ -47,7 +47,7 @@ static void keep_failure(lua_State *L, struct uj_ljob *job)
   uj_ljob_get_extra(L, UJ_BODY_JOB, "failure");
   uj_ljob_set_value(L, job, UJ_BODY_JOB);
   job->nresults = UJ_RESULTS_ONE;
-  job->outcome = UJ_JOB_FAILED;
+  uj_ljob_set_outcome(job, UJ_JOB_FAILED);
 }
 
 /* ---- the job is done ----------------------------------------------------- */
@@ -75,7 +75,7 @@ static void keep_results(lua_State *L, struct uj_ljob *job)
   job->nresults = n == 0   ? UJ_RESULTS_NONE
                   : n == 1 ? UJ_RESULTS_ONE
                            : UJ_RESULTS_MANY;
-  job->outcome = UJ_JOB_DONE;
+  uj_ljob_set_outcome(job, UJ_JOB_DONE);
 }
 
 /* ---- the body ------------------------------------------------------------ */

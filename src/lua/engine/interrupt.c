@@ -136,6 +136,18 @@ static bool hold_off(struct uj_state *S, lua_State *L, enum uj_wake wake)
   return held;
 }
 
+/* Ends a supervised child that holds the loop for too long: it is closed, as if
+ * somebody else had done so, and its supervisor is told why. */
+static void end_busy(struct uj_state *S)
+{
+  struct uj_ljob *job = S->current;
+  if (uj_stretch_busy_due(S) > uj_loop_now(&S->loop))
+    return;
+  uj_ljob_note_busy(S, job);
+  uj_job_close(&job->core,
+               uj_ljob_child_limit_ns(S, job, UJ_JOB_UV_BUSY_CLOSE));
+}
+
 /* ---- an interruption ----------------------------------------------------- */
 
 /* The job has run for `passed_ns`, in the measure of its slice. Deadlines and
@@ -150,6 +162,8 @@ static void handle(struct uj_state *S, lua_State *L, uint64_t now_ns,
   uj_ending_poll(S);
   uj_dumping_look(S, L);
   report_slow(S, L, now_ns, begin_ns);
+  if (S->current->is_child)
+    end_busy(S);
   if (S->stretch->exact || !S->is_virtual || S->ending->forces)
     wake = uj_job_to_raise(&S->current->core);
   if (hold_off(S, L, wake))

@@ -2,6 +2,7 @@
 
 #include <lauxlib.h>
 
+#include "lua/base/backtrace.h"
 #include "lua/base/inside.h"
 #include "lua/state/job.h"
 
@@ -207,10 +208,10 @@ void uj_nest_push_traceback(struct uj_state *S, lua_State *L,
   int n = count_steps(S, job);
   if (runs && L != job->co)
     n = 1;
-  luaL_traceback(L, runs ? L : parked_in(S, job, n), text, runs ? skip : 0);
+  uj_backtrace_push(L, runs ? L : parked_in(S, job, n), text, runs ? skip : 0);
   while (--n >= 0) {
-    luaL_traceback(L, parked_in(S, job, n),
-                   "\nin a coroutine that was resumed at", 0);
+    uj_backtrace_push(L, parked_in(S, job, n),
+                      "\nin a coroutine that was resumed at", 0);
     lua_concat(L, 2);
   }
 }

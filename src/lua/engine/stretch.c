@@ -23,6 +23,7 @@ static void begin_at(struct uj_state *S, uint64_t begin_ns)
 {
   S->stretch->begin_tick = uj_stretch_tick(S);
   S->stretch->begin_ns = begin_ns;
+  S->stretch->loop_ns = S->is_virtual ? S->virtual_ns : begin_ns;
   S->stretch->counted = 0;
 }
 
@@ -75,10 +76,21 @@ uint64_t uj_stretch_held_until(const struct uj_job *job)
                       uj_clock_add(job->deadline_ns, job->sched->close_ns));
 }
 
-uint64_t uj_stretch_own_due(const struct uj_state *S)
+uint64_t uj_stretch_busy_due(struct uj_state *S)
+{
+  const struct uj_ljob *job = S->current;
+  if (!job->is_child || job->core.cancel)
+    return UJ_NEVER;
+  return uj_clock_add(S->stretch->loop_ns,
+                      uj_ljob_child_limit_ns(S, job, UJ_JOB_UV_BUSY));
+}
+
+uint64_t uj_stretch_own_due(struct uj_state *S)
 {
   const struct uj_job *job = &S->current->core;
-  return is_held_off(S) ? uj_stretch_held_until(job) : uj_job_raise_due(job);
+  uint64_t due_ns =
+      is_held_off(S) ? uj_stretch_held_until(job) : uj_job_raise_due(job);
+  return uj_clock_min(due_ns, uj_stretch_busy_due(S));
 }
 
 void uj_stretch_jump_after(struct uj_state *S, uint64_t from_ns)

@@ -22,6 +22,7 @@
 struct uj_stretch {
   uint64_t begin_tick; /* the stretch of begin_ns and counted */
   uint64_t begin_ns;   /* see uj_stretch_begin() */
+  uint64_t loop_ns;    /* the same by the clock of the loop */
   uint64_t counted;    /* instructions */
 
   uint64_t slow_ns;   /* a stretch is reported after so long; or UJ_NEVER */
@@ -67,6 +68,11 @@ void uj_stretch_plan(struct uj_state *S, uint64_t soon_ns, uint64_t begin_ns);
 /* How long a stretch may last: then the job is preempted. */
 uint64_t uj_stretch_slice_ns(const struct uj_state *S);
 
+/* When the current job, a supervised child, has held the loop for as long as it
+ * may; UJ_NEVER when it may do so for ever, or is ended already. By the clock
+ * of the loop. */
+uint64_t uj_stretch_busy_due(struct uj_state *S);
+
 /* After how long it is reported as blocking the loop. */
 uint64_t uj_stretch_slow_ns(const struct uj_state *S);
 
@@ -74,7 +80,7 @@ uint64_t uj_stretch_slow_ns(const struct uj_state *S);
 uint64_t uj_stretch_held_until(const struct uj_job *job);
 
 /* When an error is to be raised in the current job, or it is to be killed. */
-uint64_t uj_stretch_own_due(const struct uj_state *S);
+uint64_t uj_stretch_own_due(struct uj_state *S);
 
 /* When the virtual clock jumps; and sets that, counted from `from_ns`. */
 uint64_t uj_stretch_jump_at(struct uj_state *S, uint64_t begin_ns);

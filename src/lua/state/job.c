@@ -2,6 +2,8 @@
 
 #include <lauxlib.h>
 
+#include "lua/base/seconds.h"
+
 const char uj_job_tag[] = UJ_JOB_TYPE;
 
 struct uj_ljob *uj_ljob_to(lua_State *L, int idx)
@@ -122,6 +124,27 @@ void uj_ljob_set_extra(lua_State *L, int idx, const char *field)
   lua_insert(L, -2);
   lua_setfield(L, -2, field);
   lua_pop(L, 1);
+}
+
+uint64_t uj_ljob_child_limit_ns(struct uj_state *S, const struct uj_ljob *job,
+                                enum uj_job_child which)
+{
+  uint64_t limit_ns = UJ_NEVER;
+  if (!job->is_child)
+    return limit_ns;
+  uj_ljob_push(S, S->hub, job);
+  if (lua_getiuservalue(S->hub, -1, which) == LUA_TNUMBER)
+    limit_ns = uj_seconds_to_ns(lua_tonumber(S->hub, -1));
+  lua_pop(S->hub, 2);
+  return limit_ns;
+}
+
+void uj_ljob_note_busy(struct uj_state *S, const struct uj_ljob *job)
+{
+  uj_ljob_push(S, S->hub, job);
+  lua_pushboolean(S->hub, 0);
+  lua_setiuservalue(S->hub, -2, UJ_JOB_UV_BUSY);
+  lua_pop(S->hub, 1);
 }
 
 void uj_ljob_push_sched(lua_State *L, int idx)

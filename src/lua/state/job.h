@@ -54,6 +54,17 @@ enum {
   UJ_JOB_UV_ARGS       /* its arguments from here on, until it starts */
 };
 
+/* The user values of a job that is the run of a supervised child: its argument,
+ * and what it keeps when it has started, too. The last two are there only when
+ * the child has a limit. */
+enum uj_job_child {
+  UJ_JOB_CHILD_ARGS = 1,
+  UJ_JOB_UV_CHILD = UJ_JOB_UV_ARGS + UJ_JOB_CHILD_ARGS, /* a Child of Lua */
+  UJ_JOB_UV_BUSY,      /* seconds that it may hold the loop; false when it has
+                          held it for longer, and is being ended */
+  UJ_JOB_UV_BUSY_CLOSE /* seconds that it has to end when it has done so */
+};
+
 /* What the value of an ended job is. */
 enum uj_results {
   UJ_RESULTS_NONE, /* nothing yet: no results, or an error still to be made */
@@ -78,15 +89,31 @@ struct uj_ljob {
                              in the user values until it starts; then what
                              uj_ljob_hand() has put on its stack */
   unsigned nresults : 2;  /* enum uj_results */
-  unsigned outcome : 3; /* enum uj_job_state: set when its function has ended */
-  bool has_extra : 1;   /* see uj_ljob_set_extra() */
-  bool has_context : 1; /* it has the extra field `context` */
-  bool has_failure : 1; /* it has the extra field `failure`: see api/job.h */
-  bool is_awaited : 1;  /* run() waits for it, and raises its error */
-  bool polls : 1;       /* it waits in cqueues: see cqueues.c */
-  bool poll_failed : 1; /* that has failed; the error is the job's value */
-  bool repeats : 1;     /* it is an occurrence: see lua/repeating/repeating.h */
+  unsigned outcome : 2;   /* see uj_ljob_outcome() */
+  bool has_extra : 1;     /* see uj_ljob_set_extra() */
+  bool has_context : 1;   /* it has the extra field `context` */
+  bool has_failure : 1;   /* it has the extra field `failure`: see api/job.h */
+  bool is_awaited : 1;    /* run() waits for it, and raises its error */
+  bool polls : 1;         /* it waits in cqueues: see cqueues.c */
+  bool poll_failed : 1;   /* that has failed; the error is the job's value */
+  bool repeats : 1;  /* it is an occurrence: see lua/repeating/repeating.h */
+  bool is_child : 1; /* it is supervised: see lua/supervisor/children.h */
 };
+
+/* How the function of the job has ended: UJ_JOB_DONE, _FAILED or _CANCELLED; or
+ * UJ_JOB_NEW before that. Two bits are enough for these. */
+static inline enum uj_job_state uj_ljob_outcome(const struct uj_ljob *job)
+{
+  unsigned outcome = job->outcome;
+  return (enum uj_job_state)(outcome == 0 ? UJ_JOB_NEW
+                                          : UJ_JOB_DONE - 1 + outcome);
+}
+
+static inline void uj_ljob_set_outcome(struct uj_ljob *job,
+                                       enum uj_job_state state)
+{
+  job->outcome = (unsigned)state - UJ_JOB_DONE + 1;
+}
 
 extern const char uj_job_tag[];
 
@@ -150,6 +177,13 @@ void uj_ljob_set_value(lua_State *L, const struct uj_ljob *job, int idx);
  */
 void uj_ljob_get_extra(lua_State *L, int idx, const char *field);
 void uj_ljob_set_extra(lua_State *L, int idx, const char *field);
+
+/* [-0, +0, -] One of the two limits of a job that is kept: UJ_JOB_UV_BUSY or
+ * _BUSY_CLOSE. UJ_NEVER when it has none. */
+uint64_t uj_ljob_child_limit_ns(struct uj_state *S, const struct uj_ljob *job,
+                                enum uj_job_child which);
+/* [-0, +0, -] Notes that such a job has held the loop for too long. */
+void uj_ljob_note_busy(struct uj_state *S, const struct uj_ljob *job);
 
 /* [-0, +1, -] Pushes the scheduler of the job at idx. */
 void uj_ljob_push_sched(lua_State *L, int idx);

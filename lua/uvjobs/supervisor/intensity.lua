@@ -1,0 +1,51 @@
+-- How often a supervisor may restart children: at most so many times within any period.
+-- The time in which the supervisor itself waits for children to close does not count:
+-- otherwise children that take longer to close than the period would hide a storm.
+
+local core = require "uvjobs.core"
+
+core.own_source()
+
+local uvjobs = core.public
+
+---@class uvjobs.Intensity
+local Intensity = {}
+Intensity.__index = Intensity
+
+--- The restarts of a supervisor: `limit` within `period` seconds.
+function Intensity.new(limit, period)
+  return setmetatable({
+    limit = limit, period = period,
+    first = 1, last = 0, -- the restarts that may count are self[first] to self[last]
+    nclosing = 0,        -- how many closings are waited for
+    stopped = 0,         -- when the clock stopped, if so
+    passed = 0,          -- for how long it has stood still, up to then
+  }, Intensity)
+end
+
+--- The supervisor begins to wait for a child to close.
+function Intensity:stop_clock()
+  if self.nclosing == 0 then self.stopped = uvjobs.now() end
+  self.nclosing = self.nclosing + 1
+end
+
+--- It has closed.
+function Intensity:start_clock()
+  self.nclosing = self.nclosing - 1
+  if self.nclosing == 0 then self.passed = self.passed + uvjobs.now() - self.stopped end
+end
+
+--- Counts a restart. Returns whether there are too many now.
+function Intensity:add()
+  if self.limit == math.huge then return false end
+  local now = (self.nclosing > 0 and self.stopped or uvjobs.now()) - self.passed
+  self.last = self.last + 1
+  self[self.last] = now
+  while self[self.first] < now - self.period do
+    self[self.first] = nil
+    self.first = self.first + 1
+  end
+  return self.last - self.first + 1 > self.limit
+end
+
+return Intensity

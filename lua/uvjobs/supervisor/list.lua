@@ -1,0 +1,95 @@
+-- The children of a supervisor in their order, and the line of those that wait to start.
+
+local child = require "uvjobs.supervisor.child"
+local core = require "uvjobs.core"
+
+core.own_source()
+
+local notify = child.notify
+local QUEUED <const>, ENDED <const> = child.states.QUEUED, child.states.ENDED
+local DELETED <const> = child.states.DELETED
+local UP <const>, OVER <const>, CLOSED <const> = child.phases.UP, child.phases.OVER,
+  child.phases.CLOSED
+
+local SPARSE <const> = 32 -- places from which on a list with many gaps is made dense
+
+local list = {}
+
+--- Makes the fields of a supervisor that are about this.
+function list.init(self)
+  self._children = {} -- in their order; false where one was removed
+  self._places = 0    -- how many places that has
+  self._count = 0     -- how many children
+  self._names = {}    -- the children by their names
+  self._queued = 0    -- how many children stand in the line
+  self._at = 1        -- none of them before this place
+end
+
+-- Takes the gaps out of the list of children. Nobody may be going along it.
+local function make_dense(self)
+  local children, n = self._children, 0
+  for place = 1, self._places do
+    local one = children[place]
+    if one then
+      n = n + 1
+      children[n] = one
+      one._place = n
+    end
+  end
+  for place = n + 1, self._places do children[place] = nil end
+  self._places, self._at = n, n + 1
+end
+
+--- Adds a child behind the others.
+function list.add(self, one)
+  local place = self._places + 1
+  self._children[place] = one
+  self._places, self._count = place, self._count + 1
+  one._place = place
+  if one._name then self._names[one._name] = one end
+end
+
+--- A supervisor begins no more.
+function list.close_for_good(self)
+  self._is_final = true
+  if self._phase ~= OVER then return end
+  self._phase = CLOSED
+  for place = 1, self._places do
+    local one = self._children[place]
+    if one and one._state == QUEUED then one._state = ENDED end
+    local more = one and one._more
+    if more then
+      notify(one)
+      if more.nested then list.close_for_good(more.nested) end
+    end
+  end
+end
+
+--- Takes a child away that does not run.
+function list.remove(self, one)
+  local children = self._children
+  children[one._place] = false
+  self._count = self._count - 1
+  if one._name then self._names[one._name] = nil end
+  one._state = DELETED
+  if one._more and one._more.nested then list.close_for_good(one._more.nested) end
+  notify(one)
+  if self._phase == UP and self._queued == 0 and self._places > SPARSE
+    and 2 * self._count < self._places then
+    make_dense(self)
+  end
+end
+
+--- Puts a child that does not run into the line.
+function list.enqueue(self, one)
+  one._state = QUEUED
+  self._queued = self._queued + 1
+  if one._place < self._at then self._at = one._place end
+end
+
+--- Takes a child out of the line, if it is in it.
+function list.leave_line(self, one)
+  if one._state == QUEUED then self._queued = self._queued - 1 end
+end
+
+return list

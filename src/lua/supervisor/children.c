@@ -1,0 +1,140 @@
+#include "lua/supervisor/children.h"
+
+#include "core/admit.h"
+#include "core/end.h"
+#include "lua/api/order.h"
+#include "lua/api/spawn.h"
+#include "lua/base/seconds.h"
+#include "lua/base/text.h"
+#include "lua/engine/interrupt.h"
+#include "lua/engine/outside.h"
+#include "lua/state/sched.h"
+
+/* Where the registry has the function that is told of ends. */
+static const char told_key;
+
+static const char *const ends[] = {
+    [UJ_JOB_DONE] = "done",
+    [UJ_JOB_FAILED] = "failed",
+    [UJ_JOB_CANCELLED] = "cancelled",
+    [UJ_JOB_KILLED] = "killed",
+};
+
+/* ---- the end of a run ---------------------------------------------------- */
+
+/* (job): calls the function. Its errors are printed here, where there may be
+ * memory for their texts. */
+static int tell(lua_State *L)
+{
+  const struct uj_ljob *job = uj_ljob_at(L, 1);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &told_key);
+  lua_getiuservalue(L, 1, UJ_JOB_UV_CHILD);
+  lua_pushvalue(L, 1);
+  lua_pushstring(L, ends[job->core.state]);
+  lua_pushboolean(L, lua_getiuservalue(L, 1, UJ_JOB_UV_BUSY) == LUA_TBOOLEAN);
+  lua_remove(L, -2);
+  if (lua_pcall(L, 4, 0, 0) == LUA_OK)
+    return 0;
+  lua_writestringerror("error in a supervisor: %s\n",
+                       uj_text_push(L, -1, "(%s without a text)"));
+  return 0;
+}
+
+/* A job that has not run ends while somebody goes over the jobs of a scheduler
+ * that is being closed: nothing may be called then (M1). The supervisor finds
+ * out when it closes the child itself. */
+void uj_children_ended(struct uj_state *S, const struct uj_ljob *job)
+{
+  lua_State *L = S->L != NULL ? S->L : S->hub;
+  if (S->dead || (!job->core.started && job->core.sched->closed))
+    return;
+  lua_pushcfunction(L, tell);
+  uj_ljob_push(S, L, job);
+  if (uj_outside_pcall(S, L, 1) == LUA_OK)
+    return;
+  lua_writestringerror("%s\n", "no memory to tell a supervisor");
+  lua_pop(L, 1);
+}
+
+void uj_children_register(lua_State *L)
+{
+  lua_pushboolean(L, 0);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &told_key);
+}
+
+static int l_on_child_end(lua_State *L)
+{
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  lua_settop(L, 1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &told_key);
+  return 0;
+}
+
+/* ---- the beginning of one ------------------------------------------------ */
+
+/* The stack of spawn_child(). The child comes twice behind the function: as its
+ * argument, which the job has only until it starts, and to be kept. */
+enum { AT_SCHED = 1, AT_NAME, AT_FN, AT_CHILD, AT_KEPT };
+
+static int l_spawn_child(lua_State *L)
+{
+  struct uj_state *S = uj_state(L);
+  struct uj_lsched *sched = uj_lsched_self(L, "spawn_child");
+  bool is_limited = !lua_isnoneornil(L, AT_KEPT);
+  static const struct uj_rank_options rank = {.priority = 0};
+  struct uj_ljob *job;
+  luaL_checktype(L, AT_FN, LUA_TFUNCTION);
+  lua_settop(L, is_limited ? AT_KEPT + 1 : AT_CHILD);
+  lua_pushvalue(L, AT_CHILD);
+  lua_insert(L, AT_KEPT);
+  if (sched->core.closed)
+    return 0;
+  job = uj_spawn_make_child(S, L, AT_SCHED, AT_FN);
+  job->core.heard = UJ_HEARS_ALL; /* the supervisor reports what is to be */
+  if (lua_type(L, AT_NAME) == LUA_TSTRING) {
+    lua_pushvalue(L, AT_NAME);
+    uj_ljob_set_extra(L, -2, "name");
+  }
+  if (is_limited)
+    uj_interrupt_add_slice(S, uj_seconds_to_ns(lua_tonumber(L, AT_KEPT + 1)));
+  return uj_spawn_keep_and_admit(S, L, AT_SCHED, job, &rank) == UJ_OK ? 1 : 0;
+}
+
+/* ---- ending one ---------------------------------------------------------- */
+
+static int l_close_child(lua_State *L)
+{
+  struct uj_ljob *job = uj_ljob_self(L, "close_child");
+  uint64_t span_ns = uj_seconds_to_ns(luaL_checknumber(L, 2));
+  const struct uj_ljob *closer = uj_ljob_to(L, 3);
+  uj_state(L);
+  if (closer != NULL && !uj_job_ended(&closer->core))
+    span_ns = uj_job_grace(&closer->core, span_ns);
+  uj_job_close(&job->core, span_ns);
+  lua_pushboolean(L, uj_job_ended(&job->core));
+  return 1;
+}
+
+static int l_child_of(lua_State *L)
+{
+  const struct uj_ljob *job = uj_ljob_to(L, 1);
+  if (job == NULL || !job->is_child)
+    lua_pushnil(L);
+  else
+    lua_getiuservalue(L, 1, UJ_JOB_UV_CHILD);
+  return 1;
+}
+
+static int l_kept_traceback(lua_State *L)
+{
+  uj_ljob_self(L, "kept_traceback");
+  uj_ljob_get_extra(L, 1, "traceback");
+  return 1;
+}
+
+const luaL_Reg uj_children_internals[] = {{"spawn_child", l_spawn_child},
+                                          {"close_child", l_close_child},
+                                          {"child_of", l_child_of},
+                                          {"on_child_end", l_on_child_end},
+                                          {"kept_traceback", l_kept_traceback},
+                                          {NULL, NULL}};

@@ -1,0 +1,32 @@
+/* The runs of supervised children: jobs that tell lua/uvjobs/supervisor when
+ * they have ended. The rules of supervision are there; here is what they need
+ * of the core. */
+#ifndef UJ_LUA_SUPERVISOR_CHILDREN_H
+#define UJ_LUA_SUPERVISOR_CHILDREN_H
+
+#include <lauxlib.h>
+
+#include "lua/state/job.h"
+#include "lua/state/state.h"
+
+/* [-0, +0, m] Makes room in the registry. */
+void uj_children_register(lua_State *L);
+
+/* [-0, +0, -] The run of a child has ended: tells the supervisor. */
+void uj_children_ended(struct uj_state *S, const struct uj_ljob *job);
+
+/* For lua/uvjobs/supervisor:
+ * spawn_child(scheduler, name, fn, child [, busy, close]): makes and admits a
+ * job for fn(child); returns it, or nil when the scheduler is closed. `name` is
+ * a string or false. `busy` is how many seconds it may hold the loop, and
+ * `close` how many it then has to end. close_child(job, seconds [, closer]):
+ * closes it within so many seconds, or within three quarters of those that the
+ * job `closer` has left itself; returns whether it has ended, as one that has
+ * not run does at once. child_of(job): the child whose run the job is, or nil.
+ * on_child_end(fn): from now on fn(child, job, state, was_busy) is called when
+ * the run of a child has ended; but not when its scheduler is closed and it has
+ * not run yet. It is called outside of jobs.
+ * kept_traceback(job): where a job has failed, or nil. */
+extern const luaL_Reg uj_children_internals[];
+
+#endif
