@@ -2,8 +2,8 @@
 -- a list of all that has ended.
 
 local circuit = require "uvjobs.policy.circuit"
+local core = require "uvjobs.core"
 local reference = require "spec.policy.breaker_reference"
-local window = require "uvjobs.policy.window"
 
 -- ---- all sequences of events ---------------------------------------------------------
 
@@ -60,15 +60,6 @@ local function check(at)
   end
 end
 
-local function copy(value)
-  if type(value) ~= "table" then return value end
-  local new = {}
-  for key, field in pairs(value) do
-    new[key] = key == "rules" and field or copy(field)
-  end
-  return setmetatable(new, getmetatable(value))
-end
-
 -- What the rest of a run depends on, as a text: times are those since now, and periods
 -- those since the present one.
 local function state_of(at)
@@ -78,11 +69,9 @@ local function state_of(at)
   end
   add(one.state, one.probing, one.succeeded, two.state, two.under_way, two.good)
   if one.state == "open" then add(one.reopens - at.now, two.reopens - at.now) end
-  local seen = one.window
-  for i = seen.first, seen.last do
-    if at.now - seen.at[i] < seen.length then
-      add(at.now - seen.at[i], seen.totals[i], seen.failures[i])
-    end
+  local _, _, seen = core.window_runs(one.window)
+  for i = 1, #seen, 3 do
+    if at.now - seen[i] < one.rules.window then add(at.now - seen[i], seen[i + 1], seen[i + 2]) end
   end
   add "|"
   for _, call in ipairs(two.ended) do
@@ -94,26 +83,33 @@ local function state_of(at)
   return table.concat(parts, " ")
 end
 
+-- A new world in which these events have happened.
+local function replay(rules, trace, most)
+  local at = world(rules)
+  for _, event in ipairs(trace) do happen(at, event, most) end
+  return at
+end
+
 -- Plays all sequences of so many events. Of sequences that lead to the same state only one
 -- is played on, since what follows is the same for all. Returns the number of states.
 local function play_all(rules, depth, most)
-  local worlds, seen, states = { world(rules) }, {}, 0
+  local traces, seen, states = { {} }, {}, 0
   for _ = 1, depth do
-    local next_worlds = {}
-    for _, at in ipairs(worlds) do
+    local longer = {}
+    for _, trace in ipairs(traces) do
       for _, event in ipairs(EVENTS) do
-        local new = copy(at)
-        if happen(new, event, most) then
-          check(new)
-          local key = state_of(new)
+        local at = replay(rules, trace, most)
+        if happen(at, event, most) then
+          check(at)
+          local key = state_of(at)
           if not seen[key] then
             seen[key], states = true, states + 1
-            next_worlds[#next_worlds + 1] = new
+            longer[#longer + 1] = at.trace
           end
         end
       end
     end
-    worlds = next_worlds
+    traces = longer
   end
   return states
 end
@@ -153,13 +149,18 @@ end)
 
 -- Adds calls at these times, and returns the window and a list of them.
 local function fill(length, times)
-  local seen, list = window.new(length), {}
+  local seen, list = core.window(length, 1, 1), {}
   for i, now in ipairs(times) do
     local failure = i % 3 == 0 and 1 or 0
-    window.add(seen, now, failure)
+    core.window_add(seen, now, failure)
     list[#list + 1] = { at = now, failure = failure }
   end
   return seen, list
+end
+
+local function counts(seen)
+  local total, failed = core.window_runs(seen)
+  return total, failed
 end
 
 local function count(list, after)
@@ -178,11 +179,21 @@ describe("the window of a breaker", function()
       for n = 1, 5000, 499 do
         local some = table.move(times, 1, n, 1, {})
         local seen, list = fill(1000, some)
-        local total, failed = count(list, some[n] - 1000)
-        assert.equal(total, seen.total)
-        assert.equal(failed, seen.failed)
+        assert.same({ count(list, some[n] - 1000) }, { counts(seen) })
       end
     end
+  end)
+
+  it("says whether there are enough calls of which enough have failed", function()
+    local seen = core.window(10, 3, 0.5)
+    assert.is_false(core.window_add(seen, 1, 1))
+    assert.is_false(core.window_add(seen, 1, 1))
+    assert.is_true(core.window_add(seen, 2, 0)) -- 2 of 3
+    assert.is_true(core.window_add(seen, 2, 0)) -- 2 of 4
+    assert.is_false(core.window_add(seen, 2, 0))
+    assert.is_false(core.window_add(seen, 11, 1)) -- 1 of 4
+    core.window_set(seen, true, true)
+    assert.is_false(core.window_add(seen, 11, 1))
   end)
 
   it("never counts what is older, and misses a 512th of the time at most", function()
@@ -193,20 +204,19 @@ describe("the window of a breaker", function()
     local now = times[#times]
     local all, most_failed = count(list, now - length)
     local least = count(list, now - length + length // 512 + 10)
-    assert.is_true(seen.total <= all and seen.total >= least, seen.total)
-    assert.is_true(seen.failed <= most_failed)
-    assert.is_true(seen.last - seen.first < 1024)
-    assert.is_true(#seen.at <= 2048)
+    local total, failed, ended = core.window_runs(seen)
+    assert.is_true(total <= all and total >= least, total)
+    assert.is_true(failed <= most_failed)
+    assert.is_true(#ended / 3 <= 1024)
   end)
 
   it("is exact again when few calls are left in it", function()
     local times = {}
     for i = 1, 3000 do times[i] = i end
-    times[3001] = 1e6 // 1 | 0
-    times[3002] = times[3001] + 1
+    times[3001], times[3002], times[3003] = 1000000, 1000001, 1000002
     local seen = fill(10000, times)
-    assert.equal(2, seen.total)
-    assert.equal(2, seen.last - seen.first + 1)
-    assert.equal(0, seen.grain)
+    assert.equal(3, (core.window_runs(seen)))
+    assert.same({ 1000000, 1, 0, 1000001, 1, 0, 1000002, 1, 1 },
+      (select(3, core.window_runs(seen))))
   end)
 end)

@@ -27,7 +27,7 @@ local TYPES = {
 local INTERNAL = {
   Await = true, Scope = true, State = true, Watch = true, Work = true, Zone = true,
   Schedule = true, Histogram = true,
-  Rate = true, Gate = true,
+  Rate = true, Gate = true, Window = true,
 }
 
 -- The scheduler of the repetition among the samples, which has to be closed.

@@ -96,7 +96,7 @@ local FLOORS <const> = {
   { "src/lua/insight/glance" },
   { "src/lua/insight/ages" },
   { "src/lua/repeating/repeating", "src/lua/supervisor/children" },
-  { "src/lua/policy/rate", "src/lua/policy/gate" },
+  { "src/lua/policy/rate", "src/lua/policy/gate", "src/lua/policy/window" },
   { "src/lua/policy/keys" },
   { "src/lua/api/[%w_]+" },
   { "src/lua/schedule/schedule" },

@@ -45,6 +45,7 @@
 #include "lua/insight/glance.h"
 #include "lua/policy/gate.h"
 #include "lua/policy/rate.h"
+#include "lua/policy/window.h"
 #include "lua/repeating/repeating.h"
 #include "lua/state/error.h"
 #include "lua/state/job.h"
@@ -267,6 +268,7 @@ static void register_types(lua_State *L)
   uj_permit_register(L);
   uj_rate_register(L);
   uj_gate_register(L);
+  uj_window_register(L);
   uj_lsemaphore_register(L);
   lua_setfield(L, state - 1, "Semaphore");
   uj_lmutex_register(L);

@@ -69,7 +69,8 @@ local function failure_of(fields, err)
 end
 
 -- A pass is the to-be-closed variable of a call. In the state closed all calls have the
--- same one, unless the time is taken of each.
+-- same one, unless the time is taken of each; and where there are no keys, a guard in C is
+-- in its place as long as no call fails.
 local Pass = {}
 
 -- Marks that the function has returned: an error can be nil, so that it is told from none
@@ -81,8 +82,7 @@ end
 
 function Pass.__close(pass, err)
   local fields, number = pass.fields, pass.number
-  local now, which = clock()
-  if fields.clock ~= which then forget(fields, which) end
+  local now = sync_clock(fields)
   if pass.has_returned then
     pass.has_returned = false
     local failure = fields.slow and now - pass.began > fields.slow and 1 or 0
@@ -120,6 +120,8 @@ local function enter(fields, state)
   return new_pass(fields, state, number, now)
 end
 
+local close_pass = Pass.__close
+
 -- ---- what changes are told ---------------------------------------------------------
 
 -- An error of the function of the user must not take the place of what a call returns.
@@ -135,10 +137,10 @@ local function tell(fields, state, before, key)
   }
 end
 
-local function new_circuit(fields, key)
+local function new_circuit(fields, key, is_guarded)
   local state = circuit.new(fields.rules, function(_, now_is, before)
     tell(fields, now_is, before, key)
-  end)
+  end, is_guarded)
   state.ordinary = new_pass(fields, state, true)
   return state
 end
@@ -146,15 +148,18 @@ end
 -- ---- one for all, or one for each key ----------------------------------------------
 
 local function set_one(fields)
-  local state, timed = new_circuit(fields), fields.slow ~= nil
-  local ordinary = state.ordinary
+  local state = new_circuit(fields, nil, not fields.slow)
   fields.circuit = state
   fields.find = function() return state end
   fields.each = function() return next, { state } end
-  function fields.run(fn, ...)
-    local pass <close> = (timed or state.state ~= "closed") and enter(fields, state) or ordinary
+  local function run(fn, ...)
+    local pass <close> = enter(fields, state)
     return succeed(pass, fn(...))
   end
+  local function failed(err) close_pass(state.ordinary, err) end
+  local function opens(now) circuit.open(state, now + fields.rules.open) end
+  function fields.bind(inner) return core.guard(state.window, run, failed, opens, inner) end
+  fields.run = fields.bind()
 end
 
 -- Circuits by key. The list is in the order of use: a circuit has the neighbours `older`

@@ -15,22 +15,24 @@
 -- of them at once, however long they take.
 
 local core = require "uvjobs.core"
-local window = require "uvjobs.policy.window"
 
 core.own_source()
 
 local circuit = {}
 
-local add = window.add
+local add = core.window_add
 
 --- Makes one that is closed.
 ---@param rules { ratio: number, window: integer, minimum: integer, open: integer,
 ---  probes: integer } `window` and `open` are in nanoseconds
 ---@param on_change? fun(self: table, state: string, before: string)
-function circuit.new(rules, on_change)
+---@param is_guarded? boolean whether calls are counted by a guard while it is closed
+function circuit.new(rules, on_change, is_guarded)
+  local window = core.window(rules.window, rules.minimum, rules.ratio)
+  core.window_set(window, is_guarded, false)
   return {
     state = "closed", rules = rules, on_change = on_change,
-    window = window.new(rules.window),
+    window = window, is_guarded = is_guarded,
     period = 0,      -- changes with the state
     reopens = nil,   -- when it is half open; math.maxinteger: only by hand
     probing = 0,     -- probes that are under way, of this period and of earlier ones
@@ -41,7 +43,7 @@ end
 local function change(self, state)
   local before = self.state
   self.state, self.period, self.succeeded = state, self.period + 1, 0
-  window.clear(self.window)
+  core.window_set(self.window, self.is_guarded and state == "closed", true)
   if before ~= state and self.on_change then self.on_change(self, state, before) end
 end
 
@@ -59,7 +61,7 @@ end
 --- Forgets everything, for another clock. No call is under way.
 function circuit.reset(self)
   self.state, self.period, self.probing, self.succeeded = "closed", self.period + 1, 0, 0
-  window.clear(self.window)
+  core.window_set(self.window, self.is_guarded, false)
 end
 
 --- The state that a call would find now.
@@ -83,15 +85,6 @@ function circuit.enter(self, now)
   return self.period
 end
 
-local function finish_ordinary(self, failure, now)
-  local seen = self.window
-  add(seen, now, failure)
-  local failed, rules = seen.failed, self.rules
-  if failed > 0 and seen.total >= rules.minimum and failed / seen.total >= rules.ratio then
-    circuit.open(self, now + rules.open)
-  end
-end
-
 local function finish_probe(self, failure, now)
   if failure == 1 then
     circuit.open(self, now + self.rules.open)
@@ -101,11 +94,13 @@ local function finish_probe(self, failure, now)
   if self.succeeded >= self.rules.probes then circuit.close(self) end
 end
 
---- A call has ended that was let in with this pass.
+--- A call has ended that was let in with this pass, and that no guard has counted.
 ---@param failure 0|1|nil nil for one that was cancelled, which says nothing
 function circuit.finish(self, pass, failure, now)
   if pass == true then
-    if failure and self.state == "closed" then return finish_ordinary(self, failure, now) end
+    if failure and self.state == "closed" and add(self.window, now, failure) then
+      circuit.open(self, now + self.rules.open)
+    end
     return
   end
   self.probing = self.probing - 1
