@@ -129,7 +129,8 @@ local function drive(chance, steps, model, call, add)
     if what < 6 then
       ids = ids + 1
       local id, key, seconds = ids, 1 + chance:below(3), (1 + chance:below(500009)) / 1e6
-      local limit = chance:below(3) == 0 and (1 + chance:below(900007)) / 1e6 or math.huge
+      -- half a microsecond more, as what else happens is a whole number of them apart
+      local limit = chance:below(3) == 0 and (1.5 + chance:below(900007)) / 1e6 or math.huge
       callers[id] = jobs:spawn(note, results, id, uvjobs.timeout, limit, call, key, id, seconds)
       add({ id = id, key = key, at = now, span = to_ns(seconds),
         deadline = limit < math.huge and now + to_ns(limit) or math.huge })

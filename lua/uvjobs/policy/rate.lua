@@ -50,16 +50,22 @@ local methods = {}
 
 local KIND -- made of them below
 
+-- The rates without keys, by policy: their `try` is all in C.
+---@type table<uvjobs.Rate, userdata>
+local rates = setmetatable({}, { __mode = "k" })
+
+local function try_otherwise(self, ...)
+  local fields = frame.fields_of(self, KIND, "try")
+  return core.rate_try(fields.core, ask_key(fields, ...))
+end
+
 --- Takes a token if one is there and nobody waits for one. Does not suspend.
 --- Errors: misuse.
 ---@param ... any what the key function gets
 ---@return boolean taken
 ---@return number? retry_after seconds after which it is worth while to try again
-function methods:try(...)
-  local fields = frame.fields_of(self, KIND, "try")
-  if not fields.key then return core.rate_try(fields.core) end
-  return core.rate_try(fields.core, ask_key(fields, ...))
-end
+---@type fun(self: uvjobs.Rate, ...: any): boolean, number?
+methods.try = core.rate_trier(rates, try_otherwise)
 
 --- Changes the rate while it is in use. What is missing from a bucket, in tokens, stays.
 --- Those that wait and for whom there is a token now are woken in the same turn. Does not
@@ -146,5 +152,7 @@ return function(options)
     options.key and math.tointeger(options.keys or 10000))
   fields.stats = stats_of(fields)
   if options.key then set_keyed_run(fields) else set_run(fields) end
-  return frame.new(KIND, fields)
+  local policy = frame.new(KIND, fields)
+  if not options.key then rates[policy] = fields.core end
+  return policy
 end

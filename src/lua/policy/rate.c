@@ -340,6 +340,38 @@ static int l_rate_try(lua_State *L)
   return 1 + refuse(L, rate, uj_clock_max(due_ns, now_ns), now_ns);
 }
 
+/* The upvalues of the method, beside the state: see l_rate_trier(). */
+enum { UP_RATES = 2, UP_OTHERWISE };
+
+/* Stack: self, arguments of the key function. In Lua, finding the rate of the
+ * policy would take as long as all the rest. */
+static int policy_try(lua_State *L)
+{
+  int n = lua_gettop(L);
+  if (n > 0) {
+    lua_pushvalue(L, 1);
+    if (lua_rawget(L, lua_upvalueindex(UP_RATES)) != LUA_TNIL) {
+      lua_replace(L, 1);
+      return l_rate_try(L);
+    }
+    lua_pop(L, 1);
+  }
+  lua_pushvalue(L, lua_upvalueindex(UP_OTHERWISE));
+  lua_insert(L, 1);
+  lua_call(L, n, LUA_MULTRET);
+  return lua_gettop(L);
+}
+
+/* Stack: rates, otherwise. */
+static int l_rate_trier(lua_State *L)
+{
+  lua_settop(L, 2);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_insert(L, 1);
+  lua_pushcclosure(L, policy_try, UP_OTHERWISE);
+  return 1;
+}
+
 /* ---- changing ------------------------------------------------------------ */
 
 static bool is_same_step(const struct uj_rate *a, const struct uj_rate *b)
@@ -442,6 +474,7 @@ void uj_rate_register(lua_State *L)
 const luaL_Reg uj_rate_internals[] = {{"rate", l_rate},
                                       {"rate_take", l_rate_take},
                                       {"rate_try", l_rate_try},
+                                      {"rate_trier", l_rate_trier},
                                       {"rate_set", l_rate_set},
                                       {"rate_counts", l_rate_counts},
                                       {NULL, NULL}};

@@ -38,6 +38,10 @@ void uj_rate_register(lua_State *L);
  * rate_try(rate, key): takes a token and returns true; or returns false and how
  * long it would have to wait.
  *
+ * rate_trier(rates, otherwise): the method `try` of policies: rate_try() of
+ * what the table `rates` has for the policy; and otherwise(policy, ...) when it
+ * has nothing.
+ *
  * rate_set(rate, rate, burst, most_wait): changes it. rate_counts(rate): taken,
  * waited, refused, waiting, keys. */
 extern const luaL_Reg uj_rate_internals[];
