@@ -21,7 +21,7 @@ _uvjobs() {
   for ((i = 1; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
     -- | --stats | --clock | --close-timeout | --date | --dump | --interrupt | --seed | --shuffle | \
-      --signals | --slow | --timeslice | = | virtual | real | [0-9]* | inf | none | count | SIG*) ;;
+      --signals | --slow | --timeslice | --work-threads | = | virtual | real | [0-9]* | inf | none | count | SIG*) ;;
     *)
       mapfile -t COMPREPLY < <(compgen -f -- "$word")
       return
@@ -32,7 +32,7 @@ _uvjobs() {
   -*)
     mapfile -t COMPREPLY < <(compgen -W '-h --help -v --version -- -e --stats --clock=
       --close-timeout= --date= --dump= --interrupt= --seed= --shuffle= --signals= --slow=
-      --timeslice=' -- "$word")
+      --timeslice= --work-threads=' -- "$word")
     ;;
   *)
     mapfile -t COMPREPLY < <(

@@ -59,6 +59,7 @@ local uvjobs = {}
 
 ---@class uvjobs.RunOptions
 ---@field dump? false|uvjobs.Signal which signal asks for a dump of all jobs; default false
+---@field work_threads? integer how many functions of work() run at once: 1 to 1024
 ---@field signals? boolean|uvjobs.Signal[] which signals close the main job; default SIGINT, SIGTERM
 ---@field clock? "real"|"virtual" default "real"
 ---@field seed? integer of random numbers; default 0 under the virtual clock, else random
@@ -92,7 +93,7 @@ local uvjobs = {}
 ---@field live integer jobs that have not ended
 ---@field ready integer jobs that wait for their turn
 ---@field timers integer jobs with a deadline or a time limit
----@field work integer functions in the thread pool
+---@field work integer functions of work() that are queued or run
 ---@field heap integer bytes that the heap for small blocks has, 0 without one
 ---@field longest? number seconds that the longest run of a job took, with run{ stats = true }
 ---@field longest_job? uvjobs.Job the job that took them
@@ -360,7 +361,7 @@ function uvjobs.fd() end
 ---@return number? seconds nil when no time is known
 function uvjobs.next_timeout() end
 
---- Runs `fn(...)` in a thread of libuv's pool, in a Lua state of its own, and suspends
+--- Runs `fn(...)` in another thread, in a Lua state of its own, and suspends
 --- until it has ended. Arguments and results are copied: nil, booleans, numbers,
 --- strings, and tables of these without metatables. When the job leaves early, `fn` is
 --- stopped, and not waited for.

@@ -31,6 +31,7 @@ options:
   --signals=LIST      which signals end the script, like SIGINT,SIGTERM; or "none"
   --close-timeout=SECONDS
                       how long the script has to end after one (10)
+  --work-threads=N    how many functions of work run at once
   -h, --help          print this text
   -v, --version       print the versions of uvjobs and Lua
   --                  end of the options

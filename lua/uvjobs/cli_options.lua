@@ -61,6 +61,7 @@ local OF_RUN <const> = {
   ["--signals"] = { "signals", signals },
   ["--slow"] = { "slow", slow },
   ["--timeslice"] = { "timeslice", seconds },
+  ["--work-threads"] = { "work_threads", integer },
 }
 
 local WITHOUT_VALUE <const> = {

@@ -111,6 +111,38 @@ static void test_grandchild(void)
        "core.run(nap)\n");
 }
 
+static const char work[] =
+    "local function f(n) return n + 1 end\n"
+    "core.run(function() assert(core.work(f, 1) == 2) end)\n"
+    "local pid = fork()\n"
+    "core.run(function() assert(core.work(f, 2) == 3) end)\n"
+    "if pid == 0 then os.exit(0, true) end\n"
+    "wait(pid)\n"
+    "core.run(function() assert(core.work(f, 3) == 4) end)\n";
+
+static void test_child_works(void)
+{
+  play(work);
+}
+
+/* The thread that runs the function is the parent's. */
+static void test_child_has_lost_what_ran(void)
+{
+  play("core.run(function()\n"
+       "  local jobs = core.scheduler()\n"
+       "  local job = jobs:spawn(core.work, function() while true do end end)\n"
+       "  nap()\n"
+       "  local pid = fork()\n"
+       "  if pid == 0 then\n"
+       "    local ok, err = pcall(job.wait, job)\n"
+       "    assert(not ok and err:find('runs in another process only'), err)\n"
+       "    os.exit(0, true)\n"
+       "  end\n"
+       "  wait(pid)\n"
+       "  job:close()\n"
+       "end)\n");
+}
+
 int main(void)
 {
   static const struct check_test tests[] = {
@@ -119,6 +151,8 @@ int main(void)
       {"a child goes on in a run", test_child_goes_on_in_a_run},
       {"a child leaves in a run", test_child_leaves_in_a_run},
       {"a child has a child", test_grandchild},
+      {"a child works", test_child_works},
+      {"a child has lost what ran", test_child_has_lost_what_ran},
   };
   return CHECK_RUN(tests);
 }

@@ -124,7 +124,7 @@ describe("run{ dump = }", function()
         end)
       end)]])
     assert.equal(0, result.status)
-    assert.matches('#2 "busy": active, [^\n]*\n    it runs\n      [^\n]*:%d+: in function',
+    assert.matches('#2 "busy": active, [^\n]*\n    it runs\n      [^\n]*:%d+: in ',
       result.err)
   end)
 

@@ -9,7 +9,7 @@ local scenarios = {}
 --- The state is as if nothing had happened.
 function scenarios.usable()
   assert(uvjobs.stats().live == 0, "jobs live")
-  for _ = 1, 1000 do -- what was left in the thread pool comes to its end
+  for _ = 1, 1000 do -- what was left in other threads comes to its end
     if uvjobs.stats().work == 0 then break end
     uvjobs.run(uvjobs.sleep, 0.001)
   end

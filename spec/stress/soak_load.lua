@@ -611,7 +611,7 @@ function load.processes()
   end
 end
 
---- Functions in the thread pool.
+--- Functions in other threads.
 function load.work()
   local scheduler = new_scheduler { limit = 8, close_timeout = 1 }
   local jobs, allowed = {}, {}

@@ -1,5 +1,5 @@
 -- Several Lua states in several threads, each with a loop of its own: busy jobs with time
--- slices, deadlines and functions in the thread pool, which all states share.
+-- slices, deadlines and functions in threads, which all states share.
 --   lua5.4 spec/stress/threads.lua [SECONDS [THREADS]]
 -- For ThreadSanitizer (script/verify tsan); uvjobs must be found by the interpreter.
 

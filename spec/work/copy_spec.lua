@@ -1,4 +1,4 @@
--- A function in the thread pool gets copies of its arguments, and its results are copied back.
+-- A function in another thread gets copies of its arguments, and its results are copied back.
 local uvjobs = require "uvjobs"
 local helper = require "spec.helper"
 

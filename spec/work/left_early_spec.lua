@@ -1,4 +1,4 @@
--- What happens to a function in the thread pool when its job gives up work().
+-- What happens to a function in another thread when its job gives up work().
 local uvjobs = require "uvjobs"
 local helper = require "spec.helper"
 local world = require "spec.work.world"
@@ -74,6 +74,52 @@ describe("a job that leaves work", function()
     ["a coroutine"] = function(path)
       assert(io.open(path, "w")):close()
       coroutine.wrap(function() while true do pcall(error) end end)()
+    end,
+    ["a coroutine that it resumes again and again"] = function(path)
+      local co
+      co = coroutine.create(function() while true do pcall(coroutine.yield) end end)
+      assert(io.open(path, "w")):close()
+      while true do pcall(coroutine.resume, co) end
+    end,
+    ["one that was there before"] = function(path)
+      local inner = coroutine.create(function()
+        coroutine.yield()
+        while true do pcall(error) end
+      end)
+      coroutine.resume(inner)
+      local outer = coroutine.create(function()
+        coroutine.yield()
+        while true do pcall(coroutine.resume, inner) end
+      end)
+      coroutine.resume(outer)
+      assert(io.open(path, "w")):close()
+      while true do pcall(coroutine.resume, outer) end
+    end,
+    ["a coroutine that is closed"] = function(path)
+      local co = coroutine.create(function()
+        local _ <close> = setmetatable({}, { __close = function() while true do end end })
+        coroutine.yield()
+      end)
+      coroutine.resume(co)
+      assert(io.open(path, "w")):close()
+      coroutine.close(co)
+    end,
+    ["uvjobs where nothing happens"] = function(path)
+      local inner = require "uvjobs"
+      inner.run(function()
+        assert(io.open(path, "w")):close()
+        while true do pcall(inner.sleep, 3600) end
+      end)
+    end,
+    ["uvjobs, in a job that computes"] = function(path)
+      local inner = require "uvjobs"
+      inner.run({ interrupt = "none" }, function()
+        local jobs <close> = inner.scheduler()
+        jobs:spawn(function()
+          assert(io.open(path, "w")):close()
+          while true do pcall(function() while true do end end) end
+        end)
+      end)
     end,
     ["a C call"] = function(path)
       assert(io.open(path, "w")):close()

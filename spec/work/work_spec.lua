@@ -1,4 +1,4 @@
--- work: functions in the thread pool. How values are copied is in copy_spec.lua, how a job gives up
+-- work: functions in other threads. How values are copied is in copy_spec.lua, how a job gives up
 -- in left_early_spec.lua.
 local uvjobs = require "uvjobs"
 local helper = require "spec.helper"
@@ -70,7 +70,7 @@ describe("work", function()
       assert.equal("a1", uvjobs.work(function()
         return table.concat { string.char(97), math.tointeger(1.0) }
       end))
-      assert.equal("'os.exit' cannot be called in the thread pool",
+      assert.equal("'os.exit' cannot be called in a function of work",
                    message(uvjobs.work, function() os.exit(1) end))
     end)
   end)

@@ -1,11 +1,11 @@
---- What the specs of work share: functions for the thread pool, which must have
+--- What the specs of work share: functions for other threads, which must have
 --- no upvalues, and files by which they meet the jobs.
 local uvjobs = require "uvjobs"
 
 local world = {}
 
---- How many threads the pool has.
-world.threads = tonumber(os.getenv "UV_THREADPOOL_SIZE") or 4
+--- How many threads there are: as many as processors, and two at least.
+world.threads = math.max(io.popen "nproc":read "n", 2)
 
 --- The name of a file that does not exist.
 function world.absent()

@@ -32,11 +32,12 @@ enum { DESCRIPTORS = 7 };
  * all. */
 struct uj_driver {
   uv_loop_t loop;
-  struct uj_tasks tasks;
+  struct uj_tasks *tasks; /* owned */
   struct uj_datewatch datewatch;
   uv_timer_t timer;           /* ends a wait; used only without exact_fd */
   uv_poll_t exact;            /* of exact_fd */
-  uv_async_t alarm;           /* used only without exact_fd */
+  uv_async_t alarm;           /* wakes the loop, and is the alarm of it without
+                                 exact_fd */
   uv_poll_t watch[UJ_GUESTS]; /* of watch_fd; initialised while that is >= 0 */
   struct uj_signals *signals; /* owned */
   int exact_fd;               /* our timer descriptor, or -1 */
@@ -120,6 +121,9 @@ static int init_handles(struct uj_driver *driver)
   driver->signals = uj_signals_new(&driver->loop);
   if (driver->signals == NULL)
     return UV_ENOMEM;
+  driver->tasks = uj_tasks_new(&driver->loop);
+  if (driver->tasks == NULL)
+    return UV_ENOMEM;
   for (int i = 0; i < UJ_GUESTS; i++)
     driver->watch_fd[i] = -1;
   open_exact(driver);
@@ -163,6 +167,7 @@ static void own_loop(struct uj_driver *driver)
   driver->nforks = nforks;
   if (uv_loop_fork(&driver->loop) != 0)
     abort(); /* no descriptors: nothing could be done without harm */
+  uj_tasks_forget_threads(driver->tasks);
   reopen_exact(driver);
 }
 
@@ -205,12 +210,13 @@ int uj_driver_new(struct uj_driver **out)
     free(driver);
     return error;
   }
-  uj_tasks_init(&driver->tasks, &driver->loop);
   uj_datewatch_init(&driver->datewatch, &driver->loop);
   error = init_handles(driver);
   if (error != 0) {
     close_loop(&driver->loop);
     uj_signals_free(driver->signals);
+    if (driver->tasks != NULL)
+      uj_tasks_free(driver->tasks);
     free(driver);
     return error;
   }
@@ -220,13 +226,13 @@ int uj_driver_new(struct uj_driver **out)
 
 void uj_driver_free(struct uj_driver *driver)
 {
-  assert(driver->tasks.count == 0);
   own_loop(driver);
   close_loop(&driver->loop);
   uj_datewatch_term(&driver->datewatch);
   if (driver->exact_fd >= 0)
     close(driver->exact_fd);
   uj_signals_free(driver->signals);
+  uj_tasks_free(driver->tasks);
   free(driver);
 }
 
@@ -273,7 +279,7 @@ bool uj_driver_take_readable(struct uj_driver *driver, enum uj_guest guest)
 struct uj_tasks *uj_driver_tasks(struct uj_driver *driver)
 {
   own_loop(driver);
-  return &driver->tasks;
+  return driver->tasks;
 }
 
 struct uj_datewatch *uj_driver_datewatch(struct uj_driver *driver)
@@ -331,7 +337,7 @@ static void wait_by_timer(struct uj_driver *driver, uint64_t due_ns)
 void uj_driver_wait(struct uj_driver *driver, uint64_t due_ns)
 {
   own_loop(driver);
-  if (!uj_link_empty(&driver->tasks.ended) ||
+  if (uj_tasks_have_ended(driver->tasks) ||
       uj_signals_wait_for_taker(driver->signals))
     uj_driver_poll(driver);
   else if (driver->exact_fd >= 0)
@@ -353,6 +359,11 @@ void uj_driver_set_alarm(struct uj_driver *driver, uint64_t due_ns)
     change_exact(driver, due_ns);
   else if (due_ns == 0)
     uv_async_send(&driver->alarm);
+}
+
+void uj_driver_wake(struct uj_driver *driver)
+{
+  uv_async_send(&driver->alarm);
 }
 
 bool uj_driver_alarm_is_timed(const struct uj_driver *driver)

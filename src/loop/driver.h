@@ -1,4 +1,4 @@
-/* What a loop waits for: the clock, signals, tasks in the thread pool, and the
+/* What a loop waits for: the clock, signals, tasks in threads, and the
  * descriptors of other loops (guests).
  *
  * The driver owns one uv_loop_t. Nothing of Lua or of the scheduler runs inside
@@ -59,11 +59,14 @@ int uj_driver_fd(struct uj_driver *driver);
  * alarm that has gone off stays so until it is set again. Systems without a
  * timer descriptor only know 0. */
 void uj_driver_set_alarm(struct uj_driver *driver, uint64_t due_ns);
+/* Ends a wait, or the next one. Any thread may call it, and a signal handler.
+ */
+void uj_driver_wake(struct uj_driver *driver);
 /* Whether the alarm can be set to a time. */
 bool uj_driver_alarm_is_timed(const struct uj_driver *driver);
 
-/* The driver's tasks in the thread pool, see task.h. The end of a task ends a
- * wait. All tasks must have ended before the driver is freed. */
+/* The driver's tasks in threads of their own, see task.h. The end of a task
+ * ends a wait. All tasks must have ended before the driver is freed. */
 struct uj_tasks *uj_driver_tasks(struct uj_driver *driver);
 
 /* The driver's notice of steps of the date, see datewatch.h. */

@@ -1,9 +1,7 @@
 #include "loop/monitor.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
-#include <string.h>
 #include <uv.h>
 
 #include "loop/driver.h"
@@ -31,8 +29,6 @@ static struct {
   bool stop;  /* the thread must end */
   int nquiet; /* looks in a row that found all loops asleep since the last */
   struct uj_watch *watches;
-  int users[NSIG]; /* watches that use a signal */
-  struct sigaction before[NSIG];
 } monitor = {.once = PTHREAD_ONCE_INIT};
 
 /* Set while the monitor sleeps until a loop wakes up, which it does after so
@@ -42,26 +38,7 @@ static struct {
 static atomic_bool parked;
 enum { QUIET_LOOKS = 2 };
 
-/* The watches of this thread, the innermost first. The signal handler reads it,
- * so the variable's memory must exist before it is first touched. glibc makes
- * the memory of a module's variables when a thread first touches one, unless
- * they are declared so; it keeps some room for them. Others, like musl, have no
- * such room, but make the memory when the module is loaded. */
-static _Thread_local struct uj_watch *own_watches
-#ifdef __GLIBC__
-    __attribute__((tls_model("initial-exec")))
-#endif
-    ;
-
 /* ---- the thread --------------------------------------------------------- */
-
-static void send_signal(struct uj_watch *watch)
-{
-  pthread_t thread;
-  memcpy(&thread, &watch->thread, sizeof(thread));
-  atomic_store(&watch->sent, true);
-  pthread_kill(thread, watch->signal);
-}
 
 /* When to interrupt the running job. A signal for the process is a reason, too,
  * but only after the job has run for its span: a job that suspends sooner hears
@@ -102,7 +79,7 @@ static uint64_t look_at(struct uj_watch *watch, uint64_t now_ns,
     watch->pause_ns = look_ns;
   }
   if (watch->resend_ns <= now_ns) {
-    send_signal(watch);
+    uj_poke_send(&watch->poke);
     watch->resend_ns = now_ns + watch->pause_ns;
     watch->pause_ns = uj_clock_min(watch->pause_ns * 2, PAUSE_MAX_NS);
   }
@@ -180,84 +157,6 @@ static void watch_loops(void *arg)
   uv_mutex_unlock(&monitor.lock);
 }
 
-/* ---- the signal --------------------------------------------------------- */
-
-static void pass_on(int number, siginfo_t *info, void *context)
-{
-  const struct sigaction *before = &monitor.before[number];
-  if (before->sa_flags & SA_SIGINFO)
-    before->sa_sigaction(number, info, context);
-  else if (before->sa_handler != SIG_DFL && before->sa_handler != SIG_IGN)
-    before->sa_handler(number);
-}
-
-static void on_signal(int number, siginfo_t *info, void *context)
-{
-  int error = errno;
-  bool ours = false;
-  for (struct uj_watch *watch = own_watches; watch != NULL;
-       watch = watch->outer)
-    if (watch->signal == number && atomic_exchange(&watch->sent, false)) {
-      ours = true;
-      watch->interrupt(watch->arg);
-    }
-  if (!ours)
-    pass_on(number, info, context);
-  errno = error;
-}
-
-/* SA_RESTART: an interrupted system call of another library starts again. */
-static int take_signal(int number)
-{
-  struct sigaction action;
-  if (monitor.users[number] > 0) {
-    monitor.users[number]++;
-    return 0;
-  }
-  memset(&action, 0, sizeof(action));
-  action.sa_sigaction = on_signal;
-  action.sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK;
-  sigemptyset(&action.sa_mask);
-  if (sigaction(number, &action, &monitor.before[number]) != 0)
-    return -errno;
-  monitor.users[number]++;
-  return 0;
-}
-
-/* Puts the previous handler back, unless somebody has taken the signal since.
- */
-static void leave_signal(int number)
-{
-  struct sigaction action;
-  if (--monitor.users[number] > 0)
-    return;
-  sigaction(number, NULL, &action);
-  if ((action.sa_flags & SA_SIGINFO) && action.sa_sigaction == on_signal)
-    sigaction(number, &monitor.before[number], NULL);
-}
-
-static const struct {
-  const char *name;
-  int number;
-} signals[] = {
-    {"SIGURG", SIGURG},     {"SIGUSR1", SIGUSR1},     {"SIGUSR2", SIGUSR2},
-    {"SIGALRM", SIGALRM},   {"SIGVTALRM", SIGVTALRM}, {"SIGPROF", SIGPROF},
-    {"SIGWINCH", SIGWINCH}, {"SIGIO", SIGIO},
-};
-
-int uj_monitor_signal(void)
-{
-  return SIGURG;
-}
-
-int uj_monitor_signal_named(const char *name)
-{
-  for (size_t i = 0; i < sizeof(signals) / sizeof(*signals); i++)
-    if (strcmp(signals[i].name, name) == 0)
-      return signals[i].number;
-  return 0;
-}
-
 /* ---- beginning and end -------------------------------------------------- */
 
 /* The child of a fork has no monitor, so its jobs are not interrupted. */
@@ -303,28 +202,13 @@ static void stop_thread(void)
   monitor.runs = false;
 }
 
-/* Returns whether the signal was blocked in this thread before. */
-static bool set_mask(int how, int number)
-{
-  sigset_t set, before;
-  sigemptyset(&set);
-  sigaddset(&set, number);
-  pthread_sigmask(how, &set, &before);
-  return sigismember(&before, number) == 1;
-}
-
 static void insert(struct uj_watch *watch)
 {
-  pthread_t thread = pthread_self();
-  memcpy(&watch->thread, &thread, sizeof(thread));
   watch->signals = uj_signals_count();
   watch->sent_ns = 0;
   atomic_store(&watch->since_tick, 0);
   atomic_store(&watch->due_tick, 0);
-  atomic_store(&watch->sent, false);
   atomic_store(&watch->asleep, false);
-  watch->outer = own_watches;
-  own_watches = watch;
   uv_mutex_lock(&monitor.lock);
   watch->next = monitor.watches;
   monitor.watches = watch;
@@ -340,27 +224,21 @@ static void take_out(struct uj_watch *watch)
     link = &(*link)->next;
   *link = watch->next;
   uv_mutex_unlock(&monitor.lock);
-  for (link = &own_watches; *link != watch;)
-    link = &(*link)->outer;
-  *link = watch->outer;
 }
 
 int uj_monitor_add(struct uj_watch *watch)
 {
   int error;
-  _Static_assert(sizeof(pthread_t) <= sizeof(watch->thread), "pthread_t");
   pthread_once(&monitor.once, init_once);
   uv_mutex_lock(&monitor.life);
-  error = take_signal(watch->signal);
+  error = uj_poke_add(&watch->poke);
   if (error == 0 && !monitor.runs) {
     error = start_thread();
     if (error != 0)
-      leave_signal(watch->signal);
+      uj_poke_remove(&watch->poke);
   }
-  if (error == 0) {
-    watch->was_blocked = set_mask(SIG_UNBLOCK, watch->signal);
+  if (error == 0)
     insert(watch);
-  }
   uv_mutex_unlock(&monitor.life);
   return error;
 }
@@ -369,9 +247,7 @@ void uj_monitor_remove(struct uj_watch *watch)
 {
   uv_mutex_lock(&monitor.life);
   take_out(watch);
-  if (watch->was_blocked)
-    set_mask(SIG_BLOCK, watch->signal);
-  leave_signal(watch->signal);
+  uj_poke_remove(&watch->poke);
   if (monitor.watches == NULL && monitor.runs)
     stop_thread();
   uv_mutex_unlock(&monitor.life);

@@ -20,41 +20,31 @@
 #include <stdint.h>
 
 #include "core/clock.h"
+#include "loop/poke.h"
 
 /* Owned by the loop, and lent to the monitor from uj_monitor_add() to
  * uj_monitor_remove(). */
 struct uj_watch {
   /* Written by the loop. */
-  _Atomic uint64_t tick;        /* odd while a job runs */
-  _Atomic uint64_t due_tick;    /* the tick that due_ns is for */
-  _Atomic uint64_t due_ns;      /* when to interrupt the job of due_tick */
-  _Atomic uint64_t span_ns;     /* after what time to interrupt any other job */
-  _Atomic bool asleep;          /* the loop waits; no job runs */
-  void (*interrupt)(void *arg); /* runs in the signal handler */
-  void *arg;
-  int signal; /* the number of the signal that is sent */
+  _Atomic uint64_t tick;     /* odd while a job runs */
+  _Atomic uint64_t due_tick; /* the tick that due_ns is for */
+  _Atomic uint64_t due_ns;   /* when to interrupt the job of due_tick */
+  _Atomic uint64_t span_ns;  /* after what time to interrupt any other job */
+  _Atomic bool asleep;       /* the loop waits; no job runs */
+  struct uj_poke poke;       /* how its thread is interrupted */
 
   /* Written by the monitor. */
   _Atomic uint64_t since_ns;   /* when the monitor first saw since_tick */
   _Atomic uint64_t since_tick; /* the tick that it saw last */
-  _Atomic bool sent;           /* a signal is on its way */
   struct uj_watch *next;       /* in the monitor's list of all watches */
-  struct uj_watch *outer;      /* the enclosing watch of the same thread */
-  bool was_blocked;            /* the thread had the signal blocked before */
   unsigned signals;            /* see uj_signals_count() */
   uint64_t sent_ns;   /* the due time that a signal was sent for, or 0 */
   uint64_t resend_ns; /* when to send the next one for it at the earliest */
   uint64_t pause_ns;  /* until then; doubled each time no job heard it */
-  uint64_t thread;    /* an opaque pthread_t */
 };
 
-/* The signal that is used when none is chosen. */
-int uj_monitor_signal(void);
-/* The number of a signal that may be chosen, by its name; 0 for others. */
-int uj_monitor_signal_named(const char *name);
-
-/* Begins to watch the calling thread's loop. `interrupt`, `arg` and `signal`
- * are set. Returns 0 or a negative error of uj_driver_strerror(). */
+/* Begins to watch the calling thread's loop. `poke` is set up,
+ * but not added. Returns 0 or a negative error of uj_driver_strerror(). */
 int uj_monitor_add(struct uj_watch *watch);
 /* Ends the watch, on the same thread. The last one ends the monitor. */
 void uj_monitor_remove(struct uj_watch *watch);

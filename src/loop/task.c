@@ -1,101 +1,329 @@
 #include "loop/task.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <uv.h>
 
-/* What libuv has of a task, from its start to its end. */
-struct request {
-  uv_work_t uv;
-  struct uj_task *task;
+#include "loop/poke.h"
+
+/* Owned by the tasks from its beginning until it was joined. */
+struct thread {
+  struct uj_link link; /* in uj_tasks::threads, or ::leaving */
   struct uj_tasks *tasks;
+  struct uj_task *volatile running; /* read by its signal handler; or NULL */
+  struct uj_poke poke;
+  uv_thread_t id;
 };
 
-/* A process that exits without closing its Lua states waits, in a destructor of
- * libuv, until the pool has done all that is queued. So tasks are stopped then.
- */
-static atomic_bool exiting;
+/* Everything but `woken` is under the lock. */
+struct uj_tasks {
+  uv_mutex_t lock;
+  uv_cond_t work;        /* there is something to do for a thread */
+  uv_async_t woken;      /* wakes the loop: tasks have ended */
+  struct uj_link queued; /* of uj_task::link, and so are the next two */
+  struct uj_link running;
+  struct uj_link ended;
+  struct uj_link threads; /* of thread::link */
+  struct uj_link leaving; /* of thread::link: they end, and are to be joined */
+  unsigned nthreads, nidle, nqueued, limit;
+  _Atomic uint64_t count;  /* started and not taken */
+  _Atomic uint64_t nended; /* in `ended` */
+  bool quits;
+};
 
-__attribute__((destructor)) static void stop_at_exit(void)
-{
-  atomic_store(&exiting, true);
-}
+/* ---- lists --------------------------------------------------------------- */
 
-void uj_tasks_init(struct uj_tasks *tasks, void *loop)
+static void move(struct uj_task *task, struct uj_link *list,
+                 enum uj_task_place place)
 {
-  tasks->loop = loop;
-  uj_link_init(&tasks->started);
-  uj_link_init(&tasks->ended);
-  tasks->count = 0;
-}
-
-void uj_tasks_stop(struct uj_tasks *tasks)
-{
-  struct uj_link *link = tasks->started.next;
-  for (; link != &tasks->started; link = link->next)
-    uj_task_stop(uj_container(link, struct uj_task, link));
-}
-
-/* Runs in a thread of the pool. */
-static void on_work(uv_work_t *work)
-{
-  struct uj_task *task = ((struct request *)work->data)->task;
-  if (!uj_task_stopped(task))
-    task->run(task);
-}
-
-/* Runs in uv_run(). */
-static void on_done(uv_work_t *work, int status)
-{
-  struct request *request = work->data;
-  struct uj_task *task = request->task;
-  (void)status;
-  task->request = NULL;
   uj_link_remove(&task->link);
-  uj_link_append(&request->tasks->ended, &task->link);
-  request->tasks->count--;
-  free(request);
+  uj_link_append(list, &task->link);
+  task->place = place;
 }
 
-int uj_task_start(struct uj_tasks *tasks, struct uj_task *task)
+static struct uj_task *first_of(struct uj_link *list)
 {
-  struct request *request = calloc(1, sizeof(*request));
-  int error;
-  if (request == NULL)
-    return UV_ENOMEM;
-  request->task = task;
-  request->tasks = tasks;
-  request->uv.data = request;
-  atomic_init(&task->stop, false);
-  error = uv_queue_work(tasks->loop, &request->uv, on_work, on_done);
+  return uj_link_empty(list) ? NULL
+                             : uj_container(list->next, struct uj_task, link);
+}
+
+/* The task has run, or does not begin any more. */
+static void end_task(struct uj_tasks *self, struct uj_task *task)
+{
+  move(task, &self->ended, UJ_TASK_ENDED);
+  task->thread = NULL;
+  atomic_fetch_add(&self->nended, 1);
+  uv_async_send(&self->woken);
+}
+
+/* ---- a thread ------------------------------------------------------------ */
+
+/* Runs in the signal handler. */
+static void interrupt(void *arg)
+{
+  struct thread *thread = arg;
+  struct uj_task *task = thread->running;
+  if (task != NULL)
+    task->interrupt(task);
+}
+
+/* The lock is held, but not while the task runs. */
+static void run_task(struct thread *thread, struct uj_task *task)
+{
+  struct uj_tasks *self = thread->tasks;
+  self->nqueued--;
+  move(task, &self->running, UJ_TASK_RUNNING);
+  task->thread = thread;
+  thread->running = task;
+  uv_mutex_unlock(&self->lock);
+  task->run(task);
+  thread->running = NULL;
+  uv_mutex_lock(&self->lock);
+  end_task(self, task);
+}
+
+static bool must_leave(const struct uj_tasks *self)
+{
+  return self->quits || self->nthreads > self->limit;
+}
+
+static void run_thread(void *arg)
+{
+  struct thread *self = arg;
+  struct uj_tasks *tasks = self->tasks;
+  (void)uj_poke_add(&self->poke); /* fails for a wrong signal only */
+  uv_mutex_lock(&tasks->lock);
+  while (!must_leave(tasks)) {
+    struct uj_task *task = first_of(&tasks->queued);
+    if (task != NULL) {
+      run_task(self, task);
+      continue;
+    }
+    tasks->nidle++;
+    uv_cond_wait(&tasks->work, &tasks->lock);
+    tasks->nidle--;
+  }
+  tasks->nthreads--;
+  uj_link_remove(&self->link);
+  uj_link_append(&tasks->leaving, &self->link);
+  uv_mutex_unlock(&tasks->lock);
+  uj_poke_remove(&self->poke);
+}
+
+/* The lock is held. Returns 0 or a negative error. */
+static int add_thread(struct uj_tasks *self)
+{
+  struct thread *thread = calloc(1, sizeof(*thread));
+  int error = thread == NULL ? UV_ENOMEM : 0;
+  if (error == 0) {
+    thread->tasks = self;
+    thread->poke.interrupt = interrupt;
+    thread->poke.arg = thread;
+    thread->poke.signal = uj_poke_signal();
+    error = uv_thread_create(&thread->id, run_thread, thread);
+  }
   if (error != 0) {
-    free(request);
+    free(thread);
     return error;
   }
-  task->request = request;
-  uj_link_append(&tasks->started, &task->link);
-  tasks->count++;
+  self->nthreads++;
+  uj_link_init(&thread->link);
+  uj_link_append(&self->threads, &thread->link);
   return 0;
 }
 
-void uj_task_stop(struct uj_task *task)
+/* Waits for the threads that are leaving, which hold no lock any more. */
+static void join_leaving(struct uj_tasks *self)
 {
-  struct request *request = task->request;
-  atomic_store(&task->stop, true);
-  if (request != NULL) /* fails if the task already runs, which is fine */
-    (void)uv_cancel((uv_req_t *)&request->uv);
+  uv_mutex_lock(&self->lock);
+  while (!uj_link_empty(&self->leaving)) {
+    struct thread *thread =
+        uj_container(self->leaving.next, struct thread, link);
+    uj_link_remove(&thread->link);
+    uv_mutex_unlock(&self->lock);
+    uv_thread_join(&thread->id);
+    free(thread);
+    uv_mutex_lock(&self->lock);
+  }
+  uv_mutex_unlock(&self->lock);
 }
 
-bool uj_task_stopped(struct uj_task *task)
+/* ---- beginning and end --------------------------------------------------- */
+
+static void on_woken(uv_async_t *woken)
 {
-  return atomic_load_explicit(&task->stop, memory_order_relaxed) ||
-         atomic_load_explicit(&exiting, memory_order_relaxed);
+  (void)woken;
 }
 
-struct uj_task *uj_tasks_take_ended(struct uj_tasks *tasks)
+static int init_lock(struct uj_tasks *self)
 {
-  struct uj_link *link = tasks->ended.next;
-  if (link == &tasks->ended)
+  int error = uv_mutex_init(&self->lock);
+  if (error != 0)
+    return error;
+  error = uv_cond_init(&self->work);
+  if (error != 0)
+    uv_mutex_destroy(&self->lock);
+  return error;
+}
+
+struct uj_tasks *uj_tasks_new(void *loop)
+{
+  struct uj_tasks *self = calloc(1, sizeof(*self));
+  if (self == NULL || init_lock(self) != 0) {
+    free(self);
     return NULL;
-  uj_link_remove(link);
-  return uj_container(link, struct uj_task, link);
+  }
+  if (uv_async_init(loop, &self->woken, on_woken) != 0) {
+    uv_cond_destroy(&self->work);
+    uv_mutex_destroy(&self->lock);
+    free(self);
+    return NULL;
+  }
+  uj_link_init(&self->queued);
+  uj_link_init(&self->running);
+  uj_link_init(&self->ended);
+  uj_link_init(&self->threads);
+  uj_link_init(&self->leaving);
+  uj_tasks_set_limit(self, UJ_TASKS_DEFAULT);
+  return self;
+}
+
+void uj_tasks_free(struct uj_tasks *self)
+{
+  assert(uj_tasks_count(self) == 0);
+  uv_mutex_lock(&self->lock);
+  self->quits = true;
+  uv_cond_broadcast(&self->work);
+  while (self->nthreads > 0) { /* each says that it leaves */
+    uv_mutex_unlock(&self->lock);
+    join_leaving(self);
+    uv_mutex_lock(&self->lock);
+  }
+  uv_mutex_unlock(&self->lock);
+  join_leaving(self);
+  uv_cond_destroy(&self->work);
+  uv_mutex_destroy(&self->lock);
+  free(self);
+}
+
+static void free_threads(struct uj_link *list)
+{
+  while (!uj_link_empty(list)) {
+    struct thread *thread = uj_container(list->next, struct thread, link);
+    uj_link_remove(&thread->link);
+    free(thread);
+  }
+}
+
+/* Another thread can have held the lock at the fork, so it is made anew. */
+void uj_tasks_forget_threads(struct uj_tasks *self)
+{
+  struct uj_task *task;
+  (void)init_lock(self);
+  free_threads(&self->threads);
+  free_threads(&self->leaving);
+  self->nthreads = self->nidle = 0;
+  while ((task = first_of(&self->running)) != NULL) {
+    task->lost = true;
+    end_task(self, task);
+  }
+}
+
+void uj_tasks_set_limit(struct uj_tasks *self, unsigned limit)
+{
+  unsigned processors = uv_available_parallelism();
+  uv_mutex_lock(&self->lock);
+  if (limit == UJ_TASKS_DEFAULT)
+    limit = processors > 2 ? processors : 2;
+  self->limit = limit;
+  while (self->nqueued > self->nidle && self->nthreads < self->limit &&
+         add_thread(self) == 0)
+    ;
+  uv_cond_broadcast(&self->work);
+  uv_mutex_unlock(&self->lock);
+  join_leaving(self);
+}
+
+/* ---- tasks --------------------------------------------------------------- */
+
+uint64_t uj_tasks_count(const struct uj_tasks *self)
+{
+  return self->count;
+}
+
+bool uj_tasks_have_ended(const struct uj_tasks *self)
+{
+  return self->nended > 0;
+}
+
+struct uj_task *uj_tasks_take_ended(struct uj_tasks *self)
+{
+  struct uj_task *task;
+  if (self->nended == 0)
+    return NULL;
+  uv_mutex_lock(&self->lock);
+  task = first_of(&self->ended);
+  uj_link_remove(&task->link);
+  task->place = UJ_TASK_NOWHERE;
+  uv_mutex_unlock(&self->lock);
+  atomic_fetch_sub(&self->nended, 1);
+  atomic_fetch_sub(&self->count, 1);
+  return task;
+}
+
+/* Whether nobody would take one more task soon. */
+static bool needs_thread(const struct uj_tasks *self)
+{
+  return self->nqueued >= self->nidle && self->nthreads < self->limit;
+}
+
+int uj_task_start(struct uj_tasks *self, struct uj_task *task)
+{
+  int error = 0;
+  uv_mutex_lock(&self->lock);
+  if (needs_thread(self))
+    error = add_thread(self);
+  if (self->nthreads > 0) { /* it has to wait for one that there is */
+    error = 0;
+    atomic_init(&task->stop, false);
+    task->lost = false;
+    uj_link_init(&task->link);
+    move(task, &self->queued, UJ_TASK_QUEUED);
+    self->nqueued++;
+    atomic_fetch_add(&self->count, 1);
+    uv_cond_signal(&self->work);
+  }
+  uv_mutex_unlock(&self->lock);
+  return error;
+}
+
+/* The lock is held. */
+static void stop_task(struct uj_tasks *self, struct uj_task *task)
+{
+  atomic_store(&task->stop, true);
+  if (task->place == UJ_TASK_QUEUED) {
+    self->nqueued--;
+    end_task(self, task);
+  } else if (task->place == UJ_TASK_RUNNING) {
+    uj_poke_send(&((struct thread *)task->thread)->poke);
+  }
+}
+
+void uj_task_stop(struct uj_tasks *self, struct uj_task *task)
+{
+  uv_mutex_lock(&self->lock);
+  stop_task(self, task);
+  uv_mutex_unlock(&self->lock);
+}
+
+void uj_tasks_stop(struct uj_tasks *self)
+{
+  struct uj_link *link;
+  struct uj_task *task;
+  uv_mutex_lock(&self->lock);
+  while ((task = first_of(&self->queued)) != NULL)
+    stop_task(self, task);
+  for (link = self->running.next; link != &self->running; link = link->next)
+    stop_task(self, uj_container(link, struct uj_task, link));
+  uv_mutex_unlock(&self->lock);
 }

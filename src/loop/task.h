@@ -1,8 +1,12 @@
-/* Functions that run in libuv's thread pool.
+/* Functions that run in threads of our own, beside a loop.
  *
- * A task is started and stopped by the thread of its driver. When the task has
- * run, or was stopped before it began, uv_run() puts it into a list, from which
- * that thread takes it. A started task must not be freed before
+ * They do not run in libuv's pool, because files and names wait there, too, and
+ * functions that compute would take all of its threads. The threads begin with
+ * the first tasks, and end with the driver.
+ *
+ * A task is started and stopped by the thread of its driver. When it has run,
+ * or was stopped before it began, it is put into a list, from which that thread
+ * takes it; the loop is woken for that. A started task must not be freed before
  * uj_tasks_take_ended() has returned it. */
 #ifndef UJ_LOOP_TASK_H
 #define UJ_LOOP_TASK_H
@@ -13,38 +17,66 @@
 
 #include "core/link.h"
 
-/* Embedded in what the caller allocates. */
+struct uj_tasks;
+
+enum uj_task_place {
+  UJ_TASK_NOWHERE, /* not started, or taken */
+  UJ_TASK_QUEUED,
+  UJ_TASK_RUNNING,
+  UJ_TASK_ENDED
+};
+
+/* Embedded in what the caller allocates, who sets the first two fields. */
 struct uj_task {
-  void (*run)(struct uj_task *task); /* called in a thread of the pool */
-  struct uj_link link;               /* in uj_tasks::started, then ::ended */
-  void *request;    /* libuv's part, freed at its end; NULL if not started */
-  atomic_bool stop; /* nobody waits for its result any more */
+  void (*run)(struct uj_task *task); /* called in a thread */
+  /* The running task is stopped: called in its thread, in a signal handler,
+   * between any two instructions. It can come late, or more than once. */
+  void (*interrupt)(struct uj_task *task);
+  struct uj_link link;      /* in the list of its place */
+  enum uj_task_place place; /* under the lock of the tasks */
+  void *thread;             /* that runs it: ours, under the same lock */
+  atomic_bool stop;         /* nobody waits for its result any more */
+  bool lost;                /* the process was forked: its thread is not here */
 };
 
-/* The tasks of a driver. */
-struct uj_tasks {
-  void *loop;             /* the driver's uv_loop_t */
-  struct uj_link started; /* of uj_task::link */
-  struct uj_link ended;   /* of uj_task::link: not taken yet */
-  uint64_t count;         /* of the tasks in `started` */
-};
+/* The tasks of a driver; `loop` is its uv_loop_t. Returns NULL without memory.
+ */
+struct uj_tasks *uj_tasks_new(void *loop);
+/* Ends the threads and frees it, when the loop was closed. No task may be left.
+ */
+void uj_tasks_free(struct uj_tasks *tasks);
+/* In the child of a fork no thread is there any more. What ran is lost, and has
+ * ended. */
+void uj_tasks_forget_threads(struct uj_tasks *tasks);
 
-void uj_tasks_init(struct uj_tasks *tasks, void *loop);
+/* How many threads there may be, at least one; UJ_TASKS_DEFAULT for as many as
+ * the process has processors, and two at least, so that one function that
+ * blocks does not hold up all others. When there are more, they end as soon as
+ * they are idle. */
+enum { UJ_TASKS_DEFAULT = 0, UJ_TASKS_MOST_THREADS = 1024 };
+void uj_tasks_set_limit(struct uj_tasks *tasks, unsigned limit);
+
+/* How many have been started and not taken. */
+uint64_t uj_tasks_count(const struct uj_tasks *tasks);
+/* Whether uj_tasks_take_ended() would return one. */
+bool uj_tasks_have_ended(const struct uj_tasks *tasks);
+/* Takes the next task that has ended, or NULL. */
+struct uj_task *uj_tasks_take_ended(struct uj_tasks *tasks);
 /* Stops all tasks. */
 void uj_tasks_stop(struct uj_tasks *tasks);
 
-/* Starts a task whose `run` is set. Returns 0, or a negative error of
- * uj_driver_strerror() if it was not started. */
+/* Starts a task. Returns 0, or a negative error of uj_driver_strerror() if it
+ * was not started. */
 int uj_task_start(struct uj_tasks *tasks, struct uj_task *task);
 
 /* Keeps a task from running if it has not begun; otherwise asks it to come to
  * an end. Either way it ends up in the list of those that have ended. */
-void uj_task_stop(struct uj_task *task);
+void uj_task_stop(struct uj_tasks *tasks, struct uj_task *task);
 
-/* For `run`: whether the task should come to an end. */
-bool uj_task_stopped(struct uj_task *task);
-
-/* Takes the next task that has ended, or NULL. */
-struct uj_task *uj_tasks_take_ended(struct uj_tasks *tasks);
+/* For `run` and `interrupt`: whether the task should come to an end. */
+static inline bool uj_task_stopped(struct uj_task *task)
+{
+  return atomic_load(&task->stop);
+}
 
 #endif

@@ -23,6 +23,7 @@
 #include "lua/api/stats.h"
 #include "lua/api/testing.h"
 #include "lua/api/work.h"
+#include "lua/api/worker.h"
 #include "lua/base/allocator.h"
 #include "lua/base/backtrace.h"
 #include "lua/drive/cqueues.h"
@@ -94,6 +95,7 @@ static int end(lua_State *L)
   if (S->dead)
     return 0;
   S->dead = true;
+  uj_worker_disown(L);
   uj_interrupt_stop(S);
   if (S->driver != NULL)
     uj_signals_end_at_once(uj_driver_signals(S->driver));
@@ -119,6 +121,7 @@ struct whole {
   struct uj_hookerror hookerror;
   struct uj_killing kill;
   struct uj_ending ending;
+  struct uj_outer outer;
   struct uj_dumping dumping;
   struct uj_interrupt interrupt;
   struct uj_stats stats;
@@ -148,6 +151,7 @@ static void connect(struct whole *whole)
   S->hookerror = &whole->hookerror;
   S->kill = &whole->kill;
   S->ending = &whole->ending;
+  S->outer = &whole->outer;
   S->dumping = &whole->dumping;
   S->interrupt = &whole->interrupt;
   S->stats = &whole->stats;
@@ -240,6 +244,7 @@ static struct uj_state *push_new(lua_State *L, const struct uj_heap *heap)
   lua_pushcfunction(L, end);
   lua_setfield(L, -2, "__gc");
   lua_setmetatable(L, -2);
+  uj_worker_adopt(L, S);
   return S;
 }
 

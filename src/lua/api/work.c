@@ -8,12 +8,13 @@
 #include "loop/driver.h"
 #include "lua/api/worker.h"
 #include "lua/base/args.h"
+#include "lua/engine/body.h"
 #include "lua/engine/suspend.h"
 #include "lua/state/job.h"
 
 #define CELL_TYPE "uvjobs.Work"
 
-/* A job has asked for a call of a function in the thread pool. The request
+/* A job has asked for a call of a function in another thread. The request
  * belongs to the job's cell; when the job has left the cell before the function
  * ended, to nobody: then it is freed when the function ends. */
 struct request {
@@ -40,6 +41,7 @@ static void free_request(struct request *self)
 {
   uj_buffer_free(&self->call.given);
   uj_buffer_free(&self->call.result);
+  free(self->call.traceback);
   free(self);
 }
 
@@ -72,7 +74,7 @@ void uj_work_wake_ended(struct uj_state *S)
 
 uint64_t uj_work_count(const struct uj_state *S)
 {
-  return S->driver == NULL ? 0 : uj_driver_tasks(S->driver)->count;
+  return S->driver == NULL ? 0 : uj_tasks_count(uj_driver_tasks(S->driver));
 }
 
 void uj_work_end(struct uj_state *S)
@@ -96,12 +98,13 @@ static int cell_close(lua_State *L)
 {
   struct cell *cell = lua_touserdata(L, 1);
   struct request *request = cell->request;
+  struct uj_state *S = uj_state_registered(L);
   cell->request = NULL;
   if (request == NULL)
     return 0;
-  forget_job(uj_state_registered(L), request);
+  forget_job(S, request);
   if (request->started && !request->ended)
-    uj_task_stop(&request->call.task);
+    uj_task_stop(uj_driver_tasks(S->driver), &request->call.task);
   else
     free_request(request);
   return 0;
@@ -191,10 +194,14 @@ static int worked(lua_State *L, int status, lua_KContext ctx)
   cell = lua_touserdata(L, AT_CELL);
   if (cell->request->call.status == UJ_CALL_RETURNED)
     return push_results(L, &cell->request->call);
+  if (cell->request->call.task.lost)
+    return luaL_error(L, "'work': the function runs in another process only, "
+                         "from which this one was forked");
   if (cell->request->call.status == UJ_CALL_NO_MEMORY)
     return luaL_error(L, "not enough memory");
   uj_unpack_begin(L, &from, &cell->request->call.result);
   uj_unpack(L, &from);
+  uj_body_note_beyond(uj_state(L), L, cell->request->call.traceback);
   return lua_error(L);
 }
 
@@ -217,6 +224,7 @@ static struct request *make_request(struct uj_state *S, lua_State *L,
   if (S->work->workers == NULL || cell->request == NULL)
     luaL_error(L, "not enough memory");
   cell->request->call.task.run = uj_worker_run;
+  cell->request->call.task.interrupt = uj_worker_interrupt;
   cell->request->call.workers = S->work->workers;
   pack(S, L, &cell->request->call);
   return cell->request;

@@ -1,4 +1,4 @@
-/* Functions in the thread pool: uvjobs.work(fn, ...). */
+/* Functions in other threads: uvjobs.work(fn, ...). */
 #ifndef UJ_LUA_WORK_H
 #define UJ_LUA_WORK_H
 
@@ -21,7 +21,7 @@ extern const luaL_Reg uj_work_functions[];
 /* Wakes the jobs whose functions have ended. */
 void uj_work_wake_ended(struct uj_state *S);
 
-/* The number of functions that are in the thread pool. */
+/* The number of functions that are queued or run. */
 uint64_t uj_work_count(const struct uj_state *S);
 
 /* The Lua state is closing: stops all functions, and waits until they have

@@ -4,12 +4,13 @@
 #include <lua.h>
 #include <lualib.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "loop/stack.h"
+#include "lua/api/tracked.h"
 #include "lua/base/text.h"
-
-/* In so many instructions the hook checks once whether to stop. */
-enum { LOOK_EVERY = 1000 };
+#include "lua/engine/ending.h"
+#include "lua/state/state.h"
 
 /* When a state has grown by this much, and to twice its size, its garbage is
  * collected before it becomes idle. */
@@ -18,11 +19,13 @@ enum { GROWTH_KB = 1024 };
 struct worker {
   struct uj_link idle; /* in uj_workers::idle while it is */
   lua_State *L;
+  struct uj_tracked tracked;         /* which of its coroutines runs */
+  struct uj_state *volatile adopted; /* of uvjobs in that state, or NULL */
   struct uj_call *call; /* the call that it runs, which is borrowed; or NULL */
   int kept_kb;          /* its size after the last collection of tidy() */
 };
 
-/* The threads of the pool share it. */
+/* The threads share it. */
 struct uj_workers {
   struct uj_stack idle;
 };
@@ -30,22 +33,98 @@ struct uj_workers {
 /* The registry of a worker's state has the worker at the address of this. */
 static const char worker_key;
 
+/* ---- stopping ------------------------------------------------------------ */
+
+/* [-0, +0, -] The worker of a Lua state, or NULL. */
+static struct worker *worker_of(lua_State *L)
+{
+  struct worker *self;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &worker_key);
+  self = lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  return self;
+}
+
+static bool is_stopped(const struct worker *self)
+{
+  return self->call != NULL && uj_task_stopped(&self->call->task);
+}
+
+/* The error is raised at every instruction, so that a pcall which catches it
+ * does not help. Coroutines that the function makes from now on inherit the
+ * hook. The error is thrown like one for lack of memory: for that Lua calls no
+ * message handler, which would run without hooks. */
+static void stop_hook(lua_State *L, lua_Debug *ar)
+{
+  (void)ar;
+  if (!is_stopped(worker_of(L))) { /* a coroutine that a module has kept */
+    lua_sethook(L, NULL, 0, 0);
+    return;
+  }
+  lua_pushliteral(L, "not enough memory");
+  lua_error(L);
+}
+
+/* Sets the hook on the coroutine that begins or goes on to run, or that runs
+ * now, if the function is to stop. It is set by the thread of the worker, also
+ * in a signal handler, as lua_sethook() allows. */
+static void stop_if_asked(void *arg, lua_State *L)
+{
+  const struct worker *self = arg;
+  if (is_stopped(self))
+    lua_sethook(L, stop_hook, LUA_MASKCOUNT, 1);
+}
+
+void uj_worker_interrupt(struct uj_task *task)
+{
+  struct uj_call *call = (struct uj_call *)task;
+  struct worker *worker = call->worker;
+  if (worker != NULL && worker->tracked.running != NULL)
+    stop_if_asked(worker, worker->tracked.running);
+  if (worker != NULL && worker->adopted != NULL && is_stopped(worker))
+    uj_ending_wake_stopped(worker->adopted);
+}
+
+static bool is_worker_stopped(void *arg)
+{
+  return is_stopped(arg);
+}
+
+void uj_worker_adopt(lua_State *L, struct uj_state *S)
+{
+  struct worker *self = worker_of(L);
+  if (self == NULL)
+    return;
+  S->outer->is_stopped = is_worker_stopped;
+  S->outer->arg = self;
+  self->adopted = S;
+}
+
+void uj_worker_disown(lua_State *L)
+{
+  struct worker *self = worker_of(L);
+  if (self != NULL)
+    self->adopted = NULL;
+}
+
 /* ---- the state ----------------------------------------------------------- */
 
-/* os.exit() would wait for the threads of the pool, of which this is one. */
+/* os.exit() would end the process in the middle of what other threads do. */
 static int refuse_exit(lua_State *L)
 {
-  return luaL_error(L, "'os.exit' cannot be called in the thread pool");
+  return luaL_error(L, "'os.exit' cannot be called in a function of work");
 }
 
 /* (worker) */
 static int open_state(lua_State *L)
 {
+  struct worker *self = lua_touserdata(L, 1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &worker_key);
   luaL_openlibs(L);
   lua_getglobal(L, LUA_OSLIBNAME);
   lua_pushcfunction(L, refuse_exit);
   lua_setfield(L, -2, "exit");
+  uj_tracked_open(L, &self->tracked);
   return 0;
 }
 
@@ -54,6 +133,8 @@ static struct worker *new_worker(void)
   struct worker *self = calloc(1, sizeof(*self));
   if (self == NULL)
     return NULL;
+  self->tracked.enter = stop_if_asked;
+  self->tracked.arg = self;
   self->L = luaL_newstate();
   if (self->L == NULL) {
     free(self);
@@ -101,34 +182,6 @@ void uj_workers_free(struct uj_workers *self)
     free_worker(worker);
   uj_stack_term(&self->idle);
   free(self);
-}
-
-/* ---- stopping ------------------------------------------------------------ */
-
-static bool is_stopped(const struct worker *self)
-{
-  return self->call != NULL && uj_task_stopped(&self->call->task);
-}
-
-/* Coroutines that the function makes inherit this hook. Once the function has
- * to stop, the error is raised at every instruction, so that a pcall which
- * catches it does not help. The error is thrown like one for lack of memory:
- * for that Lua calls no message handler, which would run without hooks. */
-static void stop_hook(lua_State *L, lua_Debug *ar)
-{
-  const struct worker *self;
-  bool stopped;
-  (void)ar;
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &worker_key);
-  self = lua_touserdata(L, -1);
-  lua_pop(L, 1);
-  stopped = is_stopped(self);
-  if (stopped != (lua_gethookcount(L) == 1))
-    lua_sethook(L, stop_hook, LUA_MASKCOUNT, stopped ? 1 : LOOK_EVERY);
-  if (!stopped)
-    return;
-  lua_pushliteral(L, "not enough memory");
-  lua_error(L);
 }
 
 /* ---- a call -------------------------------------------------------------- */
@@ -227,25 +280,53 @@ static int tidy(lua_State *L)
   return 0;
 }
 
+/* The message handler of a call: keeps where the error was raised. Without
+ * memory for that nobody hears of it. */
+static int keep_traceback(lua_State *L)
+{
+  struct worker *self = worker_of(L);
+  const char *text;
+  if (self->call == NULL)
+    return 1;
+  luaL_traceback(L, L, NULL, 1);
+  text = lua_tostring(L, -1);
+  free(self->call->traceback);
+  self->call->traceback = malloc(strlen(text) + 1);
+  if (self->call->traceback != NULL)
+    strcpy(self->call->traceback, text);
+  lua_pop(L, 1);
+  return 1;
+}
+
 /* Calls `fn` with a light userdata and the value on the top, if any. Returns
  * whether it returned. */
 static bool call_protected(lua_State *L, lua_CFunction fn, void *arg)
 {
   int nvalues = lua_gettop(L);
+  bool ok;
   lua_pushcfunction(L, fn);
   lua_insert(L, 1);
   lua_pushlightuserdata(L, arg);
   lua_insert(L, 2);
-  return lua_pcall(L, nvalues + 1, 0, 0) == LUA_OK;
+  lua_pushcfunction(L, keep_traceback);
+  lua_insert(L, 1);
+  ok = lua_pcall(L, nvalues + 1, 0, 1) == LUA_OK;
+  lua_remove(L, 1);
+  return ok;
 }
 
 static void run_in(struct worker *worker, struct uj_call *call)
 {
   lua_State *L = worker->L;
   worker->call = call;
-  lua_sethook(L, stop_hook, LUA_MASKCOUNT, LOOK_EVERY);
+  worker->tracked.running = L;
+  call->worker = worker; /* from here on it can be interrupted */
+  stop_if_asked(worker, L);
   if (!call_protected(L, run_call, call) && !is_stopped(worker))
     call_protected(L, keep_error, call);
+  call->worker = NULL;
+  worker->tracked.running = NULL;
+  lua_sethook(L, NULL, 0, 0);
   lua_settop(L, 0);
   worker->call = NULL;
   call_protected(L, tidy, worker);

@@ -1,4 +1,4 @@
-/* The Lua states in which functions run in the thread pool.
+/* The Lua states in which functions run in other threads.
  *
  * A worker has a Lua state of its own. A thread that begins a call takes an
  * idle worker, or makes one, and puts it back afterwards. So there are never
@@ -6,12 +6,15 @@
 #ifndef UJ_LUA_WORKER_H
 #define UJ_LUA_WORKER_H
 
+#include <lua.h>
 #include <stdbool.h>
 
 #include "loop/task.h"
 #include "lua/base/copy.h"
 
 struct uj_workers;
+struct worker;
+struct uj_state;
 
 enum uj_call_status {
   UJ_CALL_NO_MEMORY, /* also of a call that did not run */
@@ -25,10 +28,13 @@ struct uj_call {
   struct uj_task task; /* first: the task is the call */
   struct uj_workers *workers;
   struct uj_buffer given; /* package.path, package.cpath, function, arguments */
+  struct worker *volatile worker; /* that runs it, or NULL: read by a signal
+                                     handler of its thread */
   int nargs;
   enum uj_call_status status;
   struct uj_buffer result; /* the results, or the error */
   int nresults;
+  char *traceback; /* of malloc(): where the error was raised; or NULL */
 };
 
 /* Returns NULL when there is no memory. */
@@ -38,5 +44,12 @@ void uj_workers_free(struct uj_workers *workers);
 
 /* The function of a call's task: runs the call in a worker. */
 void uj_worker_run(struct uj_task *task);
+/* [-0, +0, -] If L is the Lua state of a worker, uvjobs has been loaded there:
+ * what runs by it ends when the call is stopped. And: its state is closing. */
+void uj_worker_adopt(lua_State *L, struct uj_state *S);
+void uj_worker_disown(lua_State *L);
+
+/* Its function for interrupting: makes the call end, if it is stopped. */
+void uj_worker_interrupt(struct uj_task *task);
 
 #endif

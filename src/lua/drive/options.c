@@ -5,6 +5,7 @@
 
 #include "loop/monitor.h"
 #include "loop/signals.h"
+#include "loop/task.h"
 #include "lua/api/date.h"
 #include "lua/api/stats.h"
 #include "lua/engine/hook.h"
@@ -13,7 +14,7 @@
 void uj_drive_options_init(struct uj_drive_options *options)
 {
   options->mode = UJ_INTERRUPT_SIGNAL;
-  options->signal = uj_monitor_signal();
+  options->signal = uj_poke_signal();
   options->slow_ns = UJ_NEVER;
   options->never_slow = false;
   options->timed = false;
@@ -93,6 +94,18 @@ static void take_seed(lua_State *L, const struct uj_options_table *options,
   self->has_random = true;
 }
 
+static void take_work_threads(lua_State *L,
+                              const struct uj_options_table *options,
+                              void *into)
+{
+  int is_integer;
+  lua_Integer n = lua_tointegerx(L, -1, &is_integer);
+  if (!is_integer || lua_type(L, -1) != LUA_TNUMBER || n < 1 ||
+      n > UJ_TASKS_MOST_THREADS)
+    uj_option_error(L, options, "integer from 1 to 1024");
+  ((struct uj_run_options *)into)->threads = (unsigned)n;
+}
+
 static void take_close_timeout(lua_State *L,
                                const struct uj_options_table *options,
                                void *into)
@@ -136,7 +149,7 @@ static void take_interrupt(lua_State *L, const struct uj_options_table *options,
   struct uj_run_options *self = into;
   const char *value = uj_option_word(L);
   self->of_loop = options->name;
-  self->loop.signal = uj_monitor_signal_named(value);
+  self->loop.signal = uj_poke_signal_named(value);
   if (self->loop.signal != 0)
     self->loop.mode = UJ_INTERRUPT_SIGNAL;
   else if (strcmp(value, "count") == 0)
@@ -203,12 +216,19 @@ void uj_drive_options_read_run(lua_State *L, const struct uj_callee *callee,
                                struct uj_run_options *options)
 {
   static const struct uj_option known[] = {
-      {"signals", take_signals},     {"clock", take_clock},
-      {"date", take_date},           {"seed", take_seed},
-      {"timeslice", take_timeslice}, {"slow", take_slow},
-      {"stats", take_stats},         {"interrupt", take_interrupt},
-      {"shuffle", take_shuffle},     {"close_timeout", take_close_timeout},
-      {"dump", take_dump},           {NULL, NULL},
+      {"signals", take_signals},
+      {"clock", take_clock},
+      {"date", take_date},
+      {"seed", take_seed},
+      {"timeslice", take_timeslice},
+      {"slow", take_slow},
+      {"stats", take_stats},
+      {"interrupt", take_interrupt},
+      {"shuffle", take_shuffle},
+      {"close_timeout", take_close_timeout},
+      {"dump", take_dump},
+      {"work_threads", take_work_threads},
+      {NULL, NULL},
   };
   uj_options_read(L, callee, 1, known, options);
   if (options->has_date && !options->is_virtual)
@@ -232,7 +252,7 @@ void uj_drive_options_apply(struct uj_state *S,
                             const struct uj_drive_options *options)
 {
   S->hook->mode = options->mode;
-  S->watch.signal = options->signal;
+  S->watch.poke.signal = options->signal;
   S->stretch->slow_ns = options->slow_ns;
   S->stretch->never_slow = options->never_slow;
   S->stats->timed = options->timed;

@@ -32,6 +32,7 @@ struct uj_run_options {
   bool has_date;       /* that was given */
   unsigned signals;    /* run() only: a set, see signals.h */
   unsigned dumps;      /* run() only: a set, of one or none */
+  unsigned threads;    /* run() only: see uj_tasks_set_limit() */
   uint64_t random;     /* run() only: the seed of what is random */
   bool has_random;     /* that was given */
   bool is_virtual;     /* run() only */

@@ -8,6 +8,7 @@
 #include "loop/driver.h"
 #include "loop/signals.h"
 #include "loop/standard.h"
+#include "loop/task.h"
 #include "lua/api/date.h"
 #include "lua/api/exit.h"
 #include "lua/api/nursery.h"
@@ -48,7 +49,8 @@
 
 /* ---- polling between two turns ------------------------------------------- */
 
-/* Waits in real time for the guests, the thread pool, a signal, or the time. */
+/* Waits in real time for the guests, the threads of work(), a signal, or the
+ * time. */
 static void wait_for_io(struct uj_state *S, lua_State *L, uint64_t due_ns)
 {
   int fd;
@@ -194,6 +196,7 @@ static void poll(struct uj_state *S, lua_State *L)
   if (uj_state_has_error(S))
     uj_job_cancel(&S->main->core);
   uj_ending_take_signal(S);
+  uj_interrupt_insist(S);
   uj_insight_note_time(S);
   uj_dumping_look(S, L);
 }
@@ -345,6 +348,7 @@ static void begin(struct uj_state *S, lua_State *L, struct uj_ljob *job,
   uj_interrupt_stop(S);
   uj_drive_options_apply(S, &options->loop);
   uj_interrupt_start(S);
+  uj_tasks_set_limit(uj_driver_tasks(S->driver), options->threads);
   S->loop.asleep = false;
   S->L = L;
   uj_luv_find_host(S, L);

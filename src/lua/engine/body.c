@@ -14,6 +14,48 @@ static bool is_own_cancel(lua_State *L, int idx, const struct uj_ljob *job)
   return job->core.cancel && uj_error_is(L, idx, UJ_CODE_CANCELLED, job);
 }
 
+/* (state, job, error): if it is the error that came from another thread, adds
+ * where it was raised there to the traceback of the job. */
+static int concat_beyond(lua_State *L)
+{
+  struct uj_ljob *job = lua_touserdata(L, 2);
+  uj_ljob_push(lua_touserdata(L, 1), L, job);
+  uj_ljob_get_extra(L, 4, "beyond_error");
+  if (!lua_rawequal(L, 3, -1))
+    return 0;
+  uj_ljob_get_extra(L, 4, "beyond_traceback");
+  uj_ljob_get_extra(L, 4, "traceback");
+  if (!lua_isstring(L, -1) || !lua_isstring(L, -2))
+    return 0;
+  lua_pushfstring(L, "in another thread, %s\nin the job, %s",
+                  lua_tostring(L, -2), lua_tostring(L, -1));
+  uj_ljob_set_extra(L, 4, "traceback");
+  return 0;
+}
+
+static void add_beyond(struct uj_state *S, lua_State *L, struct uj_ljob *job)
+{
+  lua_pushcfunction(L, concat_beyond);
+  lua_pushlightuserdata(L, S);
+  lua_pushlightuserdata(L, job);
+  lua_pushvalue(L, 1);
+  if (lua_pcall(L, 3, 0, 0) != LUA_OK)
+    lua_pop(L, 1);
+}
+
+void uj_body_note_beyond(struct uj_state *S, lua_State *L,
+                         const char *traceback)
+{
+  if (S->current == NULL || traceback == NULL)
+    return;
+  uj_ljob_push(S, L, S->current);
+  lua_pushvalue(L, -2);
+  uj_ljob_set_extra(L, -2, "beyond_error");
+  lua_pushstring(L, traceback);
+  uj_ljob_set_extra(L, -2, "beyond_traceback");
+  lua_pop(L, 1);
+}
+
 /* The message handler, which leaves the error as it is and keeps the traceback
  * while the frames are there. A job that is cancelled by its own `cancelled`
  * has not failed and needs none; one that is killed has its traceback. */
@@ -23,8 +65,11 @@ static int on_error(lua_State *L)
   struct uj_ljob *job = S->current;
   if (S->dead || job == NULL || job->co != L)
     return 1; /* not from a job that runs */
-  if (!is_own_cancel(L, 1, job) && job->core.wake != UJ_WAKE_KILLED)
-    uj_nest_keep_traceback(S, L, job, 1);
+  if (is_own_cancel(L, 1, job) || job->core.wake == UJ_WAKE_KILLED)
+    return 1;
+  uj_nest_keep_traceback(S, L, job, 1);
+  if (job->has_extra)
+    add_beyond(S, L, job);
   return 1;
 }
 

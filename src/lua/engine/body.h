@@ -31,4 +31,10 @@ bool uj_body_start(struct uj_state *S, struct uj_ljob *job);
  * Returns LUA_OK, or LUA_ERRMEM with an error on the top. */
 int uj_body_closed(struct uj_ljob *job);
 
+/* [-0, +0, m] The error on the top, which is about to be raised in the current
+ * job, was raised in another thread at first, and this is where (or NULL). It
+ * is shown with the job's own traceback if the job fails by that error. */
+void uj_body_note_beyond(struct uj_state *S, lua_State *L,
+                         const char *traceback);
+
 #endif

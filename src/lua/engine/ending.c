@@ -5,6 +5,7 @@
 #include "core/end.h"
 #include "loop/driver.h"
 #include "loop/signals.h"
+#include "lua/engine/hook.h"
 #include "lua/state/job.h"
 
 void uj_ending_init(struct uj_state *S, uint64_t close_ns)
@@ -51,9 +52,32 @@ void uj_ending_pass_time(struct uj_state *S)
   S->ending->real_ns = now_ns;
 }
 
+bool uj_ending_is_stopped(const struct uj_state *S)
+{
+  return S->outer->is_stopped != NULL && S->outer->is_stopped(S->outer->arg);
+}
+
+static void end_if_stopped(struct uj_state *S)
+{
+  if (S->main == NULL || S->ending->begun || !uj_ending_is_stopped(S))
+    return;
+  S->ending->close_ns = 0;
+  S->main->core.heard |= UJ_HEARS_KILLED; /* nobody is interested */
+  uj_ending_begin(S);
+}
+
+void uj_ending_wake_stopped(void *state)
+{
+  struct uj_state *S = state;
+  if (S->driver != NULL)
+    uj_driver_wake(S->driver);
+  uj_hook_on_signal(S);
+}
+
 void uj_ending_take_signal(struct uj_state *S)
 {
   int number = uj_signals_take(uj_driver_signals(S->driver));
+  end_if_stopped(S);
   if (number == 0 || S->main == NULL)
     return;
   if (!uj_job_ended(&S->main->core) && !S->main->core.cancel)

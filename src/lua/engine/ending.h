@@ -22,6 +22,13 @@ struct uj_ending {
   bool blocks_child; /* the caller of run() had SIGCHLD blocked */
 };
 
+/* The Lua state is a worker's: its runs end at once when the function is
+ * stopped that the worker runs. It is the same for all runs. */
+struct uj_outer {
+  bool (*is_stopped)(void *arg); /* or NULL */
+  void *arg;
+};
+
 /* A run begins, whose main job has so long to end when that is asked; or the
  * Lua state does. */
 void uj_ending_init(struct uj_state *S, uint64_t close_ns);
@@ -41,7 +48,14 @@ void uj_ending_force_at(struct uj_state *S, uint64_t force_ns);
  * or a job that computes, or a child process, would make them last for ever. */
 void uj_ending_pass_time(struct uj_state *S);
 
-/* Asks the run to end if a poll of the driver has seen a signal. */
+/* Whether this is a worker's Lua state, and the function is stopped. */
+bool uj_ending_is_stopped(const struct uj_state *S);
+
+/* Called in a signal handler of the thread: the function is stopped. */
+void uj_ending_wake_stopped(void *state);
+
+/* Asks the run to end if a poll of the driver has seen a signal, or the
+ * function is stopped of which it is a part. */
 void uj_ending_take_signal(struct uj_state *S);
 
 /* For a job that does not let the loop do it: polls for a signal first, and

@@ -160,6 +160,7 @@ static void handle(struct uj_state *S, lua_State *L, uint64_t now_ns,
   enum uj_wake wake = UJ_WAKE_OK;
   pass_time(S, now_ns, begin_ns);
   uj_ending_poll(S);
+  uj_interrupt_insist(S);
   uj_dumping_look(S, L);
   report_slow(S, L, now_ns, begin_ns);
   if (S->current->is_child)
@@ -294,8 +295,8 @@ static uint64_t shortest_slice(const struct uj_state *S)
 void uj_interrupt_start(struct uj_state *S)
 {
   atomic_store(&S->watch.span_ns, shortest_slice(S));
-  S->watch.interrupt = uj_hook_on_signal;
-  S->watch.arg = S;
+  S->watch.poke.interrupt = uj_hook_on_signal;
+  S->watch.poke.arg = S;
   S->interrupt->signals = uj_signals_count();
   S->interrupt->main_at_work = false;
   if (S->hook->mode == UJ_INTERRUPT_SIGNAL && uj_monitor_add(&S->watch) != 0)
@@ -308,6 +309,16 @@ void uj_interrupt_stop(struct uj_state *S)
   if (S->interrupt->started && S->hook->mode == UJ_INTERRUPT_SIGNAL)
     uj_monitor_remove(&S->watch);
   S->interrupt->started = false;
+}
+
+void uj_interrupt_insist(struct uj_state *S)
+{
+  if (S->hook->mode != UJ_INTERRUPT_NONE || !S->ending->begun ||
+      S->outer->is_stopped == NULL)
+    return;
+  S->hook->mode = UJ_INTERRUPT_SIGNAL;
+  S->watch.poke.signal = uj_poke_signal();
+  uj_interrupt_start(S);
 }
 
 static int main_at_work(lua_State *L)

@@ -33,6 +33,10 @@ extern const struct uj_hooks uj_interrupt_hooks;
 void uj_interrupt_start(struct uj_state *S);
 void uj_interrupt_stop(struct uj_state *S);
 
+/* A run in a worker's function that was stopped: its jobs are interrupted from
+ * now on even if the run had asked for none of it, or they would never end. */
+void uj_interrupt_insist(struct uj_state *S);
+
 /* A scheduler with slices was made. */
 void uj_interrupt_add_slice(struct uj_state *S, uint64_t slice_ns);
 

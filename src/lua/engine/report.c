@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "lua/base/text.h"
+#include "lua/engine/ending.h"
 #include "lua/engine/nest.h"
 #include "lua/engine/outside.h"
 #include "lua/state/job.h"
@@ -145,6 +146,8 @@ static void report_by(struct uj_state *S, lua_State *L, lua_CFunction report,
 
 void uj_report_job(struct uj_state *S, struct uj_ljob *job)
 {
+  if (uj_ending_is_stopped(S)) /* nobody is interested any more */
+    return;
   uj_ljob_push(S, S->L, job);
   report_by(S, S->L, report_failed, 1);
 }

@@ -96,6 +96,32 @@ int uj_resume_close(struct uj_state *S, lua_State *co, lua_State *from)
   return status;
 }
 
+static void note(struct uj_tracked *self, lua_State *L)
+{
+  self->running = L;
+  self->enter(self->arg, L);
+}
+
+int uj_resume_tracked(struct uj_tracked *tracked, lua_State *co,
+                      lua_State *from, int nargs, int *nresults)
+{
+  int status;
+  note(tracked, co);
+  status = lua_resume(co, from, nargs, nresults);
+  note(tracked, from);
+  return status;
+}
+
+int uj_resume_close_tracked(struct uj_tracked *tracked, lua_State *co,
+                            lua_State *from)
+{
+  int status;
+  note(tracked, co);
+  status = uj_inside_closethread(co, from);
+  note(tracked, from);
+  return status;
+}
+
 int uj_resume_apart(lua_State *L)
 {
   int nargs = lua_gettop(L) - 1, nresults, status;

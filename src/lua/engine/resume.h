@@ -28,6 +28,20 @@ int uj_resume_nested(struct uj_state *S, lua_State *co, lua_State *from,
 /* uj_inside_closethread() for a coroutine that `from` closes. */
 int uj_resume_close(struct uj_state *S, lua_State *co, lua_State *from);
 
+/* Which coroutine of a Lua state runs that is a worker's, where nothing else
+ * says it: api/tracked.h. */
+struct uj_tracked {
+  lua_State *volatile running; /* NULL while no code of the program runs */
+  void (*enter)(void *arg, lua_State *L); /* L begins, or goes on, to run */
+  void *arg;
+};
+
+/* lua_resume() and uj_inside_closethread(), which note it. */
+int uj_resume_tracked(struct uj_tracked *tracked, lua_State *co,
+                      lua_State *from, int nargs, int *nresults);
+int uj_resume_close_tracked(struct uj_tracked *tracked, lua_State *co,
+                            lua_State *from);
+
 /* (fn, ...): calls fn(...), which is no part of a job, in a coroutine of its
  * own, so that no more than that is left when it closes the one it runs in.
  * Returns nothing. */

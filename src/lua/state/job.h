@@ -33,7 +33,7 @@ enum {
 enum uj_lop {
   UJ_LOP_SLEEP = UJ_OP_HOST,
   UJ_LOP_AWAIT,
-  UJ_LOP_WORK,  /* for a function in the thread pool */
+  UJ_LOP_WORK,  /* for a function in another thread */
   UJ_LOP_POLL,  /* for what cqueues polls */
   UJ_LOP_CLOSE, /* for `target`, which is being closed, to end */
   UJ_LOP_SHIELD,

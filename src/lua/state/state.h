@@ -35,6 +35,7 @@ struct uj_killing;
 struct uj_ljob;
 struct uj_luv;
 struct uj_nest;
+struct uj_outer;
 struct uj_own;
 struct uj_pace;
 struct uj_pool;
@@ -104,6 +105,7 @@ struct uj_state {
   struct uj_hookerror *hookerror;
   struct uj_killing *kill;
   struct uj_ending *ending;
+  struct uj_outer *outer;
   struct uj_dumping *dumping;
   struct uj_interrupt *interrupt;
   struct uj_stats *stats;

@@ -1,0 +1,166 @@
+#include "loop/poke.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stddef.h>
+#include <string.h>
+
+/* The handlers of the process. */
+static struct {
+  pthread_mutex_t lock;
+  int users[NSIG]; /* pokes that use a signal */
+  struct sigaction before[NSIG];
+} handlers = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+/* The pokes of this thread, the innermost first. The signal handler reads it,
+ * so the variable's memory must exist before it is first touched. glibc makes
+ * the memory of a module's variables when a thread first touches one, unless
+ * they are declared so; it keeps some room for them. Others, like musl, have no
+ * such room, but make the memory when the module is loaded. */
+static _Thread_local struct uj_poke *own_pokes
+#ifdef __GLIBC__
+    __attribute__((tls_model("initial-exec")))
+#endif
+    ;
+
+/* ---- the signal ---------------------------------------------------------- */
+
+static void pass_on(int number, siginfo_t *info, void *context)
+{
+  const struct sigaction *before = &handlers.before[number];
+  if (before->sa_flags & SA_SIGINFO)
+    before->sa_sigaction(number, info, context);
+  else if (before->sa_handler != SIG_DFL && before->sa_handler != SIG_IGN)
+    before->sa_handler(number);
+}
+
+static void on_signal(int number, siginfo_t *info, void *context)
+{
+  int error = errno;
+  bool ours = false;
+  for (struct uj_poke *poke = own_pokes; poke != NULL; poke = poke->outer)
+    if (poke->signal == number && atomic_exchange(&poke->sent, false)) {
+      ours = true;
+      poke->interrupt(poke->arg);
+    }
+  if (!ours)
+    pass_on(number, info, context);
+  errno = error;
+}
+
+/* SA_RESTART: an interrupted system call of another library starts again. */
+static int take_signal(int number)
+{
+  struct sigaction action;
+  if (handlers.users[number] > 0) {
+    handlers.users[number]++;
+    return 0;
+  }
+  memset(&action, 0, sizeof(action));
+  action.sa_sigaction = on_signal;
+  action.sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK;
+  sigemptyset(&action.sa_mask);
+  if (sigaction(number, &action, &handlers.before[number]) != 0)
+    return -errno;
+  handlers.users[number]++;
+  return 0;
+}
+
+/* Puts the previous handler back, unless somebody has taken the signal since.
+ */
+static void leave_signal(int number)
+{
+  struct sigaction action;
+  if (--handlers.users[number] > 0)
+    return;
+  sigaction(number, NULL, &action);
+  if ((action.sa_flags & SA_SIGINFO) && action.sa_sigaction == on_signal)
+    sigaction(number, &handlers.before[number], NULL);
+}
+
+static const struct {
+  const char *name;
+  int number;
+} signals[] = {
+    {"SIGURG", SIGURG},     {"SIGUSR1", SIGUSR1},     {"SIGUSR2", SIGUSR2},
+    {"SIGALRM", SIGALRM},   {"SIGVTALRM", SIGVTALRM}, {"SIGPROF", SIGPROF},
+    {"SIGWINCH", SIGWINCH}, {"SIGIO", SIGIO},
+};
+
+int uj_poke_signal(void)
+{
+  return SIGURG;
+}
+
+int uj_poke_signal_named(const char *name)
+{
+  for (size_t i = 0; i < sizeof(signals) / sizeof(*signals); i++)
+    if (strcmp(signals[i].name, name) == 0)
+      return signals[i].number;
+  return 0;
+}
+
+/* ---- pokes --------------------------------------------------------------- */
+
+/* Returns whether the signal was blocked in this thread before. */
+static bool set_mask(int how, int number)
+{
+  sigset_t set, before;
+  sigemptyset(&set);
+  sigaddset(&set, number);
+  pthread_sigmask(how, &set, &before);
+  return sigismember(&before, number) == 1;
+}
+
+/* In the child of a fork nobody holds the lock who could give it back. */
+static void renew_lock(void)
+{
+  pthread_mutex_init(&handlers.lock, NULL);
+}
+
+static void watch_forks(void)
+{
+  pthread_atfork(NULL, NULL, renew_lock);
+}
+
+int uj_poke_add(struct uj_poke *poke)
+{
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  pthread_t thread = pthread_self();
+  int error;
+  _Static_assert(sizeof(thread) <= sizeof(poke->thread), "pthread_t");
+  pthread_once(&once, watch_forks);
+  pthread_mutex_lock(&handlers.lock);
+  error = take_signal(poke->signal);
+  pthread_mutex_unlock(&handlers.lock);
+  if (error != 0)
+    return error;
+  memcpy(&poke->thread, &thread, sizeof(thread));
+  atomic_store(&poke->sent, false);
+  poke->outer = own_pokes;
+  own_pokes = poke;
+  poke->was_blocked = set_mask(SIG_UNBLOCK, poke->signal);
+  return 0;
+}
+
+void uj_poke_remove(struct uj_poke *poke)
+{
+  struct uj_poke **link = &own_pokes;
+  while (*link != poke)
+    link = &(*link)->outer;
+  *link = poke->outer;
+  if (poke->was_blocked)
+    set_mask(SIG_BLOCK, poke->signal);
+  pthread_mutex_lock(&handlers.lock);
+  leave_signal(poke->signal);
+  pthread_mutex_unlock(&handlers.lock);
+}
+
+void uj_poke_send(struct uj_poke *poke)
+{
+  pthread_t thread;
+  memcpy(&thread, &poke->thread, sizeof(thread));
+  atomic_store(&poke->sent, true);
+  pthread_kill(thread, poke->signal);
+}

@@ -1,0 +1,41 @@
+/* Pokes: how another thread has a function called in this one, whatever it does
+ * at that moment. It is sent a signal, in whose handler the function runs.
+ *
+ * A thread has a stack of pokes, since a loop can run inside of a function that
+ * another loop has called. Signals belong to the process: a handler that the
+ * program has for the same signal is called for signals that are not ours. */
+#ifndef UJ_LOOP_POKE_H
+#define UJ_LOOP_POKE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Owned by the one who is poked. `interrupt`, `arg` and `signal` are set before
+ * uj_poke_add(). */
+struct uj_poke {
+  void (*interrupt)(void *arg); /* runs in the signal handler */
+  void *arg;
+  int signal;            /* the number of the signal that is sent */
+  _Atomic bool sent;     /* a signal is on its way */
+  struct uj_poke *outer; /* the enclosing one of the same thread */
+  bool was_blocked;      /* the thread had the signal blocked before */
+  uint64_t thread;       /* an opaque pthread_t */
+};
+
+/* The signal that is used when none is chosen. */
+int uj_poke_signal(void);
+/* The number of a signal that may be chosen, by its name; 0 for others. */
+int uj_poke_signal_named(const char *name);
+
+/* From now on the calling thread can be poked. Returns 0 or a negative error of
+ * uj_driver_strerror(). */
+int uj_poke_add(struct uj_poke *poke);
+/* Ends that, on the same thread. Nobody may poke it any more. */
+void uj_poke_remove(struct uj_poke *poke);
+
+/* Any thread may call it, as long as the poke is added. Several calls can come
+ * to one. */
+void uj_poke_send(struct uj_poke *poke);
+
+#endif

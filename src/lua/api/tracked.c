@@ -1,0 +1,128 @@
+#include "lua/api/tracked.h"
+
+#include <lauxlib.h>
+#include <lualib.h>
+
+enum { FAILED = -1 };
+
+static struct uj_tracked *tracked_of(lua_State *L)
+{
+  return lua_touserdata(L, lua_upvalueindex(1));
+}
+
+static lua_State *check_coroutine(lua_State *L)
+{
+  lua_State *co = lua_tothread(L, 1);
+  if (co == NULL)
+    luaL_typeerror(L, 1, "coroutine");
+  return co;
+}
+
+/* [-nargs, +n, m] Resumes with the values on the top. Returns how many came
+ * out; or FAILED, with the error on the top. */
+static int resume(lua_State *L, lua_State *co, int nargs)
+{
+  int status, n;
+  if (!lua_checkstack(co, nargs)) {
+    lua_pushliteral(L, "too many arguments to resume");
+    return FAILED;
+  }
+  lua_xmove(L, co, nargs);
+  status = uj_resume_tracked(tracked_of(L), co, L, nargs, &n);
+  if (status != LUA_OK && status != LUA_YIELD) {
+    lua_xmove(co, L, 1);
+    return FAILED;
+  }
+  if (!lua_checkstack(L, n + 1)) {
+    lua_pop(co, n);
+    lua_pushliteral(L, "too many results to resume");
+    return FAILED;
+  }
+  lua_xmove(co, L, n);
+  return n;
+}
+
+/* coroutine.resume(co, ...) */
+static int l_resume(lua_State *L)
+{
+  lua_State *co = check_coroutine(L);
+  int n = resume(L, co, lua_gettop(L) - 1);
+  lua_pushboolean(L, n != FAILED);
+  if (n == FAILED) {
+    lua_insert(L, -2);
+    return 2;
+  }
+  lua_insert(L, -(n + 1));
+  return n + 1;
+}
+
+/* The function that wrap() returns. An error closes the coroutine, and a text
+ * gets the place of the call in front, as Lua's own does it. */
+static int l_wrapped(lua_State *L)
+{
+  lua_State *co = lua_tothread(L, lua_upvalueindex(2));
+  int status, n = resume(L, co, lua_gettop(L));
+  if (n != FAILED)
+    return n;
+  status = lua_status(co);
+  if (status != LUA_OK && status != LUA_YIELD) { /* it has failed by itself */
+    status = uj_resume_close_tracked(tracked_of(L), co, L);
+    lua_xmove(co, L, 1);
+  }
+  if (status != LUA_ERRMEM && lua_type(L, -1) == LUA_TSTRING) {
+    luaL_where(L, 1);
+    lua_insert(L, -2);
+    lua_concat(L, 2);
+  }
+  return lua_error(L);
+}
+
+/* coroutine.wrap(fn) */
+static int l_wrap(lua_State *L)
+{
+  lua_State *co;
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  co = lua_newthread(L);
+  lua_pushvalue(L, 1);
+  lua_xmove(L, co, 1);
+  lua_pushcclosure(L, l_wrapped, 2);
+  return 1;
+}
+
+/* What keeps a coroutine from being closed: "running" or "normal"; or NULL. */
+static const char *busy_state(lua_State *L, lua_State *co)
+{
+  lua_Debug ar;
+  if (co == L)
+    return "running";
+  if (lua_status(co) == LUA_OK && lua_getstack(co, 0, &ar) != 0)
+    return "normal";
+  return NULL;
+}
+
+/* coroutine.close(co) */
+static int l_close(lua_State *L)
+{
+  lua_State *co = check_coroutine(L);
+  const char *state = busy_state(L, co);
+  if (state != NULL)
+    return luaL_error(L, "cannot close a %s coroutine", state);
+  if (uj_resume_close_tracked(tracked_of(L), co, L) == LUA_OK) {
+    lua_pushboolean(L, 1);
+    return 1;
+  }
+  lua_pushboolean(L, 0);
+  lua_xmove(co, L, 1);
+  return 2;
+}
+
+void uj_tracked_open(lua_State *L, struct uj_tracked *tracked)
+{
+  static const luaL_Reg functions[] = {
+      {"resume", l_resume}, {"wrap", l_wrap}, {"close", l_close}, {NULL, NULL}};
+  lua_getglobal(L, LUA_COLIBNAME);
+  lua_pushlightuserdata(L, tracked);
+  luaL_setfuncs(L, functions, 1);
+  lua_pop(L, 1);
+}

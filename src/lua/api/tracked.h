@@ -1,0 +1,18 @@
+/* Which coroutine of a Lua state runs: for a signal handler, which has to set a
+ * hook on that one.
+ *
+ * Lua does not say it. So in a worker's state the functions of `coroutine` that
+ * run a coroutine are these, which do what Lua's own do, and note it. A
+ * coroutine that a library in C resumes by itself is not noted. */
+#ifndef UJ_LUA_TRACKED_H
+#define UJ_LUA_TRACKED_H
+
+#include <lua.h>
+
+#include "lua/engine/resume.h"
+
+/* [-0, +0, m] Replaces `resume`, `wrap` and `close` of the table `coroutine`.
+ * `tracked` must outlive the state. */
+void uj_tracked_open(lua_State *L, struct uj_tracked *tracked);
+
+#endif
