@@ -4,12 +4,12 @@
 #include "lua/engine/hook.h"
 #include "lua/engine/resume.h"
 
-/* Whether the function could leave the run by closing the coroutine that has
- * called run(). */
-static bool could_close(lua_State *L)
+/* Whether the function could leave the run by closing the coroutine that it
+ * runs in: the one that has called run(). A job's own fails that job only. */
+static bool could_leave(const struct uj_state *S, lua_State *L)
 {
   bool is_main;
-  if (!UJ_INSIDE_CLOSES_ITSELF)
+  if (!UJ_INSIDE_CLOSES_ITSELF || L != S->L)
     return false;
   is_main = lua_pushthread(L) != 0;
   lua_pop(L, 1);
@@ -23,7 +23,7 @@ int uj_outside_pcall(struct uj_state *S, lua_State *L, int nargs)
   int status;
   S->current = NULL;
   uj_hook_set_running(S, NULL);
-  if (could_close(L)) {
+  if (could_leave(S, L)) {
     lua_pushcfunction(L, uj_resume_apart);
     lua_insert(L, -2 - nargs);
     nargs++;
