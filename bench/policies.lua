@@ -40,6 +40,17 @@ local function queued(n)
   end
 end
 
+-- N jobs with priorities, all spawned before the first one starts, in a scheduler with a
+-- limit of 16; each gives way once.
+local function priorities(n)
+  return function()
+    uvjobs.run(function()
+      local jobs <close> = uvjobs.scheduler { limit = 16, pending_limit = math.huge }
+      for i = 1, n do jobs:spawn({ priority = i * 7 % 10 }, uvjobs.yield) end
+    end)
+  end
+end
+
 common.main(1000000, {
   retry = calls(function() return policy.retry { attempts = 5 } end),
   breaker = calls(breaker),
@@ -49,5 +60,6 @@ common.main(1000000, {
   limit = calls(function() return policy.limit { limit = 16 } end),
   try = tries,
   queued = queued,
+  priorities = priorities,
   hedge = calls(function() return policy.hedge { after = 5 } end),
 })

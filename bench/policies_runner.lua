@@ -17,6 +17,8 @@ local ROWS <const> = {
     peer = "p-queue", peer_n = 200000, at_least = 20 },
   { side = "queued", title = "16 of many queued calls at once", n = 200000,
     peer = "bottleneck", peer_n = 20000, at_least = 200 },
+  { side = "priorities", title = "16 of 200,000 queued jobs with priorities", n = 200000,
+    peer = "p-queue", peer_n = 200000, at_least = 20 },
 }
 
 local function interpreter()

@@ -1,4 +1,4 @@
-// What bench/policies.lua does, by cockatiel, and its `queued` by p-queue and bottleneck:
+// What bench/policies.lua does, by cockatiel, and its `queued` by p-queue and bottleneck, and its `priorities` by p-queue:
 // node policies.mjs DIRECTORY SIDE N, where DIRECTORY has them in node_modules.
 import { createRequire } from "node:module";
 
@@ -33,10 +33,10 @@ async function calls(side) {
 // Tasks that give way once, all queued at once.
 const tick = () => new Promise((resolve) => setImmediate(resolve));
 
-async function pQueue() {
+async function pQueue(options) {
   const { default: PQueue } = await import(`${directory}/node_modules/p-queue/dist/index.js`);
   const queue = new PQueue({ concurrency: 16 });
-  for (let i = 0; i < n; i++) queue.add(tick);
+  for (let i = 0; i < n; i++) queue.add(tick, options(i));
   await queue.onIdle();
 }
 
@@ -48,7 +48,12 @@ async function bottleneck() {
   await Promise.all(all);
 }
 
-const others = { "p-queue": pQueue, bottleneck: bottleneck };
+// The priorities of p-queue count the other way round.
+const others = {
+  "p-queue": () => pQueue(() => undefined),
+  priorities: () => pQueue((i) => ({ priority: 9 - ((i * 7) % 10) })),
+  bottleneck: bottleneck,
+};
 
 const before = process.cpuUsage();
 await (others[side] ? others[side]() : calls(side));

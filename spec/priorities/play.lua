@@ -1,7 +1,6 @@
 --- Plays at random with a scheduler that has priorities, keys and a rate of starts, beside the
---- reference, and compares all starts, their times, and the states of all jobs:
----   lua5.4 spec/priorities/play.lua [STEPS [SEED]]
---- prints how many steps agreed, or the seed of the game that did not. Specs play a sample.
+--- reference, and compares all starts, their times, and the states of all jobs. The specs play a
+--- sample, and spec/stress/priorities.lua more.
 local uvjobs = require "uvjobs"
 local reference = require "spec.priorities.reference"
 
@@ -260,12 +259,6 @@ function play.games(steps, seed)
   for first = 1, steps, STEPS_OF_A_GAME do
     play.game(seed + first, math.min(STEPS_OF_A_GAME, steps - first + 1))
   end
-end
-
-if arg and arg[0] and arg[0]:find("priorities/play.lua", 1, true) then
-  local steps, seed = tonumber(arg[1]) or 1000000, tonumber(arg[2]) or os.time()
-  play.games(steps, seed)
-  print(("%d steps agreed, from seed %d on"):format(steps, seed))
 end
 
 return play

@@ -66,6 +66,7 @@ struct uj_order {
   bool rings;           /* `bell` is in the queue */
   double start_rate;    /* for the host: what it has set */
   uint64_t start_burst;
+  uint64_t nmade; /* for the host: keys since its table of them is new */
 };
 
 /* The ages of both lines, for an order with aging. */

@@ -97,7 +97,7 @@ static void keep(lua_State *L, int idx, int place)
   lua_pop(L, 1);
 }
 
-/* [-0, +1, -] Pushes the table of the keys of the scheduler at idx. */
+/* [-0, +1, -] Pushes the table of the keys of the scheduler at idx, or nil. */
 static void push_keys(lua_State *L, int idx)
 {
   lua_getiuservalue(L, idx, UJ_SCHED_UV_JOB_TYPE);
@@ -105,7 +105,7 @@ static void push_keys(lua_State *L, int idx)
   lua_remove(L, -2);
 }
 
-/* [-0, +2, m] Pushes an order and a table for its keys. */
+/* [-0, +1, m] Pushes an order. */
 static struct uj_order *push_order(lua_State *L, uint64_t aging_ns,
                                    bool is_fair)
 {
@@ -117,7 +117,6 @@ static struct uj_order *push_order(lua_State *L, uint64_t aging_ns,
   made = lua_newuserdatauv(
       L, sizeof(*made) + (ages ? sizeof(made->ages[0]) : 0), 0);
   uj_order_init(&made->order, ages ? made->ages : NULL, aging_ns, is_fair);
-  lua_newtable(L);
   return &made->order;
 }
 
@@ -128,10 +127,9 @@ static void set_order(lua_State *L, int idx, uint64_t aging_ns, bool is_fair)
   struct uj_sched *sched = &uj_lsched_at(L, idx)->core;
   struct uj_order *order = push_order(L, aging_ns, is_fair);
   if (sched->order != NULL) {
-    lua_pop(L, 2);
+    lua_pop(L, 1);
     return;
   }
-  keep(L, idx, UJ_JOB_TYPE_KEYS);
   keep(L, idx, UJ_JOB_TYPE_ORDER);
   uj_sched_set_order(sched, order);
 }
@@ -161,6 +159,8 @@ void uj_lorder_make(lua_State *L, int idx,
 static struct lkey *push_key(lua_State *L, int idx, int key)
 {
   push_keys(L, idx);
+  if (lua_isnil(L, -1))
+    return NULL;
   lua_pushvalue(L, key);
   lua_rawget(L, -2);
   lua_remove(L, -2);
@@ -174,18 +174,41 @@ static struct lkey *find_key(lua_State *L, int idx, int key)
   return found;
 }
 
-/* [-0, +0, m] Making a key can run finalizers, which can make it, too. */
+/* [-0, +0, m] Makes the table of the keys if it is not there. Making it can run
+ * finalizers, which can make it, too. */
+static void need_keys(lua_State *L, int idx)
+{
+  bool is_there;
+  push_keys(L, idx);
+  is_there = !lua_isnil(L, -1);
+  lua_pop(L, 1);
+  if (is_there)
+    return;
+  lua_newtable(L);
+  push_keys(L, idx);
+  if (lua_isnil(L, -1)) {
+    lua_pop(L, 1);
+    keep(L, idx, UJ_JOB_TYPE_KEYS);
+    uj_lsched_at(L, idx)->core.order->nmade = 0;
+  } else
+    lua_pop(L, 2);
+}
+
+/* [-0, +0, m] The same for a key. */
 static void make_key(lua_State *L, int idx, int key)
 {
+  struct uj_order *order = uj_lsched_at(L, idx)->core.order;
   struct lkey *made = lua_newuserdatauv(L, sizeof(*made), UV_BLOCKED);
   made->uses = 0;
+  need_keys(L, idx);
   if (find_key(L, idx, key) == NULL) {
     push_keys(L, idx);
     lua_pushvalue(L, key);
     lua_pushvalue(L, -3);
     lua_rawset(L, -3);
     lua_pop(L, 1);
-    uj_group_init(uj_lsched_at(L, idx)->core.order, &made->core);
+    uj_group_init(order, &made->core);
+    order->nmade++;
   }
   lua_pop(L, 1);
 }
@@ -269,9 +292,14 @@ static void keep_twin(struct uj_state *S, lua_State *L,
     uj_ljob_set_value(L, job, -2);
 }
 
-/* [-0, +0, -] The job is on the top. Its key is in the table: so setting that
- * to nil needs no memory. */
-static void leave_key(lua_State *L, const struct uj_rank *rank)
+/* A table does not become smaller when it becomes empty. So after so many keys
+ * an empty one is given up. */
+enum { MANY_KEYS = 1000 };
+
+/* [-0, +0, -] The job is on the top. Its key is in the table, and the table in
+ * its place: so setting them to nil needs no memory. */
+static void leave_key(lua_State *L, struct uj_order *order,
+                      const struct uj_rank *rank)
 {
   struct lkey *key = lkey_of(rank->key);
   if (--key->uses > 0)
@@ -282,7 +310,12 @@ static void leave_key(lua_State *L, const struct uj_rank *rank)
   lua_getiuservalue(L, -3, rank->place);
   lua_pushnil(L);
   lua_rawset(L, -3);
-  lua_pop(L, 2);
+  lua_pop(L, 1);
+  if (order->nmade > MANY_KEYS && uj_link_empty(&order->keys)) {
+    lua_pushnil(L);
+    lua_rawseti(L, -2, UJ_JOB_TYPE_KEYS);
+  }
+  lua_pop(L, 1);
 }
 
 void uj_lorder_forget(struct uj_state *S, struct uj_ljob *job)
@@ -294,7 +327,7 @@ void uj_lorder_forget(struct uj_state *S, struct uj_ljob *job)
   uj_ljob_push(S, hub, job);
   if (rank->is_turned_away)
     keep_twin(S, hub, job);
-  leave_key(hub, rank);
+  leave_key(hub, job->core.sched->order, rank);
   lua_pop(hub, 1);
   rank->key = NULL;
 }
