@@ -193,4 +193,5 @@ local function main()
   jobs:close()
 end
 
-uvjobs.run(main)
+-- The command `uvjobs` runs this file as a job; the plain interpreter does not.
+if uvjobs.current() then main() else uvjobs.run(main) end
