@@ -1,13 +1,17 @@
 local backoff = require "uvjobs.policy.backoff"
 local budget = require "uvjobs.policy.budget"
+local helper = require "spec.helper"
 
--- The least and the greatest of many delays before the n-th new attempt.
+-- The least and the greatest of many delays before the n-th new attempt. In a run under the
+-- virtual clock they are the same each time.
 local function range(self, n, previous)
   local least, greatest = math.huge, -math.huge
-  for _ = 1, 2000 do
-    local delay = backoff.delay(self, n, previous)
-    least, greatest = math.min(least, delay), math.max(greatest, delay)
-  end
+  helper.virtual(function()
+    for _ = 1, 2000 do
+      local delay = backoff.delay(self, n, previous)
+      least, greatest = math.min(least, delay), math.max(greatest, delay)
+    end
+  end)
   return least, greatest
 end
 

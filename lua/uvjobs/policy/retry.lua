@@ -38,7 +38,7 @@ function Retry.__close(self, err)
   if err ~= nil and not ends_caller(err) then self.failed = self.failed + 1 end
 end
 
-local function new(options)
+local function new(options, counter)
   local part = options.budget
   return setmetatable({
     attempts = options.attempts or DEFAULT_ATTEMPTS,
@@ -46,7 +46,7 @@ local function new(options)
     budget = part and part < math.huge and budget.new(part) or nil,
     when = options.when,
     delay = options.delay,
-    0, -- calls: src/lua/api/policy.c counts there
+    counter = counter, -- of calls
     retried = 0, failed = 0, out_of_time = 0, out_of_budget = 0,
   }, Retry)
 end
@@ -87,7 +87,7 @@ local function is_time_for(seconds)
 end
 
 local function check_budget(self, err)
-  if not budget.allows(self.budget, uvjobs.now(), self[1]) then
+  if not budget.allows(self.budget, uvjobs.now(), core.counted(self.counter)) then
     give_up(self, err, "out_of_budget")
   end
 end
@@ -106,7 +106,7 @@ local function pause(self, err, attempt, previous)
   uvjobs.sleep(seconds)
   if self.budget then
     check_budget(self, err)
-    budget.take(self.budget, uvjobs.now(), self[1])
+    budget.take(self.budget, uvjobs.now(), core.counted(self.counter))
   end
   self.retried = self.retried + 1
   return of_backoff
@@ -134,7 +134,6 @@ local function call_again(self, err, fn, ...)
 end
 
 local function call(self, fn, ...)
-  self[1] = self[1] + 1
   if self.attempts == 1 then return call_last(self, fn, ...) end
   return rescue(call_again, self, fn, ...)
 end
@@ -142,14 +141,22 @@ end
 -- A function that does as call(): around its first argument; or around `inner`, when that
 -- is given.
 local function bind(self, inner)
-  if self.attempts > 1 then return core.rescuer(call_again, self, inner) end
-  if inner then return function(...) return call(self, inner, ...) end end
-  return function(...) return call(self, ...) end
+  if self.attempts > 1 then return core.rescuer(self.counter, call_again, self, inner) end
+  if inner then
+    return function(...)
+      core.counted(self.counter, 1)
+      return call(self, inner, ...)
+    end
+  end
+  return function(...)
+    core.counted(self.counter, 1)
+    return call(self, ...)
+  end
 end
 
 local function stats_of(self)
   return {
-    calls = self[1], retried = self.retried, failed = self.failed,
+    calls = core.counted(self.counter), retried = self.retried, failed = self.failed,
     out_of_time = self.out_of_time, out_of_budget = self.out_of_budget,
   }
 end
@@ -162,7 +169,7 @@ local retry = {}
 ---@return uvjobs.Policy
 function retry.new(options)
   options = frame.options("retry", options, OPTIONS)
-  local self = new(options)
+  local self = new(options, core.counter())
   return frame.new(KIND, {
     name = options.name,
     run = bind(self),

@@ -71,7 +71,7 @@ static int finish(lua_State *L, int status, lua_KContext ctx)
   return return_results(L, LUA_OK, 0);
 }
 
-static int rescue(lua_State *L)
+static int l_rescue(lua_State *L)
 {
   int top = lua_gettop(L);
   luaL_checkstack(L, top + 1, "too many arguments");
@@ -81,45 +81,71 @@ static int rescue(lua_State *L)
                 top);
 }
 
-static int l_rescue(lua_State *L)
-{
-  return rescue(L);
-}
-
 /* The upvalues of a rescuer, beside the state. */
-enum { UP_HANDLER = 2, UP_FIRST, UP_INNER, UP_COUNT = UP_INNER };
+enum { UP_COUNTER = 2, UP_HANDLER, UP_FIRST, UP_INNER, UP_COUNT = UP_INNER };
 
-/* [-0, +0, m] Counts a call, at index 1 of the table at idx. */
-static void count_call(lua_State *L, int idx)
+/* Calls the handler. Stack: arguments, and the error; or, when nothing has
+ * failed, results. `ctx` is the number of values under those. */
+static int rescued(lua_State *L, int status, lua_KContext ctx)
 {
-  lua_rawgeti(L, idx, 1);
-  lua_pushinteger(L, lua_tointeger(L, -1) + 1);
-  lua_rawseti(L, idx, 1);
-  lua_pop(L, 1);
+  int extra = lua_isnil(L, lua_upvalueindex(UP_INNER)) ? 0 : 1;
+  if (status == LUA_OK || status == LUA_YIELD)
+    return return_results(L, status, ctx);
+  lua_pushvalue(L, lua_upvalueindex(UP_HANDLER));
+  lua_pushvalue(L, lua_upvalueindex(UP_FIRST));
+  lua_pushvalue(L, -3);
+  if (extra != 0)
+    lua_pushvalue(L, lua_upvalueindex(UP_INNER));
+  for (int i = 1; i <= (int)ctx; i++)
+    lua_pushvalue(L, i);
+  lua_callk(L, (int)ctx + 2 + extra, LUA_MULTRET, ctx + 1, return_results);
+  return return_results(L, LUA_OK, ctx + 1);
 }
 
-/* Stack: arguments, behind the function if none is an upvalue. */
+/* Stack: arguments, behind the function if none is an upvalue. The arguments
+ * stay where they are, for the handler. */
 static int rescuer(lua_State *L)
 {
-  int extra = lua_isnil(L, lua_upvalueindex(UP_INNER)) ? 2 : 3;
-  count_call(L, lua_upvalueindex(UP_FIRST));
-  for (int i = 1; i <= extra; i++) {
-    lua_pushvalue(L, lua_upvalueindex(UP_HANDLER + i - 1));
-    lua_insert(L, i);
+  lua_Integer *counter = lua_touserdata(L, lua_upvalueindex(UP_COUNTER));
+  int top = lua_gettop(L), nargs = top - 1;
+  *counter += 1;
+  luaL_checkstack(L, top + LUA_MINSTACK, "too many arguments");
+  if (lua_type(L, lua_upvalueindex(UP_INNER)) != LUA_TNIL) {
+    lua_pushvalue(L, lua_upvalueindex(UP_INNER));
+    nargs++;
   }
-  return rescue(L);
+  for (int i = 1; i <= top; i++)
+    lua_pushvalue(L, i);
+  return rescued(L, lua_pcallk(L, nargs, LUA_MULTRET, 0, top, rescued), top);
 }
 
-/* Stack: handler, first, inner or nil. */
+/* Stack: counter, handler, first, inner or nil. */
 static int l_rescuer(lua_State *L)
 {
-  lua_settop(L, 3);
+  lua_settop(L, 4);
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_insert(L, 1);
   lua_pushcclosure(L, rescuer, UP_COUNT);
   return 1;
 }
 
+static int l_counter(lua_State *L)
+{
+  lua_Integer *counter = lua_newuserdatauv(L, sizeof(*counter), 0);
+  *counter = 0;
+  return 1;
+}
+
+static int l_counted(lua_State *L)
+{
+  lua_Integer *counter = lua_touserdata(L, 1);
+  *counter += luaL_optinteger(L, 2, 0);
+  lua_pushinteger(L, *counter);
+  return 1;
+}
+
 const luaL_Reg uj_policy_internals[] = {
-    {"caller", l_caller}, {"random", l_random},   {"ask", l_ask},
-    {"rescue", l_rescue}, {"rescuer", l_rescuer}, {NULL, NULL}};
+    {"caller", l_caller},   {"random", l_random},
+    {"ask", l_ask},         {"rescue", l_rescue},
+    {"rescuer", l_rescuer}, {"counter", l_counter},
+    {"counted", l_counted}, {NULL, NULL}};

@@ -16,9 +16,10 @@
  * that does nothing when all is well makes neither a table nor a closure for
  * that case. Both functions can suspend.
  *
- * rescuer(handler, first [, fn]): a function that does so with its arguments,
- * which begin with fn if that was not given, and counts its calls in first[1].
- */
+ * rescuer(counter, handler, first [, fn]): a function that does so with its
+ * arguments, which begin with fn if that was not given, and counts its calls.
+ * counter() makes a counter, from 0 on, and counted(counter [, n])
+ * adds to it and reads it. */
 extern const luaL_Reg uj_policy_internals[];
 
 #endif
