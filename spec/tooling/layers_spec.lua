@@ -47,6 +47,7 @@ local RULES = {
 local function forbidden_names(layer, path)
   local names = {}
   if layer ~= "lua" then names[#names + 1] = "%f[%w_]luaL?_[%w_]+" end
+  names[#names + 1] = "%f[%w_]lua_writestringerror%f[^%w_]" -- not in Lua 5.5
   if layer ~= "loop" or path:find("%.h$") then names[#names + 1] = "%f[%w_]uv_[%w_]+" end
   return names
 end

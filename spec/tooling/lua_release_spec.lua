@@ -1,5 +1,6 @@
--- Which releases of Lua uvjobs lets itself be loaded by. The others are played here: by what
--- lua/uvjobs/release.lua can see of them.
+-- Which releases of Lua uvjobs lets itself be loaded by, and can be read by. The others are played
+-- here: by what lua/uvjobs/release.lua can see of them.
+local files = require "spec.files"
 
 --- Loads it where globals have other values. Returns what pcall() does.
 local function load_with(globals)
@@ -56,5 +57,42 @@ describe("loading uvjobs", function()
     end))
     assert.is_false(ok)
     assert.equal("not enough memory", err)
+  end)
+end)
+
+--- The text where the first variable of each `for` is a constant in its block, as in Lua 5.5; but
+--- not of one whose list has a function in it.
+local function with_constant_loops(text)
+  return (text:gsub("(%f[%w_]for%s+)([%a_][%w_,%s]-)(%s*%f[=%w_][=i]n?%s.-%f[%w_]do%f[^%w_])",
+    function(start, names, rest)
+      if rest:find "function" or rest:find "[\"'%[]%s*for" then return nil end
+      local first = names:match "^[%w_]+"
+      return ("%s%s%s local %s <const> = %s;"):format(start, names, rest, first, first)
+    end))
+end
+
+local function find_assignment(path)
+  local text = with_constant_loops(files.read(path):gsub("^#[^\n]*", ""))
+  local _, err = load(text, "@" .. path)
+  return err and err:find "assign to const" and err
+end
+
+describe("the Lua code", function()
+  it("assigns to no first variable of a for, which Lua 5.5 refuses to read", function()
+    local found = {}
+    for _, path in ipairs(files.lines_of
+      "find lua spec examples bench library -name '*.lua' -not -path '*/build/*'") do
+      found[#found + 1] = find_assignment(path) or nil
+    end
+    assert.same({}, found)
+  end)
+
+  it("would be found out", function()
+    for _, text in ipairs {
+      "for i = 1, 2 do i = i + 1 end", "for a, b in pairs {} do\n  a = b\nend",
+    } do
+      assert.matches("assign to const", select(2, load(with_constant_loops(text))))
+    end
+    assert.truthy(load(with_constant_loops "for i = 1, 2 do local j = i j = 3 end"))
   end)
 end)

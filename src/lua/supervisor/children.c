@@ -35,8 +35,8 @@ static int tell(lua_State *L)
   lua_remove(L, -2);
   if (lua_pcall(L, 4, 0, 0) == LUA_OK)
     return 0;
-  lua_writestringerror("error in a supervisor: %s\n",
-                       uj_text_push(L, -1, "(%s without a text)"));
+  uj_text_write_error("error in a supervisor: %s\n",
+                      uj_text_push(L, -1, "(%s without a text)"));
   return 0;
 }
 
@@ -52,7 +52,7 @@ void uj_children_ended(struct uj_state *S, const struct uj_ljob *job)
   uj_ljob_push(S, L, job);
   if (uj_outside_pcall(S, L, 1) == LUA_OK)
     return;
-  lua_writestringerror("%s\n", "no memory to tell a supervisor");
+  uj_text_write_error("%s\n", "no memory to tell a supervisor");
   lua_pop(L, 1);
 }
 
