@@ -1,6 +1,7 @@
 -- Keys of jobs: fairness between them, a limit for each, and jobs that are the only one.
 local uvjobs = require "uvjobs"
 local helper = require "spec.helper"
+local testing = require "uvjobs.testing"
 
 local virtual = helper.virtual
 
@@ -212,6 +213,22 @@ end)
 
 describe("keys", function()
   after_each(helper.check_clean)
+
+  -- A job that spawns into a scheduler that is full, and is ended wherever it waits.
+  for _, by in ipairs { "cancel", "kill" } do
+    it(("lose nothing to a spawner that is ended by a %s wherever it waits"):format(by), function()
+      local places = testing.cancel_everywhere({ by = by, close_timeout = 60 }, function()
+        local jobs <close> = uvjobs.scheduler { limit = 1, pending_limit = 1, fair = true,
+                                                aging = 1, key_limit = 1, start_rate = 2 }
+        for i = 1, 6 do
+          jobs:spawn({ key = i % 2, priority = i, unique = i > 4 }, uvjobs.sleep, 0.3)
+        end
+        jobs:wait_idle()
+        jobs:spawn({ key = 1 }, helper.ignore):wait()
+      end)
+      assert.is_true(places >= 3)
+    end)
+  end
 
   it("are kept only as long as a job has them", function()
     virtual(function()
