@@ -176,6 +176,18 @@ describe("policy.hedge", function()
     end)
   end)
 
+  it("passes on very many arguments", function()
+    virtual(function()
+      local many = {}
+      for i = 1, 5000 do many[i] = i end
+      local results = table.pack(policy.hedge({ after = 1 }):call(function(...)
+        return ...
+      end, table.unpack(many)))
+      assert.equal(5000, results.n)
+      assert.equal(5000, results[5000])
+    end)
+  end)
+
   it("gives its calls the context of the caller", function()
     virtual(function()
       uvjobs.context.id = 7

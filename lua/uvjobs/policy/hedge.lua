@@ -134,6 +134,15 @@ local function call(self, fn, ...)
   return table.unpack(values, 1, values.n)
 end
 
+-- A job can be given that many arguments, besides those of attempt().
+local MOST_ARGUMENTS <const> = 200
+
+-- The same function, without arguments.
+local function with_arguments(fn, ...)
+  local args = table.pack(...)
+  return function() return fn(table.unpack(args, 1, args.n)) end
+end
+
 --- Makes a policy that calls a function a second time, beside the first, when that takes
 --- long; the first success counts. Does not suspend.
 --- Errors: misuse.
@@ -152,7 +161,10 @@ return function(options)
   }
   return frame.new(KIND, {
     name = options.name,
-    run = function(fn, ...) return call(self, fn, ...) end,
+    run = function(fn, ...)
+      if select("#", ...) <= MOST_ARGUMENTS then return call(self, fn, ...) end
+      return call(self, with_arguments(fn, ...))
+    end,
     stats = function()
       return {
         calls = self.calls, hedged = self.hedged, won = self.won, failed = self.failed,
