@@ -1,9 +1,11 @@
 -- What supervision costs, by uvjobs.supervisor. The same by Erlang's supervisor is in
--- peers/supervisor_bench.erl. Sides, each per operation:
+-- peers/supervisor_bench.erl. Each prints two numbers per operation, in nanoseconds: the time that
+-- passes, and the CPU time; `memory` prints bytes. Sides:
 --   restart  a child crashes and is started again, without a back-off
 --   start    a child is added and started, by start()
 --   round    a child of ten crashes, and all ten are ended in order and started again
 --   close    a child of many is ended, when all are closed in order
+--   memory   a child that waits: all of it, and what of that a plain job takes
 
 local common = dofile((arg[0]:match("^(.*/)") or "./") .. "common.lua")
 local uvjobs = require "uvjobs"
@@ -30,9 +32,10 @@ local function in_run(prepare)
       return uvjobs.run(function()
         local work = prepare(n)
         collectgarbage()
-        local began = os.clock()
+        local cpu, began = os.clock(), uvjobs.now()
         work()
-        return ("%.1f"):format((os.clock() - began) * 1e9 / n)
+        local passed = uvjobs.now() - began
+        return ("%.1f"):format(passed * 1e9 / n), ("%.1f"):format((os.clock() - cpu) * 1e9 / n)
       end)
     end
   end
