@@ -43,9 +43,20 @@ function M.new_objects(world)
     { "policy", policy.retry { attempts = 2, backoff = 0.001 } },
     { "policy", policy.hedge { after = 0.001 } },
     { "policy", policy.compose { policy.timeout(0.01), policy.retry { backoff = 0 } } },
+    { "supervisor", M.saved_supervisor }, { "child", M.saved_child },
   }
   if in_job then
     list[#list + 1] = { "job", in_job }
+    local service = uvjobs.supervisor {
+      intensity = pick { 0, 5 }, backoff = pick { 0, 0.001 }, close_timeout = 0.01,
+      strategy = pick { "one_for_one", "one_for_all", "rest_for_one" }, exception_handler = ignore,
+    }
+    list[#list + 1] = { "supervisor", service }
+    for i = 1, random(0, 3) do
+      local ok, child = pcall(service.start, service, { name = "c" .. i,
+        restart = pick { "permanent", "transient", "temporary" }, values.fn(world) })
+      if ok then list[#list + 1] = { "child", child } end
+    end
     list[#list + 1] = { "error", an_error() }
     if pcall(semaphore.permit, semaphore, 0) then semaphore:release() end
     local ok, permit = pcall(mutex.permit, mutex, 0)
@@ -63,6 +74,9 @@ end
 uvjobs.run({ clock = "virtual" }, function()
   M.saved_error = an_error()
   M.saved_permit = uvjobs.semaphore(1):permit()
+  M.saved_supervisor = uvjobs.supervisor { close_timeout = 0.01 }
+  M.saved_child = M.saved_supervisor:start { name = "saved", ignore, restart = "transient" }
+  M.saved_supervisor:close()
 end)
 
 -- ---- places --------------------------------------------------------------------------

@@ -22,9 +22,16 @@ local function add_functions(targets, prefix, t, extra)
   end
 end
 
--- The methods of a type whose __index is a C function are a table that it keeps.
+-- The methods of a type whose __index is a function are a table that it keeps: in Lua it is the
+-- upvalue of that name.
 local function methods_of(meta)
   if type(meta.__index) == "table" then return meta.__index end
+  if type(meta.__index) == "function" and debug.getinfo(meta.__index, "S").what == "Lua" then
+    for i = 1, 9 do
+      local name, value = debug.getupvalue(meta.__index, i)
+      if name == "methods" then return value end
+    end
+  end
   if type(meta.__index) == "function" and debug.getinfo(meta.__index, "S").what == "C" then
     for i = 1, 9 do
       local name, value = debug.getupvalue(meta.__index, i)

@@ -109,26 +109,29 @@ local properties = {
 
 local methods = {}
 
+local known = {}
+
+local function check_self(self, name)
+  if not child.is(self) then arguments.fail_self(3, name, TYPE, self) end
+end
+
 function Child.__index(self, key)
   local method = methods[key]
   if method then return method end
+  check_self(self, "index")
   local property = properties[key]
   if property then return property(self) end
-  local known = setmetatable({}, { __index = properties })
-  for name in pairs(properties) do known[name] = true end
-  for name in pairs(methods) do known[name] = true end
-  if type(key) ~= "string" then
-    error(("unknown property '%s' of a %s"):format(tostring(key), TYPE), 2)
-  end
-  error(("unknown property '%s' of a %s, did you mean '%s'?"):format(
-    key, TYPE, core.nearest(key, known)), 2)
+  error(("unknown property '%s' of a %s%s"):format(tostring(key), TYPE,
+    type(key) == "string" and (", did you mean '%s'?"):format(core.nearest(key, known)) or ""), 2)
 end
 
-function Child.__newindex(_, key)
+function Child.__newindex(self, key)
+  check_self(self, "newindex")
   error(("cannot set '%s' of a %s (read only)"):format(tostring(key), TYPE), 2)
 end
 
 function Child.__tostring(self)
+  check_self(self, "tostring")
   local name = self._name and ('"%s" '):format(self._name) or ""
   return ("%s: %s%s"):format(TYPE, name, self.state)
 end
@@ -196,10 +199,6 @@ end
 
 -- ---- methods -----------------------------------------------------------------------
 
-local function check_self(self, name)
-  if not child.is(self) then arguments.fail_self(3, name, TYPE, self) end
-end
-
 --- Says that the present run of the child is ready: what follows it in the order of its
 --- supervisor starts now, and `get` of the supervisor returns the value. Does not suspend.
 --- It does nothing in a run that is already being ended.
@@ -247,6 +246,7 @@ function methods:wait_ready(timeout)
   return ready_value(self)
 end
 
-child.methods = methods
+for name in pairs(methods) do known[name] = true end
+for name in pairs(properties) do known[name] = true end
 
 return child

@@ -310,6 +310,7 @@ function methods:close()
 end
 
 function Supervisor.__close(self, err)
+  check_self(self, "close")
   nested.leave(self)
   if err == nil and self._failure ~= nil and not self._told then
     self._told = true
@@ -332,6 +333,7 @@ for name in pairs(properties) do known[name] = true end
 function Supervisor.__index(self, key)
   local method = methods[key]
   if method then return method end
+  check_self(self, "index")
   local property = properties[key]
   if property then return property(self) end
   if type(key) == "string" and key:find "^_" then return nil end
@@ -340,15 +342,18 @@ function Supervisor.__index(self, key)
 end
 
 function Supervisor.__newindex(self, key, value)
+  check_self(self, "newindex")
   if type(key) == "string" and key:find "^_" then return rawset(self, key, value) end
   error(("cannot set '%s' of a %s (read only)"):format(tostring(key), TYPE), 2)
 end
 
 function Supervisor.__len(self)
+  check_self(self, "len")
   return self._count
 end
 
 function Supervisor.__tostring(self)
+  check_self(self, "tostring")
   local name = self._options.name
   return ("%s: %s%d %s%s"):format(TYPE, name and ('"%s" '):format(name) or "", self._count,
     self._count == 1 and "child" or "children", is_open(self) and "" or ", closed")
