@@ -153,6 +153,31 @@ void uj_lorder_make(lua_State *L, int idx,
                     options->start_burst != 0 ? options->start_burst : 1);
 }
 
+static void restart_lineup(struct uj_lineup *lineup, uint64_t now_ns)
+{
+  struct uj_link *lists = lineup->ages->lists;
+  const size_t count = sizeof(lineup->ages->lists) / sizeof(lists[0]);
+  for (size_t i = 0; i < count; i++)
+    for (struct uj_link *link = lists[i].next; link != &lists[i];
+         link = link->next) {
+      struct uj_waiter *waiter = uj_container(link, struct uj_waiter, aging);
+      waiter->since_ns = uj_clock_min(waiter->since_ns, now_ns);
+    }
+  lineup->next_ns = 0; /* it is looked for again */
+}
+
+void uj_lorder_restart(struct uj_state *S)
+{
+  struct uj_link *link = S->loop.scheds.next;
+  for (; link != &S->loop.scheds; link = link->next) {
+    struct uj_order *order = uj_container(link, struct uj_sched, link)->order;
+    if (order == NULL || order->pending.ages == NULL)
+      continue;
+    restart_lineup(&order->pending, uj_loop_now(&S->loop));
+    restart_lineup(&order->blocked, uj_loop_now(&S->loop));
+  }
+}
+
 /* ---- keys ---------------------------------------------------------------- */
 
 /* [-0, +1, -] Pushes the key with the value at index `key`, or nil. */

@@ -63,6 +63,10 @@ void uj_lorder_make(lua_State *L, int idx,
 /* [-0, +0, m] Gives the scheduler at idx an order if it has none. */
 void uj_lorder_need(lua_State *L, int idx);
 
+/* The clock has been changed, and may have gone back: jobs that were pending
+ * before have waited from now on. */
+void uj_lorder_restart(struct uj_state *S);
+
 /* [-0, +0, m] Raises unless the value on the top can be a key. */
 void uj_lorder_take_key(lua_State *L, const struct uj_options_table *options);
 /* [-0, +0, m] Raises unless the value on the top is a priority. */

@@ -12,6 +12,7 @@
 #include "lua/api/date.h"
 #include "lua/api/exit.h"
 #include "lua/api/nursery.h"
+#include "lua/api/order.h"
 #include "lua/api/spawn.h"
 #include "lua/api/stats.h"
 #include "lua/api/work.h"
@@ -305,6 +306,7 @@ static void begin_clock(struct uj_state *S, bool is_virtual)
   uj_ages_clear(&S->insight->ages);
   S->nvirtual += is_virtual;
   uj_loop_start_times(&S->loop);
+  uj_lorder_restart(S);
   if (uj_timers_due(&S->loop.timers) == UJ_NEVER)
     uj_timers_init(&S->loop.timers, uj_loop_now(&S->loop));
 }
