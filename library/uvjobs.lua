@@ -361,15 +361,20 @@ function uvjobs.fd() end
 ---@return number? seconds nil when no time is known
 function uvjobs.next_timeout() end
 
+---@class uvjobs.WorkOptions
+---@field on_message? fun(...: any) is called in the job with what `fn` sends; may suspend
+
 --- Runs `fn(...)` in another thread, in a Lua state of its own, and suspends
 --- until it has ended. Arguments and results are copied: nil, booleans, numbers,
 --- strings, and tables of these without metatables. When the job leaves early, `fn` is
 --- stopped, and not waited for.
 --- Errors: the error of `fn`, as a copy, or its text when it cannot be copied; that a
 --- result cannot be copied; "not enough memory".
+--- While it runs, `fn` can send values to `on_message` by `require "uvjobs.worker".send(...)`.
 ---@param fn function a Lua function without upvalues
 ---@param ... any the arguments of `fn`
 ---@return any ... the results of `fn`
+---@overload fun(options: uvjobs.WorkOptions, fn: function, ...: any): ...: any
 function uvjobs.work(fn, ...) end
 
 --- Returns the code of an error that uvjobs has raised, and nil for any other value.

@@ -132,6 +132,7 @@ local function callers()
     function(options) uvjobs.map({}, print, options) end,
     function(options) uvjobs.each({}, print, options) end,
     uvjobs.progress,
+    function(options) uvjobs.work(options, function() end) end,
   }
 end
 

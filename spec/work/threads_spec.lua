@@ -132,7 +132,7 @@ describe("an error of a function in work", function()
       end)
     end)
     assert.matches("^in another thread, stack traceback:\n.-in local 'deep'.-\n"
-      .. "in the job, stack traceback:\n.-in function 'uvjobs.work'", contexts[1].traceback)
+      .. "in the job, stack traceback:\n.-in %w+ '[%w.]*work'", contexts[1].traceback)
   end)
 
   it("that was caught does not show up with another error", function()

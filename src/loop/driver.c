@@ -337,7 +337,7 @@ static void wait_by_timer(struct uj_driver *driver, uint64_t due_ns)
 void uj_driver_wait(struct uj_driver *driver, uint64_t due_ns)
 {
   own_loop(driver);
-  if (uj_tasks_have_ended(driver->tasks) ||
+  if (uj_tasks_have_news(driver->tasks) ||
       uj_signals_wait_for_taker(driver->signals))
     uj_driver_poll(driver);
   else if (driver->exact_fd >= 0)

@@ -19,15 +19,18 @@ struct thread {
 struct uj_tasks {
   uv_mutex_t lock;
   uv_cond_t work;        /* there is something to do for a thread */
+  uv_cond_t heard;       /* there is room for what tasks say; or one stops */
   uv_async_t woken;      /* wakes the loop: tasks have ended */
   struct uj_link queued; /* of uj_task::link, and so are the next two */
   struct uj_link running;
   struct uj_link ended;
+  struct uj_link saying;  /* of uj_task::saying */
   struct uj_link threads; /* of thread::link */
   struct uj_link leaving; /* of thread::link: they end, and are to be joined */
   unsigned nthreads, nidle, nqueued, limit;
   _Atomic uint64_t count;  /* started and not taken */
   _Atomic uint64_t nended; /* in `ended` */
+  _Atomic bool says;       /* `saying` is not empty */
   bool quits;
 };
 
@@ -161,9 +164,21 @@ static int init_lock(struct uj_tasks *self)
   if (error != 0)
     return error;
   error = uv_cond_init(&self->work);
+  if (error == 0) {
+    error = uv_cond_init(&self->heard);
+    if (error != 0)
+      uv_cond_destroy(&self->work);
+  }
   if (error != 0)
     uv_mutex_destroy(&self->lock);
   return error;
+}
+
+static void term_lock(struct uj_tasks *self)
+{
+  uv_cond_destroy(&self->heard);
+  uv_cond_destroy(&self->work);
+  uv_mutex_destroy(&self->lock);
 }
 
 struct uj_tasks *uj_tasks_new(void *loop)
@@ -174,14 +189,14 @@ struct uj_tasks *uj_tasks_new(void *loop)
     return NULL;
   }
   if (uv_async_init(loop, &self->woken, on_woken) != 0) {
-    uv_cond_destroy(&self->work);
-    uv_mutex_destroy(&self->lock);
+    term_lock(self);
     free(self);
     return NULL;
   }
   uj_link_init(&self->queued);
   uj_link_init(&self->running);
   uj_link_init(&self->ended);
+  uj_link_init(&self->saying);
   uj_link_init(&self->threads);
   uj_link_init(&self->leaving);
   uj_tasks_set_limit(self, UJ_TASKS_DEFAULT);
@@ -201,8 +216,7 @@ void uj_tasks_free(struct uj_tasks *self)
   }
   uv_mutex_unlock(&self->lock);
   join_leaving(self);
-  uv_cond_destroy(&self->work);
-  uv_mutex_destroy(&self->lock);
+  term_lock(self);
   free(self);
 }
 
@@ -251,9 +265,9 @@ uint64_t uj_tasks_count(const struct uj_tasks *self)
   return self->count;
 }
 
-bool uj_tasks_have_ended(const struct uj_tasks *self)
+bool uj_tasks_have_news(const struct uj_tasks *self)
 {
-  return self->nended > 0;
+  return self->nended > 0 || self->says;
 }
 
 struct uj_task *uj_tasks_take_ended(struct uj_tasks *self)
@@ -264,6 +278,7 @@ struct uj_task *uj_tasks_take_ended(struct uj_tasks *self)
   uv_mutex_lock(&self->lock);
   task = first_of(&self->ended);
   uj_link_remove(&task->link);
+  uj_link_remove(&task->saying);
   task->place = UJ_TASK_NOWHERE;
   uv_mutex_unlock(&self->lock);
   atomic_fetch_sub(&self->nended, 1);
@@ -288,6 +303,9 @@ int uj_task_start(struct uj_tasks *self, struct uj_task *task)
     atomic_init(&task->stop, false);
     task->lost = false;
     uj_link_init(&task->link);
+    uj_link_init(&task->saying);
+    uj_link_init(&task->said);
+    task->nsaid = 0;
     move(task, &self->queued, UJ_TASK_QUEUED);
     self->nqueued++;
     atomic_fetch_add(&self->count, 1);
@@ -306,6 +324,7 @@ static void stop_task(struct uj_tasks *self, struct uj_task *task)
     end_task(self, task);
   } else if (task->place == UJ_TASK_RUNNING) {
     uj_poke_send(&((struct thread *)task->thread)->poke);
+    uv_cond_broadcast(&self->heard);
   }
 }
 
@@ -326,4 +345,56 @@ void uj_tasks_stop(struct uj_tasks *self)
   for (link = self->running.next; link != &self->running; link = link->next)
     stop_task(self, uj_container(link, struct uj_task, link));
   uv_mutex_unlock(&self->lock);
+}
+
+/* ---- what tasks say ------------------------------------------------------ */
+
+bool uj_task_say(struct uj_task *task, struct uj_saying *saying)
+{
+  struct uj_tasks *self = ((struct thread *)task->thread)->tasks;
+  bool stopped;
+  uv_mutex_lock(&self->lock);
+  while (task->nsaid >= UJ_TASK_MOST_SAID && !uj_task_stopped(task))
+    uv_cond_wait(&self->heard, &self->lock);
+  stopped = uj_task_stopped(task);
+  if (!stopped) {
+    uj_link_append(&task->said, &saying->link);
+    task->nsaid++;
+    if (uj_link_empty(&task->saying))
+      uj_link_append(&self->saying, &task->saying);
+    self->says = true;
+    uv_async_send(&self->woken);
+  }
+  uv_mutex_unlock(&self->lock);
+  return !stopped;
+}
+
+struct uj_task *uj_tasks_take_saying(struct uj_tasks *self)
+{
+  struct uj_task *task = NULL;
+  if (!self->says)
+    return NULL;
+  uv_mutex_lock(&self->lock);
+  if (!uj_link_empty(&self->saying)) {
+    task = uj_container(self->saying.next, struct uj_task, saying);
+    uj_link_remove(&task->saying);
+  }
+  self->says = !uj_link_empty(&self->saying);
+  uv_mutex_unlock(&self->lock);
+  return task;
+}
+
+struct uj_saying *uj_task_take_said(struct uj_tasks *self, struct uj_task *task)
+{
+  struct uj_link *link;
+  uv_mutex_lock(&self->lock);
+  link = task->said.next;
+  if (link != &task->said) {
+    uj_link_remove(link);
+    task->nsaid--;
+    uv_cond_broadcast(&self->heard);
+  }
+  uv_mutex_unlock(&self->lock);
+  return link == &task->said ? NULL
+                             : uj_container(link, struct uj_saying, link);
 }

@@ -37,6 +37,16 @@ struct uj_task {
   void *thread;             /* that runs it: ours, under the same lock */
   atomic_bool stop;         /* nobody waits for its result any more */
   bool lost;                /* the process was forked: its thread is not here */
+  /* What it has said that nobody has heard yet. All are under the lock. */
+  struct uj_link saying; /* in uj_tasks::saying while there is something */
+  struct uj_link said;   /* of uj_saying::link */
+  unsigned nsaid;
+};
+
+/* Something that a running task says to the thread of its driver. Made by the
+ * one, and freed by the other. */
+struct uj_saying {
+  struct uj_link link;
 };
 
 /* The tasks of a driver; `loop` is its uv_loop_t. Returns NULL without memory.
@@ -58,8 +68,8 @@ void uj_tasks_set_limit(struct uj_tasks *tasks, unsigned limit);
 
 /* How many have been started and not taken. */
 uint64_t uj_tasks_count(const struct uj_tasks *tasks);
-/* Whether uj_tasks_take_ended() would return one. */
-bool uj_tasks_have_ended(const struct uj_tasks *tasks);
+/* Whether a task has ended or said something that nobody has taken yet. */
+bool uj_tasks_have_news(const struct uj_tasks *tasks);
 /* Takes the next task that has ended, or NULL. */
 struct uj_task *uj_tasks_take_ended(struct uj_tasks *tasks);
 /* Stops all tasks. */
@@ -72,6 +82,17 @@ int uj_task_start(struct uj_tasks *tasks, struct uj_task *task);
 /* Keeps a task from running if it has not begun; otherwise asks it to come to
  * an end. Either way it ends up in the list of those that have ended. */
 void uj_task_stop(struct uj_tasks *tasks, struct uj_task *task);
+
+/* In `run`: says something, which the driver's thread takes; the loop is woken
+ * for it. While UJ_TASK_MOST_SAID have not been taken it waits. Returns false
+ * when the task is stopped: then the caller keeps it. */
+enum { UJ_TASK_MOST_SAID = 100 };
+bool uj_task_say(struct uj_task *task, struct uj_saying *saying);
+/* Takes a task that has said something since it was last returned; or NULL. */
+struct uj_task *uj_tasks_take_saying(struct uj_tasks *tasks);
+/* Takes the next thing that it has said, or NULL. */
+struct uj_saying *uj_task_take_said(struct uj_tasks *tasks,
+                                    struct uj_task *task);
 
 /* For `run` and `interrupt`: whether the task should come to an end. */
 static inline bool uj_task_stopped(struct uj_task *task)

@@ -8,6 +8,7 @@
 #include "loop/driver.h"
 #include "lua/api/worker.h"
 #include "lua/base/args.h"
+#include "lua/base/options.h"
 #include "lua/engine/body.h"
 #include "lua/engine/suspend.h"
 #include "lua/state/job.h"
@@ -18,8 +19,9 @@
  * belongs to the job's cell; when the job has left the cell before the function
  * ended, to nobody: then it is freed when the function ends. */
 struct request {
-  struct uj_call call; /* first: the request is the call */
-  struct uj_ljob *job; /* that waits for the result, or NULL */
+  struct uj_call call;   /* first: the request is the call */
+  struct uj_ljob *job;   /* that waits for the result, or NULL */
+  struct uj_sent *heard; /* that is being given to `on_message`; or NULL */
   bool started;
   bool ended;
 };
@@ -30,15 +32,29 @@ struct cell {
   struct request *request; /* NULL before there is one, and once it was left */
 };
 
-/* The stack of work(), before the arguments are packed into the request. */
-enum { AT_CELL = 1, AT_FN };
+/* The stack of work(), before the arguments are packed into the request; the
+ * first two stay. */
+enum { AT_CELL = 1, AT_HANDLER, AT_FN };
 
 static const struct uj_callee callee = {"work", 0};
 
 /* ---- the request --------------------------------------------------------- */
 
+/* Nothing runs any more that could say something. */
+static void free_said(struct request *self)
+{
+  struct uj_link *said = &self->call.task.said;
+  while (self->started && !uj_link_empty(said)) {
+    struct uj_link *link = said->next;
+    uj_link_remove(link);
+    uj_sent_free((struct uj_sent *)uj_container(link, struct uj_saying, link));
+  }
+  uj_sent_free(self->heard);
+}
+
 static void free_request(struct request *self)
 {
+  free_said(self);
   uj_buffer_free(&self->call.given);
   uj_buffer_free(&self->call.result);
   free(self->call.traceback);
@@ -53,6 +69,15 @@ static void forget_job(struct uj_state *S, struct request *self)
   self->job = NULL;
 }
 
+/* Wakes the job if it waits here: it can also wait for something else, in
+ * `on_message`, and looks by itself afterwards. It can have called another
+ * work() there, which then finds nothing new. */
+static void wake(struct uj_ljob *job)
+{
+  if (job->core.place == UJ_AT_WAIT && job->core.op == UJ_LOP_WORK)
+    uj_job_wake(&job->core, UJ_WAKE_OK);
+}
+
 /* The function has ended. */
 static void finish(struct uj_state *S, struct request *self)
 {
@@ -60,15 +85,19 @@ static void finish(struct uj_state *S, struct request *self)
   forget_job(S, self);
   self->ended = true;
   if (job != NULL)
-    uj_job_wake(&job->core, UJ_WAKE_OK);
+    wake(job);
   else
     free_request(self);
 }
 
 void uj_work_wake_ended(struct uj_state *S)
 {
+  struct uj_tasks *tasks = uj_driver_tasks(S->driver);
   struct uj_task *task;
-  while ((task = uj_tasks_take_ended(uj_driver_tasks(S->driver))) != NULL)
+  while ((task = uj_tasks_take_saying(tasks)) != NULL)
+    if (((struct request *)task)->job != NULL)
+      wake(((struct request *)task)->job);
+  while ((task = uj_tasks_take_ended(tasks)) != NULL)
     finish(S, (struct request *)task);
 }
 
@@ -130,9 +159,10 @@ static void pack_path(struct uj_state *S, lua_State *L, struct uj_packer *into,
 /* Packs the arguments. A message numbers them as the caller did. */
 static void pack_arguments(lua_State *L, struct uj_packer *into, int last)
 {
+  int before = lua_isnil(L, AT_HANDLER) ? 1 : 2; /* fn, maybe after options */
   for (int i = AT_FN + 1; i <= last; i++)
     if (!uj_pack(L, into, i))
-      uj_arg_error(L, &callee, i - AT_CELL, lua_tostring(L, -1));
+      uj_arg_error(L, &callee, i - AT_FN + before, lua_tostring(L, -1));
 }
 
 /* [-0, +0, m] Packs what the call needs. Stack: cell, fn, arguments. */
@@ -183,26 +213,77 @@ static int push_results(lua_State *L, const struct uj_call *call)
   return call->nresults;
 }
 
-/* Stack: cell. */
-static int worked(lua_State *L, int status, lua_KContext ctx)
+/* Stack: cell, handler. The function has ended: returns what it has returned,
+ * or raises its error. */
+static int finish_call(lua_State *L, const struct uj_call *call)
 {
-  struct cell *cell;
   struct uj_unpacker from;
-  (void)status;
-  (void)ctx;
-  uj_suspend_result(uj_state(L), L);
-  cell = lua_touserdata(L, AT_CELL);
-  if (cell->request->call.status == UJ_CALL_RETURNED)
-    return push_results(L, &cell->request->call);
-  if (cell->request->call.task.lost)
+  if (call->status == UJ_CALL_RETURNED)
+    return push_results(L, call);
+  if (call->task.lost)
     return luaL_error(L, "'work': the function runs in another process only, "
                          "from which this one was forked");
-  if (cell->request->call.status == UJ_CALL_NO_MEMORY)
+  if (call->status == UJ_CALL_NO_MEMORY)
     return luaL_error(L, "not enough memory");
-  uj_unpack_begin(L, &from, &cell->request->call.result);
+  uj_unpack_begin(L, &from, &call->result);
   uj_unpack(L, &from);
-  uj_body_note_beyond(uj_state(L), L, cell->request->call.traceback);
+  uj_body_note_beyond(uj_state(L), L, call->traceback);
   return lua_error(L);
+}
+
+/* [-0, +1+n, m] Pushes the handler and the values that were sent. Returns their
+ * number. */
+static int push_sent(lua_State *L, struct request *request)
+{
+  struct uj_sent *sent = request->heard;
+  struct uj_unpacker from;
+  int n = sent->n;
+  luaL_checkstack(L, n + LUA_MINSTACK, "too many values");
+  lua_settop(L, AT_HANDLER);
+  uj_unpack_begin(L, &from, &sent->values);
+  lua_pushvalue(L, AT_HANDLER);
+  for (int i = 0; i < n; i++)
+    uj_unpack(L, &from);
+  lua_remove(L, from.made);
+  request->heard = NULL;
+  uj_sent_free(sent);
+  return n;
+}
+
+static int worked(lua_State *L, int status, lua_KContext ctx);
+static int told(lua_State *L, int status, lua_KContext ctx);
+
+/* Calls the handler for all that was sent, then returns; or suspends again. The
+ * handler may suspend. Stack: cell, handler. */
+static int go_on(struct uj_state *S, lua_State *L)
+{
+  struct request *request =
+      ((struct cell *)lua_touserdata(L, AT_CELL))->request;
+  struct uj_tasks *tasks = uj_driver_tasks(S->driver);
+  while ((request->heard = (struct uj_sent *)uj_task_take_said(
+              tasks, &request->call.task)) != NULL)
+    lua_callk(L, push_sent(L, request), 0, 0, told);
+  lua_settop(L, AT_HANDLER);
+  if (request->ended)
+    return finish_call(L, &request->call);
+  return uj_suspend(L, S->current, NULL, UJ_NEVER, UJ_LOP_WORK, worked);
+}
+
+/* The handler has suspended, and has returned now. */
+static int told(lua_State *L, int status, lua_KContext ctx)
+{
+  (void)status;
+  (void)ctx;
+  return go_on(uj_state(L), L);
+}
+
+static int worked(lua_State *L, int status, lua_KContext ctx)
+{
+  struct uj_state *S = uj_state(L);
+  (void)status;
+  (void)ctx;
+  uj_suspend_result(S, L);
+  return go_on(S, L);
 }
 
 /* [-0, +1, m] Pushes an empty cell. */
@@ -226,6 +307,7 @@ static struct request *make_request(struct uj_state *S, lua_State *L,
   cell->request->call.task.run = uj_worker_run;
   cell->request->call.task.interrupt = uj_worker_interrupt;
   cell->request->call.workers = S->work->workers;
+  cell->request->call.listens = lua_isfunction(L, AT_HANDLER);
   pack(S, L, &cell->request->call);
   return cell->request;
 }
@@ -241,13 +323,42 @@ static void start(struct uj_state *S, lua_State *L, struct request *request)
   S->work->waiting++;
 }
 
-/* work(fn, ...) */
+static void take_on_message(lua_State *L,
+                            const struct uj_options_table *options, void *into)
+{
+  (void)into;
+  if (!lua_isfunction(L, -1))
+    uj_option_error(L, options, "function");
+}
+
+/* [-0, +(0|1), m] Replaces the options at 1, if there are some, by the function
+ * `on_message` or false. Otherwise puts nil there. */
+static void take_options(lua_State *L)
+{
+  static const struct uj_option known[] = {{"on_message", take_on_message},
+                                           {NULL, NULL}};
+  if (!lua_istable(L, 1)) {
+    lua_pushnil(L);
+    lua_insert(L, 1);
+    return;
+  }
+  uj_options_read(L, &callee, 1, known, NULL);
+  lua_pushliteral(L, "on_message");
+  if (lua_rawget(L, 1) == LUA_TNIL) {
+    lua_pop(L, 1);
+    lua_pushboolean(L, 0);
+  }
+  lua_replace(L, 1);
+}
+
+/* work([options,] fn, ...) */
 static int l_work(lua_State *L)
 {
   struct uj_state *S = uj_state(L);
   struct uj_ljob *self;
   struct cell *cell;
-  check_function(L, 1);
+  check_function(L, lua_istable(L, 1) ? 2 : 1);
+  take_options(L);
   self = uj_suspend_check(S, L, callee.name);
   if (uj_suspend_needed(self)) /* nothing is started */
     return uj_suspend(L, self, NULL, UJ_NEVER, UJ_LOP_WORK,
@@ -256,7 +367,7 @@ static int l_work(lua_State *L)
   lua_insert(L, AT_CELL);
   lua_toclose(L, AT_CELL);
   start(S, L, make_request(S, L, cell));
-  lua_settop(L, AT_CELL);
+  lua_settop(L, AT_HANDLER);
   return uj_suspend(L, self, NULL, UJ_NEVER, UJ_LOP_WORK, worked);
 }
 

@@ -107,6 +107,64 @@ void uj_worker_disown(lua_State *L)
     self->adopted = NULL;
 }
 
+/* ---- sending ------------------------------------------------------------- */
+
+void uj_sent_free(struct uj_sent *sent)
+{
+  if (sent != NULL)
+    uj_buffer_free(&sent->values);
+  free(sent);
+}
+
+/* (sent, ...): packs the values. */
+static int pack_sent(lua_State *L)
+{
+  struct uj_sent *sent = lua_touserdata(L, 1);
+  struct uj_packer into;
+  int last = lua_gettop(L);
+  uj_pack_begin(L, &into, &sent->values);
+  for (int i = 2; i <= last; i++)
+    if (!uj_pack(L, &into, i))
+      luaL_error(L, "bad argument #%d to 'send' (%s)", i - 1,
+                 lua_tostring(L, -1));
+  sent->n = last - 1;
+  return 0;
+}
+
+/* send(...): sends copies of the values to the job that waits in work(). When
+ * the call is stopped the hook ends it after this. */
+static int l_send(lua_State *L)
+{
+  struct uj_call *call = worker_of(L)->call;
+  struct uj_sent *sent;
+  if (!call->listens)
+    return luaL_error(L, "'send': work has no option 'on_message'");
+  sent = calloc(1, sizeof(*sent));
+  if (sent == NULL)
+    return luaL_error(L, "not enough memory");
+  lua_pushcfunction(L, pack_sent);
+  lua_insert(L, 1);
+  lua_pushlightuserdata(L, sent);
+  lua_insert(L, 2);
+  if (lua_pcall(L, lua_gettop(L) - 1, 0, 0) != LUA_OK) {
+    uj_sent_free(sent);
+    return lua_error(L);
+  }
+  uj_link_init(&sent->saying.link);
+  if (!uj_task_say(&call->task, &sent->saying))
+    uj_sent_free(sent);
+  return 0;
+}
+
+/* The loader of the module `uvjobs.worker`, which only worker states have. */
+static int open_worker_module(lua_State *L)
+{
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, l_send);
+  lua_setfield(L, -2, "send");
+  return 1;
+}
+
 /* ---- the state ----------------------------------------------------------- */
 
 /* os.exit() would end the process in the middle of what other threads do. */
@@ -125,6 +183,9 @@ static int open_state(lua_State *L)
   lua_pushcfunction(L, refuse_exit);
   lua_setfield(L, -2, "exit");
   uj_tracked_open(L, &self->tracked);
+  lua_getfield(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+  lua_pushcfunction(L, open_worker_module);
+  lua_setfield(L, -2, "uvjobs.worker");
   return 0;
 }
 

@@ -32,10 +32,19 @@ struct uj_call {
                                      handler of its thread */
   int nargs;
   enum uj_call_status status;
+  bool listens;            /* somebody hears what it sends */
   struct uj_buffer result; /* the results, or the error */
   int nresults;
   char *traceback; /* of malloc(): where the error was raised; or NULL */
 };
+
+/* Values that a call has sent to its job, in memory of malloc(). */
+struct uj_sent {
+  struct uj_saying saying; /* first: it is what the task says */
+  struct uj_buffer values;
+  int n;
+};
+void uj_sent_free(struct uj_sent *sent);
 
 /* Returns NULL when there is no memory. */
 struct uj_workers *uj_workers_new(void);
