@@ -42,6 +42,12 @@ function M.new_objects(world)
     { "permit", M.saved_permit },
     { "policy", policy.retry { attempts = 2, backoff = 0.001 } },
     { "policy", policy.hedge { after = 0.001 } },
+    { "policy", policy.rate { rate = 1000, burst = 3, key = tostring, keys = 2 } },
+    { "policy", policy.rate { rate = 1000 } },
+    { "policy", policy.limit { limit = 1, pending_limit = 2, key = tostring } },
+    { "policy", policy.breaker { minimum = 2, open = 0.001, probes = 2 } },
+    { "policy", policy.single() },
+    { "policy", policy.debounce { wait = 0.001 } },
     { "policy", policy.compose { policy.timeout(0.01), policy.retry { backoff = 0 } } },
     { "supervisor", M.saved_supervisor }, { "child", M.saved_child },
   }
