@@ -68,6 +68,22 @@ describe("a rate with keys", function()
     end)
   end)
 
+  it("goes on with its keys, and with new ones, when it is changed or has another clock", function()
+    local rate = policy.rate { rate = 1, key = first, keys = 3 }
+    for round = 1, 3 do
+      virtual(function()
+        for i = 1, 20 do
+          rate:try(round .. "/" .. i)
+          rate:set { rate = i % 2 == 0 and 5 or 50 }
+          uvjobs.sleep(i % 3 == 0 and 1 or 0.01)
+          assert.is_true(rate:stats().keys <= 3)
+        end
+        uvjobs.sleep(60)
+        for i = 1, 3 do assert.is_true(rate:try(i)) end
+      end)
+    end
+  end)
+
   it("does not drop a key for which somebody waits", function()
     virtual(function()
       local rate, jobs = policy.rate { rate = 1, key = first, keys = 2 }, quiet()

@@ -190,8 +190,9 @@ static void sync_clock(struct uj_state *S, lua_State *L, struct rate *rate)
   if (rate->clock == uj_state_clock(S) || !uj_link_empty(&rate->lines))
     return;
   rate->clock = uj_state_clock(S);
-  set_bucket(rate, &rate->only, (struct uj_bucket){{0, 0}});
-  if (rate->keys != NULL)
+  if (rate->keys == NULL)
+    set_bucket(rate, &rate->only, (struct uj_bucket){{0, 0}});
+  else
     uj_keys_clear(rate->keys, L, uj_loop_now(&S->loop));
 }
 
@@ -400,17 +401,18 @@ static void change_all(struct uj_state *S, struct rate *rate,
                        const struct uj_rate *rule)
 {
   uint64_t now_ns = uj_loop_now(&S->loop);
-  uint32_t room = rate->keys != NULL ? uj_keys_room(rate->keys) : 0;
   if (is_same_step(&rate->rule, rule))
     return;
-  change_key(rate, rule, &rate->only, now_ns);
-  for (uint32_t index = 1; index <= room; index++) {
+  if (rate->keys == NULL) {
+    change_key(rate, rule, &rate->only, now_ns);
+    return;
+  }
+  for (uint32_t index = 1; index <= uj_keys_room(rate->keys); index++) {
     struct uj_key *key = uj_keys_at(rate->keys, index);
     if (key != NULL)
       change_key(rate, rule, key, now_ns);
   }
-  if (rate->keys != NULL)
-    change(rate, rule, &rate->keys->floor, now_ns);
+  change(rate, rule, &rate->keys->floor, now_ns);
 }
 
 /* By the new rule, some may have to wait no longer. */
