@@ -1,5 +1,6 @@
 -- What is done while memory is short: see starve.c.
 
+local policy = require "uvjobs.policy"
 local uvjobs = require "uvjobs"
 
 local function nobody() end
@@ -371,6 +372,25 @@ add("work that fails, and work that is left", function()
     return ok, err ~= nil, job.state
   end)
 end, equals(false, true, "cancelled"))
+
+-- A retry takes the lack of memory for a failure of the function, so it may succeed in the end.
+add_run("policies", function()
+  local calls = 0
+  local all = policy.compose {
+    policy.timeout(60),
+    policy.retry { attempts = 4, budget = 1, backoff = { base = 1 } },
+    policy.breaker { minimum = 20 },
+    policy.hedge { after = "p95", initial = 1 },
+  }
+  local result = all:call(function(x)
+    calls = calls + 1
+    if calls == 1 then error("the first", 0) end
+    uvjobs.sleep(calls % 2 == 0 and 3 or 1)
+    return x
+  end, "x")
+  local ok, err = pcall(uvjobs.retry, { attempts = 2, backoff = 0 }, function() error("y", 0) end)
+  return result, ok, err
+end, equals("x", false, "y"))
 
 add_run("errors between jobs", function()
   local jobs <close> = quiet()
