@@ -12,15 +12,15 @@
 #include "model_things.h"
 #include "model_turn.h"
 
-/* What the core has for the job of this index in the model. */
+/* The job of the core that belongs to the job of this index in the model. */
 struct rjob {
   struct uj_job core;
   int index;
-  uint64_t value;      /* that it puts, or got */
+  uint64_t value;      /* the value that it puts, or got */
   struct rjob *zombie; /* the next one in `zombies` */
 };
 
-/* What is stored is the caller's affair. */
+/* The core only counts the values of a queue: these are the values. */
 struct rqueue {
   struct uj_queue core;
   int count;
@@ -35,7 +35,7 @@ static struct uj_semaphore semaphore[THINGS];
 static struct uj_mutex mutex[THINGS];
 static struct uj_event event[THINGS];
 static struct rqueue values[THINGS];
-static uint64_t wakes; /* of who takes the turns */
+static uint64_t wakes; /* how often the core has woken the driver */
 
 /* Jobs that ended while another might have to close them: that borrows the
  * pointer, and in Lua it keeps the job alive. */
@@ -57,7 +57,7 @@ static inline int compare_new(int s)
   return j;
 }
 
-/* Without ASan, too, what is used after this shall be seen. */
+/* Overwrites the job, so that its use is seen without ASan, too. */
 static inline void compare_free(struct rjob *old)
 {
   memset(old, 0xdb, sizeof *old);
@@ -89,7 +89,7 @@ static inline void compare_abandon(struct uj_job *core)
   CHECK_EQ(core->nlocks, 0);
 }
 
-/* The job ended, as the next one that the model foretold. */
+/* The job has ended: checks that the model expects its end next. */
 static inline void compare_end(struct uj_job *core)
 {
   struct rjob *ended = uj_container(core, struct rjob, core);
@@ -145,7 +145,7 @@ static inline void compare_list(const struct list *list, struct uj_link *core,
 #define QUEUE offsetof(struct uj_job, queue)
 #define MEMBER offsetof(struct uj_job, member)
 
-/* The two sum up in different steps, so the last digits can differ. */
+/* Core and model add up in different steps, so the last digits can differ. */
 static inline bool is_close(double a, double b)
 {
   double more = a > b ? a : b;

@@ -282,7 +282,7 @@ static inline void model_resume(struct model_sched *sched)
   admit(sched);
 }
 
-/* Wakes those who wait until no job is left, or none but themselves. */
+/* Wakes the jobs that wait until no job is left, or none but themselves. */
 static inline void wake_left(struct model_sched *sched)
 {
   if (count_live(sched) == 0)
@@ -298,7 +298,7 @@ static inline void model_wait_alone(int j)
   wake_left(sched);
 }
 
-/* Hands the mutex to the first waiter. */
+/* Hands the mutex over to the first waiter. */
 static inline void model_unlock(int i)
 {
   struct model_mutex *mutex = &m.mutex[i];
@@ -424,7 +424,7 @@ static inline void model_loop_close(uint64_t span_ns, bool open_only)
       model_sched_close_within(m.order.job[i], NOBODY, span_ns);
 }
 
-/* Closes what a job that left its wait too early is to close. */
+/* Closes what a job is to close that has stopped waiting too early. */
 static inline void model_abandon(int j)
 {
   struct model_job *job = &m.job[j];
@@ -448,7 +448,7 @@ static inline uint64_t count_abandoning(const struct list *list)
   return count;
 }
 
-/* In order, including jobs that become ready by it. */
+/* Does so in order, also for jobs that become ready meanwhile. */
 static inline void model_abandon_all(struct list *list)
 {
   while (count_abandoning(list) > 0) {

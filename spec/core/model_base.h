@@ -35,7 +35,7 @@ struct model_job {
   int stubborn;  /* refusals that it will still ignore */
   bool unwarned; /* kill_ns is for its own deadline, not yet raised */
   uint64_t deadline_ns, kill_ns;
-  enum uj_wake raised; /* while it ran on */
+  enum uj_wake raised; /* what was raised in it last while it ran on */
   uint64_t raised_ns;
   uint64_t limit_ns; /* of its wait; UJ_NEVER for none */
   uint64_t armed;    /* counts the settings of limits, for their order */
@@ -103,10 +103,10 @@ static struct {
   uint64_t last_value;
   struct list ready, batch, preempted, busy;
   bool busy_next; /* the batch has run */
-  bool from_busy; /* in this turn */
-  bool cut_short; /* this turn: a job was preempted */
+  bool from_busy; /* this turn runs a busy job */
+  bool cut_short; /* a job was preempted in this turn */
   bool asleep;    /* the driver must be woken when a job becomes ready */
-  uint64_t wakes; /* how often it was woken */
+  uint64_t wakes; /* how often the driver was woken */
   uint64_t spawned, preemptions, turns;
   struct model_end end[JOBS]; /* ends that the core has not reported yet */
   int nends;

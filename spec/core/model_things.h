@@ -106,7 +106,7 @@ static inline void model_queue_close(int i)
     model_wake(queue->putters.job[0], UJ_WAKE_CLOSED);
 }
 
-/* Who waits, waits for something that is not there. */
+/* Checks that no job waits for something that is there. */
 static inline void model_check_things(void)
 {
   for (int i = 0; i < THINGS; i++) {

@@ -85,7 +85,7 @@ static inline void model_preempt(int j)
   m.cut_short = true;
 }
 
-/* A deadline that had not passed then is another one. */
+/* A deadline that had not passed when one was raised is another deadline. */
 static inline bool model_was_raised(const struct model_job *job,
                                     enum uj_wake wake)
 {

@@ -13,7 +13,8 @@
 
 #define PLAY_MOST_NS (UINT64_C(1) << 62) /* how far the clock is set */
 
-/* --- operations: the model first, it knows which jobs will end --- */
+/* --- operations: the model does each first, and expects the ends of jobs ---
+ */
 
 static inline void advance(uint64_t span_ns)
 {
@@ -251,7 +252,8 @@ static inline void op_any(void)
   compare();
 }
 
-/* The running job will close a job or a scheduler if it leaves its wait early.
+/* The running job will close a job or a scheduler if it stops waiting too
+ * early.
  */
 static inline void set_on_abandon(int j, int s)
 {
@@ -481,7 +483,7 @@ static inline void host_kill(struct uj_loop *l, struct uj_job *core)
   (void)l;
   run_first(core);
   CHECK_EQ(core->wake, UJ_WAKE_KILLED);
-  op_any(); /* as a <close> handler may */
+  op_any(); /* a <close> handler may do this */
   say("is killed");
   model_end(play.running, UJ_JOB_KILLED);
   play.running = NOBODY;
@@ -505,7 +507,7 @@ static inline void turn(void)
 {
   say("a turn");
   loop.asleep = m.asleep = false;
-  if (below(2) == 0) /* the time is told: then nothing is to change by that */
+  if (below(2) == 0) /* the loop knows the time, which must change nothing */
     loop.latest_ns = host_now(&loop);
   model_turn();
   uj_loop_turn(&loop);
@@ -514,7 +516,7 @@ static inline void turn(void)
   compare();
 }
 
-/* While the clock stands still. */
+/* What happens without any time passing. */
 static inline void op_turns(void)
 {
   int count = below(128);
@@ -528,7 +530,7 @@ static inline void op_advance(void)
   int next = model_next();
   if (count_ready() > 0)
     CHECK_EQ(due_ns, 0);
-  else /* never early: this is no crowd */
+  else /* no wake-up is too early, since these are too few for a crowd */
     CHECK_EQ(due_ns, next == NOBODY ? UJ_NEVER : m.job[next].limit_ns);
   if (one_in(2) && due_ns > m.now_ns)
     advance(due_ns - m.now_ns);
@@ -563,7 +565,8 @@ static inline void play_init(void)
     init_sched(s);
 }
 
-/* Nothing outlives the close of the loop and the time that jobs get. */
+/* Closes the loop, and checks that no job lives on after the time that it gets.
+ */
 static inline void play_term(void)
 {
   say("the end");

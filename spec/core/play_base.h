@@ -17,7 +17,7 @@ static struct {
   uint64_t rng;
   bool generated;
   bool ending;  /* the loop is closed for good */
-  bool loud;    /* tells every operation */
+  bool loud;    /* every operation is printed */
   int running;  /* the job that runs, or NOBODY */
   uint64_t ops; /* since the program began */
 } play;
@@ -36,7 +36,7 @@ static inline bool play_used_up(void)
   return !play.generated && play.next == play.end;
 }
 
-/* Of 256 at most. */
+/* Returns a number below `bound`, which is 256 at most. */
 static inline int below(int bound)
 {
   return (int)(play_byte() % (unsigned)bound);
@@ -57,7 +57,7 @@ static inline uint64_t random_scaled(void)
   return number & ((UINT64_C(1) << bits) - 1);
 }
 
-/* Short, so that many fall together; sometimes none, or any. */
+/* A short span, so that many limits fall together; sometimes none, or any. */
 static inline uint64_t random_span(void)
 {
   if (one_in(12))
@@ -82,7 +82,7 @@ static inline int any_job(void)
   return NOBODY;
 }
 
-/* --- what is told --- */
+/* --- what is printed --- */
 
 /* One line for each operation: the time, who runs, and what it does. */
 #if defined __GNUC__

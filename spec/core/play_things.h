@@ -82,7 +82,8 @@ static inline void init_mutex(int i)
   uj_mutex_init(&mutex[i]);
 }
 
-/* Nobody can reach it any more, locked or not; another one takes its place. */
+/* Another mutex takes the place of one, which may be locked: no job refers to
+ * it any more. */
 static inline void op_renew_mutex(int i)
 {
   if (m.mutex[i].waiters.count > 0)
@@ -207,7 +208,7 @@ static inline void init_queue(int i)
   values[i].count = 0;
 }
 
-/* One that is closed makes room for another. */
+/* Another queue takes the place of one that is closed. */
 static inline void op_renew_queue(int i)
 {
   if (!m.values[i].closed)
@@ -218,7 +219,7 @@ static inline void op_renew_queue(int i)
 
 /* --- all of them --- */
 
-/* That never suspends. */
+/* An operation that never suspends. */
 static inline void op_thing(void)
 {
   int i = below(THINGS);
@@ -258,7 +259,7 @@ static inline void op_thing(void)
   }
 }
 
-/* That may suspend; returns whether it does. */
+/* An operation that can suspend; returns whether it does. */
 static inline bool op_thing_inside(void)
 {
   int i = below(THINGS);

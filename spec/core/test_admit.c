@@ -98,7 +98,7 @@ static void an_unstarted_job_gives_its_slot_back(void)
   fake_term(&f);
 }
 
-/* All the ways to end give the slot to the next. */
+/* However a job ends, the next one gets its slot. */
 static void every_end_frees_a_slot(void)
 {
   struct fake_job *c, *d;
@@ -178,7 +178,7 @@ static void shields_run_outside_the_limit(void)
   LOG(&f, "a s t");
   uj_job_wake(&s->job, UJ_WAKE_OK);
   fake_turn(&f);
-  check_counts(1, 1, 3); /* its end gives no slot to b */
+  check_counts(1, 1, 3); /* the end of this job gives no slot to b */
   uj_job_cancel(&t->job);
   fake_turn(&f);
   check_counts(1, 1, 2);

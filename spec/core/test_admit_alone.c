@@ -16,7 +16,7 @@ static void close_f(struct fake_job *job)
   uj_loop_check(&f.loop);
 }
 
-/* Both wait for the others: when these are gone, neither waits on. */
+/* Two jobs wait for all others. They do not wait for each other. */
 static void two_close_from_inside(void)
 {
   fake_init(&f);
@@ -32,7 +32,7 @@ static void two_close_from_inside(void)
   fake_term(&f);
 }
 
-/* The second one is the last for which the first one waits. */
+/* The first job waits for the second only, which then begins to wait, too. */
 static void two_close_from_inside_with_no_other(void)
 {
   fake_init(&f);
@@ -83,7 +83,7 @@ static void a_shielded_job_waits_alone(void)
   fake_term(&f);
 }
 
-/* An open scheduler goes on admitting jobs. */
+/* A scheduler that is open goes on admitting jobs meanwhile. */
 static void waits_alone_for_later_jobs(void)
 {
   struct fake_job *b, *c;
@@ -101,7 +101,8 @@ static void waits_alone_for_later_jobs(void)
   fake_term(&f);
 }
 
-/* Neither counts as waiting: one was told to end, one never got there. */
+/* One job was cancelled in its wait, and the wait of another was refused:
+ * neither counts as waiting. */
 static void who_is_interrupted_is_waited_for(void)
 {
   struct fake_job *b;
@@ -123,7 +124,7 @@ static void who_is_interrupted_is_waited_for(void)
   fake_term(&f);
 }
 
-/* Who waits for the scheduler from outside is no concern of theirs. */
+/* A job of another scheduler that waits for this one is not counted. */
 static void alone_is_not_idle(void)
 {
   struct uj_sched watchers;

@@ -4,7 +4,7 @@
 #include "fake_host.h"
 
 static struct fake f;
-static struct uj_sched small; /* f.sched is where spawners run */
+static struct uj_sched small; /* its spawners run in f.sched */
 
 static void init(uint64_t limit, uint64_t pending_limit)
 {
@@ -198,7 +198,7 @@ static void block(void *spawner)
 static void try_to_block(struct fake_job *job)
 {
   CHECK(!check_aborts(block, &job->job));
-  small.slots++; /* there is a slot, and no queue */
+  small.slots++; /* there is a free slot, and no place in the queue */
   CHECK(check_aborts(block, &job->job));
   small.slots--;
   small.pending_limit++; /* there is a place in the queue */

@@ -78,7 +78,7 @@ static void a_smaller_pending_limit_drops_nobody(void)
   fake_term(&f);
 }
 
-static struct uj_sched small; /* f.sched is where its spawners run */
+static struct uj_sched small; /* its spawners run in f.sched */
 
 /* One job of `small` is active, and two spawners wait for room. */
 static void init_blocked(void)
@@ -154,7 +154,7 @@ static void no_job_starts_while_paused(void)
   fake_term(&f);
 }
 
-/* In the middle of a batch. */
+/* The limit changes in the middle of a batch. */
 static void jobs_of_the_same_turn_are_held(void)
 {
   struct fake_job *b;

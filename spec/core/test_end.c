@@ -4,7 +4,7 @@
 #include "fake_host.h"
 
 static struct fake f;
-static struct fake_job *other; /* what the job in a test acts on */
+static struct fake_job *other; /* the job that a test cancels or closes */
 
 static void cancel_self(struct fake_job *job)
 {
@@ -103,7 +103,8 @@ static void refused_over_and_over(struct fake_job *job)
   job->next = 2;
 }
 
-/* What a job waited for may be gone when it is refused something else. */
+/* The target of an earlier wait may have been freed when a later operation is
+ * refused. */
 static void leaves_no_target(void)
 {
   struct fake_job *a;
@@ -192,7 +193,7 @@ static void reaches_who_gave_way_in_the_same_turn(void)
   fake_term(&f);
 }
 
-/* The forced end is never taken back. */
+/* A forced end can be brought forward, but not put off. */
 static void does_not_reach_who_is_killed(void)
 {
   struct fake_job *a;
@@ -254,7 +255,8 @@ static void close_job(void *job)
   uj_job_close(job, 0);
 }
 
-/* Who made it has nobody that would tell of its end. */
+/* A job that was never admitted must not be cancelled or closed: the host has
+ * not handed it over yet, and would not expect its end. */
 static void no_new_job(void)
 {
   struct fake_job *a;

@@ -5,7 +5,7 @@
 #include "fake_host.h"
 
 static struct fake f;
-static struct fake_job *target; /* what the job in a test acts on */
+static struct fake_job *target; /* the job that is waited for in a test */
 static struct uj_sched small;
 
 static struct fake_job *spawn_parked(const char *name)
@@ -83,17 +83,17 @@ static void closes_when_the_time_has_passed(void)
   CHECK_EQ(w->job.place, UJ_AT_WAIT);
   CHECK_EQ(target->job.state, UJ_JOB_ACTIVE);
   CHECK(expire(1));
-  CHECK(!expire(1)); /* once */
+  CHECK(!expire(1)); /* it is closed once only */
   CHECK_EQ(w->job.on_abandon, UJ_ABANDON_NOTHING);
   CHECK_EQ(target->job.state, UJ_JOB_CLOSING);
   CHECK_EQ(target->job.kill_ns, f.now_ns - 1 + f.sched.close_ns);
-  LOG(&f, ""); /* nobody runs */
+  LOG(&f, ""); /* no job has run */
   fake_settle(&f);
   LOG(&f, "w:timeout t:cancelled t=done");
   fake_term(&f);
 }
 
-/* How the wait ends, and whether the target is closed then. */
+/* Checks for a way to end the wait whether the target is closed. */
 static void check_leave(enum uj_on_abandon how, enum uj_wake wake, bool closes)
 {
   struct fake_job *w = init_waiter(how);
@@ -137,7 +137,7 @@ static void a_refused_wait_is_left_too(void)
               wait_until(&target->job.waiters, UJ_OP_WAIT, UJ_NEVER));
   fake_settle(&f);
   uj_job_cancel(&w->job);
-  fake_turn(&f); /* it is told, and goes to wait all the same */
+  fake_turn(&f); /* it is cancelled, and begins to wait all the same */
   CHECK_EQ(f.loop.nabandoning, 1);
   CHECK(!expire(0));
   CHECK_EQ(target->job.state, UJ_JOB_CLOSING);
@@ -158,7 +158,7 @@ static void an_ended_target_is_left_alone(void)
   fake_turn(&f);
   CHECK_EQ(f.loop.nabandoning, 0);
   f.now_ns += MS;
-  fake_turn(&f); /* w is told; t ends before it runs */
+  fake_turn(&f); /* w is cancelled, and t ends before w runs */
   CHECK_EQ(t->job.state, UJ_JOB_DONE);
   CHECK(!expire(0));
   CHECK_EQ(t->job.state, UJ_JOB_DONE);
@@ -226,7 +226,8 @@ static void expire_in(struct fake_job *job)
   CHECK(!expire(0));
 }
 
-/* One is in the batch behind the job that runs, one in the ready queue. */
+/* One waiter is in the batch behind the job that runs, the other in the ready
+ * queue. */
 static void both_queues_are_looked_at(void)
 {
   struct fake_job *w, *v, *t;
@@ -239,7 +240,7 @@ static void both_queues_are_looked_at(void)
   uj_job_cancel(&w->job);
   f.log[0] = '\0';
   fake_turn(&f);
-  LOG(&f, "h"); /* the rest of the batch: i w */
+  LOG(&f, "h"); /* this turn runs i and w, the rest of the batch */
   CHECK(!uj_link_empty(&f.loop.batch));
   uj_job_cancel(&v->job);
   fake_turn(&f);

@@ -5,7 +5,7 @@
 
 static struct fake f;
 
-/* Also the deadline, as protect() does. */
+/* Protects the job, also from its deadline, as protect() does. */
 static void shelter(struct fake_job *job)
 {
   uj_job_set_limits(&job->job, UJ_NEVER, true);
@@ -75,7 +75,7 @@ static void earliest_limit_comes_first(void)
   fake_turn(&f);
   fake_advance(&f, 4 * MS);
   LOG(&f, "a a:timeout");
-  fake_advance(&f, 1 * MS); /* both: the deadline is the stronger one */
+  fake_advance(&f, 1 * MS); /* both limits pass, and the deadline wins */
   fake_turn(&f);
   LOG(&f, "a:deadline a:deadline a=done");
   fake_term(&f);
@@ -125,7 +125,7 @@ static void close_kills_who_waits_for_ever(void)
   fake_term(&f);
 }
 
-/* Swallows the error, and comes back at once each time. */
+/* The job swallows the error each time, and sleeps again at once. */
 static void close_kills_who_is_busy(void)
 {
   struct fake_job *a;
@@ -141,12 +141,12 @@ static void close_kills_who_is_busy(void)
   fake_term(&f);
 }
 
-/* Who ends by itself when its time has come is not killed. */
+/* A job that ends by itself when its time is over is not killed. */
 static void kill_comes_after_a_deadline(void)
 {
   struct fake_job *a, *b;
   fake_init(&f);
-  f.sched.close_ns = 0; /* a job's deadline is the time of its forced end */
+  f.sched.close_ns = 0; /* so the forced end comes together with the deadline */
   a = JOB(&f, "a", PARK(NULL), SLEEP(5 * MS));
   a->job.deadline_ns = 5 * MS;
   fake_spawn(&f, a);
@@ -164,7 +164,7 @@ static void kill_comes_after_a_deadline(void)
   fake_term(&f);
 }
 
-/* The loop was held up for longer than the job has to clean up. */
+/* The loop is held up for longer than the job has to clean up. */
 static void a_late_deadline_leaves_time(void)
 {
   struct fake_job *a, *b;
@@ -181,7 +181,7 @@ static void a_late_deadline_leaves_time(void)
   fake_advance(&f, 3 * close_ns);
   LOG(&f, "a b b:ok a:deadline");
   CHECK_EQ(a->job.kill_ns, f.now_ns + close_ns);
-  fake_turn(&f); /* b has refused to sleep */
+  fake_turn(&f); /* the sleep of b was refused */
   LOG(&f, "b:deadline");
   CHECK_EQ(b->job.kill_ns, f.now_ns + close_ns);
   fake_advance(&f, close_ns - 1);
@@ -191,7 +191,8 @@ static void a_late_deadline_leaves_time(void)
   fake_term(&f);
 }
 
-/* Who is closed has what the closer gives, and no more for being late. */
+/* A job that is closed has the time that its closer gives. It does not get more
+ * because its deadline is raised late. */
 static void a_late_deadline_leaves_no_time_to_the_closed(void)
 {
   struct fake_job *a;
@@ -208,7 +209,7 @@ static void a_late_deadline_leaves_no_time_to_the_closed(void)
   fake_term(&f);
 }
 
-/* The kill_ns of a job that parks is there first. */
+/* The job parks when its forced end is set already. */
 static void kill_comes_after_a_limit(void)
 {
   struct fake_job *a;
@@ -256,7 +257,7 @@ static void kill_comes_before_later_limits(void)
   fake_term(&f);
 }
 
-/* Its turn among the timers of the same time shows it. */
+/* The order in which timers of the same time fire shows it. */
 static void close_leaves_a_timer_of_the_same_time(void)
 {
   struct fake_job *a;
@@ -330,7 +331,7 @@ static void cancel_alone_never_kills(void)
   fake_term(&f);
 }
 
-/* Each line: what holds, and what it amounts to. */
+/* Each line: which limits hold, and which time results from them. */
 static void precedence(void)
 {
   struct fake_job *a;

@@ -4,7 +4,7 @@
 #include "fake_host.h"
 
 static struct fake f;
-static struct uj_sched small; /* f.sched is where spawners run */
+static struct uj_sched small; /* its spawners run in f.sched */
 
 static void init(uint64_t limit, uint64_t pending_limit)
 {
@@ -48,7 +48,7 @@ static void close_tells_blocked_spawners(void)
   term();
 }
 
-/* Whatever else would end the wait of the spawner: its job ends once. */
+/* However the wait of the spawner ends, its job ends once. */
 static void close_tells_every_blocked_spawner(void)
 {
   struct fake_job *a, *b, *c;
@@ -66,7 +66,7 @@ static void close_tells_every_blocked_spawner(void)
   LOG(&f, "x=cancelled y=cancelled z=cancelled");
   CHECK_EQ(a->job.wake, UJ_WAKE_CLOSED);
   CHECK_EQ(uj_timers_check(&f.loop.timers), 0);
-  uj_job_cancel(&c->job); /* finds it ready: it was told already */
+  uj_job_cancel(&c->job); /* it is ready, and keeps the earlier reason */
   uj_sched_close(&small, NULL);
   fake_advance(&f, 5 * MS);
   LOG(&f, "a:closed b:closed c:closed c=done o:cancelled o=done");
@@ -90,7 +90,8 @@ static void closed_admits_nothing(void)
   fake_term(&f);
 }
 
-/* Neither the pending jobs nor those with a slot that did not start. */
+/* Jobs that have not started never do, whether they are pending or have a slot.
+ */
 static void close_runs_nothing_more(void)
 {
   fake_init_limits(&f, 2, 9);
@@ -119,7 +120,7 @@ static void close_kills_who_stays(void)
   fake_turn(&f);
   uj_sched_close(&f.sched, NULL);
   fake_advance(&f, 4 * MS);
-  uj_sched_close(&f.sched, NULL); /* gives no more time */
+  uj_sched_close(&f.sched, NULL); /* a second close does not give more time */
   LOG(&f, "a s");
   fake_advance(&f, MS);
   LOG(&f, "a! a=killed s! s=killed");

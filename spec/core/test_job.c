@@ -35,7 +35,7 @@ static void check_change(enum uj_job_state from, enum uj_job_state to)
     make_change(&change);
 #ifdef UJ_DEBUG
   else if (!check_aborts(make_change, &change))
-    CHECK_EQ(from * 10 + to, UINT64_MAX); /* shows which */
+    CHECK_EQ(from * 10 + to, UINT64_MAX); /* the output names the transition */
 #endif
 }
 
@@ -172,7 +172,7 @@ static void every_end_wakes_its_waiters(void)
   uj_sched_term(&watchers);
 }
 
-/* A wake-up that nobody waits for changes nothing. */
+/* To wake a job that does not wait changes nothing. */
 static void wakes_only_what_is_parked(void)
 {
   struct fake_job *a;

@@ -12,7 +12,8 @@ static struct fake_job *spawn_parked(const char *name)
   return job;
 }
 
-/* A job that waits stands for one that runs: nothing here asks for more. */
+/* The job of these tests waits, although it stands for one that runs: the
+ * functions that are tested do not look at that. */
 static struct uj_job *started(void)
 {
   fake_init(&f);
@@ -20,11 +21,11 @@ static struct uj_job *started(void)
   return &spawn_parked("a")->job;
 }
 
-/* What an interruption raises in it. */
+/* Returns what an interruption raises in the job. */
 static enum uj_wake raised(struct uj_job *job)
 {
   enum uj_wake wake = uj_job_to_raise(job);
-  CHECK_EQ(uj_job_to_raise(job), wake); /* asking changes nothing */
+  CHECK_EQ(uj_job_to_raise(job), wake); /* uj_job_to_raise() changes nothing */
   if (wake != UJ_WAKE_OK && wake != UJ_WAKE_KILLED)
     uj_job_note_raised(job, wake);
   return wake;
@@ -34,8 +35,7 @@ static void telling_again_brings_no_time(void)
 {
   struct uj_job *job = started();
   uj_job_set_limits(job, f.now_ns, false);
-  uj_job_note_raised(job,
-                     UJ_WAKE_DEADLINE); /* by an operation that was refused */
+  uj_job_note_raised(job, UJ_WAKE_DEADLINE); /* by a refused operation */
   CHECK_EQ(raised(job), UJ_WAKE_OK);
   f.now_ns += 6;
   uj_job_note_raised(job, UJ_WAKE_DEADLINE);
@@ -65,7 +65,7 @@ static void cancellation_is_raised_once(void)
   CHECK_EQ(raised(job), UJ_WAKE_CANCELLED);
   CHECK_EQ(uj_job_raise_due(job), UJ_NEVER);
   f.now_ns += 1000;
-  CHECK_EQ(raised(job), UJ_WAKE_OK); /* nobody closes it */
+  CHECK_EQ(raised(job), UJ_WAKE_OK); /* it has no forced end */
   job->kill_ns = f.now_ns + 7;
   CHECK_EQ(raised(job), UJ_WAKE_OK);
   CHECK_EQ(uj_job_raise_due(job), f.now_ns + 7);
@@ -81,7 +81,7 @@ static void ignored_deadline_kills(void)
   uj_job_set_limits(job, f.now_ns, false);
   f.now_ns += 3;
   CHECK_EQ(raised(job), UJ_WAKE_DEADLINE);
-  CHECK_EQ(uj_job_raise_due(job), f.now_ns + 10); /* from being told */
+  CHECK_EQ(uj_job_raise_due(job), f.now_ns + 10); /* since it was raised */
   f.now_ns += 9;
   CHECK_EQ(raised(job), UJ_WAKE_OK);
   f.now_ns += 1;
@@ -99,7 +99,7 @@ static void kill_time_comes_first(void)
   CHECK_EQ(uj_job_raise_due(job), f.now_ns + 4);
   f.now_ns += 4;
   CHECK_EQ(raised(job), UJ_WAKE_DEADLINE);
-  CHECK_EQ(uj_job_raise_due(job), f.now_ns + 4); /* not its close timeout */
+  CHECK_EQ(uj_job_raise_due(job), f.now_ns + 4); /* before the close timeout */
   f.now_ns += 4;
   CHECK_EQ(raised(job), UJ_WAKE_KILLED);
   fake_term(&f);
@@ -112,7 +112,7 @@ static void protect_holds_off(void)
   uj_job_cancel(job);
   CHECK_EQ(raised(job), UJ_WAKE_OK);
   CHECK_EQ(uj_job_raise_due(job), UJ_NEVER);
-  uj_job_set_limits(job, f.now_ns + 2, true); /* a timeout in it counts */
+  uj_job_set_limits(job, f.now_ns + 2, true); /* this one is raised */
   CHECK_EQ(uj_job_raise_due(job), f.now_ns + 2);
   f.now_ns += 2;
   CHECK_EQ(raised(job), UJ_WAKE_DEADLINE);
@@ -130,12 +130,12 @@ static void another_deadline_is_told_again(void)
   uint64_t outer_ns = f.now_ns + 1, inner_ns = f.now_ns;
   uj_job_set_limits(job, inner_ns, false);
   CHECK_EQ(raised(job), UJ_WAKE_DEADLINE);
-  uj_job_set_limits(job, inner_ns, false); /* the same one */
+  uj_job_set_limits(job, inner_ns, false); /* the same deadline again */
   CHECK_EQ(raised(job), UJ_WAKE_OK);
   uj_job_set_limits(job, outer_ns, false);
   CHECK_EQ(uj_job_raise_due(job), outer_ns);
   CHECK_EQ(raised(job), UJ_WAKE_OK);
-  f.now_ns += 20; /* it was not told of this one */
+  f.now_ns += 20; /* this deadline was not raised yet */
   CHECK_EQ(raised(job), UJ_WAKE_DEADLINE);
   CHECK_EQ(raised(job), UJ_WAKE_OK);
   uj_job_set_limits(job, UJ_NEVER, false);
@@ -149,7 +149,7 @@ static void cancellation_stays_told(void)
   uj_job_cancel(job);
   CHECK_EQ(raised(job), UJ_WAKE_CANCELLED);
   uj_job_set_limits(job, f.now_ns, false);
-  CHECK_EQ(raised(job), UJ_WAKE_OK); /* it wins over the deadline */
+  CHECK_EQ(raised(job), UJ_WAKE_OK); /* the cancellation wins */
   CHECK_EQ(uj_job_raise_due(job), UJ_NEVER);
   uj_job_set_limits(job, UJ_NEVER, false);
   CHECK_EQ(raised(job), UJ_WAKE_OK);

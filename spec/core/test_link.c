@@ -8,7 +8,7 @@ struct item {
   struct uj_link link;
 };
 
-/* The numbers of a list, read in both directions. */
+/* Checks the numbers of a list, in both directions. */
 static void check_list(struct uj_link *list, const char *expected)
 {
   char forth[64] = "", back[64] = "";

@@ -26,7 +26,7 @@ static struct fake_job *waiter(const char *name)
   return SPAWNED(&f, name, PARK(&mutex.waiters), PARK(NULL));
 }
 
-/* A job that is there and does nothing of its own. */
+/* Makes a job that only waits. */
 static struct fake_job *idler(const char *name)
 {
   return SPAWNED(&f, name, PARK(NULL));
@@ -74,7 +74,7 @@ static void passes_on_in_order(void)
   CHECK(uj_mutex_try(&mutex, &a->job));
   fake_turn(&f);
   uj_mutex_unlock(&mutex);
-  check(&mutex, b); /* before it runs: nobody overtakes */
+  check(&mutex, b); /* b owns it before it runs, so no job overtakes it */
   CHECK_EQ(a->job.nlocks, 0);
   CHECK_EQ(b->job.nlocks, 1);
   CHECK(!uj_mutex_try(&mutex, &a->job));
@@ -119,7 +119,7 @@ static void cancelled_owner_keeps_it(void)
   CHECK(uj_mutex_try(&mutex, &a->job));
   fake_turn(&f);
   uj_mutex_unlock(&mutex);
-  uj_job_cancel(&b->job); /* it was handed over already */
+  uj_job_cancel(&b->job); /* b owns the mutex already */
   check(&mutex, b);
   fake_turn(&f);
   LOG(&f, "a b b:ok");
@@ -170,7 +170,7 @@ static void term_frees_a_locked_one(void)
   check(&mutex, NULL);
   CHECK_EQ(a->job.nlocks, 1);
   CHECK(uj_mutex_held(&f.loop, &a->job) == &other);
-  uj_mutex_term(&mutex); /* again: nothing happens */
+  uj_mutex_term(&mutex); /* to call it twice changes nothing */
   uj_mutex_unlock(&other);
   CHECK(uj_mutex_held(&f.loop, &a->job) == NULL);
   term();

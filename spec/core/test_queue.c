@@ -13,7 +13,7 @@ static void init(uint64_t capacity)
   uj_queue_init(&q, capacity);
 }
 
-/* The invariants of the header. */
+/* Asserts the invariants that core/queue.h states. */
 static void check(void)
 {
   CHECK(q.count <= q.capacity);
@@ -100,7 +100,7 @@ static void hands_a_value_to_the_first_getter(void)
   CHECK_EQ(put(&other), UJ_QUEUE_HANDED);
   CHECK(other == &a->job);
   CHECK_EQ(q.count, 0);
-  CHECK_EQ(get(&other), UJ_QUEUE_WAIT); /* nobody overtakes */
+  CHECK_EQ(get(&other), UJ_QUEUE_WAIT); /* it does not overtake */
   CHECK_EQ(put(&other), UJ_QUEUE_HANDED);
   CHECK(other == &b->job);
   CHECK_EQ(put(&other), UJ_QUEUE_STORED);
@@ -121,7 +121,7 @@ static void gives_a_place_to_the_first_putter(void)
   CHECK_EQ(get(&other), UJ_QUEUE_STORED);
   CHECK(other == &a->job);
   CHECK_EQ(q.count, 1);                 /* the value of a */
-  CHECK_EQ(put(&other), UJ_QUEUE_WAIT); /* nobody overtakes */
+  CHECK_EQ(put(&other), UJ_QUEUE_WAIT); /* it does not overtake */
   CHECK_EQ(get(&other), UJ_QUEUE_STORED);
   CHECK(other == &b->job);
   CHECK_EQ(get(&other), UJ_QUEUE_STORED);
@@ -263,7 +263,7 @@ static void killed_waiters_leave_the_queue(void)
   term();
 }
 
-/* It was handed a value and then cancelled, before it ran. */
+/* A job was handed a value, and was cancelled before it ran. */
 static void handed_value_stays_with_its_getter(void)
 {
   struct fake_job *a;

@@ -50,7 +50,7 @@ static void check_sees_wrong_counters(void)
   check_sees(&f.sched.npending);
   check_sees(&f.sched.nlive);
   check_sees(&f.sched.limit);
-  ++f.sched.slots; /* a job is pending beside a free slot */
+  ++f.sched.slots; /* now a job is pending although a slot is free */
   ++f.sched.limit;
   CHECK(check_aborts(check_sched, &f.sched));
   --f.sched.slots;

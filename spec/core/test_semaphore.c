@@ -1,4 +1,4 @@
-/* core/semaphore.h: permits are conserved, whoever waits and leaves. */
+/* core/semaphore.h: no permit is lost or doubled, whoever stops waiting. */
 #include "check.h"
 
 #include "core/semaphore.h"
@@ -60,11 +60,11 @@ static void hands_over_in_order(void)
   fake_turn(&f);
   CHECK(uj_semaphore_release(&sem));
   check(0);
-  CHECK(!uj_semaphore_try(&sem)); /* nobody overtakes */
+  CHECK(!uj_semaphore_try(&sem)); /* this job does not overtake */
   fake_settle(&f);
   LOG(&f, "a b a:ok a=done");
-  CHECK(uj_semaphore_release(&sem)); /* that of a */
-  CHECK(uj_semaphore_release(&sem)); /* that of b */
+  CHECK(uj_semaphore_release(&sem)); /* a gives its permit back */
+  CHECK(uj_semaphore_release(&sem)); /* b gives its permit back */
   CHECK(!uj_semaphore_release(&sem));
   check(1);
   fake_settle(&f);
@@ -107,7 +107,7 @@ static void handed_permit_stays(void)
   uj_job_cancel(&a->job);
   fake_settle(&f);
   LOG(&f, "a a:ok a:cancelled a=done");
-  check(0); /* a has it: giving it back is for a */
+  check(0); /* a has it, and gives it back itself */
   CHECK(uj_semaphore_release(&sem));
   check(1);
   term();

@@ -9,7 +9,7 @@ enum { LINKS = 4, ORDERS = 24, ROUNDS = 24000 };
 
 static struct fake f;
 
-/* The order as a number below ORDERS. */
+/* Returns the order as a number below ORDERS. */
 static unsigned order_of(const struct uj_link *list,
                          const struct uj_link *links)
 {

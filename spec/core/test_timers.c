@@ -24,7 +24,7 @@ static void add(struct wheel *w, int i, uint64_t due_ns)
   (void)uj_timers_check(&w->timers);
 }
 
-/* The number of the next timer that is due; -1 when there is none. */
+/* Takes the next timer that is due; returns its number, or -1 for none. */
 static int pop(struct wheel *w, uint64_t now_ns)
 {
   struct uj_timer *timer = uj_timers_pop(&w->timers, now_ns);
@@ -110,7 +110,8 @@ static void equal_dues_keep_their_order(void)
     CHECK_EQ(pop(&w, 5000000), i);
 }
 
-/* The earlier ones came down the wheel, the later ones were put low. */
+/* The earlier timers have moved down the wheel, while the later ones were added
+ * on a low level. */
 static void equal_dues_of_different_times_keep_their_order(void)
 {
   static struct wheel w;
@@ -121,7 +122,7 @@ static void equal_dues_of_different_times_keep_their_order(void)
     uint64_t now_ns = due_ns - left;
     CHECK_EQ(pop(&w, now_ns), -1);
     add(&w, count++, due_ns);
-    add(&w, MANY - count, now_ns); /* makes the wheel turn */
+    add(&w, MANY - count, now_ns); /* so that timers move down */
     CHECK_EQ(pop(&w, now_ns), MANY - count);
     add(&w, count++, due_ns);
   }
@@ -212,22 +213,23 @@ static void due_is_exact_after_removals(void)
   add(&w, 2, 1001);
   add(&w, 3, 5000000);
   add(&w, 4, 900000000);
-  check_removed(&w, 2, 1000); /* not the first */
-  check_removed(&w, 0, 1000); /* another has the same time */
-  check_removed(&w, 5, 1000); /* was never armed */
+  check_removed(&w, 2, 1000); /* this is not the first timer */
+  check_removed(&w, 0, 1000); /* another timer has the same time */
+  check_removed(&w, 5, 1000); /* this timer was never armed */
   check_removed(&w, 1, 5000000);
-  check_removed(&w, 1, 5000000); /* is not armed any more */
+  check_removed(&w, 1, 5000000); /* it is not armed any more */
   add(&w, 0, 600);
   CHECK_EQ(uj_timers_due(&w.timers), 600);
   check_removed(&w, 0, 5000000);
   CHECK_EQ(pop(&w, 5000000), 3);
-  check_removed(&w, 3, 900000000); /* has fired */
+  check_removed(&w, 3, 900000000); /* it has fired */
   check_removed(&w, 4, UJ_NEVER);
   add(&w, 3, 5000001);
   CHECK_EQ(uj_timers_due(&w.timers), 5000001);
 }
 
-/* Added, after the first was removed and before anybody asked. */
+/* A timer is added when the first one was removed and uj_timers_due() was not
+ * called since. */
 static void due_is_exact_after_a_removal_and_more(void)
 {
   static struct wheel w;
@@ -289,7 +291,7 @@ static void may_change_while_it_is_emptied(void)
     add(&w, i, 100 + (uint64_t)i);
   CHECK_EQ(pop(&w, 5000), 0);
   add(&w, 10, 104);
-  add(&w, 11, 90); /* before what is there, though its time has gone by */
+  add(&w, 11, 90); /* it fires first, although its time is over */
   uj_timers_remove(&w.timers, &w.timer[1]);
   CHECK_EQ(pop(&w, 5000), 11);
   CHECK_EQ(pop(&w, 5000), 2);
@@ -299,7 +301,7 @@ static void may_change_while_it_is_emptied(void)
   CHECK_EQ(pop(&w, 5000), 5);
 }
 
-/* One wake-up for each level that a crowd comes down. */
+/* The driver wakes up once for each level that a crowd moves down. */
 static void a_crowd_costs_few_wake_ups(void)
 {
   static struct wheel w;
@@ -320,7 +322,8 @@ static void a_crowd_costs_few_wake_ups(void)
   }
 }
 
-/* Removals from a crowd make it early, but only as often as it comes down. */
+/* Removals from a crowd make wake-ups too early, but no more than one for each
+ * level that it moves down. */
 static void a_crowd_that_left_costs_few_wake_ups(void)
 {
   static struct wheel w;

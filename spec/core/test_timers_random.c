@@ -5,7 +5,7 @@
 #include "core/timers.h"
 
 #define TIMERS 256
-#define FEW 64 /* are no crowd, wherever they lie: nothing is early */
+#define FEW 64 /* too few for a crowd, so no wake-up is too early */
 #define OPS 4000
 
 /* An armed timer, in the order in which it is to fire. */
@@ -35,7 +35,7 @@ static uint64_t random_due(struct state *s)
   switch (check_below(&s->rng, 8)) {
   case 0:
     return near;
-  case 1: /* passed */
+  case 1: /* a time that is over */
     return near - check_scaled(&s->rng) % (near + 1);
   case 2:
     return UJ_NEVER - 1 - (check_scaled(&s->rng) >> 8);
@@ -68,7 +68,7 @@ static void op_add(struct state *s)
   if (uj_timer_armed(timer))
     return;
   uj_timers_add(&s->timers, timer, due_ns);
-  /* What has passed may be moved, but not past the time that it is. */
+  /* The wheel may move on, but not beyond the present time. */
   CHECK(timer->due_ns >= due_ns);
   CHECK(timer->due_ns == due_ns || timer->due_ns <= s->now_ns);
   model_add(s, which, timer->due_ns);
@@ -84,7 +84,7 @@ static void op_remove(struct state *s)
   model_remove(s, at);
 }
 
-/* Takes one timer out, or finds with the model that none is due. */
+/* Takes the next timer that is due, and compares it with that of the model. */
 static bool pop(struct state *s)
 {
   struct uj_timer *timer = uj_timers_pop(&s->timers, s->now_ns);
@@ -187,7 +187,7 @@ static void round_of(uint64_t seed)
       CHECK_EQ(s.timers.count, s.count);
     }
   }
-  do /* at last, with none left: until uj_timers_due() knows it */
+  do /* when no timer is left, until uj_timers_due() knows that */
     op_drive(&s);
   while (check_failures == 0 && uj_timers_due(&s.timers) != UJ_NEVER);
   CHECK_EQ(s.count, 0);

@@ -62,7 +62,7 @@ static void a_turn_can_be_told_the_time(void)
   fake_turn(&f);
   LOG(&f, "a s");
   f.now_ns += 2 * MS;
-  f.loop.latest_ns = f.now_ns - 1; /* it cannot be due: the clock is not read */
+  f.loop.latest_ns = f.now_ns - 1; /* no timer is due: no clock is read */
   fake_turn(&f);
   LOG(&f, "a:ok");
   f.loop.latest_ns = f.now_ns;
@@ -71,7 +71,7 @@ static void a_turn_can_be_told_the_time(void)
   fake_term(&f);
 }
 
-/* It may be later in the turn after that. */
+/* The turn after that may begin later. */
 static void it_is_told_for_one_turn(void)
 {
   fake_init(&f);
@@ -87,7 +87,8 @@ static void it_is_told_for_one_turn(void)
   fake_term(&f);
 }
 
-/* The driver has looked at I/O since: what was due before that comes first. */
+/* The driver polls I/O up to `latest_ns`. What is due later waits for the next
+ * turn. */
 static void what_is_due_later_waits(void)
 {
   fake_init(&f);
@@ -103,7 +104,7 @@ static void what_is_due_later_waits(void)
   fake_term(&f);
 }
 
-/* What passes while a job holds the loop is told without it. */
+/* Timers that pass while a job holds the loop fire without that job. */
 static void expiry_reads_the_clock(void)
 {
   fake_init(&f);
@@ -147,7 +148,7 @@ static void late_turn_keeps_the_order(void)
   SPAWNED(&f, "b", SLEEP(2 * MS));
   SPAWNED(&f, "r", PARK(&q));
   fake_turn(&f);
-  uj_waitq_wake_all(&q); /* ready before the deadlines are looked at */
+  uj_waitq_wake_all(&q); /* so it is ready before timers fire */
   fake_advance(&f, 10 * MS);
   LOG(&f, "c a b r r:ok r=done a:timeout a=done b:timeout b=done "
           "c:timeout c=done");

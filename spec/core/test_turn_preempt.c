@@ -4,7 +4,7 @@
 #include "fake_host.h"
 
 static struct fake f;
-static struct fake_job *target; /* what the job in a test acts on */
+static struct fake_job *target; /* the job that a test cancels or closes */
 static struct uj_sched small;
 
 static void is_ready_but_waits(void)
@@ -33,7 +33,7 @@ static void ends_the_turn(void)
   SPAWNED(&f, "d", YIELD);
   fake_turn(&f);
   LOG(&f, "a b");
-  fake_turn(&f); /* the rest of the batch, as if nothing had happened */
+  fake_turn(&f); /* this turn runs the rest of the batch */
   LOG(&f, "c c=done d");
   fake_turn(&f);
   LOG(&f, "a:ok a=done d:ok d=done");
@@ -165,7 +165,7 @@ static void counts_the_ready(void)
   }
   fake_turn(&f);
   CHECK_EQ(uj_loop_count_ready(&f.loop), 1);
-  CHECK(uj_loop_ready(&f.loop)); /* in `busy`, alone */
+  CHECK(uj_loop_ready(&f.loop)); /* it is alone in `busy` */
   fake_settle(&f);
   CHECK_EQ(uj_loop_count_ready(&f.loop), 0);
   LOG(&f, "a b c c:ok c=done a:ok a=done b:ok b=done");
@@ -240,7 +240,7 @@ static void closing_its_scheduler_reaches_it(void)
   a = SPAWNED(&f, "a", PREEMPT, PREEMPT, YIELD);
   b = SPAWNED(&f, "b", PREEMPT, YIELD);
   for (int turn = 0; turn < 3; turn++)
-    fake_turn(&f); /* b is in `busy`, a in `preempted` again */
+    fake_turn(&f); /* now b is in `busy`, and a in `preempted` again */
   LOG(&f, "a b a:ok");
   uj_sched_close(&f.sched, NULL);
   CHECK_EQ(a->job.state, UJ_JOB_CLOSING);

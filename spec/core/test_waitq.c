@@ -55,7 +55,7 @@ static void wakes_all_in_order(void)
   uj_waitq_wake_all(&q);
   fake_settle(&f);
   LOG(&f, "a b c a:ok a=done b:ok c:ok c=done");
-  CHECK(!uj_waitq_empty(&q)); /* b came again */
+  CHECK(!uj_waitq_empty(&q)); /* b has begun to wait again */
   fake_term(&f);
 }
 
@@ -107,7 +107,7 @@ static void timed_out_waiter_takes_nothing(void)
   fake_term(&f);
 }
 
-/* x runs before a, which has timed out but does not know yet. */
+/* x runs before a, whose wait has timed out and which has not run since. */
 static void timed_out_in_this_turn_takes_nothing(void)
 {
   init();

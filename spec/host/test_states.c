@@ -106,7 +106,7 @@ static void the_common_one_gets_a_heap(void)
   lua_close(L);
 }
 
-/* What it had before it wrapped it stays uncounted. */
+/* Blocks from before the module wrapped the allocator are not counted. */
 static void it_can_be_wrapped(void)
 {
   struct counted counted = {NULL, NULL, 0, 0};
@@ -134,7 +134,7 @@ static void states_have_heaps_of_their_own(void)
   lua_close(b);
 }
 
-/* As if loading had failed after that: the module's own state is not found. */
+/* Removes the module's state, as if loading had failed after it was made. */
 static void it_is_known_when_loaded_anew(void)
 {
   lua_State *L = luaL_newstate();
@@ -160,7 +160,7 @@ static void it_is_known_when_loaded_anew(void)
   lua_close(L);
 }
 
-/* In kibibytes. */
+/* Returns a number of kibibytes. */
 static unsigned long address_space(void)
 {
   unsigned long pages = 0;

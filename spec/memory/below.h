@@ -8,7 +8,7 @@
 
 #define KIB ((size_t)1024)
 #define MIB (1024 * KIB)
-/* It never gives more than this. */
+/* The most bytes that it ever gives. */
 #define BELOW_MOST (64 * MIB)
 
 /* Counts its blocks and their bytes. It fails when `fails` is set, except when
@@ -20,7 +20,7 @@ struct below {
   bool fails;
 };
 
-/* Before each of its blocks. */
+/* What lies before each of its blocks. */
 struct below_header {
   struct below *owner;
   size_t size;

@@ -107,7 +107,7 @@ static inline void *resize(void *block, size_t old_size, size_t new_size)
   return block;
 }
 
-/* So many blocks of a size. */
+/* Allocates so many blocks of a size. */
 static inline void **take_many(size_t count, size_t size)
 {
   void **blocks = malloc(count * sizeof *blocks);

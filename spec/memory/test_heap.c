@@ -54,7 +54,7 @@ static void a_chunk_is_used_up(void)
 static void no_block_of_no_size(void)
 {
   init(CHUNK);
-  for (size_t tag = 0; tag < 10; tag++) /* as Lua tells what a block is for */
+  for (size_t tag = 0; tag < 10; tag++) /* Lua's old size of a new block */
     CHECK(uj_heap_realloc(&heap, NULL, tag, 0) == NULL);
   CHECK_EQ(uj_heap_committed(&heap), 0);
   CHECK_EQ(below.ncalls, 0);
@@ -203,7 +203,7 @@ static void an_exhausted_range(void)
   term();
 }
 
-/* Where addresses go on that are not the heap's. */
+/* The heap ends at its size, although it could use addresses behind that. */
 static void the_end_of_the_range(void)
 {
   void **blocks;
@@ -298,7 +298,7 @@ static void two_heaps(void)
   term();
 }
 
-/* As with realloc(), which is not told the old size. */
+/* As with realloc(), which does not get the old size. */
 static void a_wrong_old_size(void)
 {
   static const size_t wrong[] = {0, 1, 5000, SIZE_MAX};

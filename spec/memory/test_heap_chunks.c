@@ -15,8 +15,8 @@ static bool is_zero(const char *at, size_t size)
   return *at == 0 && memcmp(at, at + 1, size - 1) == 0;
 }
 
-/* Has had many blocks, and now none: little memory is left. Nothing at all may
- * be in a chunk that was given back, or it gets no large page again. */
+/* The heap has had many blocks and now has none: it keeps little memory. None
+ * may be in a chunk that was given back, or it gets no large page again. */
 static void check_gave_back(void)
 {
   uint32_t nzero = 0;
@@ -24,7 +24,7 @@ static void check_gave_back(void)
   CHECK(uj_heap_committed(&heap) <= UJ_HEAP_KEPT * CHUNK);
   for (uint32_t i = 0; i < heap.nchunks; i++)
     nzero += is_zero(heap.base + i * CHUNK, CHUNK);
-#ifdef __linux__ /* others may forget later */
+#ifdef __linux__ /* other systems may release it later */
   CHECK(nzero >= heap.nchunks - UJ_HEAP_KEPT);
 #endif
   (void)nzero;
@@ -79,7 +79,7 @@ static void the_memory_of_a_burst(void)
   a_burst(1040, 17);
 }
 
-/* As many chunks as there are with blocks. */
+/* As many empty chunks are kept as there are chunks with blocks. */
 static void some_memory_is_kept(void)
 {
   size_t count = 40 * BIGS_IN_CHUNK, kept;
@@ -103,7 +103,7 @@ static void some_memory_is_kept(void)
   term();
 }
 
-/* So that the empty one can be given back. */
+/* So the empty chunk can be given back. */
 static void a_chunk_with_blocks_is_used_first(void)
 {
   size_t count = 4 * BIGS_IN_CHUNK;
@@ -124,7 +124,7 @@ static void a_chunk_with_blocks_is_used_first(void)
   term();
 }
 
-/* Of this process; 0 where it cannot be told. */
+/* Returns the memory of this process; 0 where the system does not say. */
 static size_t address_space(void)
 {
   size_t pages = 0;

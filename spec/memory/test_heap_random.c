@@ -8,7 +8,7 @@
 #define FAVOURITES 4
 
 struct block {
-  void *at; /* NULL: there is none */
+  void *at; /* NULL if there is no block */
   size_t size;
 };
 
@@ -30,13 +30,13 @@ static struct check_range range;
 static size_t random_size(struct state *s)
 {
   switch (s->sizes) {
-  case 0: /* any that the heap has */
+  case 0: /* any size that the heap has */
     return 1 + check_below(&s->rng, UJ_HEAP_LARGEST);
-  case 1: /* on all scales */
+  case 1: /* sizes of all scales */
     return 1 + (size_t)(check_scaled(&s->rng) >> 48);
-  case 2: /* about the limit */
+  case 2: /* sizes about the largest of the heap */
     return UJ_HEAP_LARGEST - 20 + check_below(&s->rng, 40);
-  default: /* a few */
+  default: /* a few sizes only */
     return s->favourites[check_below(&s->rng, FAVOURITES)];
   }
 }

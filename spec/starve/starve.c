@@ -42,18 +42,18 @@ enum { MOST = 200000, PATIENCE_S = 60 };
 /* ---- requests ----------------------------------------------------------- */
 
 static struct {
-  uint64_t count;   /* since the last begin_shortage() */
+  uint64_t count;   /* requests since the last begin_shortage() */
   uint64_t first;   /* the first one that fails, or 0 */
   uint64_t length;  /* how many fail */
   size_t repeated;  /* the size of the one that failed last, or 0 */
-  bool failed;      /* any has */
+  bool failed;      /* a request has failed */
   bool on;          /* memory is short now */
-  size_t lua_bytes; /* that Lua has */
-  int64_t blocks;   /* that the module has */
-  const char *what; /* has failed first */
+  size_t lua_bytes; /* how many bytes Lua has */
+  int64_t blocks;   /* how many blocks the module has */
+  const char *what; /* the kind of the request that failed first */
 } requests;
 
-static _Thread_local bool has_state; /* only its thread is starved */
+static _Thread_local bool has_state; /* others are not starved */
 
 static void begin_shortage(uint64_t first, uint64_t length)
 {
@@ -93,7 +93,7 @@ void *__wrap_calloc(size_t count, size_t size);
 void *__wrap_realloc(void *block, size_t size);
 void __wrap_free(void *block);
 
-/* Lua asks once more when it has collected garbage. */
+/* Lua repeats a request that failed after it has collected garbage. */
 static void *allocate(void *unused, void *block, size_t old_size, size_t size)
 {
   void *result;
@@ -316,7 +316,7 @@ static bool try(const char *path, const char *name, uint64_t n, uint64_t length)
 
 /* ---- all of them -------------------------------------------------------- */
 
-/* Until more requests are asked to fail than there are. */
+/* Runs a scenario until more requests are to fail than it makes. */
 static int try_all(const char *path, const char *name, uint64_t length)
 {
   has_state = true;
