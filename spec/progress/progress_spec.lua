@@ -62,6 +62,7 @@ b: 3, in 0 s
 
   it("keeps texts on one line, and commands for terminals out of it", function()
     assert.equal("a b [1m: 0 c d, in 0 s\n", told('{ label = "a\\nb\\27[1m", unit = "c\\td" }', ""))
+    assert.equal("ä 2J: 0, in 0 s\n", told('{ label = "ä\\u{9b}2J" }', ""))
   end)
 
   it("is closed once, and says nothing more afterwards", function()
@@ -146,6 +147,28 @@ describe("uvjobs.progress", function()
     end
     assert.has_error(function() bar:add(0 / 0) end)
     assert.equal(0, bar.count)
+  end)
+
+  it("takes every finite amount, of every unit", function()
+    for _, unit in ipairs { "files", "bytes" } do
+      local progress = { began = 0, unit = unit, total = 10 }
+      for _, n in ipairs { 0, 0.5, 10, 1023.5, 1e15, 2 ^ 53, 1e300, math.maxinteger } do
+        progress.count = n
+        assert.matches("^%d", text.line(progress, 1))
+        assert(#text.line(progress, 1) < 80)
+        progress.count, progress.total = 1, n
+        assert.matches(" of %d", text.line(progress, 1))
+      end
+    end
+    assert.equal("0.5 B, 1 B/s", text.line({ began = 0, unit = "bytes", count = 0.5 }, 1))
+    assert.equal("1e+300, 1e+300/s", text.line({ began = 0, count = 1e300 }, 1))
+  end)
+
+  it("counts on where integers end", function()
+    local bar <close> = uvjobs.progress { silent = true }
+    bar:add(math.maxinteger)
+    bar:add(1)
+    assert.equal(2.0 ^ 63, bar.count)
   end)
 
   it("refuses a self that is none, and properties that there are not", function()

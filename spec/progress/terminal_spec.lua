@@ -29,7 +29,8 @@ end
 --- Runs a script on a terminal of its own, of 60 columns and 6 rows.
 local function on_terminal(script, env)
   local path = files.temporary('local uvjobs = require "uvjobs"\n' .. script)
-  local inner = ("stty cols 60 rows 6; %s %s"):format(process.command(env), path)
+  local command_line = process.command(process.sanitizer() .. " " .. (env or ""))
+  local inner = ("stty cols 60 rows 6; %s %s"):format(command_line, path)
   local command = "env -u LD_PRELOAD TERM=xterm script -qec %s /dev/null </dev/null"
   local pipe <close> = assert(io.popen(command:format(process.quote(inner))))
   local raw = pipe:read "a"
@@ -96,6 +97,19 @@ line 4
       other:close()
       assert(print == error)]]
     assert.equal("0, in 0 s\n0, in 0 s", screen_of(raw))
+  end)
+
+  it("works by a print that the program has kept, also when there are no bars any more", function()
+    local raw = on_terminal [[
+      local bar = uvjobs.progress { label = "bar" }
+      local kept = print
+      bar:close()
+      kept "without bars"
+      print = function(...) kept("mine:", ...) end
+      local other <close> = uvjobs.progress { label = "other" }
+      print "with bars"]]
+    assert.equal("bar: 0, in 0 s\nwithout bars\nmine:\twith bars\nother: 0, in 0 s",
+      (screen_of(raw):gsub("mine: +", "mine:\t")))
   end)
 
   it("shows the bars again when print raises", function()

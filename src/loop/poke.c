@@ -139,6 +139,7 @@ int uj_poke_add(struct uj_poke *poke)
   memcpy(&poke->thread, &thread, sizeof(thread));
   atomic_store(&poke->sent, false);
   poke->outer = own_pokes;
+  atomic_signal_fence(memory_order_release); /* for the handler */
   own_pokes = poke;
   poke->was_blocked = set_mask(SIG_UNBLOCK, poke->signal);
   return 0;

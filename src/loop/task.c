@@ -243,6 +243,15 @@ void uj_tasks_forget_threads(struct uj_tasks *self)
   }
 }
 
+/* The lock is held. A thread that begins is not idle yet, so those that lack
+ * are counted before. */
+static void add_threads_that_lack(struct uj_tasks *self)
+{
+  unsigned lack = self->nqueued > self->nidle ? self->nqueued - self->nidle : 0;
+  while (lack-- > 0 && self->nthreads < self->limit && add_thread(self) == 0)
+    ;
+}
+
 void uj_tasks_set_limit(struct uj_tasks *self, unsigned limit)
 {
   unsigned processors = uv_available_parallelism();
@@ -250,9 +259,7 @@ void uj_tasks_set_limit(struct uj_tasks *self, unsigned limit)
   if (limit == UJ_TASKS_DEFAULT)
     limit = processors > 2 ? processors : 2;
   self->limit = limit;
-  while (self->nqueued > self->nidle && self->nthreads < self->limit &&
-         add_thread(self) == 0)
-    ;
+  add_threads_that_lack(self);
   uv_cond_broadcast(&self->work);
   uv_mutex_unlock(&self->lock);
   join_leaving(self);

@@ -102,17 +102,23 @@ function dump.circles()
   return table.concat(lines, "\n")
 end
 
+local function add_look(lines, look, stacks)
+  lines[#lines + 1] = ("uvjobs: %d job%s, %s"):format(
+    #look.records, #look.records == 1 and "" or "s",
+    os.date("!%Y-%m-%d %H:%M:%S UTC", math.floor(uvjobs.time())))
+  add_circles(lines, look.records)
+  for _, group in ipairs(look.schedulers) do add_scheduler(lines, group, stacks) end
+end
+
 --- The whole text.
 ---@param job? uvjobs.Job the one that runs
 ---@param traceback? string where that stands, since nobody else can see it
 ---@return string
 function dump.text(job, traceback)
-  local look, stacks = Look.take(), job and { [job] = traceback } or {}
-  local lines = { ("uvjobs: %d job%s, %s"):format(
-    #look.records, #look.records == 1 and "" or "s",
-    os.date("!%Y-%m-%d %H:%M:%S UTC", math.floor(uvjobs.time()))) }
-  add_circles(lines, look.records)
-  for _, group in ipairs(look.schedulers) do add_scheduler(lines, group, stacks) end
+  local look, lines = Look.take(), {}
+  core.uninterrupted(function()
+    add_look(lines, look, job and { [job] = traceback } or {})
+  end)
   return table.concat(lines, "\n") .. "\n"
 end
 

@@ -146,17 +146,20 @@ local function group_by_scheduler(look)
   end
 end
 
---- Looks at all jobs that live.
----@return uvjobs.insight.Look look
-function Look.take()
-  local look = setmetatable({
-    records = core.glances(), by_id = {}, by_scheduler = {}, schedulers = {},
-  }, Look)
+local function fill(look)
+  look.records = core.glances()
   for _, glance in ipairs(look.records) do
     look.by_id[glance.id] = new_record(glance)
   end
   group_by_scheduler(look)
   for _, record in ipairs(look.records) do complete(look, record) end
+end
+
+--- Looks at all jobs that live.
+---@return uvjobs.insight.Look look
+function Look.take()
+  local look = setmetatable({ by_id = {}, by_scheduler = {}, schedulers = {} }, Look)
+  core.uninterrupted(function() fill(look) end)
   return look
 end
 

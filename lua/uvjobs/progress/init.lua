@@ -33,9 +33,16 @@ local OPTIONS <const> = {
 
 local DEFAULT_EVERY <const> = 5 -- seconds
 
--- Texts stay on one line, and carry no commands for the terminal.
+-- Texts stay on one line, and carry no commands for the terminal, which can also begin with a
+-- character from U+0080 to U+009F.
 local function clean(text)
-  return text and (text:gsub("%c", " "))
+  return text and (text:gsub("%c", " "):gsub("\xC2[\x80-\x9F]", " "))
+end
+
+-- A sum of integers does not wrap round.
+local function sum(a, b)
+  local result = a + b
+  return result >= a and result or a + 0.0 + b
 end
 
 local function state_of(self, name)
@@ -61,7 +68,7 @@ function methods:add(n)
   local state = state_of(self, "add")
   if n == nil then n = 1 end
   check_amount("add", n)
-  state.count = state.count + n
+  state.count = sum(state.count, n)
   update(state)
 end
 

@@ -19,7 +19,9 @@ local screen = {}
 local shown = {} -- the progresses whose bars are at the foot of the terminal
 local drawn = 0 -- how many lines of the terminal they take now
 local drawn_at = -math.huge
-local original_print -- while `print` is ours
+local original_print -- what `print` was before it was ours the last time
+local first_print -- what it was before it was ours at all
+local prints = false -- print_above() is being called
 
 local function write(...)
   pcall(io.stderr.write, io.stderr, ...)
@@ -51,24 +53,33 @@ local function draw()
   write(erasure(), bars(drawn_at, math.max(columns, 2), rows))
 end
 
+local function end_print()
+  prints = false
+  if #shown > 0 then draw() end
+end
+
 -- Takes the place of `print` while there are bars. It shows them again also when print fails.
+-- A program may have kept it, and call it when there are no bars any more, or in a `print` of
+-- its own, which is the original one then.
 local function print_above(...)
+  if prints then return first_print(...) end
   if drawn > 0 then write(erasure()) end
-  local _ <close> = setmetatable({}, { __close = draw })
+  prints = true
+  local _ <close> = setmetatable({}, { __close = end_print })
   original_print(...)
-  io.stdout:flush()
+  if #shown > 0 then io.stdout:flush() end
 end
 
 local function take_print()
-  if original_print then return end
+  if print == print_above then return end
   original_print = print
+  first_print = first_print or print
   _G.print = print_above
 end
 
 -- A program that has set another `print` meanwhile keeps that.
 local function give_print_back()
   if print == print_above then _G.print = original_print end
-  original_print = nil
 end
 
 local function index_of(progress)
@@ -83,7 +94,7 @@ function screen.add(progress)
   progress.told_at = uvjobs.now()
   if not progress.is_on_terminal then return end
   shown[#shown + 1] = progress
-  take_print()
+  if #shown == 1 then take_print() end
   draw()
 end
 

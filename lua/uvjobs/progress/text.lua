@@ -8,14 +8,21 @@ local text = {}
 
 local PREFIXES <const> = { "", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei" }
 
--- Bytes with a prefix; other numbers as they are, without a fraction that is none.
+local MOST_DIGITS <const> = 1e15 -- from there on a number is written with an exponent
+
+-- A number without a fraction that is none.
+local function number(n)
+  if n >= MOST_DIGITS then return ("%.3g"):format(n) end
+  return n % 1 == 0 and ("%d"):format(n) or ("%.1f"):format(n)
+end
+
+-- Bytes with a prefix; other numbers as they are.
 local function amount(n, unit)
-  if unit ~= "bytes" then
-    return n % 1 == 0 and ("%d"):format(n) or ("%.1f"):format(n)
-  end
+  if unit ~= "bytes" then return number(n) end
   local i = 1
   while n >= 1024 and i < #PREFIXES do n, i = n / 1024, i + 1 end
-  return i == 1 and ("%d B"):format(n) or ("%.1f %sB"):format(n, PREFIXES[i])
+  if i == 1 or n >= MOST_DIGITS then return ("%s %sB"):format(number(n), PREFIXES[i]) end
+  return ("%.1f %sB"):format(n, PREFIXES[i])
 end
 
 --- "2 s", "3:05" (minutes), "1:02:03" (hours)

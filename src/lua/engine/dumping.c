@@ -3,6 +3,7 @@
 #include "loop/driver.h"
 #include "loop/signals.h"
 #include "lua/base/text.h"
+#include "lua/engine/hook.h"
 #include "lua/engine/nest.h"
 #include "lua/engine/outside.h"
 #include "lua/state/job.h"
@@ -52,5 +53,23 @@ static int l_set_dump_writer(lua_State *L)
   return 0;
 }
 
+/* uninterrupted(fn): calls fn(). The library's own code is not interrupted in
+ * any case, but once an interruption waits for its end, the hook is called
+ * before each of its instructions. With many jobs that would take several times
+ * as long as the look at them. */
+static int l_uninterrupted(lua_State *L)
+{
+  struct uj_state *S = uj_state(L);
+  lua_State *running = S->running;
+  int status;
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  lua_settop(L, 1);
+  uj_hook_set_running(S, NULL);
+  status = lua_pcall(L, 0, 0, 0);
+  uj_hook_set_running(S, running);
+  return status == LUA_OK ? 0 : lua_error(L);
+}
+
 const luaL_Reg uj_dumping_internals[] = {{"set_dump_writer", l_set_dump_writer},
+                                         {"uninterrupted", l_uninterrupted},
                                          {NULL, NULL}};

@@ -23,7 +23,7 @@ void uj_dumping_init(struct uj_state *S, lua_State *L);
 void uj_dumping_look(struct uj_state *S, lua_State *L);
 
 /* set_dump_writer(fn): fn(job, traceback) is called with the job that runs and
- * where it stands, or without anything between two jobs. */
+ * where it stands, or without anything between two jobs. uninterrupted(fn). */
 extern const luaL_Reg uj_dumping_internals[];
 
 #endif
