@@ -114,7 +114,18 @@ describe("a policy", function()
     one:rename("z")
     assert.equal("z", one:stats().label)
     assert.equal("bad self to 'rename' (uvjobs.Policy of the kind 'traced' expected, got " ..
-      "uvjobs.Policy)", message(function() one.rename(other, "z") end))
+      "one of the kind 'compose')", message(function() one.rename(other, "z") end))
+    assert.equal("bad self to 'rename' (uvjobs.Policy of the kind 'traced' expected, got number)",
+      message(function() one.rename(5, "z") end))
+    local breaker, limit = policy.breaker(), policy.limit { limit = 1 }
+    for _, call in ipairs {
+      function() one.rename(other, "z") end,
+      function() breaker.state(limit) end,
+      function() breaker.open(limit) end,
+      function() limit.set(breaker, {}) end,
+    } do
+      assert.matches("^spec/policy/frame_spec.lua:%d+: bad self", select(2, pcall(call)))
+    end
   end)
 end)
 

@@ -56,6 +56,22 @@ describe("policy.hedge", function()
     assert.equal(0, results.stats.won)
   end)
 
+  it("notices a failure whose error is nil #P12", function()
+    virtual(function()
+      local hedge = policy.hedge { after = math.huge }
+      local n = 0
+      local function second()
+        n = n + 1
+        if n == 1 then error() end
+        return "second"
+      end
+      assert.equal("second", hedge:call(second))
+      assert.same({ n = 2, false, nil }, table.pack(pcall(hedge.call, hedge, error)))
+      assert.equal(0.0, uvjobs.now())
+      assert.equal(1, hedge:stats().failed)
+    end)
+  end)
+
   it("takes the first of two that succeed in the same turn #P12", function()
     local log, results = play({ after = 1 }, { 2, 1 })
     assert.same({ "0 start 1", "1 start 2", "2 end 1", "2 end 2" }, log)

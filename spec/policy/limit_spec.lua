@@ -231,6 +231,13 @@ describe("bad input of a limit", function()
       local limit = policy.limit { limit = 1, key = helper.ignore }
       assert.equal("the key function of the limit returned nil",
         message(function() limit:call(print) end))
+      for _, one in ipairs { limit, policy.compose { policy.retry { attempts = 1 }, limit },
+        policy.breaker { key = helper.ignore },
+        policy.debounce { wait = 1, key = helper.ignore } } do
+        local _, err = pcall(function() one:call(print) end)
+        assert.matches("^spec/policy/limit_spec.lua:%d+: the key function of the %l+ returned",
+          err)
+      end
     end)
   end)
 end)

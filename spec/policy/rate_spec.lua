@@ -349,8 +349,8 @@ describe("bad input of a rate", function()
       message(rate.set, rate, { rate = 0 }))
     assert.equal("bad argument #1 to 'set' (table expected, got nil)",
       message(rate.set, rate))
-    assert.equal("bad self to 'try' (uvjobs.Policy of the kind 'rate' expected, got uvjobs.Policy)",
-      message(rate.try, policy.limit { limit = 1 }))
+    assert.equal("bad self to 'try' (uvjobs.Policy of the kind 'rate' expected, got one of the " ..
+      "kind 'limit')", message(rate.try, policy.limit { limit = 1 }))
   end)
 
   it("is found in the key when it is called", function()

@@ -375,8 +375,8 @@ describe("uvjobs.retry", function()
   it("refuses bad arguments, and blames its caller", function()
     virtual(function()
       local _, err = pcall(function() uvjobs.retry() end)
-      assert.matches("retry_spec.lua:%d+: bad argument #1 to 'retry' %(table expected, got nil%)",
-        err)
+      assert.matches("retry_spec.lua:%d+: bad argument #1 to 'retry' " ..
+        "%(table or function expected, got nil%)", err)
       assert.equal("bad argument #2 to 'retry' (function expected, got nil)",
         message(function() uvjobs.retry {} end))
       assert.equal("bad argument #1 to 'retry' (option 'budget' is one of uvjobs.policy.retry, " ..

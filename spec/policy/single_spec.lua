@@ -156,7 +156,15 @@ describe("a single", function()
     virtual(function()
       local single = policy.single()
       local function again() return single:call("key", again) end
-      assert.truthy(message(again):find("cannot wait for itself", 1, true))
+      local expected = "a job cannot wait for itself: it runs for the single, and calls it " ..
+        "with the same key"
+      assert.equal(expected, message(again))
+      assert.equal(0, single:stats().shared)
+      local _, err = pcall(single.call, single, "key", function()
+        local result = single:call("key", print)
+        return result
+      end)
+      assert.matches("^spec/policy/single_spec.lua:%d+: a job cannot wait", err)
     end)
   end)
 

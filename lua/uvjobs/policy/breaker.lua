@@ -228,7 +228,7 @@ local KIND -- made of them below
 
 -- The circuit that a method is about; blames the caller of the method.
 local function find_circuit(self, name, n, key)
-  local fields = frame.fields_of(self, KIND, name)
+  local fields = frame.fields_of(self, KIND, name, 1)
   sync_clock(fields)
   if fields.key and (key == nil or key ~= key) then
     arguments.fail(3, n, name, "the breaker has a circuit for each key: key expected, got nil")

@@ -39,7 +39,8 @@
 -- frame.ends_caller(err) tells, and count it as nothing. On the way on which all is well
 -- it should make neither tables nor closures, which cost more than the rest. Functions of
 -- the user that decide something, such as a key, are called by frame.ask(fn, ...), in which
--- nothing can suspend. Errors are made by frame.raise().
+-- nothing can suspend. Errors are made by frame.raise(); mistakes of the user that are found
+-- in a call are told by frame.blame().
 
 local arguments = require "uvjobs.arguments"
 local core = require "uvjobs.core"
@@ -145,11 +146,14 @@ end
 ---@param self any
 ---@param kind table
 ---@param method string
+---@param level? integer 1 when a function calls this that the method has called
 ---@return table fields
-function frame.fields_of(self, kind, method)
+function frame.fields_of(self, kind, method, level)
   local fields = records[self]
   if fields and fields.of_kind == kind then return fields end
-  arguments.fail_self(3, method, ("%s of the kind '%s'"):format(TYPE, kind.kind), self)
+  error(("bad self to '%s' (%s of the kind '%s' expected, got %s)"):format(method, TYPE,
+    kind.kind, fields and ("one of the kind '%s'"):format(self.kind) or core.typename(self)),
+    3 + (level or 0))
 end
 
 --- The fields of any policy; nil for another value.
@@ -188,6 +192,21 @@ end
 --- Calls a function of the user that decides something, in which nothing can suspend.
 ---@type fun(fn: function, ...: any): ...: any
 frame.ask = core.ask
+
+local OWN <const> = "uvjobs/policy/" -- in the names of these files
+
+--- Raises an error for a mistake in how a policy is used, which is found while it works: it
+--- blames the code outside of policies that called the policy, however many are around it.
+---@param text string
+function frame.blame(text)
+  local level = 2
+  local caller = debug.getinfo(level, "S")
+  while caller and (caller.what == "C" or caller.source:find(OWN, 1, true)) do
+    level = level + 1
+    caller = debug.getinfo(level, "S")
+  end
+  error(text, caller and level or 0)
+end
 
 --- Raises an error of a policy.
 ---@param code "open"|"limited"|"full"

@@ -37,7 +37,9 @@ local OPTIONS <const> = {
 
 -- ---- one call ----------------------------------------------------------------------
 
--- What the attempts of a call share. Each of them has it as a to-be-closed variable.
+-- What the attempts of a call share. Each of them has it as a to-be-closed variable. An
+-- error can be nil: so an attempt that returns says so, in `has_returned`, directly before
+-- it is left, when nothing else can run.
 local Race = {}
 
 -- The caller waits for the event while there are more attempts to start, and then until
@@ -47,8 +49,11 @@ local function wake(race)
   core.wake_idle(race.jobs)
 end
 
-function Race.__close(race, err)
-  if err == nil then return end
+function Race.__close(race)
+  if race.has_returned then
+    race.has_returned = false
+    return
+  end
   race.failed = race.failed or uvjobs.current()
   if not race.values then wake(race) end
 end
@@ -57,6 +62,7 @@ local function attempt(race, n, fn, ...)
   local _ <close> = race
   local values = table.pack(fn(...))
   race.ended[n] = uvjobs.now()
+  race.has_returned = true
   if race.values then return end
   race.values, race.winner = values, n
   wake(race)
@@ -116,7 +122,7 @@ local function call(self, fn, ...)
   local after = current_limit(self)
   local jobs <close> = children.nursery(math.huge)
   local race = setmetatable({
-    jobs = jobs, event = uvjobs.event(), started = {}, ended = {},
+    jobs = jobs, event = uvjobs.event(), started = {}, ended = {}, has_returned = false,
   }, Race)
   repeat
     go_on(self, race, after, fn, ...)

@@ -8,8 +8,8 @@ core.own_source()
 local ask = frame.ask
 
 local function refuse(fields, key)
-  error(("the key function of the %s%s returned %s"):format(fields.kind,
-    fields.name and (' "%s"'):format(fields.name) or "", key == nil and "nil" or "nan"), 4)
+  frame.blame(("the key function of the %s%s returned %s"):format(fields.kind,
+    fields.name and (' "%s"'):format(fields.name) or "", key == nil and "nil" or "nan"))
 end
 
 --- Calls the option `key` of a policy with the arguments of a call.

@@ -27,7 +27,7 @@ end, "integer >= 1")
 local is_keys = arguments.kind(function(value)
   local integer = type(value) == "number" and math.tointeger(value)
   return integer and integer >= 1 and integer <= MOST_KEYS
-end, "integer >= 1")
+end, ("integer from 1 to %d"):format(MOST_KEYS))
 
 local CHANGEABLE <const> = {
   rate = is_rate, burst = is_burst, most_wait = expect.seconds_or_forever,

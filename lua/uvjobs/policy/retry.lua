@@ -31,11 +31,22 @@ local OPTIONS <const> = {
 }
 for name, kind in pairs(SHORT_OPTIONS) do OPTIONS[name] = kind end
 
--- What a policy knows. As a to-be-closed variable it notes that a block has failed.
+-- What a policy knows. As a to-be-closed variable it notes that a block has failed. An error
+-- can be nil: so a block that returns says so, in `has_returned`, directly before it is
+-- left, when nothing else can run.
 local Retry = {}
 
 function Retry.__close(self, err)
-  if err ~= nil and not ends_caller(err) then self.failed = self.failed + 1 end
+  if self.has_returned then
+    self.has_returned = false
+  elseif not ends_caller(err) then
+    self.failed = self.failed + 1
+  end
+end
+
+local function succeed(self, ...)
+  self.has_returned = true
+  return ...
 end
 
 local function new(options, counter)
@@ -47,6 +58,7 @@ local function new(options, counter)
     when = options.when,
     delay = options.delay,
     counter = counter, -- of calls
+    has_returned = false,
     retried = 0, failed = 0, out_of_time = 0, out_of_budget = 0,
   }, Retry)
 end
@@ -59,10 +71,17 @@ local function give_up(self, err, why)
   error(err, 0)
 end
 
+-- Asks a function of the user. When it fails, so does the call.
+local function ask(self, fn, ...)
+  local _ <close> = self
+  return succeed(self, frame.ask(fn, ...))
+end
+
 -- What the user's function says of how long to wait; nil when it leaves that to us.
 local function asked_delay(self, err, attempt)
-  local seconds = frame.ask(self.delay, err, attempt)
+  local seconds = ask(self, self.delay, err, attempt)
   if seconds == nil or expect.seconds(seconds) == nil then return seconds end
+  self.failed = self.failed + 1
   error(("'delay' of a retry must return seconds >= 0 or nil, got %s"):format(
     arguments.shown(seconds)), 0)
 end
@@ -97,7 +116,7 @@ end
 -- that is when the retry begins.
 local function pause(self, err, attempt, previous)
   if ends_caller(err) then error(err, 0) end
-  if core.interrupted() or self.when and not frame.ask(self.when, err, attempt) then
+  if core.interrupted() or self.when and not ask(self, self.when, err, attempt) then
     give_up(self, err)
   end
   local seconds, of_backoff = delay_after(self, err, attempt, previous)
@@ -118,7 +137,7 @@ end
 -- where it was raised.
 local function call_last(self, fn, ...)
   local _ <close> = self
-  return fn(...)
+  return succeed(self, fn(...))
 end
 
 -- The first attempt has failed.
@@ -190,6 +209,9 @@ function retry.call(first, ...)
     return call(new {}, first, ...)
   end
   local problem = arguments.problem_of_options(first, SHORT_OPTIONS)
+  if type(first) ~= "table" then
+    problem = arguments.unexpected("table or function", first)
+  end
   if type(first) == "table" and first.budget ~= nil then
     problem = "option 'budget' is one of uvjobs.policy.retry, as it is about many calls"
   end

@@ -8,12 +8,19 @@ local ask_key = require "uvjobs.policy.key"
 
 core.own_source()
 
+local uvjobs = core.public
+
 local OPTIONS <const> = { name = frame.expect.string, key = frame.expect.func }
 
 -- The run of a key, whose job takes it off when it ends.
 local function fly(flights, key, fn, ...)
   local _ <close> = setmetatable({}, { __close = function() flights[key] = nil end })
   return fn(...)
+end
+
+local function refuse_own_key(fields)
+  frame.blame(("a job cannot wait for itself: it runs for the single%s, and calls it with "
+    .. "the same key"):format(fields.name and (' "%s"'):format(fields.name) or ""))
 end
 
 -- Joins the run of the key, or begins one. A run that all callers have left and that has
@@ -28,6 +35,7 @@ local function join(fields, key, fn, ...)
     current = flights[key]
   end
   if current then
+    if current.job == uvjobs.current() then refuse_own_key(fields) end
     fields.shared = fields.shared + 1
   else
     fields.runs = fields.runs + 1
