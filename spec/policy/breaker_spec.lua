@@ -219,7 +219,9 @@ describe("a breaker", function()
   it("counts the error nil, too", function()
     virtual(function()
       local breaker = policy.breaker { minimum = 2, open = 1 }
-      for _ = 1, 2 do assert.same({ false, nil }, { pcall(breaker.call, breaker, error) }) end
+      for _ = 1, 2 do
+        assert.same({ false, helper.NIL_ERROR }, { pcall(breaker.call, breaker, error) })
+      end
       assert.equal("open", breaker:state())
       uvjobs.sleep(1)
       pcall(breaker.call, breaker, error)

@@ -81,7 +81,7 @@ describe("testing.wrap", function()
     end)
     assert.matches("^2 left over at the end:\n", text)
     assert.matches('"worker" active', text)
-    assert.matches("in function 'uvjobs.sleep'.-testing_spec.lua:%d+: in function", text)
+    assert.matches("in %w+ '[%w.]*sleep'.-testing_spec.lua:%d+: in function", text)
     assert.matches("spawned at, .-testing_spec.lua:%d+", text)
   end)
 

@@ -267,18 +267,6 @@ static int l_status(lua_State *L)
   return 1;
 }
 
-/* As Lua's own close() from 5.5 on: it does not return. What has resumed the
- * coroutine puts everything of ours back, as if it had returned; and the
- * function of a job that does so fails. */
-static int close_itself(lua_State *L)
-{
-  if (lua_pushthread(L) != 0)
-    return luaL_error(L, "cannot close main thread");
-  lua_pop(L, 1);
-  (void)uj_inside_closethread(L, L);
-  return 0;
-}
-
 static int l_close(lua_State *L)
 {
   struct uj_state *S = uj_state(L);
@@ -290,7 +278,7 @@ static int l_close(lua_State *L)
   luaL_argexpected(L, co != NULL, 1, "thread");
   status = status_of(S, L);
   if (UJ_INSIDE_CLOSES_ITSELF && status == RUNNING)
-    return close_itself(L);
+    return uj_resume_close_itself(L);
   if (status != DEAD && status != SUSPENDED)
     return luaL_error(L, "cannot close a %s coroutine", status_names[status]);
   if (uj_resume_close(S, co, L) == LUA_OK) {

@@ -1,4 +1,5 @@
 #include "lua/api/tracked.h"
+#include "lua/base/inside.h"
 
 #include <lauxlib.h>
 #include <lualib.h>
@@ -104,8 +105,11 @@ static const char *busy_state(lua_State *L, lua_State *co)
 /* coroutine.close(co) */
 static int l_close(lua_State *L)
 {
-  lua_State *co = check_coroutine(L);
+  lua_State *co =
+      UJ_INSIDE_CLOSES_ITSELF && lua_isnone(L, 1) ? L : check_coroutine(L);
   const char *state = busy_state(L, co);
+  if (UJ_INSIDE_CLOSES_ITSELF && co == L)
+    return uj_resume_close_itself(L);
   if (state != NULL)
     return luaL_error(L, "cannot close a %s coroutine", state);
   if (uj_resume_close_tracked(tracked_of(L), co, L) == LUA_OK) {

@@ -138,3 +138,12 @@ int uj_resume_apart(lua_State *L)
   lua_xmove(co, L, 1);
   return lua_error(L);
 }
+
+int uj_resume_close_itself(lua_State *L)
+{
+  if (lua_pushthread(L) != 0)
+    return luaL_error(L, "cannot close main thread");
+  lua_pop(L, 1);
+  (void)uj_inside_closethread(L, L);
+  return 0;
+}

@@ -47,4 +47,9 @@ int uj_resume_close_tracked(struct uj_tracked *tracked, lua_State *co,
  * Returns nothing. */
 int uj_resume_apart(lua_State *L);
 
+/* What Lua's own close() does from 5.5 on with the coroutine that runs: it does
+ * not return. What has resumed the coroutine puts everything of ours back, as
+ * if it had returned; and the job whose own it is fails. */
+int uj_resume_close_itself(lua_State *L);
+
 #endif
