@@ -15,7 +15,7 @@ local ROWS <const> = {
   { side = "limit", title = "limit", n = 1000000 },
   { side = "queued", title = "16 of 200,000 queued calls at once", n = 200000,
     peer = "p-queue", peer_n = 200000, at_least = 20 },
-  { side = "queued", title = "16 of many queued calls at once", n = 200000,
+  { side = "queued", title = "16 of 20,000 queued calls at once", n = 20000,
     peer = "bottleneck", peer_n = 20000, at_least = 200 },
   { side = "priorities", title = "16 of 200,000 queued jobs with priorities", n = 200000,
     peer = "p-queue", peer_n = 200000, at_least = 20 },

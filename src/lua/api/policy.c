@@ -88,9 +88,10 @@ enum { UP_COUNTER = 2, UP_HANDLER, UP_FIRST, UP_INNER, UP_COUNT = UP_INNER };
  * failed, results. `ctx` is the number of values under those. */
 static int rescued(lua_State *L, int status, lua_KContext ctx)
 {
-  int extra = lua_isnil(L, lua_upvalueindex(UP_INNER)) ? 0 : 1;
+  int extra;
   if (status == LUA_OK || status == LUA_YIELD)
     return return_results(L, status, ctx);
+  extra = lua_isnil(L, lua_upvalueindex(UP_INNER)) ? 0 : 1;
   lua_pushvalue(L, lua_upvalueindex(UP_HANDLER));
   lua_pushvalue(L, lua_upvalueindex(UP_FIRST));
   lua_pushvalue(L, -3);
@@ -102,30 +103,45 @@ static int rescued(lua_State *L, int status, lua_KContext ctx)
   return return_results(L, LUA_OK, ctx + 1);
 }
 
-/* Stack: arguments, behind the function if none is an upvalue. The arguments
- * stay where they are, for the handler. */
-static int rescuer(lua_State *L)
+/* So many arguments can be copied twice on the stack that a function gets. */
+enum { FEW_ARGUMENTS = LUA_MINSTACK / 3 };
+
+/* Stack: arguments. They stay where they are, for the handler. `extra` is 1
+ * when the function is an upvalue, and otherwise 0: then it is the first of
+ * them. */
+static inline int call_rescued(lua_State *L, int extra)
 {
   lua_Integer *counter = lua_touserdata(L, lua_upvalueindex(UP_COUNTER));
-  int top = lua_gettop(L), nargs = top - 1;
+  int top = lua_gettop(L), nargs = top - 1 + extra;
   *counter += 1;
-  luaL_checkstack(L, top + LUA_MINSTACK, "too many arguments");
-  if (lua_type(L, lua_upvalueindex(UP_INNER)) != LUA_TNIL) {
+  if (top > FEW_ARGUMENTS)
+    luaL_checkstack(L, top + LUA_MINSTACK, "too many arguments");
+  if (extra != 0)
     lua_pushvalue(L, lua_upvalueindex(UP_INNER));
-    nargs++;
-  }
   for (int i = 1; i <= top; i++)
     lua_pushvalue(L, i);
   return rescued(L, lua_pcallk(L, nargs, LUA_MULTRET, 0, top, rescued), top);
 }
 
+static int rescuer(lua_State *L)
+{
+  return call_rescued(L, 0);
+}
+
+static int rescuer_around(lua_State *L)
+{
+  return call_rescued(L, 1);
+}
+
 /* Stack: counter, handler, first, inner or nil. */
 static int l_rescuer(lua_State *L)
 {
+  lua_CFunction function;
   lua_settop(L, 4);
+  function = lua_isnil(L, 4) ? rescuer : rescuer_around;
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_insert(L, 1);
-  lua_pushcclosure(L, rescuer, UP_COUNT);
+  lua_pushcclosure(L, function, UP_COUNT);
   return 1;
 }
 

@@ -25,6 +25,7 @@ struct run {
 /* The runs are a ring, from `first` on. */
 struct window {
   struct uj_object object;
+  struct uj_state *S;
   struct run *runs;
   uint32_t size; /* a power of two, or 0 */
   uint32_t first;
@@ -148,11 +149,11 @@ static bool add(lua_State *L, struct window *window, int64_t now_ns,
          (double)window->failed / (double)window->total >= window->ratio;
 }
 
-static void sync_clock(struct uj_state *S, struct window *window)
+static void sync_clock(struct window *window)
 {
-  if (window->clock == uj_state_clock(S))
+  if (window->clock == uj_state_clock(window->S))
     return;
-  window->clock = uj_state_clock(S);
+  window->clock = uj_state_clock(window->S);
   clear(window);
 }
 
@@ -165,6 +166,7 @@ static int l_window(lua_State *L)
   struct window *window = lua_newuserdatauv(L, sizeof(*window), UV_COUNT);
   memset(window, 0, sizeof(*window));
   window->object.tag = window_tag;
+  window->S = S;
   window->length_ns = luaL_checkinteger(L, 1);
   window->minimum = (uint64_t)luaL_checkinteger(L, 2);
   window->ratio = luaL_checknumber(L, 3);
@@ -198,7 +200,7 @@ static int l_window_add(lua_State *L)
 static int l_window_set(lua_State *L)
 {
   struct window *window = check_self(L);
-  sync_clock(uj_state(L), window);
+  sync_clock(window);
   window->is_closed = lua_toboolean(L, 2);
   if (lua_toboolean(L, 3))
     clear(window);
@@ -234,8 +236,7 @@ enum { UP_WINDOW = 2, UP_OTHERWISE, UP_INNER, UP_COUNT = UP_INNER };
 static int window_close(lua_State *L)
 {
   struct window *window = check_self(L);
-  const struct uj_state *S = lua_touserdata(L, lua_upvalueindex(1));
-  if (window->has_returned || S->dead) {
+  if (window->has_returned || window->S->dead) {
     window->has_returned = false;
     return 0;
   }
@@ -245,15 +246,13 @@ static int window_close(lua_State *L)
   return 0;
 }
 
-/* Stack: window, results. */
+/* Stack: window, results. `ctx` is the window, too. */
 static int returned(lua_State *L, int status, lua_KContext ctx)
 {
-  struct uj_state *S = uj_state(L);
-  struct window *window = lua_touserdata(L, 1);
-  int64_t now_ns = (int64_t)uj_loop_now(&S->loop);
+  struct window *window = (struct window *)ctx;
+  int64_t now_ns = (int64_t)uj_loop_now(&window->S->loop);
   (void)status;
-  (void)ctx;
-  sync_clock(S, window);
+  sync_clock(window);
   if (window->is_closed && add(L, window, now_ns, 0)) {
     luaL_checkstack(L, LUA_MINSTACK, "too many results");
     lua_getiuservalue(L, 1, UV_OPENS);
@@ -272,36 +271,44 @@ static int passed_on(lua_State *L, int status, lua_KContext ctx)
   return lua_gettop(L);
 }
 
-/* [-0, +1, m] Puts an upvalue below all arguments. */
-static void insert_upvalue(lua_State *L, int n)
+/* Stack: arguments. `extra` is 1 when the function is an upvalue, and otherwise
+ * 0: then it is the first of them. A C function can always push a few values
+ * more. */
+static inline int call_guarded(lua_State *L, int extra)
 {
-  lua_pushvalue(L, lua_upvalueindex(n));
-  lua_insert(L, 1);
-}
-
-/* Stack: function, arguments. */
-static int guard(lua_State *L)
-{
-  const struct window *window = lua_touserdata(L, lua_upvalueindex(UP_WINDOW));
-  luaL_checkstack(L, LUA_MINSTACK, "too many arguments");
-  if (!lua_isnil(L, lua_upvalueindex(UP_INNER)))
-    insert_upvalue(L, UP_INNER);
-  if (!window->is_closed) {
-    insert_upvalue(L, UP_OTHERWISE);
-    lua_callk(L, lua_gettop(L) - 1, LUA_MULTRET, 0, passed_on);
+  struct window *window = lua_touserdata(L, lua_upvalueindex(UP_WINDOW));
+  int nargs = lua_gettop(L) - 1 + extra;
+  bool is_closed = window->is_closed;
+  lua_pushvalue(L, lua_upvalueindex(is_closed ? UP_WINDOW : UP_OTHERWISE));
+  if (extra != 0)
+    lua_pushvalue(L, lua_upvalueindex(UP_INNER));
+  lua_rotate(L, 1, 1 + extra);
+  if (!is_closed) {
+    lua_callk(L, nargs + 1, LUA_MULTRET, 0, passed_on);
     return passed_on(L, LUA_OK, 0);
   }
-  insert_upvalue(L, UP_WINDOW);
   lua_toclose(L, 1);
-  lua_callk(L, lua_gettop(L) - 2, LUA_MULTRET, 0, returned);
-  return returned(L, LUA_OK, 0);
+  lua_callk(L, nargs, LUA_MULTRET, (lua_KContext)window, returned);
+  return returned(L, LUA_OK, (lua_KContext)window);
+}
+
+static int guard(lua_State *L)
+{
+  return call_guarded(L, 0);
+}
+
+static int guard_around(lua_State *L)
+{
+  return call_guarded(L, 1);
 }
 
 /* (window, otherwise, failed, opens, inner) */
 static int l_guard(lua_State *L)
 {
+  lua_CFunction function;
   check_self(L);
   lua_settop(L, 5);
+  function = lua_isnil(L, 5) ? guard : guard_around;
   lua_pushvalue(L, 3);
   lua_setiuservalue(L, 1, UV_FAILED);
   lua_pushvalue(L, 4);
@@ -310,7 +317,7 @@ static int l_guard(lua_State *L)
   lua_pushvalue(L, 1);
   lua_pushvalue(L, 2);
   lua_pushvalue(L, 5);
-  lua_pushcclosure(L, guard, UP_COUNT);
+  lua_pushcclosure(L, function, UP_COUNT);
   return 1;
 }
 
