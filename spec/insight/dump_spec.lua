@@ -153,7 +153,9 @@ describe("run{ dump = }", function()
       io.popen "kill -QUIT $PPID":close()
       require "uvjobs".sleep(0.01)
       print "went on"]]
-    local command = process.command() .. " bin/uvjobs %s " .. path .. " 2>&1"
+    -- timeout(1) makes sure that SIGQUIT is not ignored, which a shell sees to for what it runs in
+    -- the background.
+    local command = "timeout 60 " .. process.command() .. " bin/uvjobs %s " .. path .. " 2>&1"
     local on = io.popen(command:format ""):read "a"
     local off = io.popen(command:format "--dump=none"):read "a"
     os.remove(path)

@@ -284,12 +284,14 @@ struct uj_task *uj_tasks_take_ended(struct uj_tasks *self)
     return NULL;
   uv_mutex_lock(&self->lock);
   task = first_of(&self->ended);
-  uj_link_remove(&task->link);
-  uj_link_remove(&task->saying);
-  task->place = UJ_TASK_NOWHERE;
+  if (task != NULL) {
+    uj_link_remove(&task->link);
+    uj_link_remove(&task->saying);
+    task->place = UJ_TASK_NOWHERE;
+    atomic_fetch_sub(&self->nended, 1);
+    atomic_fetch_sub(&self->count, 1);
+  }
   uv_mutex_unlock(&self->lock);
-  atomic_fetch_sub(&self->nended, 1);
-  atomic_fetch_sub(&self->count, 1);
   return task;
 }
 
