@@ -144,6 +144,15 @@ local function list_of_names(known)
   return table.concat(names, ", ")
 end
 
+--- ", did you mean 'name'?", or nothing when no known name is near.
+---@param key any
+---@param known table<string, any> the known ones
+---@return string
+function arguments.did_you_mean(key, known)
+  local nearest = type(key) == "string" and core.nearest(key, known)
+  return nearest and (", did you mean '%s'?"):format(nearest) or ""
+end
+
 --- What to say of an option that is not known.
 ---@param key any
 ---@param known table<string, any> the known ones

@@ -282,15 +282,13 @@ static inline void fake_ended(struct uj_loop *loop, struct uj_job *core)
 
 static inline void fake_init(struct fake *fake)
 {
-  static const struct uj_host host = {
-      fake_now,
-      fake_resume,
-      fake_kill,
-      fake_ended,
-      NULL,
-      NULL,
-      NULL,
-      offsetof(struct fake_job, rank) - offsetof(struct fake_job, job)};
+  static const struct uj_host host = {.now = fake_now,
+                                      .resume = fake_resume,
+                                      .kill = fake_kill,
+                                      .ended = fake_ended,
+                                      .rank_offset =
+                                          offsetof(struct fake_job, rank) -
+                                          offsetof(struct fake_job, job)};
   memset(fake, 0, sizeof *fake);
   fake->now_ns = 1000 * MS;
   uj_loop_init(&fake->loop, &host);

@@ -550,8 +550,11 @@ static inline void op_sleep(void)
 
 static inline void play_init(void)
 {
-  static const struct uj_host host = {
-      host_now, host_resume, host_kill, host_ended, NULL, host_wake, NULL, 0};
+  static const struct uj_host host = {.now = host_now,
+                                      .resume = host_resume,
+                                      .kill = host_kill,
+                                      .ended = host_ended,
+                                      .wake = host_wake};
   play.running = NOBODY;
   play.ending = false;
   memset(&m, 0, sizeof m);

@@ -258,6 +258,29 @@ static void close_closes_every_scheduler(void)
   uj_sched_term(&other);
 }
 
+static void close_leaves_what_is_closed_in_turn(void)
+{
+  struct uj_sched other;
+  fake_init(&f);
+  fake_sched_init(&f, &other, 1, 1);
+  other.in_turn = true;
+  SPAWNED(&f, "a", PARK(NULL));
+  fake_spawn(&f, fake_job_new(&f, &other, "b",
+                              (const struct act[FAKE_ACTS]){PARK(NULL)}));
+  fake_turn(&f);
+  uj_loop_close(&f.loop, UJ_NEVER);
+  uj_loop_close_open(&f.loop);
+  CHECK(f.sched.closed && !other.closed);
+  fake_settle(&f);
+  uj_sched_close(&other, NULL);
+  uj_loop_close(&f.loop, UJ_NEVER);
+  fake_settle(&f);
+  LOG(&f, "a b a:cancelled a=done b:cancelled b=done");
+  CHECK(!uj_loop_live(&f.loop));
+  fake_term(&f);
+  uj_sched_term(&other);
+}
+
 static void ids_rise(void)
 {
   uint64_t last;
@@ -304,6 +327,8 @@ int main(void)
       {"waits without an end arm no timer", endless_waits_arm_nothing},
       {"is live until the last job ended", live_until_the_last_ended},
       {"closing it closes every scheduler", close_closes_every_scheduler},
+      {"closing it closes every scheduler",
+       close_leaves_what_is_closed_in_turn},
       {"job ids rise", ids_rise},
       {"sums of times saturate", clock_sums_saturate},
   };

@@ -70,7 +70,8 @@ function Reference:begin(node)
     node.state, node.since = "up", self.now
   end
   if node.act.how ~= "hang" then
-    self:in_run(node, self.now + (node.ready and node.act.ready or 0) + node.act.life, function()
+    local life = node.act.life + (node.act.how == "busy" and node.busy_limit or 0)
+    self:in_run(node, self.now + (node.ready and node.act.ready or 0) + life, function()
       if node.state ~= "closing" then self:ended(node, node.act.how) end
     end)
   end

@@ -5,7 +5,8 @@
 --- `script`, with an entry for each of its runs, of which the last one is for all that follow:
 ---   ready  after how many seconds it is ready
 ---   life   how long it runs then
----   how    how it ends: "crash", "return" or "hang", which is not at all
+---   how    how it ends: "crash", "return", "hang", which is not at all, or "busy": it holds the
+---          loop until its busy_limit is over
 ---   close  how long it takes to end when it is cancelled
 --- A tree also has `acts`: what is done to children by name, and when.
 local uvjobs = require "uvjobs"
@@ -15,6 +16,7 @@ local helper = require "spec.helper"
 local trees = {}
 
 trees.LENGTH = 100 -- seconds that a tree is played for
+trees.BUSY_LIMIT = 1e-6 -- seconds; the time of the others is late by that
 
 --- Where two logs differ: nil, or the number of the first entry, as times are compared with a
 --- tolerance of 10 microseconds; and that entry of both.
@@ -72,8 +74,18 @@ local function new_supervisor(random, tree, depth, name)
   return node
 end
 
---- Makes a random tree; `random` is as math.random.
-function trees.new(random)
+-- Makes the first run of one leaf busy.
+local function make_busy(random, node)
+  local child = one_of(random, node.children)
+  if child.children then return make_busy(random, child) end
+  child.busy_limit = trees.BUSY_LIMIT
+  child.script[1].how, child.script[1].close = "busy", 0
+  if #child.script == 1 then child.script[2] = new_script(random)[1] end
+end
+
+--- Makes a random tree; `random` is as math.random. With `is_busy` a child of it computes without
+--- end, which takes a second of real time when it is played.
+function trees.new(random, is_busy)
   local tree = { left = 30, names = {}, acts = {} }
   tree.root = new_supervisor(random, tree, 3, "r")
   if #tree.names > 0 then
@@ -84,6 +96,7 @@ function trees.new(random)
       }
     end
   end
+  if is_busy and #tree.names > 0 then make_busy(random, tree.root) end
   return tree
 end
 
@@ -162,6 +175,7 @@ local function leaf_of(node, log)
     end
     uvjobs.sleep(step.how == "hang" and 1e6 or step.life)
     if step.how == "crash" then error("crash", 0) end
+    while step.how == "busy" do end
   end
 end
 
@@ -186,6 +200,7 @@ local function fill(jobs, supervisor, node, log, owners)
     local options = {
       name = child.name, restart = child.restart, ready = child.ready,
       reset_after = child.reset_after, close_timeout = child.close_timeout,
+      busy_limit = child.busy_limit,
       backoff = { base = child.base, factor = 2, max = 30, jitter = 0 },
     }
     if child.children then

@@ -154,11 +154,15 @@ void uj_sched_close(struct uj_sched *sched, struct uj_job *closer)
  * is interrupted itself: that is why it keeps what it hears. */
 static void abandon_job(struct uj_job *job, struct uj_job *target)
 {
+  struct uj_loop *loop = job->sched->loop;
+  uint64_t close_ns = loop->host->grace_ns != NULL
+                          ? loop->host->grace_ns(loop, target)
+                          : target->sched->close_ns;
   if ((target->heard & UJ_HEARS_KILLED) == 0) {
     target->heard |= UJ_HEARS_KILLED;
     job->hears = UJ_HEARS_KILLED;
   }
-  uj_job_close(target, uj_job_grace(job, target->sched->close_ns));
+  uj_job_close(target, uj_job_grace(job, close_ns));
 }
 
 static void abandon_sched(struct uj_job *job, struct uj_sched *target)

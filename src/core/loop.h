@@ -35,6 +35,9 @@ struct uj_host {
   /* A job has become ready while uj_loop::asleep was set; the flag is clear
    * again. It may be NULL for a host that never sets the flag. */
   void (*wake)(struct uj_loop *loop);
+  /* How long a job gets to end whose waiter has abandoned it. It may be NULL:
+   * then that is up to its scheduler. */
+  uint64_t (*grace_ns)(struct uj_loop *loop, struct uj_job *job);
   /* uj_loop::alarm has gone off: called at the beginning of a turn, before jobs
    * run. It may be NULL for a host that never sets the alarm. */
   void (*alarm)(struct uj_loop *loop);

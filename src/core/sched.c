@@ -38,6 +38,8 @@ void uj_sched_init(struct uj_sched *sched, struct uj_loop *loop)
   sched->timed = false;
   sched->paused = false;
   sched->closed = false;
+  sched->in_turn = false;
+  sched->asked = false;
   sched->announces_starts = false;
   sched->announces_ends = false;
   sched->nursery = false;

@@ -151,9 +151,11 @@ void uj_loop_turn(struct uj_loop *loop)
 void uj_loop_close(struct uj_loop *loop, uint64_t span_ns)
 {
   struct uj_link *link;
-  for (link = loop->scheds.next; link != &loop->scheds; link = link->next)
-    uj_sched_close_within(uj_container(link, struct uj_sched, link), NULL,
-                          span_ns);
+  for (link = loop->scheds.next; link != &loop->scheds; link = link->next) {
+    struct uj_sched *sched = uj_container(link, struct uj_sched, link);
+    if (!sched->in_turn || sched->closed)
+      uj_sched_close_within(sched, NULL, span_ns);
+  }
 }
 
 void uj_loop_close_open(struct uj_loop *loop)
@@ -161,7 +163,7 @@ void uj_loop_close_open(struct uj_loop *loop)
   struct uj_link *link;
   for (link = loop->scheds.next; link != &loop->scheds; link = link->next) {
     struct uj_sched *sched = uj_container(link, struct uj_sched, link);
-    if (!sched->closed)
+    if (!sched->closed && !sched->in_turn)
       uj_sched_close(sched, NULL);
   }
 }

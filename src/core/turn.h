@@ -25,10 +25,10 @@ void uj_loop_turn(struct uj_loop *loop);
  * Returns whether a timer has passed. */
 bool uj_loop_expire(struct uj_loop *loop);
 
-/* Closes every scheduler, including those that are closed already. Their jobs
- * get at most `span_ns` to end. */
+/* Closes every scheduler, including those that are closed already, but not the
+ * open ones with `in_turn`. Their jobs get at most `span_ns` to end. */
 void uj_loop_close(struct uj_loop *loop, uint64_t span_ns);
-/* Closes the schedulers that are open. */
+/* Closes the schedulers that are open, but not those with `in_turn`. */
 void uj_loop_close_open(struct uj_loop *loop);
 
 /* To be called before and after the host exchanges its clock for another, so

@@ -292,6 +292,11 @@ static void host_wake(struct uj_loop *loop)
   uj_embed_wake(uj_state_of(loop));
 }
 
+static uint64_t host_grace(struct uj_loop *loop, struct uj_job *core)
+{
+  return uj_ljob_close_ns(uj_state_of(loop), uj_ljob_of(core));
+}
+
 static void host_alarm(struct uj_loop *loop)
 {
   struct uj_state *S = uj_state_of(loop);
@@ -308,6 +313,7 @@ const struct uj_host uj_host = {
     .kill = host_kill,
     .ended = host_ended,
     .late = host_late,
+    .grace_ns = host_grace,
     .wake = host_wake,
     .alarm = host_alarm,
     .rank_offset = UJ_RANK_OFFSET,

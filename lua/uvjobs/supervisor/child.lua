@@ -24,6 +24,7 @@
 --     next_start  when that is over
 --     streak      how many restarts in a row
 --     waited      the back-off before the last one, in seconds
+--     closed_at   when its run was closed because a limit of it was over
 --     stops_clock whether the clock of uvjobs.supervisor.intensity waits for its end
 --     restarts    how many in all
 --     last_error
@@ -122,7 +123,7 @@ function Child.__index(self, key)
   local property = properties[key]
   if property then return property(self) end
   error(("unknown property '%s' of a %s%s"):format(tostring(key), TYPE,
-    type(key) == "string" and (", did you mean '%s'?"):format(core.nearest(key, known)) or ""), 2)
+    arguments.did_you_mean(key, known)), 2)
 end
 
 function Child.__newindex(self, key)

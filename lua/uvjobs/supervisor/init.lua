@@ -39,9 +39,8 @@ local function find(self, which, name)
   if type(which) == "string" then
     local one = self._names[which]
     if one then return one end
-    local nearest = core.nearest(which, self._names)
     arguments.fail(3, 1, name, ("there is no child '%s'%s"):format(
-      which, nearest and (", did you mean '%s'?"):format(nearest) or ""))
+      which, arguments.did_you_mean(which, self._names)))
   elseif not child.is(which) then
     arguments.fail(3, 1, name, arguments.unexpected("string or uvjobs.Child", which))
   elseif which._kind.supervisor ~= self then
@@ -338,7 +337,7 @@ function Supervisor.__index(self, key)
   if property then return property(self) end
   if type(key) == "string" and key:find "^_" then return nil end
   error(("unknown property '%s' of a %s%s"):format(tostring(key), TYPE,
-    type(key) == "string" and (", did you mean '%s'?"):format(core.nearest(key, known)) or ""), 2)
+    arguments.did_you_mean(key, known)), 2)
 end
 
 function Supervisor.__newindex(self, key, value)

@@ -20,6 +20,7 @@ function Intensity.new(limit, period)
     nclosing = 0,        -- how many closings are waited for
     stopped = 0,         -- when the clock stopped, if so
     passed = 0,          -- for how long it has stood still, up to then
+    started = 0,         -- when it has gone on the last time
   }, Intensity)
 end
 
@@ -32,7 +33,21 @@ end
 --- It has closed.
 function Intensity:start_clock()
   self.nclosing = self.nclosing - 1
-  if self.nclosing == 0 then self.passed = self.passed + uvjobs.now() - self.stopped end
+  if self.nclosing == 0 then
+    self.started = uvjobs.now()
+    self.passed = self.passed + self.started - self.stopped
+  end
+end
+
+--- The supervisor has waited for a child to close, since then and until now, as it learns now.
+function Intensity:stood_since(time)
+  time = math.max(time, self.started)
+  if self.nclosing > 0 then
+    self.stopped = math.min(self.stopped, time)
+  else
+    self.started = uvjobs.now()
+    self.passed = self.passed + math.max(self.started - time, 0)
+  end
 end
 
 --- Counts a restart. Returns whether there are too many now.

@@ -27,7 +27,7 @@ local function one_of(...)
   return function(value)
     if known[value] then return nil end
     if type(value) ~= "string" then return expected end
-    return expected, ("'%s', did you mean '%s'?"):format(value, core.nearest(value, known))
+    return expected, ("'%s'%s"):format(value, arguments.did_you_mean(value, known))
   end
 end
 
@@ -127,7 +127,7 @@ end
 -- ---- children ----------------------------------------------------------------------
 
 local function fail(problem)
-  arguments.fail(4, 1, "start", problem)
+  arguments.fail(5, 1, "start", problem)
 end
 
 -- What is wrong with the options of a child, besides the values of single ones.
@@ -150,6 +150,8 @@ local function problem_of_child(self, given)
   end
 end
 
+local MAX_ELEMENTS <const> = 240 -- as many arguments as a job may have
+
 -- The first thing that is wrong with what start() was given; the arguments of the function
 -- are the elements behind it.
 local function check_child(self, given)
@@ -165,7 +167,12 @@ local function check_child(self, given)
           fail(("option '%s': %s expected, got %s"):format(
             name, expected, came or arguments.shown(value)))
         end
-      elseif name ~= "on" and name ~= "n" then
+      elseif name == "n" then
+        if math.type(value) ~= "integer" or value < 0 or value > MAX_ELEMENTS then
+          fail(("option 'n': integer from 0 to %d expected, got %s"):format(
+            MAX_ELEMENTS, arguments.shown(value)))
+        end
+      elseif name ~= "on" then
         fail(arguments.unknown_option(name, CHILD))
       end
     end
@@ -193,6 +200,9 @@ local function new_kind(self, given)
     kind.close_timeout = given.close_timeout or math.huge
   end
   if kind.busy_limit == math.huge then kind.busy_limit = nil end
+  if kind.busy_limit or kind.start_timeout < math.huge then
+    kind.close_after_limit = kind.close_timeout
+  end
   return kind
 end
 

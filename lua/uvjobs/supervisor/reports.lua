@@ -65,11 +65,12 @@ function reports.note_restart(self, one, err)
   recent[#recent + 1] = { time = now(), child = one, exception = err }
 end
 
--- The text of an error, which may have none.
+-- The first line of the text of an error, which may have none. (The error of a supervisor that has
+-- given up has many.)
 local function text_of(err)
   if err == nil then return "it has returned" end
   local ok, text = pcall(tostring, err)
-  return ok and text or ("a %s without a text"):format(type(err))
+  return ok and text:match "^[^\n]*" or ("a %s without a text"):format(type(err))
 end
 
 --- The error with which a supervisor gives up.

@@ -90,10 +90,14 @@ local start_line, settle, stop_all
 -- The run of a child looks after its start_timeout in a job that waits for it: so a child
 -- that holds the loop is closed in time, too.
 local function watch(one, job)
+  local more, due = one._more, now() + one._kind.start_timeout
   local _, err = pcall(job.wait, job, one._kind.start_timeout)
-  if one._job ~= job or one._more.watcher ~= uvjobs.current() then return end
-  one._more.watcher = nil
-  if job.closed then settle(one, job, job.state, false, err) end
+  if one._job ~= job or more.watcher ~= uvjobs.current() then return end
+  more.watcher = nil
+  if job.closed then
+    if uvjobs.code(err) == "timeout" then more.closed_at = due end
+    settle(one, job, job.state, false, err)
+  end
 end
 
 local function begin_watch(self, one)
@@ -148,7 +152,7 @@ end
 local function launch(self, one, pause)
   local kind = one._kind
   local job = core.spawn_child(self._inner, one._name, run, one, kind.busy_limit,
-    kind.close_timeout)
+    kind.close_after_limit)
   if not job then -- somebody has closed the scheduler, as run() does at its end
     one._state = ENDED
     return stop_all(self)
@@ -541,6 +545,10 @@ function settle(one, job, how, was_busy, err)
       more.stops_clock = nil
       self._intensity:start_clock()
     end
+    if more.closed_at then
+      self._intensity:stood_since(more.closed_at)
+      more.closed_at = nil
+    end
     if held_line and is_closing[state] then self._due = more.next_start or false end
     more.value, more.pause, more.next_start = nil, nil, nil
     end_watch(more)
@@ -563,16 +571,27 @@ function settle(one, job, how, was_busy, err)
   if how ~= "done" and how ~= "cancelled" then reports.of_end(self, one, job, how, err) end
 end
 
-local function ended(one, job, how, was_busy)
+local function ended(one, job, how, held)
   local more = one._more
-  if more and more.watcher and not was_busy and (how == "cancelled" or how == "killed")
+  if held then
+    more = more_of(one)
+    more.closed_at = held
+  end
+  if more and more.watcher and not held and (how == "cancelled" or how == "killed")
     and one._state == STARTING and one._kind.supervisor._phase ~= STOPPING then
     return -- the watcher knows why
   end
-  settle(one, job, how, was_busy)
+  settle(one, job, how, held ~= nil)
 end
 
-core.on_child_end(ended)
+-- The run ends in which the children are, and nobody has closed their supervisor. One that is a
+-- child itself is stopped by the one above it, in its turn.
+local function stop_at_end(one)
+  local self = one._kind.supervisor
+  if not self._parent then stop_all(self) end
+end
+
+core.on_child_end(ended, stop_at_end)
 
 --- Whether a child cannot become ready any more.
 function child.is_over(one)

@@ -83,7 +83,7 @@ static int wait_ended(lua_State *L, int status, lua_KContext ctx)
     return uj_outcome_push_results(L, 1);
   job = uj_ljob_at(L, 1);
   uj_job_close(&job->core,
-               uj_job_grace(&S->current->core, job->core.sched->close_ns));
+               uj_job_grace(&S->current->core, uj_ljob_close_ns(S, job)));
   if (uj_job_ended(&job->core))
     return raise_timeout(L);
   S->current->core.hears = UJ_HEARS_KILLED;

@@ -33,6 +33,7 @@
 #include "lua/state/error.h"
 #include "lua/state/job.h"
 #include "lua/state/outcome.h"
+#include "lua/supervisor/children.h"
 #include "random/random.h"
 
 /* While jobs are ready, or deadlines follow each other closely, I/O, signals
@@ -262,6 +263,7 @@ static void drive_rest(struct uj_state *S, lua_State *L)
   uj_loop_close(&S->loop, UJ_NEVER);
   for (;;) {
     uj_loop_close_open(&S->loop);
+    uj_children_stop(S, L);
     if (!uj_loop_live(&S->loop))
       break;
     poll(S, L);

@@ -145,7 +145,7 @@ static void end_busy(struct uj_state *S)
     return;
   uj_ljob_note_busy(S, job);
   uj_job_close(&job->core,
-               uj_ljob_child_limit_ns(S, job, UJ_JOB_UV_BUSY_CLOSE));
+               uj_ljob_child_limit_ns(S, job, UJ_JOB_UV_CLOSE, UJ_NEVER));
 }
 
 /* ---- an interruption ----------------------------------------------------- */

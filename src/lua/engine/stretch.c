@@ -82,7 +82,7 @@ uint64_t uj_stretch_busy_due(struct uj_state *S)
   if (!job->is_child || job->core.cancel)
     return UJ_NEVER;
   return uj_clock_add(S->stretch->loop_ns,
-                      uj_ljob_child_limit_ns(S, job, UJ_JOB_UV_BUSY));
+                      uj_ljob_child_limit_ns(S, job, UJ_JOB_UV_BUSY, UJ_NEVER));
 }
 
 uint64_t uj_stretch_own_due(struct uj_state *S)

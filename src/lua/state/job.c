@@ -127,9 +127,9 @@ void uj_ljob_set_extra(lua_State *L, int idx, const char *field)
 }
 
 uint64_t uj_ljob_child_limit_ns(struct uj_state *S, const struct uj_ljob *job,
-                                enum uj_job_child which)
+                                enum uj_job_child which, uint64_t otherwise_ns)
 {
-  uint64_t limit_ns = UJ_NEVER;
+  uint64_t limit_ns = otherwise_ns;
   if (!job->is_child)
     return limit_ns;
   uj_ljob_push(S, S->hub, job);
@@ -139,11 +139,19 @@ uint64_t uj_ljob_child_limit_ns(struct uj_state *S, const struct uj_ljob *job,
   return limit_ns;
 }
 
+uint64_t uj_ljob_close_ns(struct uj_state *S, const struct uj_ljob *job)
+{
+  uint64_t close_ns = job->core.sched->close_ns;
+  if (uj_job_ended(&job->core)) /* it is not kept any more */
+    return close_ns;
+  return uj_ljob_child_limit_ns(S, job, UJ_JOB_UV_CLOSE, close_ns);
+}
+
 void uj_ljob_note_busy(struct uj_state *S, const struct uj_ljob *job)
 {
   uj_ljob_push(S, S->hub, job);
-  lua_pushboolean(S->hub, 0);
-  lua_setiuservalue(S->hub, -2, UJ_JOB_UV_BUSY);
+  uj_seconds_push(S->hub, uj_loop_now(&S->loop));
+  lua_setiuservalue(S->hub, -2, UJ_JOB_UV_HELD);
   lua_pop(S->hub, 1);
 }
 

@@ -55,14 +55,15 @@ enum {
 };
 
 /* The user values of a job that is the run of a supervised child: its argument,
- * and what it keeps when it has started, too. The last two are there only when
- * the child has a limit. */
+ * and what it keeps when it has started, too. The last ones are there only when
+ * the child has a limit. Numbers are seconds. */
 enum uj_job_child {
   UJ_JOB_CHILD_ARGS = 1,
   UJ_JOB_UV_CHILD = UJ_JOB_UV_ARGS + UJ_JOB_CHILD_ARGS, /* a Child of Lua */
-  UJ_JOB_UV_BUSY,      /* seconds that it may hold the loop; false when it has
-                          held it for longer, and is being ended */
-  UJ_JOB_UV_BUSY_CLOSE /* seconds that it has to end when it has done so */
+  UJ_JOB_UV_BUSY,  /* how long it may hold the loop; or nil */
+  UJ_JOB_UV_CLOSE, /* how long it has to end when a limit is over */
+  UJ_JOB_UV_HELD   /* when it was closed because it has held the loop for
+                      longer; or nil */
 };
 
 /* What the value of an ended job is. */
@@ -179,10 +180,14 @@ void uj_ljob_get_extra(lua_State *L, int idx, const char *field);
 void uj_ljob_set_extra(lua_State *L, int idx, const char *field);
 
 /* [-0, +0, -] One of the two limits of a job that is kept: UJ_JOB_UV_BUSY or
- * _BUSY_CLOSE. UJ_NEVER when it has none. */
+ * _CLOSE. When it has none, `otherwise_ns`. */
 uint64_t uj_ljob_child_limit_ns(struct uj_state *S, const struct uj_ljob *job,
-                                enum uj_job_child which);
-/* [-0, +0, -] Notes that such a job has held the loop for too long. */
+                                enum uj_job_child which, uint64_t otherwise_ns);
+/* [-0, +0, -] How long a job gets to end when the time of somebody is over who
+ * waits for it. */
+uint64_t uj_ljob_close_ns(struct uj_state *S, const struct uj_ljob *job);
+/* [-0, +0, -] Notes that such a job has held the loop for too long, and that it
+ * is being closed now. */
 void uj_ljob_note_busy(struct uj_state *S, const struct uj_ljob *job);
 
 /* [-0, +1, -] Pushes the scheduler of the job at idx. */

@@ -10,8 +10,9 @@
 #include "lua/engine/outside.h"
 #include "lua/state/sched.h"
 
-/* Where the registry has the function that is told of ends. */
-static const char told_key;
+/* Where the registry has the functions that are told of the ends of jobs, and
+ * that the run ends. */
+static const char told_key, stop_key;
 
 static const char *const ends[] = {
     [UJ_JOB_DONE] = "done",
@@ -31,8 +32,10 @@ static int tell(lua_State *L)
   lua_getiuservalue(L, 1, UJ_JOB_UV_CHILD);
   lua_pushvalue(L, 1);
   lua_pushstring(L, ends[job->core.state]);
-  lua_pushboolean(L, lua_getiuservalue(L, 1, UJ_JOB_UV_BUSY) == LUA_TBOOLEAN);
-  lua_remove(L, -2);
+  if (lua_getiuservalue(L, 1, UJ_JOB_UV_HELD) == LUA_TNONE) {
+    lua_pop(L, 1);
+    lua_pushnil(L);
+  }
   if (lua_pcall(L, 4, 0, 0) == LUA_OK)
     return 0;
   uj_text_write_error("error in a supervisor: %s\n",
@@ -60,14 +63,60 @@ void uj_children_register(lua_State *L)
 {
   lua_pushboolean(L, 0);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &told_key);
+  lua_pushboolean(L, 0);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &stop_key);
 }
 
 static int l_on_child_end(lua_State *L)
 {
   luaL_checktype(L, 1, LUA_TFUNCTION);
-  lua_settop(L, 1);
+  luaL_checktype(L, 2, LUA_TFUNCTION);
+  lua_settop(L, 2);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &stop_key);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &told_key);
   return 0;
+}
+
+/* ---- the end of run() ---------------------------------------------------- */
+
+/* (child): asks its supervisor to stop. */
+static int stop(lua_State *L)
+{
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &stop_key);
+  lua_insert(L, 1);
+  lua_call(L, 1, 0);
+  return 0;
+}
+
+/* Asks the supervisor to which a scheduler belongs to end its jobs. Where that
+ * fails, for want of memory, they are ended all at once. The job on the stack
+ * keeps the scheduler meanwhile. */
+static void ask(struct uj_state *S, lua_State *L, struct uj_sched *sched)
+{
+  struct uj_job *job = uj_container(sched->jobs.next, struct uj_job, member);
+  sched->asked = true;
+  uj_ljob_push(S, L, uj_ljob_of(job));
+  lua_pushcfunction(L, stop);
+  lua_getiuservalue(L, -2, UJ_JOB_UV_CHILD);
+  if (uj_outside_pcall(S, L, 1) != LUA_OK) {
+    lua_pop(L, 1);
+    uj_sched_close(sched, NULL);
+  }
+}
+
+void uj_children_stop(struct uj_state *S, lua_State *L)
+{
+  struct uj_link *link = S->loop.scheds.next;
+  while (link != &S->loop.scheds) {
+    struct uj_sched *sched = uj_container(link, struct uj_sched, link);
+    int top = lua_gettop(L);
+    if (sched->in_turn && !sched->closed && uj_link_empty(&sched->jobs))
+      uj_sched_close(sched, NULL);
+    else if (sched->in_turn && !sched->closed && !sched->asked)
+      ask(S, L, sched);
+    link = link->next;
+    lua_settop(L, top);
+  }
 }
 
 /* ---- the beginning of one ------------------------------------------------ */
@@ -80,22 +129,23 @@ static int l_spawn_child(lua_State *L)
 {
   struct uj_state *S = uj_state(L);
   struct uj_lsched *sched = uj_lsched_self(L, "spawn_child");
-  bool is_limited = !lua_isnoneornil(L, AT_KEPT);
+  bool is_limited = lua_type(L, AT_KEPT + 1) == LUA_TNUMBER;
   static const struct uj_rank_options rank = {.priority = 0};
   struct uj_ljob *job;
   luaL_checktype(L, AT_FN, LUA_TFUNCTION);
-  lua_settop(L, is_limited ? AT_KEPT + 1 : AT_CHILD);
+  lua_settop(L, is_limited ? AT_KEPT + 2 : AT_CHILD);
   lua_pushvalue(L, AT_CHILD);
   lua_insert(L, AT_KEPT);
   if (sched->core.closed)
     return 0;
   job = uj_spawn_make_child(S, L, AT_SCHED, AT_FN);
+  job->core.sched->in_turn = true;
   job->core.heard = UJ_HEARS_ALL; /* the supervisor reports what is to be */
   if (lua_type(L, AT_NAME) == LUA_TSTRING) {
     lua_pushvalue(L, AT_NAME);
     uj_ljob_set_extra(L, -2, "name");
   }
-  if (is_limited)
+  if (is_limited && lua_isnumber(L, AT_KEPT + 1))
     uj_interrupt_add_slice(S, uj_seconds_to_ns(lua_tonumber(L, AT_KEPT + 1)));
   return uj_spawn_keep_and_admit(S, L, AT_SCHED, job, &rank) == UJ_OK ? 1 : 0;
 }
