@@ -344,13 +344,20 @@ function testing.wrap(options, fn)
   return function(...) return run_test(options, fn, ...) end
 end
 
+-- A function that uses no global variable has no environment to look into. Then there is what
+-- busted has for programs that load it, and what other runners set for all.
+local function it_of_runner()
+  local _, it = pcall(function() return package.loaded.busted.it end)
+  return type(it) == "function" and it or rawget(_G, "it")
+end
+
 -- A test runner gives test files an environment that has `it`. This looks for it in the
 -- environments of the callers of testing.it().
 local function find_it()
   local level = 3
   while true do
     local info = debug.getinfo(level, "f")
-    if not info then return nil end
+    if not info then return it_of_runner() end
     local n = 1
     repeat
       local name, value = debug.getupvalue(info.func, n)

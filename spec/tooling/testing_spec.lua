@@ -28,8 +28,22 @@ describe("testing.it", function()
     assert.is_true(uvjobs.now() > 0)
   end)
 
+  it("finds busted's `it` also where no function has an environment", function()
+    local called
+    local busted = package.loaded.busted
+    package.loaded.busted = { it = function(title, fn) called = { title, type(fn) } end }
+    local chunk = load("(...).it('title', function() end)", "chunk", "t", {})
+    local ok, err = coroutine.resume(coroutine.create(chunk), testing)
+    package.loaded.busted = busted
+    assert.is_true(ok, err)
+    assert.same({ "title", "function" }, called)
+  end)
+
   it("says when there is no `it`", function()
     -- The functions that call this one have an environment with `it`: nobody calls it.
+    local busted = package.loaded.busted
+    package.loaded.busted = nil
+    finally(function() package.loaded.busted = busted end)
     local chunk = assert(load("(...).it('title', function() end)", "chunk", "t", {}))
     local ok, err = coroutine.resume(coroutine.create(chunk), testing)
     assert.is_false(ok)
