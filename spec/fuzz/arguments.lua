@@ -4,12 +4,16 @@
 --
 -- Usage: lua5.4 spec/fuzz/arguments.lua [options] [seconds]
 --   -n FIRST LAST  these seeds, and not those of so many seconds
---   -s SEED [LAST] in this process, telling what is called (-q: not telling)
+--   -s SEED [LAST] the seed, or all seeds from SEED to LAST, in this process; each call is
+--                  printed before it is made (-q: is not printed)
 --   -i             the internal functions, too: those of `require "uvjobs.core"` and of
 --                  metatables that only debug.getregistry() has. They trust their callers.
 -- A seed is played with what those before it in its process have left: when it does
 -- not fail alone, give the first of its process and itself. The exit status is 1 when there
 -- was a finding. Programs that do not end are listed: they may have a reason.
+--
+-- SIGINT and SIGTERM end it. The runs of some seeds take these signals: then the signal ends that
+-- run first, within its close timeouts, and the exit status is 130 or 143.
 --
 -- What is not done: damaging C functions by debug.setupvalue, or by debug.setlocal on their
 -- stack, and taking entries of uvjobs out of the registry. That breaks Lua's own library, too.
@@ -157,7 +161,7 @@ local function play_seeds(options)
   end
 
   -- On the real clock the job is killed when it does not end: it may wait for ever.
-  local function main(world)
+  local function play_main(world)
     local n = random(2, 6)
     if not world.real then return places.play(world, n) end
     local scheduler = uvjobs.scheduler { close_timeout = 0.02 }
@@ -166,19 +170,39 @@ local function play_seeds(options)
     pcall(job.close, job, 0.02)
   end
 
+  -- The programs catch the error by which a signal ends the main job. So each main job finds out
+  -- at its end whether a signal has cancelled it. A signal that comes while the run closes the
+  -- jobs that are left cannot be noticed: this is one reason why few runs take signals.
+  local STATUS <const> = { SIGINT = 130, SIGTERM = 143 }
+
+  local function end_by_signal(err)
+    local status = uvjobs.code(err) and STATUS[err.signal]
+    if not status then return end
+    say("signal %s", err.signal)
+    os.exit(status)
+  end
+
+  local function main(world)
+    play_main(world)
+    local _, err = pcall(uvjobs.yield)
+    world.end_error = err
+  end
+
   -- What was started outside of a run ends on the real clock.
   local function end_all()
     for i = #attachments, 1, -1 do
       pcall(close_attachment, attachments[i]) -- its fields may have been set
       attachments[i] = nil
     end
-    pcall(uvjobs.run, ignore)
+    pcall(uvjobs.run, { signals = false }, ignore)
   end
 
   local function run(world)
     local options_of_run = values.options(world, "run")
     options_of_run.clock = world.real and "real" or "virtual"
+    if random(8) > 1 then options_of_run.signals = false end
     local ok, err = pcall(uvjobs.run, options_of_run, main, world)
+    end_by_signal(ok and world.end_error or err)
     if not ok then program.check_error({ name = "run" }, err, world) end
   end
 
@@ -198,7 +222,7 @@ local function play_seeds(options)
 
   local function check_module()
     if uvjobs.current() then violation "a job runs, outside of run" end
-    local ok, result = pcall(uvjobs.run, { clock = "virtual" }, function()
+    local ok, result = pcall(uvjobs.run, { clock = "virtual", signals = false }, function()
       uvjobs.sleep(1)
       return 42
     end)

@@ -292,7 +292,7 @@ local outside = {
     world.uv.run "nowait"
   end,
   run = function(world)
-    uvjobs.run({ clock = "virtual" }, function() world.act(2) end)
+    uvjobs.run({ clock = "virtual", signals = false }, function() world.act(2) end)
   end,
 }
 

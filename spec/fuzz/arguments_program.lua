@@ -137,14 +137,16 @@ local function check_error(target, err, world)
   if bad then world.violation("%s: %s: %s", target.name, bad, err:sub(1, 500)) end
 end
 
--- The main job of a run that we do not make must end: under the virtual clock it does.
+-- A run that a program makes must end: under the virtual clock it does. A signal ends the
+-- process there and then, because what the program calls would catch the error of a signal.
 local function tame_run(args)
   if uvjobs.current() then return end
   if type(args[1]) == "function" then
-    table.insert(args, 1, { clock = "virtual" })
+    table.insert(args, 1, { clock = "virtual", signals = false })
     args.n = args.n + 1
   elseif type(args[1]) == "table" then
     rawset(args[1], "clock", "virtual")
+    rawset(args[1], "signals", false)
   end
 end
 

@@ -56,6 +56,9 @@ end
 -- to the exception handler.
 local function check_told(self, record)
   local times = record.reports + record.raised
+  if record.unreported then
+    return self:check(times == 0, "J%d: its error was reported", record.id)
+  end
   if record.error == nil then -- one nil is like the other
     return self:check(record.reports <= 1, "J%d: reported %d times", record.id, times)
   end

@@ -239,6 +239,7 @@ function exec.close_scheduler(self, env, s)
   local entry = self.by_name[s.on]
   if not entry then return end
   local own = env.record.entry == entry
+  entry.was_closed_by_call = true
   local ok, err = pcall(self.call, self, env, {
     what = "close ", thing = entry, waits = not own and "idle" or nil, own = own,
     limit = entry.options.close_timeout,
@@ -251,6 +252,7 @@ end
 function exec.wait_and_close(self, env, s)
   local entry = self.by_name[s.on]
   if not entry or env.record.entry == entry then return end
+  entry.was_closed_by_call = true
   nursery(self, entry, self.call, self, env, {
     what = "wait_and_close ", thing = entry, waits = "idle", passes_errors = true,
     acts = s.t or entry.options.wait_timeout,
@@ -311,8 +313,6 @@ function exec.shield(self, env, s)
   error(id, 0)
 end
 
--- ---- scopes ---------------------------------------------------------------------
-
 -- Opens a scope of the job until the value is closed. A job that leaves the only scope
 -- that was in its way is not slowed down.
 local function open(world, env, scope)
@@ -324,6 +324,50 @@ local function open(world, env, scope)
     end
   end)
 end
+
+-- A nursery has returned: so none of its jobs has failed without a waiter.
+function World:check_unfailed(entry)
+  if entry.was_closed_by_call then return end
+  for _, record in ipairs(self.records) do
+    self:check(record.entry ~= entry or record.kind ~= "job" or record.was_asked
+      or not record.job or record.job.state ~= "failed", "%s returned, but J%d has failed",
+      entry.name, record.id)
+  end
+end
+
+-- A nursery. Leaving the function begins a call of its own, as leaving a scope does.
+function exec.nursery(self, env, s)
+  local options = { on_error = "cancel", wait_timeout = math.huge }
+  for key, value in pairs(s.options) do options[key] = value end
+  local entry, op
+  local ok, err = pcall(function()
+    local _ <close> = closer(function(err)
+      if entry and uvjobs.code(err) == "killed" and err.job == env.record.job then
+        env.record.killing, entry.was_killed = true, true
+      end
+      if op then self:finish(op, true) end
+      if op then self:over(env, entry) end
+    end)
+    uvjobs.nursery(self:reporting(s.options), function(jobs)
+      entry = self:add_scheduler(s.name, options, jobs)
+      local _ <close> = closer(function(err)
+        op = self:begin(env, {
+          what = (err == nil and "leave " or "leave by error "), thing = entry, waits = "idle",
+          limit = err ~= nil and options.close_timeout or nil, grace = options.close_timeout,
+          passes_errors = true,
+        })
+        op.refused = false -- leaving a block is not refused
+      end)
+      local _ <close> = open(self, env, { due = math.huge, nursery = entry })
+      self:exec(env, s.body)
+    end)
+  end)
+  if ok then return self:check_unfailed(entry) end
+  if entry then self:nursery_raised(entry, err) end
+  error(err, 0)
+end
+
+-- ---- scopes ---------------------------------------------------------------------
 
 function exec.timeout(self, env, s)
   self:event(env.record, ("timeout %g {"):format(s.t))
@@ -375,66 +419,7 @@ function exec.fail(self, env, s)
   error(s.what == "table" and { name = name } or name, 0)
 end
 
--- ---- children -------------------------------------------------------------------
-
-local function child(self, env, list, body_list)
-  local record = self:record("child", nil, env.record.context)
-  record.parent = env.record
-  list[#list + 1] = record
-  return function() return body(self, record, body_list) end
-end
-
--- Calls fn(...), whose children are the records of the list: none is left.
-local function family(self, env, spec, list, fn, ...)
-  spec.grace, spec.passes_errors = env.record.job.scheduler.close_timeout, true
-  local got = table.pack(pcall(self.call, self, env, spec, fn, ...))
-  local first
-  for _, record in ipairs(list) do
-    self:check(env.record.killing or not record.job or record.job.closed,
-      "%s: J%d is left", spec.what, record.id)
-    if not got[1] and failed_with(record, got[2]) and
-      (not first or record.over_seq < first.over_seq) then
-      first = record
-    end
-  end
-  if first then first.delivered = first.delivered + 1 end
-  if not got[1] then error(got[2], 0) end
-  return table.unpack(got, 2, got.n)
-end
-
-function exec.all(self, env, s)
-  local list, fns = {}, {}
-  for i, block in ipairs(s.bodies) do fns[i] = child(self, env, list, block) end
-  local results, packed = family(self, env, { what = "all" }, list, uvjobs.all, fns)
-  for i, record in ipairs(list) do
-    self:check(results[i] == record.id and packed[i][2] == record.token, "all: other results")
-  end
-end
-
-function exec.race(self, env, s)
-  local list, fns = {}, {}
-  for i, block in ipairs(s.bodies) do fns[i] = child(self, env, list, block) end
-  local i, id, token = family(self, env, { what = "race", always = true }, list, uvjobs.race, fns)
-  self:check(list[i].id == id and list[i].token == token, "race: other results")
-  for _, record in ipairs(list) do record.maybe = true end
-end
-
-function exec.map(self, env, s)
-  local list, items, running = {}, {}, 0
-  for i = 1, s.n do items[i] = i end
-  local results = family(self, env, { what = "map" }, list, uvjobs.map, items, function(item, i)
-    local record = self:record("child", nil, env.record.context)
-    record.parent = env.record
-    list[#list + 1] = record
-    running = running + 1
-    self:check(running <= s.limit, "map: %d run", running)
-    self:check(item == i and item == #list or self.program.shuffle, "map: the wrong item")
-    local _ <close> = closer(function() running = running - 1 end)
-    body(self, record, s.body)
-    return -item
-  end, { limit = s.limit })
-  for i = 1, s.n do self:check(results[i] == -i, "map: other results") end
-end
+-- ---- coroutines --------------------------------------------------------------------
 
 function exec.coroutine(self, env, s)
   local inner = { record = env.record, stack = {}, scopes = table.move(env.scopes, 1,
@@ -461,11 +446,12 @@ function exec.coroutine(self, env, s)
   end
 end
 
--- ---- the things, in a file of their own ------------------------------------------
+-- ---- the other statements, in files of their own ------------------------------------------
 
 setmetatable(exec, { __index = leaf })
-World.closer = closer
+World.closer, World.failed_with = closer, failed_with
 
 require "spec.fuzz.programs_things" (World, leaf)
+require "spec.fuzz.programs_children" (World, leaf)
 
 return World

@@ -61,6 +61,15 @@ local plain = {
   cancel = function(s) return ("job[%d]:cancel()"):format(s.job) end,
   close_scheduler = function(s) return s.on .. ":close()" end,
   wait_and_close = function(s) return ("%s:wait_and_close(%s)"):format(s.on, time(s.t)) end,
+  select = function(s)
+    local parts = {}
+    for i, source in ipairs(s.sources) do
+      parts[i] = source.kind == "job" and ("job[%d]"):format(source.on)
+        or source.kind .. source.on
+    end
+    if s.t then parts[#parts + 1] = "timeout = " .. time(s.t) end
+    return ("uvjobs.select { %s }"):format(table.concat(parts, ", "))
+  end,
   await = function(s)
     return ("uvjobs.timeout(%g, uvjobs.await, resumed(%q%s%s))"):format(s.t, s.mode,
       s.mode == "later" and comma(s.after) or "", s.abandon and ", abandon" or "")
@@ -140,11 +149,22 @@ local function children(self, s)
   self:line("}")
 end
 
-blocks.all, blocks.race = children, children
+blocks.all, blocks.race, blocks.any, blocks.settled = children, children, children, children
 
 function blocks.map(self, s)
   self:wrap(("uvjobs.map(numbers(%d), function()"):format(s.n), s.body,
     ("end, { limit = %d })"):format(s.limit))
+end
+
+function blocks.each(self, s)
+  local result = s.result
+    and (", on_result = function() %s end"):format(plain[s.on_result](s.result)) or ""
+  self:wrap(("uvjobs.each(numbers(%d), function()"):format(s.n), s.body,
+    ("end, { limit = %d%s })"):format(s.limit, result))
+end
+
+function blocks.nursery(self, s)
+  self:wrap(("uvjobs.nursery(%s, function(%s)"):format(options(s.options), s.name), s.body, "end)")
 end
 
 function blocks.coroutine(self, s)

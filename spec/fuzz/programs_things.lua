@@ -126,12 +126,72 @@ return function(World, exec)
     for _, record in ipairs(self.live) do
       local op = record.op
       if op and op.spec.waits == "event" and op.spec.thing == known then op.set = true end
+      if op and op.spec.waits == "select" then op.spec.set[known] = true end
     end
   end
 
   function exec.event_clear(self, env, s)
     self:event(env.record, "clear " .. s.on)
     self.events[s.on].thing:clear()
+  end
+
+  -- ---- select ----------------------------------------------------------------------
+
+  -- The sources that there are now: the job may be the one that runs.
+  local function find_sources(self, env, s)
+    local sources, things = {}, { timeout = s.t }
+    for _, source in ipairs(s.sources) do
+      local known = source.kind == "queue" and self.queues[source.on]
+        or source.kind == "event" and self.events[source.on]
+        or source.kind == "job" and self:job_of(env, { job = source.on })
+      if known then
+        sources[#sources + 1] = { kind = source.kind, known = known }
+        things[#things + 1] = known.thing or known.job
+      end
+    end
+    return sources, things
+  end
+
+  -- The sources before the one that is returned are not ready. An event that was set while it
+  -- was watched counts, even if it is clear by now.
+  local function check_selected(self, spec, i, value, why)
+    local source = spec.sources[i]
+    for before = 1, i - 1 do
+      self:check(not self:is_ready(spec.sources[before]), "select: source %d is ready", before)
+    end
+    if source.kind == "queue" and value == nil then
+      self:check(why == "closed" and source.known.thing.closed, "select: no value of a queue")
+    elseif source.kind ~= "queue" then
+      self:check(value == true and (self:is_ready(source) or spec.set[source.known]),
+        "select: source %d is not ready", i)
+    end
+  end
+
+  local function index_of(things, thing)
+    for i, other in ipairs(things) do
+      if rawequal(other, thing) then return i end
+    end
+  end
+
+  function exec.select(self, env, s)
+    local sources, things = find_sources(self, env, s)
+    if #sources == 0 then return end
+    local spec = { what = "select", waits = "select", limit = s.t, sources = sources, set = {} }
+    local seq
+    local thing, value, why = self:call(env, spec, function()
+      local thing, value, why = uvjobs.select(things)
+      seq = self.seq + 0.5 -- the value has been taken now, and not when the call began
+      return thing, value, why
+    end)
+    if thing == nil then
+      return self:check(value == "timeout", "select returned something else")
+    end
+    local i = index_of(things, thing)
+    self:check(i, "select: not one of the sources")
+    if not i then return end
+    local source = sources[i]
+    check_selected(self, spec, i, value, why)
+    if source.kind == "queue" then was_got(self, source.known, value, seq, why) end
   end
 
   -- ---- semaphores and mutexes -------------------------------------------------------

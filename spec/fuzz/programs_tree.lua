@@ -95,13 +95,18 @@ function Maker:sched_options()
   }
 end
 
-function make.scope(self, depth)
-  local made = { name = ("s%d"):format(#self.scheds + 1), options = self:sched_options() }
+--- A block that has a scheduler of its own.
+function Maker:with_scheduler(made, depth)
+  made.name = ("s%d"):format(#self.scheds + 1)
   table.insert(self.scheds, made.name)
-  table.insert(self.scheds, made.name) -- what is in the block likes to use it
+  table.insert(self.scheds, made.name) -- twice: statements of the block often use it
   made.body = self:block(depth + 1)
   table.remove(self.scheds)
   return made
+end
+
+function make.scope(self, depth)
+  return self:with_scheduler({ options = self:sched_options() }, depth)
 end
 
 function make.timeout(self, depth) return { t = self:span(), body = self:block(depth + 1) } end
@@ -147,10 +152,38 @@ local function children(self, depth)
   return { bodies = bodies }
 end
 
-make.all, make.race = children, children
+make.all, make.race, make.any, make.settled = children, children, children, children
 
 function make.map(self, depth)
   return { n = self.random(5), limit = self.random(3), body = self:block(depth + 1) }
+end
+
+-- What on_result does is one statement that ends at once when it is cancelled: so `each` raises
+-- in time.
+function make.each(self, depth)
+  local made = make.map(self, depth)
+  if self:chance(2) then
+    made.on_result = self:pick { "yield", "sleep", "sleep", "fail" }
+    made.result = make[made.on_result](self)
+    made.result.kind = made.on_result
+  end
+  return made
+end
+
+function make.select(self)
+  local sources = {}
+  for i = 1, self.random(3) do
+    local kind = self:pick { "queue", "queue", "event", "job" }
+    sources[i] = { kind = kind, on = kind == "queue" and self:pick(self.queues)
+      or kind == "event" and self:pick(self.events) or self:job() }
+  end
+  return { sources = sources, t = self:limit() }
+end
+
+function make.nursery(self, depth)
+  local options = self:sched_options()
+  options.on_error, options.wait_timeout = nil, nil -- a nursery has its own
+  return self:with_scheduler({ options = options }, depth)
 end
 
 function make.await(self)
@@ -181,12 +214,13 @@ local leaf = {
   sleep = 9, yield = 4, fail = 3, put = 5, get = 5, try_put = 2, try_get = 2, items = 1,
   close_queue = 1, event_wait = 3, event_set = 3, event_clear = 1, wait = 5, join = 3,
   close = 3, cancel = 4, close_scheduler = 1, wait_and_close = 1, await = 3, context = 2,
+  select = 4,
 }
 
 local block = {
   spawn = 14, try_spawn = 4, scope = 4, timeout = 4, protect = 3, pcall = 6, loop = 3,
   closing = 6, semaphore = 6, mutex = 6, shield = 3, all = 2, race = 2, map = 2,
-  coroutine = 2, sliced = 4,
+  coroutine = 2, sliced = 4, nursery = 5, any = 2, settled = 2, each = 2,
 }
 
 local sliced = {
@@ -199,6 +233,8 @@ local themes = {
   {}, { "put", "get", "spawn", "spawn", "items" }, { "semaphore", "spawn", "cancel" },
   { "mutex", "spawn", "cancel" }, { "event_wait", "event_set", "spawn" },
   { "spawn", "shield", "close_scheduler", "wait_and_close" }, { "wait", "close", "spawn" },
+  { "nursery", "spawn", "fail" }, { "select", "put", "spawn", "event_set", "event_clear" },
+  { "each", "any", "settled", "sleep" },
 }
 
 local function with_theme(list, theme, leaf_only)

@@ -51,11 +51,17 @@ function World:build()
   end
 end
 
-function World:add_scheduler(name, options)
-  local entry = { name = name, options = options, running = 0, shields = 0, calls = {} }
+--- The options of a scheduler whose reports are counted.
+function World:reporting(options)
   local opts = { exception_handler = function(_, context) self:report(context) end }
   for key, value in pairs(options) do opts[key] = value end
-  entry.s = uvjobs.scheduler(opts)
+  return opts
+end
+
+--- Makes a scheduler, unless one is given, and enters it.
+function World:add_scheduler(name, options, scheduler)
+  local entry = { name = name, options = options, running = 0, shields = 0, calls = {} }
+  entry.s = scheduler or uvjobs.scheduler(self:reporting(options))
   entry.last_turn, entry.last_id, entry.turn_id = 0, 0, 0
   self.schedulers[#self.schedulers + 1] = entry
   self.by_name[name] = entry
@@ -63,12 +69,14 @@ function World:add_scheduler(name, options)
 end
 
 function World:report(context)
-  self:check(uvjobs.current() == nil, "reported inside a job")
+  local of_block = context.message == "Nursery block failed" -- the block's job reports it itself
+  self:check(of_block or uvjobs.current() == nil, "reported inside a job")
   if context.jobs then return self:report_jobs(context) end
   local record = self.by_job[context.job]
   self:check(record, "a report about an unknown job")
   if not record then return end
   self:event(record, "report: " .. context.message)
+  if of_block then return end
   if context.message == "Job ended holding a mutex" then
     record.mutex_reports = record.mutex_reports + 1
     return
@@ -224,6 +232,34 @@ function World.deadline(env)
   return due
 end
 
+--- Whether a nursery around has failed for certain: one of its jobs has, and nobody else can
+--- have got the error. Then calls that suspend raise `cancelled`.
+function World:lost(env)
+  for i = #env.scopes, 1, -1 do
+    local entry = env.scopes[i].nursery
+    if env.scopes[i].protect then return false end
+    if entry and not entry.was_closed_by_call then
+      for _, record in ipairs(self.records) do
+        if record.entry == entry and record.kind == "job" and record.job and not record.was_asked
+          and record.job.state == "failed" and record.reports == 0 then
+          return true
+        end
+      end
+    end
+  end
+  return false
+end
+
+--- Whether a nursery around may have failed.
+function World.may_be_lost(env)
+  for i = #env.scopes, 1, -1 do
+    local entry = env.scopes[i].nursery
+    if env.scopes[i].protect then return false end
+    if entry and entry.s.closed then return true end
+  end
+  return false
+end
+
 -- ---- calls that wait -------------------------------------------------------------
 
 --- A call begins. `spec`: `what`; `thing` with `line`, for what is served in order;
@@ -243,6 +279,8 @@ function World:begin(env, spec)
     target_lived = spec.target and not spec.target.job.closed,
   }
   op.refused = (op.cancelled and not op.protected) or op.deadline <= op.began
+  op.lost = self:lost(env)
+  if spec.target then spec.target.was_asked = true end
   op.slow = record.refusals >= REFUSALS
   record.refusals = op.refused and record.refusals + 1 or 0
   op.before, record.op = record.op, op
@@ -270,6 +308,8 @@ function World:raised(op, err)
     local at = math.max(op.began, record.closing_at or self.now)
     self:check(op.slow or self.now <= at + op.grace + EPSILON or self.sliced or spec.own,
       "%s: cancelled late", spec.what)
+  elseif code == "cancelled" and job == nil and not spec.passes_errors then
+    self:check(World.may_be_lost(op.env), "%s: cancelled, but no nursery has failed", spec.what)
   elseif code == "timeout" and job == nil and not spec.passes_errors then
     self:check(self.now >= op.deadline - EPSILON, "%s: timeout, but no deadline", spec.what)
     local at = math.max(op.began, op.deadline)
@@ -300,6 +340,7 @@ function World:finish(op, ok, ...)
   end
   if not ok then return self:raised(op, value) end
   self:check(not op.refused, "%s: returned, but cancelled or past its deadline", spec.what)
+  self:check(not op.lost or not spec.always, "%s: returned, but its nursery has failed", spec.what)
   self:check(self.now <= op.due + EPSILON or self.sliced, "%s: returned late", spec.what)
   self:check(not spec.always or self.turn > op.turn or self.sliced, "%s: did not give way",
     spec.what)
@@ -329,7 +370,9 @@ local function leave(op, err)
   if op.spec.acts and op.spec.thing then op.spec.thing.was_killed = true end
   local target = op.spec.target or op.spec.shielded
   if target then world:leaves(target) end
+  world.leaving = record -- the calls around this one are left now, too
   world:event(record, op.spec.what .. " -> killed")
+  world.leaving = nil
 end
 
 local guard_meta = { __close = leave }
@@ -388,6 +431,20 @@ function why.spawn(op)
     or (s.active_count < s.limit or s.pending_count < s.pending_limit) and "there is room"
 end
 
+--- Whether select can return a source now.
+function World.is_ready(_, source)
+  local thing = source.known.thing
+  if source.kind == "queue" then return #thing > 0 or thing.closed end
+  if source.kind == "event" then return thing:is_set() end
+  return source.known.job.closed
+end
+
+function why.select(op, world)
+  for _, source in ipairs(op.spec.sources) do
+    if world:is_ready(source) or op.spec.set[source.known] then return "a source is ready" end
+  end
+end
+
 function why.idle(op)
   local entry = op.spec.thing
   return #entry.s == 0 and entry.shields == 0 and "no job is left"
@@ -412,8 +469,9 @@ function World:quiet_call(record, op, now, acts)
     check(op.deadline + op.grace >= now - EPSILON, "its deadline has passed")
     check(op.protected or not record.closing_at or
       math.max(op.began, record.closing_at) + op.grace >= now - EPSILON, "it is cancelled")
-    local text = spec.waits and not acts and why[spec.waits](op)
+    local text = spec.waits and not acts and why[spec.waits](op, self)
     check(not text, text)
+    check(op.grace > 0 or not self:lost(op.env), "its nursery has failed")
   end
   local calls = spec.line and spec.thing.calls[spec.line]
   check(not calls or calls.last < op.seq or op.slow, "it was overtaken")
@@ -430,7 +488,9 @@ function World:quiet(now)
     local job = record.job
     self:check(record.started or not job.active, "J%d did not start", record.id)
     local op = record.op
-    if op and not job.closed then self:quiet_call(record, op, now, acts) end
+    if op and not job.closed and record ~= self.leaving then
+      self:quiet_call(record, op, now, acts)
+    end
   end
   for _, known in ipairs(self.semaphores) do
     self:check(known.thing.count + known.held == known.total, "permits of %d", known.id)
