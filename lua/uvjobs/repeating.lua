@@ -38,6 +38,9 @@ local function read_arguments(name, self, options, fn, ...)
     if fn == nil and select("#", ...) == 0 then return NO_OPTIONS, options end
     return NO_OPTIONS, with_arguments(options, fn, ...)
   end
+  if options == nil and fn == nil then
+    arguments.fail(3, 2, name, arguments.unexpected("function or table of options", options))
+  end
   local problem = arguments.problem_of_options(options, options_of.known[name])
   if problem then arguments.fail(3, 2, name, problem) end
   arguments.check_function(3, 3, name, fn)
@@ -45,13 +48,14 @@ local function read_arguments(name, self, options, fn, ...)
   return options, with_arguments(fn, ...)
 end
 
--- Makes a schedule; blames the caller of the method for errors.
-local function make(fn, ...)
+-- Makes a schedule for the method `name`; blames the caller of the method for errors.
+local function make(name, fn, ...)
   local ok, made = pcall(fn, ...)
-  if not ok then
-    error(type(made) == "string" and made:gsub("^[^\n]-:%d+: ", "") or made, 3)
+  if ok then return made end
+  if type(made) == "string" then
+    made = made:gsub("^[^\n]-:%d+: ", ""):gsub("to '%l+'", ("to '%s'"):format(name), 1)
   end
-  return made
+  error(made, 3)
 end
 
 -- ---- methods of schedulers ---------------------------------------------------------
@@ -68,7 +72,7 @@ local methods = {}
 function methods.repeating(self, when, options, fn, ...)
   options, fn = read_arguments("repeating", self, options, fn, ...)
   if type(when) == "number" then
-    when = make(schedule.every, when, { anchor = uvjobs.time() })
+    when = make("repeating", schedule.every, when, { anchor = uvjobs.time() })
   elseif core.typename(when) ~= SCHEDULE then
     arguments.fail(2, 1, "repeating",
       arguments.unexpected(SCHEDULE .. " or seconds", when))
@@ -81,14 +85,14 @@ function methods.every(self, seconds, options, fn, ...)
   options, fn = read_arguments("every", self, options, fn, ...)
   local of_schedule = options_of.schedule(options) or {}
   if of_schedule.anchor == nil then of_schedule.anchor = uvjobs.time() end
-  local when = make(schedule.every, seconds, of_schedule)
+  local when = make("every", schedule.every, seconds, of_schedule)
   return core.repeating(self, when, fn, options)
 end
 
 --- repeating() for schedule.cron().
 function methods.cron(self, pattern, options, fn, ...)
   options, fn = read_arguments("cron", self, options, fn, ...)
-  local when = make(schedule.cron, pattern, options_of.schedule(options))
+  local when = make("cron", schedule.cron, pattern, options_of.schedule(options))
   return core.repeating(self, when, fn, options)
 end
 
@@ -96,7 +100,7 @@ end
 --- unless the options say otherwise.
 function methods.at(self, time, options, fn, ...)
   options, fn = read_arguments("at", self, options, fn, ...)
-  local when = make(schedule.at, time, options_of.schedule(options))
+  local when = make("at", schedule.at, time, options_of.schedule(options))
   return core.repeating(self, when, fn, options)
 end
 

@@ -18,8 +18,10 @@ local schedule = {}
 local TYPE <const> = "uvjobs.Schedule"
 local DAY <const> = 86400             -- seconds
 local TIME_MAX <const> = 1e12         -- seconds since 1970; what C takes
+local FIRST <const>, END <const> = -93600, 7258204800 -- no schedule has times outside
 local SHORTEST_PERIOD <const> = 0.001 -- seconds
 local MOST_LINES <const> = 24         -- of an explanation
+local MOST_COUNTED <const> = 100000   -- times of a day that an explanation counts
 local LONGEST_TEXT <const> = 200      -- bytes of what a schedule was made of
 
 -- ---- zones -------------------------------------------------------------------------
@@ -125,7 +127,7 @@ local function parse_date(text)
   if offset == "" or not time then return time end
   if offset == "Z" then return time, 0 end
   local sign, hours, minutes = offset:match "^([+-])(%d%d):?(%d%d)$"
-  if not sign then return nil end
+  if not sign or hours > "23" or minutes > "59" then return nil end
   local seconds = math.tointeger(hours) * 3600 + math.tointeger(minutes) * 60
   return time, sign == "-" and -seconds or seconds
 end
@@ -142,6 +144,11 @@ end, "'first', 'second' or 'both'")
 local is_time = arguments.kind(function(value)
   return type(value) == "number" and value >= -TIME_MAX and value <= TIME_MAX
 end, "seconds since 1970")
+
+-- A time that a schedule can have: from 1970 to 2199, by the clock of any zone.
+local is_time_of_schedule = arguments.kind(function(value)
+  return type(value) == "number" and value >= FIRST and value < END
+end, "seconds since 1970, up to the year 2199")
 
 local is_period = arguments.kind(function(value)
   return type(value) == "number" and value >= SHORTEST_PERIOD and value <= TIME_MAX
@@ -234,9 +241,11 @@ end
 ---@param options? { zone?: string, gap?: "run"|"skip", fold?: "first"|"second" } as those
 ---  of cron(), but that there is no default zone
 ---@return uvjobs.Schedule
---- Errors: misuse; a text that is no date; a time that never comes, in a gap.
+--- Errors: misuse; a text that is no date; a time that never comes, in a gap, or that is
+--- not in the years 1970 to 2199.
 function schedule.at(time, options)
   options = check_options("at", options, AT_OPTIONS)
+  local zone = options.zone and check_zone("at", 2, options.zone)
   local instant = time
   if type(time) == "string" then
     local at, offset = parse_date(time)
@@ -246,18 +255,20 @@ function schedule.at(time, options)
     end
     if offset then
       instant = at - offset
-    elseif not options.zone then
+    elseif not zone then
       arguments.fail(2, 2, "at", "option 'zone': a date needs one, such as 'UTC', 'local' " ..
         "or 'Europe/Berlin'")
     else
-      instant = instant_of(check_zone("at", 2, options.zone), at, options)
+      instant = instant_of(zone, at, options)
       if not instant then
         arguments.fail(2, 1, "at", ("'%s' does not exist in %s: it never happens"):format(
           time, options.zone))
       end
     end
-  else
-    check_time(1, "at", time)
+  end
+  local expected = is_time_of_schedule(instant)
+  if expected then
+    arguments.fail(2, 1, "at", arguments.unexpected_value(expected, time))
   end
   return make.at(instant, ("at %s"):format(time))
 end
@@ -327,7 +338,7 @@ function Schedule:between(from, to)
   if core.typename(self) ~= TYPE then arguments.fail_self(2, "between", TYPE, self) end
   check_time(1, "between", from)
   check_time(2, "between", to)
-  local before = self:previous(from) or from - 1
+  local before = self:previous(from) or math.max(from - 1, -TIME_MAX)
   return function()
     local time = before and self:next(before)
     before = time and time < to and time or nil
@@ -411,10 +422,14 @@ local function explain_other(self, day)
       lines[#lines + 1] = clock_text(math.floor(time)) .. " UTC runs"
     else
       more = more + 1
+      if more == MOST_COUNTED then break end
     end
   end
   if #lines == 0 then return "does not run on this day" end
-  if more > 0 then lines[#lines + 1] = ("and %d times more"):format(more) end
+  if more > 0 then
+    lines[#lines + 1] = ("and %s%d times more"):format(
+      more == MOST_COUNTED and "at least " or "", more)
+  end
   return table.concat(lines, "\n")
 end
 

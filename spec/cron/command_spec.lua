@@ -226,8 +226,10 @@ describe("uvjobs cron", function()
       ["--next 0 x"] = "option '--next': integer > 0 expected, got '0'",
       ["--next 3 30 2 '*' '*' '*'"] = "one pattern, in quotes, expected, got 5 words",
       ["--next 1 '61 * * * *'"] = "minute: 61 is not in 0-59, at character 1",
-      ["--next 1 @daily --zone Mars"] = "option 'zone': unknown zone 'Mars'",
-      ["--next 1 @daily --gap x"] = "option 'gap': 'run' or 'skip' expected, got 'x'",
+      ["--next 1 @daily --zone Mars"] = "option '--zone': unknown zone 'Mars'",
+      ["--next 1 @daily --zone Mars --from '2027-01-01 00:00'"] =
+        "option '--zone': unknown zone 'Mars'",
+      ["--next 1 @daily --gap x"] = "option '--gap': 'run' or 'skip' expected, got 'x'",
       ["--next 1 @daily --from noon"] =
         "option '--from': a date and a time as 'YYYY-MM-DD hh:mm[:ss]' expected, got 'noon'",
       ["--next 1 @daily --check"] = "option '--check' does not go with '--next'",

@@ -141,6 +141,19 @@ describe("scheduler:repeating", function()
     assert.same({ 4, 7, 8, 10 }, times)
   end)
 
+  plain_it("does not hold virtual time back for a job that computes", in_2026(function()
+    local jobs <close> = uvjobs.scheduler { exception_handler = helper.ignore }
+    local n = 0
+    jobs:every(1, function() n = n + 1 end)
+    local function compute() while true do end end
+    helper.raises("timeout", uvjobs.timeout, 86400, compute)
+    assert.equal(86400, uvjobs.now())
+    uvjobs.sleep(0.5)
+    assert.equal(1, n)
+    uvjobs.sleep(2)
+    assert.equal(3, n)
+  end))
+
   it("is over at once when the schedule has no more times", function()
     local jobs <close> = uvjobs.scheduler()
     local repeating = jobs:cron("0 0 0 1 1 * 2000", helper.ignore)

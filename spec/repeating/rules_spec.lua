@@ -312,7 +312,8 @@ describe("repeating", function()
         "every", 5, { misfire_limit = 0 }, print },
       { "#1 to 'every' (seconds >= 0.001 expected, got 0)", "every", 0, print },
       { "#3 to 'every' (function expected, got nil)", "every", 5, {} },
-      { "#2 to 'every' (table expected, got nil)", "every", 5 },
+      { "#2 to 'every' (function or table of options expected, got nil)", "every", 5 },
+      { "#1 to 'repeating' (seconds >= 0.001 expected, got -1)", "repeating", -1, print },
       { "#1 to 'repeating' (uvjobs.Schedule or seconds expected, got string)", "repeating", "x",
         print },
       { "#2 to 'at' (option 'zone': a date needs one, such as 'UTC', 'local' or " ..

@@ -28,6 +28,17 @@ describe("the date", function()
     assert.equal(1000.25, uvjobs.time())
   end)
 
+  testing.it("goes on beyond the years of schedules", {
+    date = 7e9, timeout = math.huge,
+  }, function()
+    uvjobs.sleep(3e9)
+    assert.equal(10e9, uvjobs.time())
+    testing.set_date(0)
+    assert.equal(0, uvjobs.time())
+    uvjobs.sleep(5)
+    assert.equal(5, uvjobs.time())
+  end)
+
   it("is refused by run when the clock is real or it is no date", function()
     assert.equal("bad argument #1 to 'run' (option 'date' needs the virtual clock)",
       helper.message(uvjobs.run, { date = 0 }, print))

@@ -216,9 +216,27 @@ describe("a single time", function()
       { at, "2026-02-29 00:00", "bad argument #1 to 'at' (" .. wanted .. "'2026-02-29 00:00')" },
       { at, "2026-01-01 24:00", "bad argument #1 to 'at' (" .. wanted .. "'2026-01-01 24:00')" },
       { at, "tomorrow", "bad argument #1 to 'at' (" .. wanted .. "'tomorrow')" },
-      { at, 0 / 0, "bad argument #1 to 'at' (seconds since 1970 expected, got nan)" },
-      { at, nil, "bad argument #1 to 'at' (seconds since 1970 expected, got nil)" },
+      { at, "2026-01-01 00:00+24:00", "bad argument #1 to 'at' (" .. wanted ..
+        "'2026-01-01 00:00+24:00')" },
+      { at, "2026-01-01 00:00Z", { zone = "Europe/Berln" }, "bad argument #2 to 'at' (option " ..
+        "'zone': unknown zone 'Europe/Berln', did you mean 'Europe/Berlin'?)" },
     }
+  end)
+
+  it("is refused where it is no time of the years 1970 to 2199", function()
+    local at = schedule.at
+    local wanted = "bad argument #1 to 'at' (seconds since 1970, up to the year 2199 expected, got "
+    check_messages {
+      { at, 0 / 0, wanted .. "nan)" },
+      { at, nil, wanted .. "nil)" },
+      { at, 7258204800, wanted .. "7258204800)" },
+      { at, -93601, wanted .. "-93601)" },
+      { at, "2200-01-02 00:00Z", wanted .. "'2200-01-02 00:00Z')" },
+      { at, "0000-01-01 00:00Z", wanted .. "'0000-01-01 00:00Z')" },
+    }
+    assert.equal(-3600.0, at("1970-01-01 00:00", { zone = "Europe/Berlin" }):next(-1e12))
+    assert.equal("2199-12-31 23:59:59 UTC", schedule.format(
+      at("2199-12-31 23:59:59Z"):next(0), "UTC"))
   end)
 end)
 
@@ -271,6 +289,11 @@ describe("a set of schedules", function()
     for _ = 1, 9 do wide = schedule.any { wide, wide } end
     assert.equal("bad argument #1 to 'any' (more than 1000 schedules in all)",
       helper.message(schedule.any, { wide, wide }))
+    local chain = schedule.any { schedule.every(1) }
+    for _ = 1, 998 do chain = schedule.any { chain } end
+    assert.equal("bad argument #1 to 'any' (more than 1000 schedules in all)",
+      helper.message(schedule.any, { chain }))
+    assert.equal(6.0, chain:next(5))
     assert.is_true(#tostring(deep) < 300 and #tostring(wide) < 300)
     assert.equal(6.0, deep:next(5))
   end)
@@ -330,6 +353,8 @@ describe("explain", function()
     assert.truthy(utc "* * * * * *":explain "2026-01-01":find "\nand 86376 times more$")
     assert.equal("12:00 UTC runs", schedule.every(DAY, { phase = 43200 }):explain "2026-01-01")
     assert.equal("does not run on this day", schedule.at(0):explain "2026-01-01")
+    assert.truthy(schedule.every(0.001):explain "2026-01-01"
+      :find "\nand at least 100000 times more$")
   end)
 
   it("refuses what is no date", function()
@@ -345,6 +370,12 @@ describe("explain", function()
 end)
 
 describe("methods of schedules", function()
+  it("take all times that they do not refuse", function()
+    local first = schedule.any { utc "@yearly" }:between(-1e12, 1e12)()
+    assert.equal(0.0, first)
+    assert.is_nil(utc "@yearly":between(1e12, 1e12)())
+  end)
+
   it("refuse what is no time, and what is no schedule", function()
     local daily = utc "@daily"
     check_messages {

@@ -147,18 +147,18 @@ local function begin_of(asked)
   local from = asked["--from"]
   if not from then return uvjobs.time() end
   local ok, made = pcall(schedule.at, from, { zone = asked["--zone"] or "local" })
-  if not ok then return nil, "option '--from': " .. tostring(made):match "%((.*)%)$" end
-  return made:next(-1e12)
+  if ok then return made:next(-1e12) end
+  local said = tostring(made):match "%((.*)%)$" or tostring(made)
+  return nil, said:find "^option 'zone'" and said or "option '--from': " .. said
 end
 
 local function print_next(asked)
   local options = { gap = asked["--gap"], fold = asked["--fold"] }
   local zone = asked["--zone"] or "local"
   local from, problem = begin_of(asked)
-  if not from then return usage_error(problem) end
   local made
-  made, problem = crontab.schedule(asked[1], options, zone, from)
-  if not made then return usage_error(problem) end
+  if from then made, problem = crontab.schedule(asked[1], options, zone, from) end
+  if not made then return usage_error((problem:gsub("^option '(%l+)'", "option '--%1'"))) end
   local printed = 0
   for _ = 1, asked["--next"] do
     from = made:next(from)

@@ -57,16 +57,19 @@ void uj_date_init(struct uj_state *S)
 
 uint64_t uj_date_now(struct uj_state *S)
 {
-  int64_t now_ns;
+  int64_t base_ns = S->date->base_ns;
+  uint64_t behind_ns;
   if (!S->is_virtual)
     return uj_datewatch_now();
-  now_ns = S->date->base_ns + (int64_t)S->virtual_ns;
-  return now_ns > 0 ? (uint64_t)now_ns : 0;
+  if (base_ns >= 0)
+    return uj_clock_add((uint64_t)base_ns, S->virtual_ns);
+  behind_ns = UINT64_C(0) - (uint64_t)base_ns;
+  return S->virtual_ns > behind_ns ? S->virtual_ns - behind_ns : 0;
 }
 
 void uj_date_begin_virtual(struct uj_state *S, uint64_t date_ns)
 {
-  S->date->base_ns = (int64_t)date_ns - (int64_t)S->virtual_ns;
+  S->date->base_ns = (int64_t)(date_ns - S->virtual_ns);
 }
 
 static uint64_t leg(const struct uj_state *S, uint64_t span_ns)

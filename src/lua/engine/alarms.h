@@ -24,6 +24,9 @@ void uj_alarms_set(struct uj_state *S, enum uj_alarm alarm, uint64_t due_ns);
  * set any more then. */
 bool uj_alarms_take(struct uj_state *S, enum uj_alarm alarm);
 
+/* When the first of them goes off; UJ_NEVER when none is set. */
+uint64_t uj_alarms_due(const struct uj_state *S);
+
 /* Sets the loop's alarm again, when those that were due have been taken. */
 void uj_alarms_rearm(struct uj_state *S);
 

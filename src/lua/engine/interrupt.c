@@ -7,6 +7,7 @@
 #include "loop/driver.h"
 #include "loop/signals.h"
 #include "lua/base/inside.h"
+#include "lua/engine/alarms.h"
 #include "lua/engine/dumping.h"
 #include "lua/engine/ending.h"
 #include "lua/engine/hookerror.h"
@@ -27,18 +28,35 @@
 
 /* ---- time passes --------------------------------------------------------- */
 
-/* Moves the virtual clock to the next deadline, since no other job can run
- * meanwhile. The timers may name a time that is too early, a few times. */
+/* The alarm of the loop that is still to go off. One that has gone off waits
+ * for a turn, which cannot come while a job holds the loop: it is taken out of
+ * the timers, because uj_loop_expire() would set it again and again. */
+static uint64_t alarm_ahead(struct uj_state *S)
+{
+  uint64_t alarm_ns = uj_alarms_due(S);
+  if (alarm_ns > uj_loop_now(&S->loop))
+    return alarm_ns;
+  uj_loop_set_alarm(&S->loop, UJ_NEVER);
+  return UJ_NEVER;
+}
+
+/* Moves the virtual clock to the next deadline or alarm, since no other job can
+ * run meanwhile. The timers may name a time that is too early, a few times. An
+ * alarm that has gone off is set to now, because the virtual clock follows the
+ * timers, and would go back to its time. */
 static void jump(struct uj_state *S)
 {
-  uint64_t due_ns, own_ns = uj_stretch_own_due(S);
-  own_ns = uj_clock_min(own_ns, S->ending->force_ns);
+  uint64_t due_ns, end_ns = uj_stretch_own_due(S);
+  end_ns = uj_clock_min(end_ns, S->ending->force_ns);
+  end_ns = uj_clock_min(end_ns, alarm_ahead(S));
   do {
-    due_ns = uj_clock_min(uj_timers_due(&S->loop.timers), own_ns);
+    due_ns = uj_clock_min(uj_timers_due(&S->loop.timers), end_ns);
     if (due_ns == UJ_NEVER)
-      return;
+      break;
     S->virtual_ns = uj_clock_max(S->virtual_ns, due_ns);
-  } while (!uj_loop_expire(&S->loop) && due_ns != own_ns);
+  } while (!uj_loop_expire(&S->loop) && due_ns < end_ns);
+  uj_loop_set_alarm(&S->loop,
+                    uj_clock_max(uj_alarms_due(S), uj_loop_now(&S->loop)));
 }
 
 static void pass_time(struct uj_state *S, uint64_t now_ns, uint64_t begin_ns)

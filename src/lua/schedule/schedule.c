@@ -31,7 +31,9 @@ struct lschedule {
   struct uj_object object;
   struct uj_schedule core;
   struct uj_lzone *zone;             /* of a CRON: kept by a user value */
-  lua_Integer leaves;                /* schedules in it that have no parts */
+  lua_Integer leaves;                /* schedules in it that have no parts, and
+                                        those that have a single part: so it is
+                                        not deeper than this number */
   const struct uj_schedule *parts[]; /* of an ANY or EXCEPT: each is in an
                                         lschedule that a user value keeps */
 };
@@ -197,7 +199,7 @@ static int push_of_parts(lua_State *L, enum uj_schedule_kind kind)
   int n = lua_gettop(L) - 1;
   struct lschedule *schedule =
       push_new(L, kind, (size_t)n, UV_PARTS - 1 + n, 1);
-  schedule->leaves = 0;
+  schedule->leaves = n == 1;
   for (int i = 0; i < n; i++) {
     struct lschedule *part = uj_object_to(L, i + 2, schedule_tag);
     if (part == NULL)
