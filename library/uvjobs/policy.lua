@@ -80,6 +80,7 @@ function policy.rate(options) end
 ---@class uvjobs.LimitOptions
 ---@field limit integer how many calls run at once; or math.huge
 ---@field pending_limit? integer how many more may wait; default math.huge
+---@field most_wait? number seconds after which a call that waits is refused
 ---@field key? fun(...: any): any of the arguments of a call
 ---@field name? string
 
@@ -87,7 +88,7 @@ function policy.rate(options) end
 local Limit = {}
 
 --- Changes the limits while they are in use. Does not suspend.
----@param options { limit?: integer, pending_limit?: integer }
+---@param options { limit?: integer, pending_limit?: integer, most_wait?: number }
 function Limit:set(options) end
 
 --- At most so many calls run at once.

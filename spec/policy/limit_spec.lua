@@ -48,6 +48,51 @@ describe("a limit", function()
     end)
   end)
 
+  it("raises full when a call has waited for `most_wait` seconds #P9", function()
+    virtual(function()
+      for _, key in ipairs { false, function() return "k" end } do
+        local limit = policy.limit { limit = 1, most_wait = 1, key = key or nil }
+        local jobs, began = quiet(), uvjobs.now()
+        jobs:spawn(limit.call, limit, uvjobs.sleep, 2.5)
+        uvjobs.yield()
+        raises("full", limit.call, limit, print)
+        assert.equal(began + 1, uvjobs.now())
+        raises("timeout", uvjobs.timeout, 0.25, limit.call, limit, print)
+        local last = jobs:spawn(limit.call, limit, uvjobs.now)
+        uvjobs.sleep(0.5)
+        limit:set { most_wait = 0 } -- those that wait already go on doing so
+        raises("full", limit.call, limit, print)
+        limit:set { most_wait = math.huge }
+        assert.equal(1, limit:stats().waiting)
+        raises("full", last.wait, last)
+        assert.equal(began + 2.25, uvjobs.now())
+        assert.equal(began + 2.5, limit:call(uvjobs.now))
+        assert.same({ running = 0, waiting = 0, refused = 3, keys = key and 0 or nil },
+          limit:stats())
+        jobs:wait_and_close()
+      end
+      assert.equal("bad argument #1 to 'limit' (option 'most_wait': seconds >= 0 or math.huge " ..
+        "expected, got -1)", message(policy.limit, { limit = 1, most_wait = -1 }))
+    end)
+  end)
+
+  it("gives a place to the next when one gives up in the same turn #P9", function()
+    virtual(function()
+      local limit = policy.limit { limit = 1, most_wait = 1 }
+      local jobs = quiet()
+      jobs:spawn(limit.call, limit, uvjobs.sleep, 1)
+      uvjobs.yield()
+      local first = jobs:spawn({ report = false }, limit.call, limit, uvjobs.now)
+      uvjobs.sleep(0.5)
+      local second = jobs:spawn(limit.call, limit, uvjobs.now)
+      second:join()
+      assert.equal("done", second.state)
+      first:join()
+      assert.equal(1.0, second:wait())
+      assert.equal(0, limit:stats().running)
+    end)
+  end)
+
   it("gives a place back however the call ends", function()
     virtual(function()
       local limit, jobs = policy.limit { limit = 1 }, quiet()

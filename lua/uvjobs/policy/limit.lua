@@ -10,11 +10,15 @@ core.own_source()
 local enter = core.gate_enter
 local expect <const> = frame.expect
 
-local CHANGEABLE <const> = { limit = expect.count(1), pending_limit = expect.count(0) }
+local CHANGEABLE <const> = {
+  limit = expect.count(1), pending_limit = expect.count(0),
+  most_wait = expect.seconds_or_forever,
+}
 
 local OPTIONS <const> = {
   name = expect.string, key = expect.func,
   limit = CHANGEABLE.limit, pending_limit = CHANGEABLE.pending_limit,
+  most_wait = CHANGEABLE.most_wait,
 }
 
 -- Methods that only a limit has.
@@ -28,17 +32,19 @@ local function gates_of(fields)
 end
 
 --- Changes the limits while they are in use. Raising one wakes those that wait and have a
---- place now, in the same turn; lowering one ends nobody. Does not suspend.
+--- place now, in the same turn; lowering one ends nobody. `most_wait` holds for those that
+--- come from now on. Does not suspend.
 --- Errors: misuse.
----@param options { limit?: integer, pending_limit?: integer }
+---@param options { limit?: integer, pending_limit?: integer, most_wait?: number }
 function methods:set(options)
   local fields = frame.fields_of(self, KIND, "set")
   local problem = arguments.problem_of_options(options, CHANGEABLE)
   if problem then arguments.fail(2, 1, "set", problem) end
   fields.limit = options.limit or fields.limit
   fields.pending_limit = options.pending_limit or fields.pending_limit
+  fields.most_wait = options.most_wait or fields.most_wait
   for _, gate in pairs(gates_of(fields)) do
-    core.gate_set(gate, fields.limit, fields.pending_limit)
+    core.gate_set(gate, fields.limit, fields.pending_limit, fields.most_wait)
   end
 end
 
@@ -52,7 +58,7 @@ local function refuse(fields, gate)
 end
 
 local function set_run(fields)
-  local gate = core.gate(fields.limit, fields.pending_limit)
+  local gate = core.gate(fields.limit, fields.pending_limit, fields.most_wait)
   fields.gate = gate
   function fields.run(fn, ...)
     if enter(gate, "call") == false then refuse(fields, gate) end
@@ -66,7 +72,7 @@ local function gate_for(fields, ...)
   local key = ask_key(fields, ...)
   local gate = fields.gates[key]
   if gate then return gate end
-  gate = core.gate(fields.limit, fields.pending_limit, fields.gates, key)
+  gate = core.gate(fields.limit, fields.pending_limit, fields.most_wait, fields.gates, key)
   if not core.interrupted() then fields.gates[key] = gate end
   return gate
 end
@@ -102,10 +108,11 @@ local function stats_of(fields)
 end
 
 --- Makes a policy that lets at most `limit` calls run at once. At most `pending_limit` more
---- wait in line; the next gets `full` at once. Does not suspend.
+--- wait in line; the next gets `full` at once, and one that has waited for `most_wait`
+--- seconds gets it then. Does not suspend.
 --- Errors: misuse.
----@param options { limit: integer, pending_limit?: integer, name?: string,
----  key?: fun(...: any): any }
+---@param options { limit: integer, pending_limit?: integer, most_wait?: number,
+---  name?: string, key?: fun(...: any): any }
 ---@return uvjobs.Limit
 return function(options)
   options = frame.options("limit", options, OPTIONS)
@@ -115,7 +122,8 @@ return function(options)
   end
   local fields = {
     kind = "limit", name = options.name, key = options.key, limit = options.limit,
-    pending_limit = options.pending_limit or math.huge, refused = 0,
+    pending_limit = options.pending_limit or math.huge,
+    most_wait = options.most_wait or math.huge, refused = 0,
   }
   fields.stats = stats_of(fields)
   if options.key then set_keyed_run(fields) else set_run(fields) end

@@ -1,5 +1,5 @@
 -- policy.rate: how often calls may start, in all or for each key. The arithmetic is in
--- src/policy/gcra.h, waiting in src/lua/policy/rate.c.
+-- src/core/rate.h, waiting in src/lua/policy/rate.c.
 
 local arguments = require "uvjobs.arguments"
 local core = require "uvjobs.core"

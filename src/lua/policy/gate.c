@@ -1,8 +1,11 @@
 #include "lua/policy/gate.h"
 
+#include "core/clock.h"
 #include "core/job.h"
+#include "core/loop.h"
 #include "lua/base/args.h"
 #include "lua/base/object.h"
+#include "lua/base/seconds.h"
 #include "lua/engine/suspend.h"
 #include "lua/state/job.h"
 
@@ -18,6 +21,7 @@ struct gate {
   struct uj_line line;
   uint64_t limit;
   uint64_t pending_limit;
+  uint64_t most_wait_ns; /* UJ_NEVER: without a limit */
   uint64_t within;
   bool has_key; /* there are user values */
 };
@@ -32,12 +36,13 @@ static void read_limits(lua_State *L, struct gate *gate, int idx)
   static const struct uj_callee callee = {"gate", 0};
   gate->limit = uj_arg_count(L, &callee, idx, 1);
   gate->pending_limit = uj_arg_count(L, &callee, idx + 1, 0);
+  gate->most_wait_ns = uj_seconds_to_ns(luaL_checknumber(L, idx + 2));
 }
 
-/* (limit, pending_limit [, gates, key]) */
+/* (limit, pending_limit, most_wait [, gates, key]) */
 static int l_gate(lua_State *L)
 {
-  bool has_key = lua_gettop(L) > 2;
+  bool has_key = lua_gettop(L) > 3;
   struct gate *gate = lua_newuserdatauv(L, sizeof(*gate), has_key ? UV_KEY : 0);
   gate->object.tag = gate_tag;
   gate->within = 0;
@@ -45,9 +50,9 @@ static int l_gate(lua_State *L)
   uj_line_init(&gate->line);
   read_limits(L, gate, 1);
   if (has_key) {
-    lua_pushvalue(L, 3);
-    lua_setiuservalue(L, -2, UV_GATES);
     lua_pushvalue(L, 4);
+    lua_setiuservalue(L, -2, UV_GATES);
+    lua_pushvalue(L, 5);
     lua_setiuservalue(L, -2, UV_KEY);
   }
   luaL_setmetatable(L, GATE_TYPE);
@@ -64,16 +69,32 @@ static int gate_gc(lua_State *L)
   return 0;
 }
 
+/* [-0, +1, -] There is no place. */
+static int refuse(lua_State *L)
+{
+  lua_pushboolean(L, 0);
+  return 1;
+}
+
 /* The place was handed over if it was got at all. */
 static int entered(lua_State *L, int status, lua_KContext ctx)
 {
   (void)status;
   (void)ctx;
-  (void)uj_suspend_result(uj_state(L), L);
+  if (uj_suspend_result(uj_state(L), L) == UJ_WAKE_TIMEOUT)
+    return refuse(L);
   return 0;
 }
 
-/* (gate, name) */
+/* Until when one waits who comes now. */
+static uint64_t due_of(struct uj_state *S, const struct gate *gate)
+{
+  if (gate->most_wait_ns == UJ_NEVER)
+    return UJ_NEVER;
+  return uj_clock_add(uj_loop_now(&S->loop), gate->most_wait_ns);
+}
+
+/* (gate, name): false when there is no place. */
 static int l_gate_enter(lua_State *L)
 {
   struct uj_state *S = uj_state(L);
@@ -85,11 +106,9 @@ static int l_gate_enter(lua_State *L)
     gate->within++;
     return 0;
   }
-  if (gate->line.length >= gate->pending_limit) {
-    lua_pushboolean(L, 0);
-    return 1;
-  }
-  uj_line_park(&gate->line, &job->core, UJ_NEVER, UJ_LOP_LIMIT);
+  if (gate->line.length >= gate->pending_limit || gate->most_wait_ns == 0)
+    return refuse(L);
+  uj_line_park(&gate->line, &job->core, due_of(S, gate), UJ_LOP_LIMIT);
   return lua_yieldk(L, 0, 0, entered);
 }
 
@@ -120,7 +139,7 @@ static int gate_close(lua_State *L)
   return 0;
 }
 
-/* (gate, limit, pending_limit) */
+/* (gate, limit, pending_limit, most_wait) */
 static int l_gate_set(lua_State *L)
 {
   struct gate *gate = check_self(L);
