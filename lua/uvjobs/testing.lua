@@ -224,10 +224,13 @@ local function with_note(err, note)
   return err
 end
 
--- Says where all jobs stand. The main job asks, from a function that is called in it.
-local function describe_standing()
-  local texts = { "the main job\n" .. debug.traceback(nil, 3) }
-  describe_new_jobs(texts, {})
+-- Says where all jobs stand: the main job and, if another one holds the loop, that one,
+-- in a function that is called in it.
+local function describe_standing(main)
+  local current, here = uvjobs.current(), debug.traceback("", 3)
+  local texts = { "the main job\n" .. (current == main and here:sub(2) or main:traceback()) }
+  if current ~= main then texts[2] = tostring(current) .. ", running" .. here end
+  describe_new_jobs(texts, { [main] = true })
   return table.concat(texts, "\n\n")
 end
 
@@ -254,11 +257,11 @@ end
 
 local function watch_deadline(seconds)
   local watch = setmetatable({ seconds = seconds }, Watch)
-  local due = uvjobs.now() + seconds
+  local due, main = uvjobs.now() + seconds, uvjobs.current()
   core.force_at(core.due(seconds))
   core.on_deadline(function()
     if watch.standing or uvjobs.now() < due then return end
-    watch.standing = describe_standing()
+    watch.standing = describe_standing(main)
   end)
   return watch
 end

@@ -42,7 +42,8 @@ static inline void uj_testing_ended(struct uj_state *S,
  * step(due): suspends until the next deadline of any job, or until that time
  * when it comes first; returns whether that time has come.
  * on_deadline(fn): fn() is called whenever a deadline is raised in the main
- * job, before the error is; nil for nothing.
+ * job, before the error is, and in the job that holds the loop when the time of
+ * force_at() has come; nil for nothing.
  * force_at(due): from then on every job can be preempted.
  * inject(job, n, by_force): the job is closed when it suspends for the n-th
  * time; by force, without any time to end.

@@ -166,6 +166,16 @@ static void end_busy(struct uj_state *S)
                uj_ljob_child_limit_ns(S, job, UJ_JOB_UV_CLOSE, UJ_NEVER));
 }
 
+/* The time limit of a test may have passed. Whoever wants to know where the
+ * jobs stand then has to be told before this job is raised an error. */
+static void poll(struct uj_state *S, lua_State *L)
+{
+  bool was_limited = S->ending->force_ns != UJ_NEVER;
+  uj_ending_poll(S);
+  if (was_limited && S->ending->forces && S->current != S->main)
+    uj_suspend_tell_of_deadline(S, L);
+}
+
 /* ---- an interruption ----------------------------------------------------- */
 
 /* The job has run for `passed_ns`, in the measure of its slice. Deadlines and
@@ -177,7 +187,7 @@ static void handle(struct uj_state *S, lua_State *L, uint64_t now_ns,
   uint64_t begin_ns = uj_stretch_begin(S, now_ns);
   enum uj_wake wake = UJ_WAKE_OK;
   pass_time(S, now_ns, begin_ns);
-  uj_ending_poll(S);
+  poll(S, L);
   uj_interrupt_insist(S);
   uj_dumping_look(S, L);
   report_slow(S, L, now_ns, begin_ns);

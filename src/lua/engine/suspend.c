@@ -68,10 +68,9 @@ void uj_suspend_push_killed(struct uj_state *S, lua_State *L)
   name_signal(S, L);
 }
 
-/* [-0, +0, -] */
-static void tell_of_deadline(struct uj_state *S, lua_State *L)
+void uj_suspend_tell_of_deadline(struct uj_state *S, lua_State *L)
 {
-  if (S->current != S->main || uj_hub_is_nil(S->hub, UJ_HUB_DEADLINE) ||
+  if (uj_hub_is_nil(S->hub, UJ_HUB_DEADLINE) ||
       !lua_checkstack(L, LUA_MINSTACK))
     return;
   uj_hub_push(S->hub, L, UJ_HUB_DEADLINE);
@@ -83,7 +82,8 @@ void uj_suspend_push_error(struct uj_state *S, lua_State *L, enum uj_wake wake)
 {
   uj_job_note_raised(&S->current->core, wake);
   if (wake == UJ_WAKE_DEADLINE) {
-    tell_of_deadline(S, L);
+    if (S->current == S->main)
+      uj_suspend_tell_of_deadline(S, L);
     lua_pushnil(L);
     uj_error_new(L, uj_scope_is_tripped(S->current) ? UJ_CODE_CANCELLED
                                                     : UJ_CODE_TIMEOUT);

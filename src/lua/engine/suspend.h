@@ -63,6 +63,11 @@ struct uj_ljob *uj_suspend_self(struct uj_state *S, lua_State *L);
 /* [-0, +1, m] Pushes `killed`, which is about the current job. */
 void uj_suspend_push_killed(struct uj_state *S, lua_State *L);
 
+/* [-0, +0, -] Calls what testing has set, if anything: a deadline is about to
+ * be raised in the main job; or a test has taken too long while another job
+ * computes. */
+void uj_suspend_tell_of_deadline(struct uj_state *S, lua_State *L);
+
 /* [-0, +1, m] Pushes the error for a job that is to end, by UJ_WAKE_CANCELLED
  * or _DEADLINE, and notes that it is raised. When a deadline ends the main job
  * and the hub has a function at UJ_HUB_DEADLINE, calls that: no variable of the
