@@ -25,6 +25,18 @@ describe("job:result", function()
     assert.same({ true, 1, nil, 3, nil, n = 5 }, table.pack(job:result()))
   end)
 
+  -- A Lua with LUA_USE_APICHECK looks at each push.
+  it("gives however many results there are", function()
+    virtual(function()
+      local jobs <close> = uvjobs.scheduler()
+      for _, n in ipairs { 0, 1, 17, 18, 19, 20, 21, 39, 40, 41, 200, 1000 } do
+        local got = table.pack(jobs:spawn(function() return table.unpack({}, 1, n) end):result())
+        assert.equal(n + 1, got.n)
+        assert.is_true(got[1])
+      end
+    end)
+  end)
+
   it("gives false and the error, the same value, and nobody else hears of it #M12", function()
     virtual(function()
       local jobs, contexts = recording()

@@ -145,6 +145,7 @@ static int push_result(lua_State *L)
     n = uj_outcome_push_results(L, 1);
   else
     uj_outcome_push_error(L, 1);
+  luaL_checkstack(L, 1, "too many results"); /* they may fill the stack */
   lua_pushboolean(L, done);
   lua_insert(L, -1 - n);
   return 1 + n;
