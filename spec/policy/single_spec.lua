@@ -152,6 +152,17 @@ describe("a single", function()
     end)
   end)
 
+  it("passes on very many arguments", function()
+    virtual(function()
+      local single = policy.single()
+      for _, n in ipairs { 0, 195, 200, 201, 5000 } do
+        local args = table.pack(table.unpack({}, 1, n))
+        assert.equal(n, select("#", single:call("key", function(...) return ... end,
+          table.unpack(args, 1, n))))
+      end
+    end)
+  end)
+
   it("does not wait for itself", function()
     virtual(function()
       local single = policy.single()

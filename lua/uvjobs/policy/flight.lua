@@ -4,6 +4,7 @@
 -- notice.
 
 local core = require "uvjobs.core"
+local frame = require "uvjobs.policy.frame"
 
 core.own_source()
 
@@ -26,7 +27,12 @@ end
 --- Begins a flight. `owner` is a table that the policy keeps; fn(...) is what the job runs.
 function flight.new(owner, name, fn, ...)
   local self = setmetatable({ callers = 0, is_left = false }, flight)
-  self.job = scheduler_of(owner, name):spawn({ name = name, report = false }, fn, ...)
+  local jobs, options = scheduler_of(owner, name), { name = name, report = false }
+  if select("#", ...) <= frame.MOST_ARGUMENTS then
+    self.job = jobs:spawn(options, fn, ...)
+  else
+    self.job = jobs:spawn(options, frame.with_arguments(fn, ...))
+  end
   return self
 end
 

@@ -193,6 +193,18 @@ end
 ---@type fun(fn: function, ...: any): ...: any
 frame.ask = core.ask
 
+-- A job can be given so many arguments, besides a few that a policy adds.
+frame.MOST_ARGUMENTS = 200
+
+--- The same function with these arguments, for a job that could not be given so many.
+---@param fn function
+---@param ... any
+---@return fun(): ...: any
+function frame.with_arguments(fn, ...)
+  local args = table.pack(...)
+  return function() return fn(table.unpack(args, 1, args.n)) end
+end
+
 local OWN <const> = "uvjobs/policy/" -- in the names of these files
 
 --- Raises an error for a mistake in how a policy is used, which is found while it works: it

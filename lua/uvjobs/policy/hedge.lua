@@ -140,15 +140,6 @@ local function call(self, fn, ...)
   return table.unpack(values, 1, values.n)
 end
 
--- A job can be given that many arguments, besides those of attempt().
-local MOST_ARGUMENTS <const> = 200
-
--- The same function, without arguments.
-local function with_arguments(fn, ...)
-  local args = table.pack(...)
-  return function() return fn(table.unpack(args, 1, args.n)) end
-end
-
 --- Makes a policy that calls a function a second time, beside the first, when that takes
 --- long; the first success counts. Does not suspend.
 --- Errors: misuse.
@@ -168,8 +159,8 @@ return function(options)
   return frame.new(KIND, {
     name = options.name,
     run = function(fn, ...)
-      if select("#", ...) <= MOST_ARGUMENTS then return call(self, fn, ...) end
-      return call(self, with_arguments(fn, ...))
+      if select("#", ...) <= frame.MOST_ARGUMENTS then return call(self, fn, ...) end
+      return call(self, frame.with_arguments(fn, ...))
     end,
     stats = function()
       return {
