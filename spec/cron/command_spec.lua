@@ -117,7 +117,7 @@ describe("uvjobs cron", function()
     wait_for("out", "begun")
     crontab "@every 50ms echo other"
     signal "HUP"
-    wait_for("err", "read again, 1 commands")
+    wait_for("err", "read again, 1 command\n")
     wait_for("out", "other")
     write(dir .. "/end", "")
     local out = wait_for("out", "ended")

@@ -144,8 +144,11 @@ function daemon.run(path, options)
     while hangup:next() do
       local changed = daemon.load(path)
       if changed then active:replace(changed) end
-      say(changed and "%s: read again, %d commands" or "%s: not read again, the old one holds",
-        path, changed and #changed)
+      if changed then
+        say("%s: read again, %s", path, #changed == 1 and "1 command" or #changed .. " commands")
+      else
+        say("%s: not read again, the old one holds", path)
+      end
     end
   end)
   if uvjobs.code(err) ~= "cancelled" then error(err, 0) end
