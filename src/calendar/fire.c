@@ -152,8 +152,8 @@ static int64_t fixed_previous(const struct uj_fire *fire, enum uj_fold fold,
   return UJ_FIRE_NEVER;
 }
 
-/* ---- both
- * -------------------------------------------------------------------- */
+/* ---- both kinds ------------------------------------------------------------
+ */
 
 int64_t uj_fire_next(const struct uj_fire *fire, int64_t instant_s)
 {

@@ -49,7 +49,7 @@ enum uj_misfire { UJ_MISFIRE_SKIP, UJ_MISFIRE_LATEST, UJ_MISFIRE_ALL };
 enum uj_occurred {
   UJ_OCCURRED_STARTED,
   UJ_OCCURRED_WAITS,    /* for those before it */
-  UJ_OCCURRED_OVERLAPS, /* it was dropped for that */
+  UJ_OCCURRED_OVERLAPS, /* it was dropped, because another one runs */
   UJ_OCCURRED_FULL,     /* the scheduler has no room for it */
   UJ_OCCURRED_MISSED,
   UJ_OCCURRED_CLOSED

@@ -31,7 +31,7 @@ enum {
   UV_SCHED,
   UV_FUNCTION,
   UV_NAME, /* of its occurrences, or nil */
-  UV_KEY,  /* the same */
+  UV_KEY,  /* of its occurrences, or nil */
   UV_COUNT = UV_KEY
 };
 
@@ -44,7 +44,7 @@ struct lrepeating {
   struct uj_ljob *latest; /* the occurrence that was started last, while it
                              lives; or NULL */
   uint64_t timeout_ns;    /* of an occurrence */
-  unsigned priority;      /* the same */
+  unsigned priority;      /* of an occurrence */
   bool is_begun;          /* `core` has been set up */
 };
 
