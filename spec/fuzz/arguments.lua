@@ -1,22 +1,24 @@
 -- Calls every function of the module with arguments of every type, in every place
--- of a program: no script may crash the process through the module. A seed is a
--- program. Programs run in child processes, some in each, so that a crash has a seed.
+-- of a program: no script may crash the process through the module. Each seed makes one
+-- program. Child processes run the programs, several in each, so that the parent can say which
+-- seed has crashed.
 --
 -- Usage: lua5.4 spec/fuzz/arguments.lua [options] [seconds]
---   -n FIRST LAST  these seeds, and not those of so many seconds
---   -s SEED [LAST] the seed, or all seeds from SEED to LAST, in this process; each call is
---                  printed before it is made (-q: is not printed)
---   -i             the internal functions, too: those of `require "uvjobs.core"` and of
+--   -n FIRST LAST  plays these seeds, instead of new ones for so many seconds
+--   -s SEED [LAST] plays the seed, or all seeds from SEED to LAST, in this process, and prints
+--                  each call before it is made (with -q it does not print them)
+--   -i             calls the internal functions, too: those of `require "uvjobs.core"` and of
 --                  metatables that only debug.getregistry() has. They trust their callers.
--- A seed is played with what those before it in its process have left: when it does
--- not fail alone, give the first of its process and itself. The exit status is 1 when there
--- was a finding. Programs that do not end are listed: they may have a reason.
+-- A program finds what earlier programs of its process have left behind. When a seed does not
+-- fail alone, give the first seed of its process and the seed itself. The exit status is 1 when
+-- there was a finding. Programs that do not end are listed, since some have a reason.
 --
 -- SIGINT and SIGTERM end it. The runs of some seeds take these signals: then the signal ends that
 -- run first, within its close timeouts, and the exit status is 130 or 143.
 --
--- What is not done: damaging C functions by debug.setupvalue, or by debug.setlocal on their
--- stack, and taking entries of uvjobs out of the registry. That breaks Lua's own library, too.
+-- The programs do not damage C functions by debug.setupvalue, or by debug.setlocal on their
+-- stack, and do not take entries of uvjobs out of the registry: that breaks Lua's own library,
+-- too.
 
 local here = arg[0]:match "^(.*)/" or "."
 
@@ -66,7 +68,7 @@ local function play_seeds(options)
   local has_uv, uv = pcall(require, "luv")
   local random = math.random
 
-  -- One that is not closed would keep the next seeds from running.
+  -- An attachment that stays open would keep the next seeds from running.
   local attach, attachments, close_attachment = uvjobs.attach, {}, nil
   function uvjobs.attach(...)
     local attached = attach(...)
@@ -112,7 +114,7 @@ local function play_seeds(options)
       objects, world.threads = {}, {}
     end
 
-    --- Keeps a value for later calls, in the place of another one when there are many.
+    --- Keeps a value for later calls. When there are many, it replaces another value.
     function world.keep(value, kind)
       local meta = debug.getmetatable(value)
       if type(value) == "thread" then
@@ -129,7 +131,7 @@ local function play_seeds(options)
       end
     end
 
-    --- An object of this kind, or of any; and its kind.
+    --- Returns an object of this kind, or of any kind when none is given, and its kind.
     function world.object(kind)
       kind = kind or values.pick(values.sorted_keys(example))
       local list = objects[kind]
@@ -160,7 +162,7 @@ local function play_seeds(options)
     return world
   end
 
-  -- On the real clock the job is killed when it does not end: it may wait for ever.
+  -- On the real clock a job may wait for ever, so it is killed when it does not end soon.
   local function play_main(world)
     local n = random(2, 6)
     if not world.real then return places.play(world, n) end
@@ -188,7 +190,7 @@ local function play_seeds(options)
     world.end_error = err
   end
 
-  -- What was started outside of a run ends on the real clock.
+  -- Jobs that were started outside of a run end on the real clock.
   local function end_all()
     for i = #attachments, 1, -1 do
       pcall(close_attachment, attachments[i]) -- its fields may have been set
@@ -262,7 +264,8 @@ local function interpreter()
   return arg[i]
 end
 
--- Tools are not loaded into what only starts the child.
+-- LD_PRELOAD names the library of a sanitizer: only the child loads it, and not the shell and
+-- the `timeout` that start the child.
 local function command(options, first, last, errors)
   local preload = os.getenv "LD_PRELOAD"
   return ("env -u LD_PRELOAD timeout -s KILL %d env %s %s %s %s -q -s %d %d 2>%s </dev/null")

@@ -1,5 +1,5 @@
--- For arguments.lua: the places in a program in which things are called, and the
--- objects that they are called with.
+-- For arguments.lua: this file has the places of a program in which functions are called, and
+-- makes the objects that they are called with.
 
 local policy = require "uvjobs.policy"
 local uvjobs = require "uvjobs"
@@ -19,7 +19,7 @@ local function an_error()
   return err
 end
 
---- New objects of every type, by kind. In a job there are more of them.
+--- Returns new objects of every type, with their kinds. In a job it makes more of them.
 function M.new_objects(world)
   local in_job = uvjobs.current()
   local scheduler = uvjobs.scheduler {
@@ -76,7 +76,7 @@ function M.new_objects(world)
   return list
 end
 
--- One of each type, that is always there.
+-- These objects can only be made in a job, so one of each type is made now.
 uvjobs.run({ clock = "virtual" }, function()
   M.saved_error = an_error()
   M.saved_permit = uvjobs.semaphore(1):permit()
@@ -95,7 +95,7 @@ local function handled(world, options)
   return uvjobs.scheduler(options)
 end
 
--- Where Lua itself is, in a job or not.
+-- Places that any Lua code can be in, in a job or outside.
 local anywhere = {
   plain = function(world) world.act(3) end,
   pcall = function(world) pcall(pcall, pcall, function() world.act(2) end) end,
@@ -190,7 +190,7 @@ local function spawn(world, fn)
   return job
 end
 
--- Where a job is needed. What they make is ended with the run.
+-- Places that only a job can be in. The jobs that they spawn end with the run.
 local in_jobs = {
   job = function(world)
     spawn(world, function()
@@ -267,7 +267,7 @@ local in_jobs = {
   end,
 }
 
--- Where no job runs.
+-- Places outside of all jobs.
 local outside = {
   embedded = function(world)
     world.keep(uvjobs.start(function() world.act(2) uvjobs.sleep(0) world.act(2) end), "job")
@@ -303,7 +303,7 @@ local function play(world, list)
   list[name](world)
 end
 
---- Random places, in the running job or outside.
+--- Calls functions in n random places, in the running job or outside of jobs.
 function M.play(world, n)
   for _ = 1, n do
     if world.calls <= 0 then return end

@@ -1,5 +1,5 @@
--- For arguments.lua: the program of one seed. Random calls, of everything that
--- reflection finds in the module, in random places of a program.
+-- For arguments.lua: this file plays the program of one seed. It makes random calls of all
+-- functions that reflection finds in the module.
 
 local uvjobs = require "uvjobs"
 local cojobs = require "uvjobs.coroutine"
@@ -22,8 +22,8 @@ local function add_functions(targets, prefix, t, extra)
   end
 end
 
--- The methods of a type whose __index is a function are a table that it keeps: in Lua it is the
--- upvalue of that name.
+-- Where __index is a function, it keeps the table of methods as an upvalue: in C the first
+-- table, in Lua the upvalue with the name `methods`.
 local function methods_of(meta)
   if type(meta.__index) == "table" then return meta.__index end
   if type(meta.__index) == "function" and debug.getinfo(meta.__index, "S").what == "Lua" then
@@ -42,8 +42,8 @@ local function methods_of(meta)
   return {}
 end
 
---- All functions of the module, of its objects and their metatables. The internal
---- ones, that only `require` and the debug library reach, are asked for.
+--- Returns all functions of the module, of its objects and their metatables; with `internal`
+--- also those that only `require "uvjobs.core"` and the debug library reach.
 local function find_targets(objects, internal)
   local targets, seen = {}, {}
   add_functions(targets, "", uvjobs)
@@ -76,8 +76,7 @@ local function find_targets(objects, internal)
   return targets
 end
 
--- What the arguments should be: seconds, function, options, list, job, luv, value,
--- word, number, context, thread.
+-- The arguments that each function expects, one letter for each: see CLASSES.
 local signatures = {
   run = "of", sleep = "s", timeout = "sf", protect = "f", await = "f", exec = "wlo", work = "f",
   start = "of", attach = "u", all = "l", select = "l", race = "l", any = "l", settled = "l",
@@ -121,8 +120,8 @@ local CLASSES <const> = { s = "seconds", f = "function", o = "options", l = "fun
 
 -- ---- one call ------------------------------------------------------------------------
 
---- An error must be one for people. What is not a string is one of uvjobs, or was
---- given by a function of ours.
+--- Checks that an error message makes sense to a user. An error that is not a string is one
+--- of uvjobs, or comes from a function of the fuzzer.
 local function check_error(target, err, world)
   if type(err) ~= "string" then return end
   local bad
@@ -196,7 +195,7 @@ local function make_arguments(world, target)
   return args
 end
 
---- What is known of the arguments without calling a metamethod.
+--- Returns a text about the arguments, for the trace. It calls no metamethod.
 local function describe(args)
   local texts = {}
   for i = 1, math.min(args.n, 9) do
@@ -338,7 +337,7 @@ local attacks = {
   end,
 }
 
---- A few things in the place where it is called.
+--- Returns a function that makes n random calls in the place where it is called.
 local function new_act(world)
   return function(n)
     for _ = 1, n do

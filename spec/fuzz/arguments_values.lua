@@ -1,5 +1,5 @@
--- For arguments.lua: values of every type, made at random, and functions that
--- raise, yield, collect garbage and call back into the module.
+-- For arguments.lua: this file makes random values of every type, and functions that raise,
+-- yield, collect garbage and call back into the module.
 
 local uvjobs = require "uvjobs"
 local cojobs = require "uvjobs.coroutine"
@@ -34,7 +34,7 @@ local constants = {
   collect = collectgarbage, type = type, ignore = ignore, stderr = io.stderr,
 }
 
---- Seconds that are allowed. On the real clock those that are waited for.
+--- Returns valid seconds; on the real clock only short times.
 function M.seconds(world)
   if world.real then return pick { 0, 0, 0.001, 0.002, 0.01 } end
   return pick { 0, 0.001, 0.5, 1, 3, 60, 1e9, 1e300, math.maxinteger, 5e-324 }
@@ -42,7 +42,7 @@ end
 
 -- ---- functions that do something ---------------------------------------------------
 
--- Each gets the world, and gives the function.
+-- Each of these gets the world and returns a function.
 local functions = {
   noop = function() return ignore end,
   raise = function(world)
@@ -109,7 +109,7 @@ M.sorted_keys = sorted_keys
 
 local function_names, constant_names = sorted_keys(functions), sorted_keys(constants)
 
---- A function, and its name.
+--- Returns a random function, and the name of its kind.
 function M.fn(world)
   local name = pick(function_names)
   world.made = world.made + 1
@@ -124,7 +124,7 @@ local EVENTS <const> = {
   "__pairs", "__close", "__gc", "__name", "__mode", "__metatable", "__add", "__unm",
 }
 
---- A table whose metamethods do anything.
+--- Returns a table whose metamethods do anything.
 local function evil(world)
   local meta = {}
   for _, event in ipairs(EVENTS) do
@@ -163,7 +163,7 @@ local KNOWN <const> = {
 local function count() return pick { 1, 2, 100, INF, math.maxinteger } end
 local function flag() return random(2) == 1 end
 
--- Values for options that are right.
+-- Valid values of each option.
 local right = {
   name = function() return pick { "", "x", "a\0b" } end,
   attempts = function() return pick { 1, 2, 5 } end,
@@ -193,7 +193,7 @@ local right = {
   max_output = function() return pick { 0, 1, INF } end,
 }
 
---- Options of a function; some are wrong, some not known.
+--- Returns options for a function. Some have wrong values, some are unknown.
 function M.options(world, name)
   local options, known = {}, KNOWN[name] or OPTIONS
   for _ = 1, random(0, 4) do
@@ -273,13 +273,13 @@ local threads = {
 
 local thread_names = sorted_keys(threads)
 
---- A constant, and its name.
+--- Returns a constant, and its name.
 function M.simple()
   local name = pick(constant_names)
   return constants[name], name
 end
 
---- Any value, and the name of its kind.
+--- Returns any value, and the name of its kind.
 function M.value(world)
   local dice = random(20)
   if dice <= 1 then return nil, "nil" end

@@ -2,9 +2,12 @@
  * every pattern, and the main function of a program without libFuzzer.
  *
  * A program plays for as long as you like. Usage:
- *   PROGRAM [SECONDS [FIRST SEED]]  changed examples; one minute, from the
- * clock PROGRAM FILE...                 files, such as a fuzzer's With
- * FUZZ_LIBFUZZER defined it is a target of libFuzzer instead. */
+ *   PROGRAM [SECONDS [FIRST SEED]]
+ *     changes examples at random; for one minute, with seeds from the clock,
+ *     unless told otherwise
+ *   PROGRAM FILE...
+ *     plays files, such as those of a fuzzer
+ * With FUZZ_LIBFUZZER defined it is a target of libFuzzer instead. */
 #ifndef SPEC_FUZZ_FUZZ_CALENDAR_H
 #define SPEC_FUZZ_FUZZ_CALENDAR_H
 
@@ -18,14 +21,15 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* The first instant after 2199, and some. */
+/* An instant soon after the year 2199. */
 #define FUZZ_END_S INT64_C(7258300000)
 
 /* ---- what must hold --------------------------------------------------------
  */
 
 /* Whether no two changes of a zone are nearer to each other than their jumps
- * are long. Of others, which nobody has, less is promised: see fire.c. */
+ * are long. No real zone is otherwise, and for such zones less is promised: see
+ * fire.c. */
 static inline bool fuzz_is_calm(const struct uj_zone *zone)
 {
   struct uj_span span = uj_zone_span(zone, -UJ_DAY_S * 366);
@@ -42,7 +46,8 @@ static inline bool fuzz_is_calm(const struct uj_zone *zone)
   return true;
 }
 
-/* Where a schedule fires is told the same way from both sides (R2). */
+/* Checks that a schedule fires at the same instants forwards and backwards
+ * (R2). */
 static inline void fuzz_check_fire(const struct uj_fire *fire, int64_t from_s,
                                    bool is_calm)
 {
@@ -76,7 +81,7 @@ static inline void fuzz_check_fires(const struct uj_cron *cron,
   }
 }
 
-/* The span at an instant, and how it joins the next one. */
+/* Checks the span at an instant, and how it joins the next one. */
 static inline void fuzz_check_span(const struct uj_zone *zone,
                                    int64_t instant_s)
 {
@@ -94,7 +99,7 @@ static inline void fuzz_check_span(const struct uj_zone *zone,
   }
 }
 
-/* What a local time means, in both directions. */
+/* Checks the instants of a local time, and the local time of these instants. */
 static inline void fuzz_check_local(const struct uj_zone *zone, int64_t local_s)
 {
   struct uj_local local = uj_zone_resolve(zone, local_s);
@@ -124,7 +129,8 @@ static inline void fuzz_check_local(const struct uj_zone *zone, int64_t local_s)
 /* Fills in one of the program's examples; returns its size. */
 static size_t fuzz_example(uint64_t *rng, uint8_t data[FUZZ_SIZE]);
 
-/* Plays bytes in a block of just their size, so that ASan sees who reads on. */
+/* Plays bytes in a block of just their size, so that ASan sees a read beyond
+ * the end. */
 static inline void fuzz_play(const uint8_t *data, size_t size)
 {
   uint8_t *copy = malloc(size > 0 ? size : 1);
@@ -178,7 +184,8 @@ static inline void fuzz_play_until(time_t end, uint64_t seed)
   printf("%" PRIu64 " inputs\n", seed - first);
 }
 
-/* In a process of its own, so that no way to fail hides the seed. */
+/* Plays an example in a process of its own, so that its seed is known however
+ * it fails. */
 static inline int fuzz_play_for(uint64_t seconds, uint64_t first)
 {
   int status;

@@ -1,9 +1,9 @@
 /* Plays random operations on the whole core against the model, as test_random
  * does, for as long as you like. Usage:
  *   fuzz_core [SECONDS [FIRST SEED]]  seeds in turn; one minute, from the clock
- *   fuzz_core -s SEED                 one of them, telling every operation
- *   fuzz_core -w SEED FILE            writes what that one is made of
- *   fuzz_core FILE...                 the same for files, such as a fuzzer's
+ *   fuzz_core -s SEED                 one seed, and prints every operation
+ *   fuzz_core -w SEED FILE            writes the bytes of a seed to a file
+ *   fuzz_core FILE...                 plays files, such as those of a fuzzer
  * With FUZZ_LIBFUZZER defined it is a target of libFuzzer instead, whose input
  * is such a file. */
 #include "check.h"
@@ -34,14 +34,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 #define LARGEST 4096
 #define SEED_LIMIT_S 60 /* a round that takes longer hangs */
 
-/* What the player notes down, for who started it. */
+/* What a process that plays a seed notes down for its parent. */
 struct progress {
   uint64_t seed; /* that is being played */
   uint64_t seeds;
   uint64_t ops;
 };
 
-/* Short ones find the same with fewer operations, and long ones find more. */
+/* Short inputs show a fault with fewer operations; long ones find more. */
 static size_t make_bytes(uint64_t seed, uint8_t bytes[LARGEST])
 {
   uint64_t rng = seed;
@@ -55,7 +55,7 @@ static void play_seed(uint64_t seed)
 {
   uint8_t bytes[LARGEST];
   size_t size = make_bytes(seed, bytes);
-  /* Of just this size, so that ASan sees who reads on. */
+  /* The block has just this size, so that ASan sees a read beyond the end. */
   uint8_t *copy = malloc(size);
   if (copy == NULL)
     abort();
@@ -103,7 +103,8 @@ static void report(const char *program, int status)
          program, progress.seed);
 }
 
-/* In a process of its own, so that no way to fail hides the seed. */
+/* Plays a seed in a process of its own, so that the seed is known however it
+ * fails. */
 static int play_for(const char *program, uint64_t seconds, uint64_t first)
 {
   int status;

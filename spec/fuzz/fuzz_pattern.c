@@ -1,11 +1,11 @@
-/* Reads bytes as a cron pattern, and checks what it says:
+/* Reads bytes as a cron pattern, and checks when it fires:
  * spec/fuzz/fuzz_calendar.h has the usage. The first two bytes of an input
- * choose a time to ask from, the rest is the pattern. */
+ * choose a time to look from, the rest is the pattern. */
 #include "fuzz_calendar.h"
 
 #include "tzif.h"
 
-/* Berlin since 1996, by its rule. */
+/* The zone of Berlin since 1996, by its rule. */
 static const struct uj_zone *berlin(void)
 {
   static struct uj_zone *zone;
@@ -16,7 +16,7 @@ static const struct uj_zone *berlin(void)
   return zone;
 }
 
-/* The local times that match, from one of them on and back. */
+/* Checks the local times that match, forwards and backwards from a time. */
 static void check_local_times(const struct uj_cron *cron, int64_t local_s)
 {
   int64_t next_s = uj_cron_at_or_after(cron, local_s);

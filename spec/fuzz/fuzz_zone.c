@@ -1,4 +1,4 @@
-/* Reads bytes as a TZif file, and checks what comes of it:
+/* Reads bytes as a TZif file, and checks the zone that they make:
  * spec/fuzz/fuzz_calendar.h has the usage. */
 #include "fuzz_calendar.h"
 
@@ -20,7 +20,7 @@ static void check_zone(const struct uj_zone *zone, int64_t instant_s,
   }
 }
 
-/* At its changes, and at others that the data give. */
+/* Checks a zone at its changes, and at other instants that the data give. */
 static void check_all(const struct uj_zone *zone, const uint8_t *data,
                       size_t size)
 {

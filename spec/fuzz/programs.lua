@@ -5,8 +5,9 @@
 --   lua5.4 spec/fuzz/programs.lua -s SEED [-w]       one, with its text and trace;
 --                                                    -w: whole, not made smaller
 --
--- A program that breaks a promise is printed, smaller; the exit status is 1 then.
--- -v prints each seed before it runs; -k goes on after a failure, to count.
+-- When a program breaks a promise, a smaller one that breaks it in the same way is printed, and
+-- the exit status is 1. -v prints each seed before it runs; -k goes on after a failure and counts
+-- them.
 -- Run it in the project's directory.
 
 local check = require "spec.fuzz.programs_check"

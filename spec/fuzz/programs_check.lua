@@ -8,7 +8,7 @@ require "spec.fuzz.programs_end"
 
 local check = {}
 
--- The main job: it starts the program, waits for it, and closes what there is.
+-- The main job starts the program, waits for it, and closes all schedulers.
 local function main(world, program)
   local record = world:record("main")
   local env = { record = record, stack = {}, scopes = {} }
@@ -37,7 +37,7 @@ local function main(world, program)
   end
 end
 
---- Runs a program: nil, or what is wrong; its trace; and the world.
+--- Runs a program. Returns nil or what is wrong, the trace, and the world.
 function check.play(program)
   local world = World.new(program)
   local ok, err = pcall(uvjobs.run, { clock = "virtual", shuffle = program.shuffle,
@@ -46,7 +46,7 @@ function check.play(program)
   return world.broken, world.trace, world
 end
 
---- Runs a program, every fourth one twice: it must do the same.
+--- Runs a program; with `twice` again, and then it must do the same.
 function check.program(program, twice)
   local broken, trace, world = check.play(program)
   if broken or not twice then return broken, trace, world end
@@ -68,7 +68,7 @@ end
 
 local function kind_of(broken) return (broken:gsub("%d+", "N")) end
 
--- Tries to do without each statement, or with what is in its block only.
+-- Leaves out each statement, or replaces it by what is in its block, where the program still fails.
 local function shrink_block(list, fails)
   local i, any = #list, false
   while i >= 1 do
@@ -95,7 +95,7 @@ local function shrink_block(list, fails)
   return any
 end
 
---- Makes a program that fails smaller, in place, while it fails in the same way.
+--- Makes a failing program smaller, in place, as long as it fails in the same way.
 function check.shrink(program, broken)
   local wanted, runs = kind_of(broken), 0
   local function fails()
@@ -112,7 +112,7 @@ function check.shrink(program, broken)
   end
 end
 
---- What is to be told of a seed that failed.
+--- Returns the report about a seed that failed.
 function check.report(seed, shrinks)
   local program = tree.program(seed)
   local broken, trace, world = check.program(program, true)

@@ -1,4 +1,4 @@
--- What must hold of a program when it is over.
+-- Checks what must hold of a program when it has ended.
 
 local World = require "spec.fuzz.programs_world"
 local uvjobs = require "uvjobs"
@@ -9,8 +9,8 @@ local function by_seq(list)
   return sorted
 end
 
--- The n-th call to get that succeeded has the item of the n-th put: nobody was
--- overtaken, nothing is lost, nothing came twice. What was not got is left.
+-- The n-th get that succeeded has returned the item of the n-th put: so no call was overtaken,
+-- and no item was lost or came twice. Items that nobody got are still in the queue.
 local function check_queue(self, known)
   local puts, gets = by_seq(known.puts), by_seq(known.gets)
   for i, get in ipairs(gets) do
@@ -26,7 +26,7 @@ local function check_queue(self, known)
   self:check(#known.thing == 0, "queue %d: an item that was not put", known.id)
 end
 
--- Who came first was served first, or in the same turn.
+-- A call that came first was served first, or in the same turn.
 local function check_line(self, known, name)
   for line, calls in pairs(known.calls) do
     local latest = 0
@@ -52,9 +52,9 @@ local function check_things(self)
   end
 end
 
--- An error is told once: to who waits for the job when it ends, by its nursery, or
--- to the exception handler.
-local function check_told(self, record)
+-- Exactly one of these gets an error: the calls that wait for the job when it ends, the caller of
+-- its nursery, or the exception handler.
+local function check_error(self, record)
   local times = record.reports + record.raised
   if record.unreported then
     return self:check(times == 0, "J%d: its error was reported", record.id)
@@ -63,17 +63,17 @@ local function check_told(self, record)
     return self:check(record.reports <= 1, "J%d: reported %d times", record.id, times)
   end
   if record.delivered > 0 then
-    return self:check(times == 0, "J%d: its error was delivered, and told %d times", record.id,
-      times)
+    return self:check(times == 0, "J%d: its error was delivered, and reported or raised %d times",
+      record.id, times)
   end
-  -- Who is killed while the error goes through it raises another one.
+  -- A parent that is killed while it raises the error raises `killed` instead.
   local killed = record.parent and record.parent.killing or
     record.entry and record.entry.was_killed
   if (record.maybe or killed) and times == 0 then return end
   if times == 0 and record.left then
     return self:check(false, "J%d: its error was lost with a waiter that left", record.id)
   end
-  self:check(times == 1, "J%d: its error was told %d times", record.id, times)
+  self:check(times == 1, "J%d: its error was reported or raised %d times", record.id, times)
 end
 
 local function check_record(self, record)
@@ -95,7 +95,7 @@ local function check_record(self, record)
     id, record.mutex_reports)
   local reports = record.reports
   if state == "failed" then
-    check_told(self, record)
+    check_error(self, record)
   elseif state == "killed" then
     self:check(record.killing and (reports == 1 or reports == 0 and (record.late or record.maybe)),
       "J%d: killed, %d reports", id, reports)
@@ -108,7 +108,7 @@ local function check_record(self, record)
   end
 end
 
--- It answers, also now, and every time the same.
+-- A job that has ended still returns its results, each time the same.
 local function check_results(self, record)
   if record.kind == "child" or not record.job or record.kind == "main" then return end
   if record.entry.options.timeslice then return end
@@ -125,7 +125,7 @@ local function check_results(self, record)
   end
 end
 
---- All is over. `ok` and `err` are what run() returned.
+--- Checks the whole program when the run is over. `ok` and `err` are what run() returned.
 function World:check_end(ok, err)
   local stats = uvjobs.stats()
   self:check(stats.live == 0 and stats.ready == 0 and stats.timers == 0, "jobs live: %d",

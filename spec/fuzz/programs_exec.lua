@@ -7,7 +7,7 @@ local uvjobs = require "uvjobs"
 local exec = {} -- by the kind of a statement
 local leaf = {}
 
--- What becomes of error(nil): a text from Lua 5.5 on.
+-- The value that error(nil) raises: from Lua 5.5 on it is a text.
 local NIL_ERROR = select(2, pcall(error, nil))
 
 local function closer(fn) return setmetatable({}, { __close = function(_, err) fn(err) end }) end
@@ -135,8 +135,8 @@ function exec.busy(_, _, s)
   if sum ~= s.n * (s.n + 1) // 2 then error("a preempted job lost its variables") end
 end
 
--- The end of target's error, if this call has asked for it.
-local function asks(self, env, spec, fn, ...)
+-- Makes a call that gets the error of the target, and notes whether it did.
+local function call_for_outcome(self, env, spec, fn, ...)
   local target, lived = spec.target, not spec.target.job.closed
   local got = table.pack(pcall(self.call, self, env, spec, fn, ...))
   local err = got[2]
@@ -154,7 +154,8 @@ local function asks(self, env, spec, fn, ...)
   return table.unpack(got, 2, got.n)
 end
 
--- A call that waited for the job has raised something: in the turn in which it ended?
+-- A call that waited for the job has raised an error. When that was at the time at which the job
+-- ended, the error of the job may have been lost with the call.
 function World:leaves(target)
   if target.is_over and self.now == target.ended_now then target.left = true end
 end
@@ -164,7 +165,7 @@ function exec.wait(self, env, s)
   if not target then return end
   local spec = { what = "wait", target = target, waits = "target", passes_errors = true }
   spec.limit, spec.acts = s.t and s.t + target.entry.options.close_timeout, s.t
-  local id, token = asks(self, env, spec, target.job.wait, target.job, s.t)
+  local id, token = call_for_outcome(self, env, spec, target.job.wait, target.job, s.t)
   self:check(id == target.id and token == target.token, "wait: other results")
   self:check(target.job.state == "done", "wait: it is not done")
 end
@@ -180,7 +181,7 @@ end
 function exec.close(self, env, s)
   local target = self:job_of(env, s)
   if not target then return end
-  asks(self, env, {
+  call_for_outcome(self, env, {
     what = "close", target = target, waits = "target", passes_errors = true,
     limit = s.t or target.entry.options.close_timeout,
   }, target.job.close, target.job, s.t)
@@ -199,7 +200,7 @@ end
 
 -- ---- schedulers -----------------------------------------------------------------
 
--- The scheduler is closed: nothing of it may run any more.
+-- A scheduler has been closed. Nothing of it may run any more.
 function World:over(env, entry)
   if env.record.killing then return end
   self:event(env.record, entry.name .. " is closed")
@@ -208,13 +209,13 @@ function World:over(env, entry)
   entry.over = true
 end
 
--- Nobody was told yet that the job has failed with this error.
+-- Whether the job has failed with this error, which nobody has got yet.
 local function failed_with(record, err)
   return record.is_over and not record.returned and rawequal(record.error, err) and
     record.delivered + record.reports == 0 and record.job.state == "failed"
 end
 
--- A nursery raised its error: the first one, since several may have the same.
+-- A nursery has raised an error. When several jobs have raised this value, the first one counts.
 function World:nursery_raised(entry, err)
   if entry.options.on_error ~= "cancel" then return end
   local first
@@ -325,7 +326,7 @@ local function open(world, env, scope)
   end)
 end
 
--- A nursery has returned: so none of its jobs has failed without a waiter.
+-- A nursery that has returned has no job that failed without a waiter.
 function World:check_unfailed(entry)
   if entry.was_closed_by_call then return end
   for _, record in ipairs(self.records) do

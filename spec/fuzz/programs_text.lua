@@ -1,6 +1,6 @@
--- A program of statements as readable Lua. `job[n]` is the n-th job that was
--- spawned, counted round; `item()` a new value; `guard(fn)` a value for a
--- <close> variable.
+-- Prints a program of statements as readable Lua. In it `job[n]` stands for the n-th job that was
+-- spawned, counted in a circle; `item()` for a new value; `guard(fn)` for a value of a <close>
+-- variable that calls fn.
 
 local Text = {}
 Text.__index = Text
@@ -182,7 +182,7 @@ function Text:block(list)
   end
 end
 
---- The text of a program.
+--- Returns the text of a program.
 return function(program)
   local self = setmetatable({ lines = {}, depth = 0 }, Text)
   for i, opts in ipairs(program.schedulers) do

@@ -196,14 +196,14 @@ return function(World, exec)
 
   -- ---- semaphores and mutexes -------------------------------------------------------
 
-  -- Takes what `take` takes; returns whether it did, and what was returned.
+  -- Makes a call that takes a permit or a lock, and returns what it has returned first.
   local function take(self, env, spec, fn, ...)
     local first, why = self:call(env, spec, fn, ...)
     self:check(first or why == "timeout", "%s returned something else", spec.what)
     return first
   end
 
-  -- A permit is held until the value is closed.
+  -- Returns a value that holds a permit until it is closed.
   local function holds(self, known, give_back)
     known.held = known.held + 1
     self:check(known.held <= known.total, "semaphore %d: too many permits", known.id)
@@ -224,7 +224,7 @@ return function(World, exec)
     end)
   end
 
-  -- Calls thing:with(fn): the wait is over when fn is called.
+  -- Calls thing:with(fn). Its wait ends when fn is called.
   local function with(self, env, spec, inside)
     local known = spec.thing
     local op <close> = setmetatable(self:begin(env, spec), { __close = function(op, err)

@@ -1,9 +1,10 @@
--- A seed makes a program: a tree of statements. Only numbers and names are in
--- it, so it can be printed, run again, and made smaller.
+-- Makes the program of a seed: a tree of statements, which consists of numbers and names only.
+-- So it can be printed, run again, and made smaller.
 
 local tree = {}
 
---- Numbers of our own (splitmix64): the same everywhere. random(n) is 1 .. n.
+--- Returns a generator (splitmix64) whose numbers are the same everywhere. random(n) returns a
+--- number from 1 to n.
 function tree.random(seed)
   local state = seed
   return function(n)
@@ -22,13 +23,14 @@ function Maker:pick(list) return list[self.random(#list)] end
 
 function Maker:chance(n) return self.random(n) == 1 end
 
---- Seconds: few values, so that many things happen at the same time.
+--- Returns seconds. There are only a few values, so that many things happen at the same time.
 function Maker:span() return (self.random(7) - 1) / 4 end
 
---- A time limit; none at all is rare, because that may wait for ever.
+--- Returns a time limit. It is seldom nil, because a call without a limit may wait for ever.
 function Maker:limit() return not self:chance(8) and self:span() or nil end
 
---- The number of a job: which one that is, is known when it runs.
+--- Returns the number of a job. Which job it stands for depends on how many there are when the
+--- statement runs.
 function Maker:job() return self.random(64) end
 
 -- ---- statements --------------------------------------------------------------
@@ -208,7 +210,7 @@ local function list_of(weights)
   return list
 end
 
-local LEAVES <const> = 4 -- deeper than this there are no blocks
+local LEAVES <const> = 4 -- statements deeper than this have no blocks
 
 local leaf = {
   sleep = 9, yield = 4, fail = 3, put = 5, get = 5, try_put = 2, try_get = 2, items = 1,
@@ -228,7 +230,7 @@ local sliced = {
   timeout = 3, pcall = 4, closing = 3, protect = 2, event_set = 1,
 }
 
--- Most programs like something: so that several jobs are at the same thing.
+-- Most programs prefer some kinds of statements, so that several jobs use the same thing.
 local themes = {
   {}, { "put", "get", "spawn", "spawn", "items" }, { "semaphore", "spawn", "cancel" },
   { "mutex", "spawn", "cancel" }, { "event_wait", "event_set", "spawn" },
@@ -277,7 +279,7 @@ function Maker:block(depth)
   return made
 end
 
--- What fails in the root does not end it: then little would happen.
+-- The root goes on after a statement that has failed, so that more of the program runs.
 function Maker:root()
   local made = {}
   while self.left > 0 do
@@ -300,7 +302,7 @@ local function numbers(n)
   return list
 end
 
---- The program of a seed.
+--- Returns the program of a seed.
 function tree.program(seed)
   local self = setmetatable({ random = tree.random(seed) }, Maker)
   local theme = self:pick(themes)

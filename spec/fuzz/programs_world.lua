@@ -1,6 +1,6 @@
--- What is known of a program that runs: its jobs, its things, the calls that
--- wait, and what must hold of them at each moment. What must hold when all is
--- over is in programs_end.lua.
+-- The world is what the fuzzer knows of a running program: its jobs, its queues, locks and
+-- events, and the calls that wait. It checks what must hold of them at each moment;
+-- programs_end.lua checks what must hold when the program has ended.
 
 local uvjobs = require "uvjobs"
 
@@ -8,7 +8,8 @@ local World = {}
 World.__index = World
 
 local EPSILON <const> = 1e-7
-local REFUSALS <const> = 90 -- of so many in a row each may take time
+-- A job whose calls are refused so many times in a row is slowed down: the next may take time.
+local REFUSALS <const> = 90
 
 function World.new(program)
   local self = setmetatable({
@@ -87,7 +88,7 @@ function World:report(context)
   end
 end
 
---- A limit of a wait has passed; or nothing else can end it.
+--- A report about jobs: the time limit of a wait has passed, or nothing else can end the wait.
 function World:report_jobs(context)
   self:check(#context.jobs > 0 and type(context.traceback) == "string", "nobody was late")
   for _, job in ipairs(context.jobs) do
@@ -102,7 +103,8 @@ end
 
 -- ---- records of jobs -----------------------------------------------------------
 
---- Of a "job", a "shield", a "child" of all, race or map, or "main".
+--- Makes the record of a "job", a "shield", a "child" of all, race, map and their like, or of
+--- the "main" job.
 function World:record(kind, entry, context)
   local record = {
     id = #self.records + 1, kind = kind, entry = entry, stack = {}, scopes = {}, token = {},
@@ -113,7 +115,7 @@ function World:record(kind, entry, context)
   return record
 end
 
---- The job of a record is known: by spawn, or because it runs.
+--- Enters the job of a record. It is known from spawn, or because it runs.
 function World:know(record, job)
   if record.job then
     self:check(record.job == job, "a job ran twice, or another one")
@@ -143,7 +145,7 @@ function World:look(record)
   self:check(job.closed and not job.active and not job.pending, "it ended, or not?")
 end
 
--- The main job is cancelled: run is stuck. So nobody waits for a time.
+-- The main job is cancelled when the run is stuck. Then no job may be waiting for a time.
 function World:look_at_stuck()
   for _, record in ipairs(self.live) do
     local op = record.op
@@ -175,7 +177,7 @@ function World:look_at_scheduler(entry)
   entry.was_closed = s.closed
 end
 
---- Looks at everything. It is called at each event.
+--- Checks all that must hold now. It is called at each event.
 function World:poll()
   local now, turn = uvjobs.now(), uvjobs.stats().turns - self.turns
   self:check(now >= self.now, "the clock went back")
@@ -215,7 +217,7 @@ end
 
 -- ---- scopes --------------------------------------------------------------------
 
---- Is cancellation held off?
+--- Returns whether the innermost scopes hold cancellation off.
 function World.protected(env)
   for _, scope in ipairs(env.scopes) do
     if scope.protect then return true end
@@ -223,7 +225,7 @@ function World.protected(env)
   return false
 end
 
---- The deadline that counts.
+--- Returns the deadline that is in force.
 function World.deadline(env)
   local due = math.huge
   for _, scope in ipairs(env.scopes) do
@@ -287,7 +289,7 @@ function World:begin(env, spec)
   return op
 end
 
---- It has succeeded: its turn in the line is compared with the others'.
+--- A call has succeeded. At the end its place in the line is compared with that of others.
 function World:served(op)
   local thing, line = op.spec.thing, op.spec.line
   if not line then return end
@@ -355,7 +357,7 @@ function World:finish(op, ok, ...)
   end
 end
 
--- The call was left without returning: its job is killed.
+-- The call was left without returning, because its job is killed.
 local function leave(op, err)
   local world = op.world
   if op.finished then return end
@@ -390,7 +392,7 @@ function World:returned(op, ok, ...)
   return ...
 end
 
---- An error, as the trace names it: the same every time.
+--- Returns the name of an error in the trace. It is the same in every run of the program.
 function World:name_of(err)
   local code = uvjobs.code(err)
   if not code then return type(err) == "table" and err.name or tostring(err) end
@@ -400,7 +402,8 @@ end
 
 -- ---- when time passes nothing is ready -------------------------------------------
 
-local why = {} -- by what a call is: why it cannot wait any more, or nil
+-- For each kind of call: a function that returns why it cannot still be waiting, or nil.
+local why = {}
 
 function why.get(op)
   local q = op.spec.thing.thing
@@ -450,8 +453,8 @@ function why.idle(op)
   return #entry.s == 0 and entry.shields == 0 and "no job is left"
 end
 
--- A call that closes others when a time has come: that may have been done now,
--- before anything else was seen.
+-- Whether a call closes others at this time. It may have done so already, before the world
+-- has seen anything of it.
 local function acts_at(op, now)
   return op.acts <= now + EPSILON or op.grace > 0 and
     (op.deadline <= now + EPSILON or op.env.record.job.state == "closing")
@@ -477,7 +480,7 @@ function World:quiet_call(record, op, now, acts)
   check(not calls or calls.last < op.seq or op.slow, "it was overtaken")
 end
 
---- The clock goes on, so nothing was ready: who waits does so because it must.
+--- The clock moves only when no job is ready. So each job that waits must have a reason.
 function World:quiet(now)
   local acts = false
   for _, record in ipairs(self.live) do

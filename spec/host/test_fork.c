@@ -1,5 +1,5 @@
-/* A program that forks while it uses uvjobs: parent and child go on, each with
- * a loop of its own. */
+/* Tests a program that forks while it uses uvjobs: the parent and the child go
+ * on, each with a loop of its own. */
 #include "check.h"
 
 #include <lauxlib.h>
@@ -8,7 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* The seconds after which a process that hangs is ended. */
+/* A process that hangs is ended after so many seconds. */
 enum { PATIENCE = 60 };
 
 static int l_fork(lua_State *L)
@@ -125,7 +125,7 @@ static void test_child_works(void)
   play(work);
 }
 
-/* The thread that runs the function is the parent's. */
+/* The thread that runs the function belongs to the parent. */
 static void test_child_has_lost_what_ran(void)
 {
   play("core.run(function()\n"

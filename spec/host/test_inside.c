@@ -1,5 +1,5 @@
-/* src/lua/base/inside.h: what we know of the inside of Lua is so in the Lua
- * that this program is linked with. */
+/* Tests src/lua/base/inside.h: what it states about the inside of Lua is true
+ * of the Lua that this program is linked with. */
 #include "check.h"
 
 #include <lauxlib.h>
@@ -34,7 +34,7 @@ static void run_with(lua_CFunction probe, const char *script)
 
 /* ---- protected calls ----------------------------------------------------- */
 
-/* How many values the C function at a level has below what it calls. */
+/* Returns how many values the C function at a level has below what it calls. */
 static int values_at(lua_State *L, int level)
 {
   lua_Debug ar;
@@ -47,7 +47,7 @@ static int values_at(lua_State *L, int level)
   return n;
 }
 
-/* (level): the number of values there. */
+/* (level): returns the number of values there. */
 static int count_values(lua_State *L)
 {
   lua_pushinteger(L, values_at(L, (int)luaL_checkinteger(L, 1)));
@@ -98,8 +98,8 @@ static void a_replaced_handler_is_called(void)
                             "assert(not ok and err == 'other')");
 }
 
-/* Below a function with one parameter and two extra arguments: the three of
- * them, and the function. */
+/* Below a function with one parameter and two extra arguments there are four
+ * values: the three arguments, and the function. */
 static void a_vararg_function_leaves_its_arguments(void)
 {
   run_with(
@@ -181,7 +181,7 @@ static void a_coroutine_inherits_the_hook(void)
 
 /* ---- closing coroutines -------------------------------------------------- */
 
-/* [-0, +1] A coroutine that a script has made, at its first stop. */
+/* [-0, +1] Pushes a coroutine that a script has made, at its first stop. */
 static lua_State *resume_script(lua_State *L, const char *script, int expected)
 {
   lua_State *co = lua_newthread(L);
@@ -308,7 +308,7 @@ static void *note_free(void *unused, void *block, size_t old_size,
   return NULL;
 }
 
-/* `main` is compared only, after it was freed. */
+/* `main` may have been freed: it is only compared. */
 static void the_state_is_freed_last(void)
 {
   lua_State *L = uj_inside_newstate(note_free, NULL);

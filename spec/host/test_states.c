@@ -1,4 +1,4 @@
-/* src/lua/base/allocator.h, seen from a program that hosts Lua: which allocator
+/* Tests src/lua/base/allocator.h from a program that hosts Lua: which allocator
  * a Lua state has after it has loaded uvjobs. */
 #include "check.h"
 
@@ -47,7 +47,7 @@ static void run(lua_State *L, const char *script)
   CHECK(!"the script has ended well");
 }
 
-/* Loads the module and lets jobs work; some live on. */
+/* Loads the module and runs jobs. Some of them still live when it returns. */
 static void use(lua_State *L)
 {
   luaL_openlibs(L);
@@ -172,7 +172,7 @@ static unsigned long address_space(void)
   return pages * 4;
 }
 
-/* A heap that was forgotten would be 64 GiB of addresses. */
+/* A heap that is not freed keeps 64 GiB of addresses. */
 static void nothing_of_a_state_is_left(void)
 {
   enum { TIMES = 50, GIB = 1 << 20 };

@@ -1,5 +1,5 @@
--- Policies while memory is short: see starve.c. What is made in one is gone when it has failed,
--- so nothing is waited for, and the lines are empty afterwards.
+-- Scenarios of policies while memory is short, for starve.c. All that a scenario has made is gone
+-- when it has failed: so afterwards no job waits in the line of a policy.
 
 local policy = require "uvjobs.policy"
 local uvjobs = require "uvjobs"

@@ -1,4 +1,4 @@
--- Priorities, keys and rates of starts while memory is short, for scenarios.lua.
+-- Scenarios of priorities, keys and rates of starts while memory is short, for scenarios.lua.
 
 local uvjobs = require "uvjobs"
 

@@ -1,4 +1,4 @@
--- What is done while memory is short: see starve.c.
+-- The scenarios that starve.c plays while memory is short.
 
 local policy = require "uvjobs.policy"
 local uvjobs = require "uvjobs"
@@ -7,7 +7,7 @@ local function nobody() end
 
 local scenarios = {}
 
---- The state is as if nothing had happened.
+--- Checks that the module can be used as if nothing had happened.
 function scenarios.usable()
   assert(uvjobs.stats().live == 0, "jobs live")
   for _ = 1, 1000 do -- what was left in other threads comes to its end
@@ -37,7 +37,7 @@ local function add(name, body, check)
   scenarios[#scenarios + 1] = { name = name, body = body, check = check }
 end
 
--- A run under the virtual clock.
+-- Runs a function under the virtual clock.
 local function add_run(name, body, check)
   add(name, function()
     return uvjobs.run({ clock = "virtual" }, body)

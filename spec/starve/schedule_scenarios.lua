@@ -1,4 +1,4 @@
--- Schedules and repetitions while memory is short, for scenarios.lua.
+-- Scenarios of schedules and repetitions while memory is short, for scenarios.lua.
 
 local schedule = require "uvjobs.schedule"
 local uvjobs = require "uvjobs"

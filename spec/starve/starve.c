@@ -1,23 +1,23 @@
-/* Every request for memory fails once.
+/* Lets every request for memory fail once.
  *
  *   starve [-b COUNT] [-n N] SCENARIOS.lua [NAME...]
  *
- * SCENARIOS.lua returns a list of tables: `name`; `body`, what is done while
- * memory is short; `check`, called with what `body` has returned when nothing
- * has failed. For n = 1, 2, 3 ... each of them gets a Lua state of its own, in
- * which the n-th request fails, together with the one that Lua repeats after it
- * has collected garbage; or with -b the next COUNT. It ends when n is more than
- * there are.
+ * SCENARIOS.lua returns a list of tables: `name`; `body`, the function that is
+ * called while memory is short; `check`, which is called with the results of
+ * `body` when nothing has failed. For n = 1, 2, 3 ... a scenario runs in a Lua
+ * state of its own, in which the n-th request fails, together with the one that
+ * Lua repeats after it has collected garbage; or with -b the next COUNT. The
+ * scenario is finished when it makes fewer than n requests.
  *
- * What fails are requests of Lua, of the module by malloc() and the like, and
- * what the module asks of libuv and of the system: threads, handles,
- * descriptors. After each:
+ * The requests are those of Lua, those of the module by malloc() and the like,
+ * and the module's calls of libuv and of the system that make threads, handles
+ * and descriptors. After each try these must hold:
  *   - `body` has succeeded, or raised a memory error;
  *   - no job lives, and the loop works: SCENARIOS.lua has a field `usable` for
  * that;
  *   - when the Lua state has closed, all memory is free.
- * A scenario is a process, so that a crash is found, too. With -n only this one
- * request fails, in the same process: for a debugger. */
+ * A scenario runs in a process of its own, so that a crash is found, too. With
+ * -n only the N-th request fails, in this process, for a debugger. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <lauxlib.h>
@@ -119,7 +119,7 @@ static void *allocate(void *unused, void *block, size_t old_size, size_t size)
   return result;
 }
 
-/* Blocks go from one thread to another. */
+/* These are atomic because threads free each other's blocks. */
 static void *counted(void *block)
 {
   if (block != NULL)
@@ -185,7 +185,8 @@ FAILING(timerfd_create, (int clock, int flags), (clock, flags), -1)
 
 int luaopen_uvjobs_core(lua_State *L);
 
-/* In the process of a scenario: what it was at when it ended. Shared. */
+/* What the process of a scenario was doing when it ended. The memory is shared
+ * with the parent. */
 struct report {
   uint64_t n;
   uint64_t failures;
@@ -243,7 +244,7 @@ static const char *text_of(lua_State *L)
   return lua_tostring(L, -1);
 }
 
-/* Lua calls a stack that cannot grow an overflow, whatever the reason. */
+/* When a stack cannot grow, Lua raises a stack overflow whatever the reason. */
 static bool is_shortage(const char *text)
 {
   static const char *const words[] = {"not enough memory", "stack overflow",
@@ -316,7 +317,7 @@ static bool try(const char *path, const char *name, uint64_t n, uint64_t length)
 
 /* ---- all of them -------------------------------------------------------- */
 
-/* Runs a scenario until more requests are to fail than it makes. */
+/* Runs a scenario until each of its requests has failed once. */
 static int try_all(const char *path, const char *name, uint64_t length)
 {
   has_state = true;
