@@ -262,23 +262,36 @@ function LimitModel:let_in(now)
   end
 end
 
+-- The place and the time of the call for which this time is the earliest.
+local function earliest(list, key)
+  local first
+  for i, call in ipairs(list) do
+    if not first or call[key] < list[first][key] then first = i end
+  end
+  return first, first and list[first][key] or math.maxinteger
+end
+
 function LimitModel:pass(now)
   while true do
-    local first
-    for i, call in ipairs(self.running) do
-      if not first or call.ends < self.running[first].ends then first = i end
+    local first, ends = earliest(self.running, "ends")
+    local impatient, gives_up = earliest(self.line, "gives_up")
+    if not first and not impatient or math.min(ends, gives_up) > now then return end
+    if ends < gives_up then
+      table.remove(self.running, first)
+      self:let_in(ends)
+    else
+      self.starts[table.remove(self.line, impatient).id] = "full"
     end
-    if not first or self.running[first].ends > now then return end
-    self:let_in(table.remove(self.running, first).ends)
   end
 end
 
 function LimitModel:call(id, now, span)
-  if #self.running >= self.limit and #self.line >= self.pending_limit then
+  if #self.running >= self.limit
+    and (#self.line >= self.pending_limit or self.most_wait == 0) then
     self.starts[id] = "full"
     return
   end
-  table.insert(self.line, { id = id, span = span })
+  table.insert(self.line, { id = id, span = span, gives_up = now + to_ns(self.most_wait) })
   self:let_in(now)
 end
 
@@ -302,11 +315,16 @@ end
 --- Plays a limit.
 function play.limit(seed, steps)
   local chance = play.chance(seed)
-  local function new_limits() return 1 + chance:below(4), chance:below(6) end
-  local size, pending = new_limits()
-  local limit = policy.limit { limit = size, pending_limit = pending }
+  -- Calls begin and end at whole microseconds, and none of them gives up at one.
+  local waits = { 0, 0.1000005, 0.7000005, 1e6 }
+  local function new_limits()
+    return 1 + chance:below(4), chance:below(6), waits[1 + chance:below(#waits)]
+  end
+  local size, pending, most_wait = new_limits()
+  local limit = policy.limit { limit = size, pending_limit = pending, most_wait = most_wait }
   local model = setmetatable({
-    limit = size, pending_limit = pending, running = {}, line = {}, starts = {},
+    limit = size, pending_limit = pending, most_wait = most_wait,
+    running = {}, line = {}, starts = {},
   }, LimitModel)
   local jobs, starts, alive, ids = helper.quiet { limit = math.huge }, {}, {}, 0
   for _ = 1, steps do
@@ -324,8 +342,10 @@ function play.limit(seed, steps)
       one.job:join()
       model:leave(one.id, now)
     elseif what == 8 then
-      model.limit, model.pending_limit = new_limits()
-      limit:set { limit = model.limit, pending_limit = model.pending_limit }
+      model.limit, model.pending_limit, model.most_wait = new_limits()
+      limit:set {
+        limit = model.limit, pending_limit = model.pending_limit, most_wait = model.most_wait,
+      }
       model:let_in(now)
     end
     uvjobs.yield()
