@@ -317,35 +317,6 @@ describe("a breaker", function()
     end)
   end)
 
-  it("has circuits for keys, of which it keeps at most `keys`, those that are open last", function()
-    virtual(function()
-      local changes = helper.log()
-      local breaker = policy.breaker {
-        minimum = 1, key = function(x) return x end, keys = 3,
-        on_change = function(state, _, key) changes:add(key .. "=" .. state) end,
-      }
-      local function call(key, fn)
-        return (outcome(breaker.call, breaker, fn or helper.ignore, key))
-      end
-      call("a", error)
-      assert.equal("open", call "a")
-      assert.is_true(call "b")
-      for i = 1, 10 do assert.is_true(call(i)) end
-      assert.equal("open", call "a")
-      assert.equal(3, breaker:stats().keys)
-      assert.equal("a=open", table.concat(changes, " "))
-      assert.equal("open", breaker:state("a"))
-      breaker:close("a")
-      assert.is_true(call "a")
-      breaker:open(1, "z")
-      assert.equal("open", call "z")
-      for i = 1, 5 do call(i, error) end -- all are open: the one goes that was used first
-      assert.equal(3, breaker:stats().keys)
-      assert.equal("open", call(5))
-      assert.is_true(call "z")
-    end)
-  end)
-
   it("forgets what it counted with the clock of a run", function()
     local breaker = policy.breaker { minimum = 1, open = 1e6 }
     for _ = 1, 2 do

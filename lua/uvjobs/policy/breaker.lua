@@ -151,6 +151,7 @@ local function set_one(fields)
   local state = new_circuit(fields, nil, not fields.slow)
   fields.circuit = state
   fields.find = function() return state end
+  fields.look = fields.find
   fields.each = function() return next, { state } end
   local function run(fn, ...)
     local pass <close> = enter(fields, state)
@@ -205,6 +206,7 @@ local function set_keyed(fields)
   ring.older, ring.newer = ring, ring
   fields.circuits, fields.count, fields.ring = {}, 0, ring
   fields.find = function(key) return find_or_make(fields, key) end
+  fields.look = function(key) return fields.circuits[key] end
   fields.each = function() return next, fields.circuits end
   local function find(...)
     return find_or_make(fields, ask_key(fields, ...))
@@ -226,8 +228,8 @@ local methods = {}
 
 local KIND -- made of them below
 
--- The circuit that a method is about; blames the caller of the method.
-local function find_circuit(self, name, n, key)
+-- Checks what a method is called with, and blames the caller of the method.
+local function check(self, name, n, key)
   local fields = frame.fields_of(self, KIND, name, 1)
   sync_clock(fields)
   if fields.key and (key == nil or key ~= key) then
@@ -235,7 +237,7 @@ local function find_circuit(self, name, n, key)
   elseif not fields.key and key ~= nil then
     arguments.fail(3, n, name, "the breaker has no keys")
   end
-  return fields.find(key)
+  return fields
 end
 
 --- Opens it by hand. Calls that are under way go on. Does not suspend.
@@ -243,30 +245,33 @@ end
 ---@param seconds? number > 0, or math.huge: until close() is called (default)
 ---@param key? any of a breaker with keys
 function methods:open(seconds, key)
-  local state = find_circuit(self, "open", 2, key)
+  local fields = check(self, "open", 2, key)
   if seconds ~= nil and not (type(seconds) == "number" and seconds > 0) then
     arguments.fail(2, 1, "open",
       arguments.unexpected_value("seconds > 0 or math.huge", seconds))
   end
   local span = seconds and to_ns(seconds) or math.maxinteger
   local now = clock()
-  circuit.open(state, span < math.maxinteger - now and now + span or math.maxinteger)
+  circuit.open(fields.find(key), span < math.maxinteger - now and now + span or math.maxinteger)
 end
 
---- Closes it by hand, and forgets what was counted. Does not suspend.
+--- Closes it by hand, and forgets what was counted. A key that is not known is closed.
+--- Does not suspend.
 --- Errors: misuse.
 ---@param key? any of a breaker with keys
 function methods:close(key)
-  circuit.close(find_circuit(self, "close", 1, key))
+  local state = check(self, "close", 1, key).look(key)
+  if state then circuit.close(state) end
 end
 
---- The state in which a call would find it: "closed", "open" or "half_open". Does not
---- suspend.
+--- The state in which a call would find it: "closed", "open" or "half_open". To ask for a
+--- key is no use of it, and lets no other be forgotten. Does not suspend.
 --- Errors: misuse.
 ---@param key? any of a breaker with keys
 ---@return "closed"|"open"|"half_open"
 function methods:state(key)
-  return circuit.state_at(find_circuit(self, "state", 1, key), (clock()))
+  local state = check(self, "state", 1, key).look(key)
+  return state and circuit.state_at(state, (clock())) or "closed"
 end
 
 KIND = frame.kind("breaker", methods)
