@@ -101,6 +101,7 @@ build = {
     ["uvjobs.supervisor.pause"] = "lua/uvjobs/supervisor/pause.lua",
     ["uvjobs.supervisor.reports"] = "lua/uvjobs/supervisor/reports.lua",
     ["uvjobs.supervisor.rules"] = "lua/uvjobs/supervisor/rules.lua",
+    ["uvjobs.supervisor.watch"] = "lua/uvjobs/supervisor/watch.lua",
     ["uvjobs.repeating"] = "lua/uvjobs/repeating.lua",
     ["uvjobs.repeating_options"] = "lua/uvjobs/repeating_options.lua",
     ["uvjobs.schedule"] = "lua/uvjobs/schedule.lua",

@@ -175,3 +175,39 @@ describe("The error of bad options of a child", function()
       helper.message(function() return child.qq end))
   end))
 end)
+
+describe("The job of a child", function()
+  it("has the name of the child, until it gets another one", virtual(function()
+    local service <close> = supervised.new()
+    local named = service:start { name = "db", forever }
+    local nameless = service:start { forever }
+    uvjobs.yield()
+    assert.equal("db", named.job.name)
+    assert.truthy(tostring(named.job):find('"db"', 1, true))
+    assert.is_nil(nameless.job.name)
+    for _, name in ipairs { "x", "y" } do
+      named.job.name, nameless.job.name = name, name
+      assert.equal(name, named.job.name)
+      assert.equal(name, nameless.job.name)
+      assert.equal("db", named.name)
+    end
+    named.job.name, nameless.job.name = nil, nil
+    assert.is_nil(named.job.name)
+    assert.is_nil(nameless.job.name)
+    assert.is_nil(tostring(named.job):find('"', 1, true))
+    service:restart "db"
+    uvjobs.yield()
+    assert.equal("db", named.job.name)
+  end))
+
+  it("has the context of whoever called start()", virtual(function()
+    local service <close> = supervised.new()
+    for i = 1, 3 do
+      uvjobs.context.id = i
+      local seen
+      service:start { restart = "temporary", function() seen = uvjobs.context.id end }
+      uvjobs.yield()
+      assert.equal(i, seen)
+    end
+  end))
+end)

@@ -19,6 +19,7 @@ local Intensity = require "uvjobs.supervisor.intensity"
 local list = require "uvjobs.supervisor.list"
 local pause_before = require "uvjobs.supervisor.pause"
 local reports = require "uvjobs.supervisor.reports"
+local watch = require "uvjobs.supervisor.watch"
 
 core.own_source()
 
@@ -55,7 +56,7 @@ function rules.init(self, options, parent)
   self._told = false         -- somebody has got that
   self._is_composed = false  -- somebody waits for its end
   self._is_final = false     -- it does not begin again
-  self._watchers = false     -- a scheduler, see watch()
+  self._watchers = false     -- a scheduler, see watch.lua
   rules.begin(self, self._phase)
 end
 
@@ -87,39 +88,11 @@ end
 
 local start_line, settle, stop_all
 
--- The run of a child looks after its start_timeout in a job that waits for it: so a child
--- that holds the loop is closed in time, too.
-local function watch(one, job)
-  local more, due = one._more, now() + one._kind.start_timeout
-  local _, err = pcall(job.wait, job, one._kind.start_timeout)
-  if one._job ~= job or more.watcher ~= uvjobs.current() then return end
-  more.watcher = nil
-  if job.closed then
-    if uvjobs.code(err) == "timeout" then more.closed_at = due end
-    settle(one, job, job.state, false, err)
-  end
-end
-
-local function begin_watch(self, one)
-  if one._kind.start_timeout == math.huge then return end
-  self._watchers = self._watchers
-    or uvjobs.scheduler { limit = math.huge, close_timeout = self._options.close_timeout }
-  more_of(one).watcher = self._watchers:try_spawn({ report = false }, watch, one, one._job)
-end
-
-local function end_watch(more)
-  if more and more.watcher then
-    local watcher = more.watcher
-    more.watcher = nil
-    watcher:cancel()
-  end
-end
-
 -- A run begins: its pause is over.
 local function begin(self, one)
   if one._kind.ready then
     one._state = STARTING
-    begin_watch(self, one)
+    watch.begin(self, one, settle)
   else
     one._state, one._since = RUNNING, now()
   end
@@ -151,7 +124,7 @@ end
 -- Starts a run, which waits for `pause` seconds first.
 local function launch(self, one, pause)
   local kind = one._kind
-  local job = core.spawn_child(self._inner, one._name, run, one, kind.busy_limit,
+  local job = core.spawn_child(self._inner, run, one, kind.busy_limit,
     kind.close_after_limit)
   if not job then -- somebody has closed the scheduler, as run() does at its end
     one._state = ENDED
@@ -196,8 +169,12 @@ rules.start_line = start_line
 --- Adds a child, which starts when it is its turn.
 function rules.start(self, one)
   list.add(self, one)
-  enqueue(self, one)
-  start_line(self)
+  if self._queued > 0 or self._holder or self._phase ~= UP or self._due or self._parent then
+    enqueue(self, one)
+    return start_line(self)
+  end
+  launch(self, one, 0) -- it is its turn
+  if one._state ~= RUNNING and one._job then self._holder = one end
 end
 
 --- A child is ready.
@@ -205,7 +182,7 @@ function child.on_ready(one, value)
   local self, more = one._kind.supervisor, more_of(one)
   more.value, more.first = value, nil
   one._state, one._since = RUNNING, now()
-  end_watch(more)
+  watch.finish(more)
   notify(one)
   if self._holder == one then
     self._holder = false
@@ -312,7 +289,7 @@ function rules.close_one(self, one, state, closer)
     self._intensity:stop_clock()
   end
   if one._state ~= TO_END and one._state ~= TO_DELETE then one._state = state end
-  end_watch(more)
+  watch.finish(more)
   if core.close_child(job, one._kind.close_timeout, closer) and one._job then
     settle(one, job, job.state)
   end
@@ -551,7 +528,7 @@ function settle(one, job, how, was_busy, err)
     end
     if held_line and is_closing[state] then self._due = more.next_start or false end
     more.value, more.pause, more.next_start = nil, nil, nil
-    end_watch(more)
+    watch.finish(more)
   end
   local is_alone = (self._phase == UP or self._phase == ROUND) and not is_closing[state]
   if is_alone and self._inner.closed then
@@ -571,8 +548,27 @@ function settle(one, job, how, was_busy, err)
   if how ~= "done" and how ~= "cancelled" then reports.of_end(self, one, job, how, err) end
 end
 
+-- A child has ended that was cancelled for a round or with its supervisor, and of which
+-- nothing else is known: most ends are so, and this is a short way for them through
+-- settle(). Returns whether it was one.
+local function ended_plainly(one)
+  local kind = one._kind
+  local self = kind.supervisor
+  local phase, state = self._phase, one._state
+  if phase == ROUND and state == TO_ROUND and kind.restart ~= "temporary" then
+    one._job, one._state = false, DOWN
+    go_on_with_round(self)
+    return true
+  elseif phase == STOPPING and state == TO_END then
+    one._job, one._state = false, ENDED
+    go_on_stopping(self)
+    return true
+  end
+end
+
 local function ended(one, job, how, held)
   local more = one._more
+  if not more and how == "cancelled" and one._job == job and ended_plainly(one) then return end
   if held then
     more = more_of(one)
     more.closed_at = held
@@ -584,8 +580,8 @@ local function ended(one, job, how, held)
   settle(one, job, how, held ~= nil)
 end
 
--- The run ends in which the children are, and nobody has closed their supervisor. One that is a
--- child itself is stopped by the one above it, in its turn.
+-- The run ends in which the children are, and nobody has closed their supervisor. One that
+-- is a child itself is stopped by the one above it, in its turn.
 local function stop_at_end(one)
   local self = one._kind.supervisor
   if not self._parent then stop_all(self) end

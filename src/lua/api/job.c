@@ -295,7 +295,7 @@ static bool push_property(lua_State *L, const void *object, const char *key)
   else if (strcmp(key, "id") == 0)
     lua_pushinteger(L, (lua_Integer)job->core.id);
   else if (strcmp(key, "name") == 0)
-    uj_ljob_get_extra(L, 1, "name");
+    uj_ljob_push_name(L, 1);
   else if (strcmp(key, "scheduler") == 0)
     uj_ljob_push_sched(L, 1);
   else if (strcmp(key, "resumes") == 0)
@@ -315,7 +315,7 @@ static bool push_property(lua_State *L, const void *object, const char *key)
 
 static int job_newindex(lua_State *L)
 {
-  uj_ljob_self(L, "newindex");
+  const struct uj_ljob *job = uj_ljob_self(L, "newindex");
   if (lua_type(L, 2) != LUA_TSTRING || strcmp(lua_tostring(L, 2), "name") != 0)
     return luaL_error(
         L, "cannot set '%s' of a " UJ_JOB_TYPE " (only 'name' can be set)",
@@ -326,6 +326,10 @@ static int job_newindex(lua_State *L)
                       "%s)",
                       uj_arg_typename(L, 3));
   lua_settop(L, 3);
+  if (job->is_child && lua_isnil(L, 3)) { /* not that of the child, either */
+    lua_pop(L, 1);
+    lua_pushboolean(L, 0);
+  }
   uj_ljob_set_extra(L, 1, "name");
   return 0;
 }

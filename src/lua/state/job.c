@@ -126,6 +126,30 @@ void uj_ljob_set_extra(lua_State *L, int idx, const char *field)
   lua_pop(L, 1);
 }
 
+/* [-0, +1, m] Pushes the name of the child whose run the job at idx is, or nil.
+ */
+static void push_child_name(lua_State *L, int idx)
+{
+  lua_getiuservalue(L, idx, UJ_JOB_UV_CHILD);
+  lua_pushliteral(L, "_name");
+  lua_rawget(L, -2);
+  lua_remove(L, -2);
+}
+
+void uj_ljob_push_name(lua_State *L, int idx)
+{
+  const struct uj_ljob *job = uj_ljob_at(L, idx);
+  uj_ljob_get_extra(L, idx, "name");
+  if (job->is_child && lua_isnil(L, -1)) {
+    lua_pop(L, 1);
+    push_child_name(L, lua_absindex(L, idx));
+  }
+  if (lua_isboolean(L, -1)) { /* it has none */
+    lua_pop(L, 1);
+    lua_pushnil(L);
+  }
+}
+
 uint64_t uj_ljob_child_limit_ns(struct uj_state *S, const struct uj_ljob *job,
                                 enum uj_job_child which, uint64_t otherwise_ns)
 {
@@ -165,7 +189,7 @@ void uj_ljob_push_sched(lua_State *L, int idx)
 void uj_ljob_push_number_and_name(lua_State *L, int idx)
 {
   const struct uj_ljob *job = uj_ljob_at(L, idx);
-  uj_ljob_get_extra(L, idx, "name");
+  uj_ljob_push_name(L, idx);
   if (lua_isnil(L, -1))
     lua_pushfstring(L, "#%I", (LUAI_UACINT)job->core.id);
   else

@@ -179,6 +179,11 @@ void uj_ljob_set_value(lua_State *L, const struct uj_ljob *job, int idx);
 void uj_ljob_get_extra(lua_State *L, int idx, const char *field);
 void uj_ljob_set_extra(lua_State *L, int idx, const char *field);
 
+/* [-0, +1, m] Pushes the name of the job at idx, or nil. That of the run of a
+ * child is that of the child, unless it got another one: so no run needs a
+ * table for it. */
+void uj_ljob_push_name(lua_State *L, int idx);
+
 /* [-0, +0, -] One of the two limits of a job that is kept: UJ_JOB_UV_BUSY or
  * _CLOSE. When it has none, `otherwise_ns`. */
 uint64_t uj_ljob_child_limit_ns(struct uj_state *S, const struct uj_ljob *job,

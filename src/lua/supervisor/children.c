@@ -123,7 +123,7 @@ void uj_children_stop(struct uj_state *S, lua_State *L)
 
 /* The stack of spawn_child(). The child comes twice behind the function: as its
  * argument, which the job has only until it starts, and to be kept. */
-enum { AT_SCHED = 1, AT_NAME, AT_FN, AT_CHILD, AT_KEPT };
+enum { AT_SCHED = 1, AT_FN, AT_CHILD, AT_KEPT };
 
 static int l_spawn_child(lua_State *L)
 {
@@ -141,10 +141,6 @@ static int l_spawn_child(lua_State *L)
   job = uj_spawn_make_child(S, L, AT_SCHED, AT_FN);
   job->core.sched->in_turn = true;
   job->core.heard = UJ_HEARS_ALL; /* the supervisor reports what is to be */
-  if (lua_type(L, AT_NAME) == LUA_TSTRING) {
-    lua_pushvalue(L, AT_NAME);
-    uj_ljob_set_extra(L, -2, "name");
-  }
   if (is_limited && lua_isnumber(L, AT_KEPT + 1))
     uj_interrupt_add_slice(S, uj_seconds_to_ns(lua_tonumber(L, AT_KEPT + 1)));
   return uj_spawn_keep_and_admit(S, L, AT_SCHED, job, &rank) == UJ_OK ? 1 : 0;

@@ -20,21 +20,21 @@ void uj_children_ended(struct uj_state *S, const struct uj_ljob *job);
 void uj_children_stop(struct uj_state *S, lua_State *L);
 
 /* For lua/uvjobs/supervisor:
- * spawn_child(scheduler, name, fn, child [, busy, close]): makes and admits a
- * job for fn(child); returns it, or nil when the scheduler is closed. `name` is
- * a string or false. `busy` is how many seconds it may hold the loop, or nil,
- * and `close` how many it has to end when it has held it for longer, or when
- * the time limit of a wait for it is over; without `close`, its scheduler says
- * that. close_child(job, seconds [, closer]): closes it within so many seconds,
- * or within three quarters of those that the job `closer` has left itself;
- * returns whether it has ended, as one that has not run does at once.
- * child_of(job): the child whose run the job is, or nil. on_child_end(fn,
- * stop): from now on fn(child, job, state, held) is called when the run of a
- * child has ended; but not when its scheduler is closed and it has not run yet.
- * `held` is when it was closed because it has held the loop for too long, or
- * nil. stop(child) is called for one child of a supervisor when the run ends.
- * Both are called outside of jobs. kept_traceback(job): where a job has failed,
- * or nil. */
+ * spawn_child(scheduler, fn, child [, busy, close]): makes and admits a job for
+ * fn(child); returns it, or nil when the scheduler is closed. The child is a
+ * table, whose field _name is a string or false. `busy` is how many seconds it
+ * may hold the loop, or nil, and `close` how many it has to end when it has
+ * held it for longer, or when the time limit of a wait for it is over; without
+ * `close`, its scheduler says that. close_child(job, seconds [, closer]):
+ * closes it within so many seconds, or within three quarters of those that the
+ * job `closer` has left itself; returns whether it has ended, as one that has
+ * not run does at once. child_of(job): the child whose run the job is, or nil.
+ * on_child_end(fn, stop): from now on fn(child, job, state, held) is called
+ * when the run of a child has ended; but not when its scheduler is closed and
+ * it has not run yet. `held` is when it was closed because it has held the loop
+ * for too long, or nil. stop(child) is called for one child of a supervisor
+ * when the run ends. Both are called outside of jobs. kept_traceback(job):
+ * where a job has failed, or nil. */
 extern const luaL_Reg uj_children_internals[];
 
 #endif

@@ -1,0 +1,47 @@
+-- The start_timeout of children: each run that has one is watched by a job that waits for
+-- it. So a child that holds the loop is closed in time, too.
+
+local core = require "uvjobs.core"
+local child = require "uvjobs.supervisor.child"
+
+core.own_source()
+
+local uvjobs = core.public
+local now = uvjobs.now
+
+local watch = {}
+
+-- What such a job does. When the time is over, wait() closes the run, within the
+-- close_timeout of the child, and returns when it has ended.
+local function look_after(one, job, settle)
+  local more, due = one._more, now() + one._kind.start_timeout
+  local _, err = pcall(job.wait, job, one._kind.start_timeout)
+  if one._job ~= job or more.watcher ~= uvjobs.current() then return end
+  more.watcher = nil
+  if job.closed then
+    if uvjobs.code(err) == "timeout" then more.closed_at = due end
+    settle(one, job, job.state, false, err)
+  end
+end
+
+--- Begins to watch the run of a child.
+---@param settle function see rules.lua: is called when the run has ended meanwhile
+function watch.begin(self, one, settle)
+  if one._kind.start_timeout == math.huge then return end
+  self._watchers = self._watchers
+    or uvjobs.scheduler { limit = math.huge, close_timeout = self._options.close_timeout }
+  child.more(one).watcher = self._watchers:try_spawn({ report = false }, look_after, one,
+    one._job, settle)
+end
+
+--- Ends that, if it is going on.
+---@param more table|false of the child
+function watch.finish(more)
+  if more and more.watcher then
+    local watcher = more.watcher
+    more.watcher = nil
+    watcher:cancel()
+  end
+end
+
+return watch
