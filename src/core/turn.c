@@ -14,8 +14,10 @@
 #define ALARM_AGAIN_NS UINT64_C(1000000)
 
 /* Not those that are due after `latest_ns`. Returns whether any job was woken;
- * `rang` becomes true if the alarm has gone off. */
-static bool expire_timers(struct uj_loop *loop, uint64_t latest_ns, bool *rang)
+ * `rang` becomes true if the alarm has gone off. What it calls is to be a part
+ * of it where the compiler sees that: this runs for each time that passes. */
+__attribute__((flatten)) static bool
+expire_timers(struct uj_loop *loop, uint64_t latest_ns, bool *rang)
 {
   struct uj_timer *timer;
   uint64_t now_ns;
