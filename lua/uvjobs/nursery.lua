@@ -9,9 +9,9 @@ local uvjobs = core.public
 
 local Block = {}
 
--- Whether an error of the block says nothing that its caller will not hear anyway: that
--- the nursery has failed, or what every later call of the job that suspends raises.
-local function is_only_told(err)
+-- Whether an error of the block need not be reported: it only says that the nursery has
+-- failed, or it is one that every later call of the job that suspends raises as well.
+local function is_redundant(err)
   local code = uvjobs.code(err)
   return code == "closed" or code == "timeout" and err.job == nil
     or code == "cancelled" and (err.job == nil or err.job == uvjobs.current())
@@ -42,7 +42,7 @@ function Block.__close(block, err)
   end
   close(jobs)
   if has_failed then
-    if err ~= nil and not is_only_told(err) then report(jobs, err) end
+    if err ~= nil and not is_redundant(err) then report(jobs, err) end
     core.raise_failed(jobs)
   end
   core.report_failed(jobs)

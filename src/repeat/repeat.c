@@ -226,7 +226,7 @@ static enum uj_occurred replace(struct uj_repeat *repeat, double time_s)
   return UJ_OCCURRED_WAITS;
 }
 
-/* A time has come. */
+/* Called when a time has come. */
 static enum uj_occurred occur(struct uj_repeat *repeat, double time_s,
                               double now_s)
 {

@@ -113,28 +113,28 @@ local function each_one(guard, fn, i, item, ended, jobs, progress)
   core.wake_idle(jobs)
 end
 
--- Calls on_result for the call that ended first of those that have not been told. The
+-- Calls on_result for the first call that has ended and whose results it has not got. The
 -- results are dropped before, because on_result may take long.
-local function tell_one(ended, on_result)
+local function deliver_one(ended, on_result)
   local values = ended[ended.first]
   ended[ended.first] = nil
   ended.first = ended.first + 1
   on_result(values.index, table.unpack(values, 1, values.n))
 end
 
-local function untold(ended)
+local function undelivered(ended)
   return ended.last - ended.first + 1
 end
 
--- Starts calls until `limit` of them run or wait to be told. Returns the number of items
+-- Starts calls until `limit` of them run or wait for on_result. Returns the number of items
 -- so far, and whether there may be more. A slot is free when its job is gone: a job that
 -- is cancelled before it starts cannot say so itself.
 local function start_calls(jobs, limit, ended, next_item, start)
-  while not jobs.closed and #jobs + untold(ended) < limit do
+  while not jobs.closed and #jobs + undelivered(ended) < limit do
     local i, item = next_item()
     if i == nil then return false end
     start(i, item)
-    if ended.wanted and untold(ended) > 0 then return true end
+    if ended.wanted and undelivered(ended) > 0 then return true end
   end
   return not jobs.closed
 end
@@ -166,12 +166,12 @@ function uvjobs.each(list, fn, options)
   end
   repeat
     more = more and start_calls(jobs, limit, ended, next_item, start)
-    if untold(ended) == 0 then
+    if undelivered(ended) == 0 then
       core.wait_until_idle(jobs)
     elseif not jobs.closed then
-      tell_one(ended, on_result)
+      deliver_one(ended, on_result)
     end
-  until jobs.closed or not more and #jobs == 0 and untold(ended) == 0
+  until jobs.closed or not more and #jobs == 0 and undelivered(ended) == 0
   children.wait_for_all(jobs, guard)
   return count
 end

@@ -46,7 +46,7 @@ core.own_source()
 ---@field is_whole? boolean the handler has sent the response to its end
 ---@field failure? string why a call on the stream has failed by a fault of the client
 ---@field failure_status? string what to tell the client of it
----@field told boolean the program was told of the end
+---@field on_end_called boolean on_end() has been called
 
 local WEAK <const> = { __mode = "k" }
 
@@ -112,13 +112,13 @@ end
 
 records.report = report
 
---- Tells the program of the end of a request: calls its on_end().
+--- Calls the on_end() of a request, once.
 ---@param request uvjobs.http.Request
 ---@param err any why there was no whole response, or nil
 function records.tell_end(request, err)
   local record = request.server_record
-  if not record.on_end or request.told then return end
-  request.told = true
+  if not record.on_end or request.on_end_called then return end
+  request.on_end_called = true
   local ok, failure = pcall(record.on_end, request.stream, request.status,
     uvjobs.now() - request.began, err)
   if not ok then report(record, "HTTP on_end failed", failure) end

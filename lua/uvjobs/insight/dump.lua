@@ -23,7 +23,7 @@ local function stack_of(record, stacks)
   return (stack:gsub("\n\t%[C%]: in %?$", ""))
 end
 
--- Jobs of a scheduler that do the same at the same place are told once.
+-- Jobs of a scheduler that do the same at the same place are printed once.
 local function collect_alike(records, stacks)
   local groups, by_key = {}, {}
   for _, record in ipairs(records) do

@@ -122,10 +122,10 @@ end
 
 local close_pass = Pass.__close
 
--- ---- what changes are told ---------------------------------------------------------
+-- ---- changes of the state ---------------------------------------------------------
 
 -- An error of the function of the user must not take the place of what a call returns.
-local function tell(fields, state, before, key)
+local function call_on_change(fields, state, before, key)
   fields.counts[state] = fields.counts[state] + 1
   if not fields.on_change then return end
   local ok, err = pcall(ask, fields.on_change, state, before, key)
@@ -139,7 +139,7 @@ end
 
 local function new_circuit(fields, key, is_guarded)
   local state = circuit.new(fields.rules, function(_, now_is, before)
-    tell(fields, now_is, before, key)
+    call_on_change(fields, now_is, before, key)
   end, is_guarded)
   state.ordinary = new_pass(fields, state, true)
   return state

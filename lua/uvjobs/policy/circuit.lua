@@ -70,7 +70,7 @@ function circuit.state_at(self, now)
   return self.state
 end
 
---- A call comes.
+--- Called when a call begins.
 ---@return true|integer|nil pass nil when it is refused
 ---@return integer? wait nanoseconds until it is half open, where that is known
 function circuit.enter(self, now)

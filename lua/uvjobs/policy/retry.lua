@@ -71,15 +71,15 @@ local function give_up(self, err, why)
   error(err, 0)
 end
 
--- Asks a function of the user. When it fails, so does the call.
-local function ask(self, fn, ...)
+-- Calls a function of the user that decides something. When it fails, so does the call.
+local function decide(self, fn, ...)
   local _ <close> = self
   return succeed(self, frame.ask(fn, ...))
 end
 
--- What the user's function says of how long to wait; nil when it leaves that to us.
-local function asked_delay(self, err, attempt)
-  local seconds = ask(self, self.delay, err, attempt)
+-- Returns how long to wait by the option `delay`; nil when that leaves it to the back-off.
+local function delay_of(self, err, attempt)
+  local seconds = decide(self, self.delay, err, attempt)
   if seconds == nil or expect.seconds(seconds) == nil then return seconds end
   self.failed = self.failed + 1
   error(("'delay' of a retry must return seconds >= 0 or nil, got %s"):format(
@@ -91,7 +91,7 @@ end
 -- do it at once.
 local function delay_after(self, err, attempt, previous)
   if self.delay then
-    local seconds = asked_delay(self, err, attempt)
+    local seconds = delay_of(self, err, attempt)
     if seconds then return seconds, previous end
   end
   local seconds = backoff.delay(self.backoff, attempt, previous)
@@ -111,12 +111,12 @@ local function check_budget(self, err)
   end
 end
 
--- Waits until the next attempt, or raises the error of the last one. Whether there is
--- budget is asked before the wait, because it would be for nothing, and after it, because
--- that is when the retry begins.
+-- Waits until the next attempt, or raises the error of the last one. The budget is checked
+-- before the wait, which would be for nothing without one, and after it, because that is when
+-- the retry begins.
 local function pause(self, err, attempt, previous)
   if ends_caller(err) then error(err, 0) end
-  if core.interrupted() or self.when and not ask(self, self.when, err, attempt) then
+  if core.interrupted() or self.when and not decide(self, self.when, err, attempt) then
     give_up(self, err)
   end
   local seconds, of_backoff = delay_after(self, err, attempt, previous)

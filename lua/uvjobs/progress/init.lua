@@ -62,7 +62,7 @@ local function update(state)
   if not state.is_silent and not state.ended then screen.update(state) end
 end
 
---- So much more is done. Does not suspend.
+--- Adds to the amount that is done. Does not suspend.
 ---@param n? number >= 0; default 1
 function methods:add(n)
   local state = state_of(self, "add")
@@ -72,7 +72,7 @@ function methods:add(n)
   update(state)
 end
 
---- So much is done. Does not suspend.
+--- Sets the amount that is done. Does not suspend.
 ---@param n number >= 0
 function methods:set(n)
   local state = state_of(self, "set")

@@ -98,7 +98,7 @@ function screen.add(progress)
   draw()
 end
 
---- Something has moved.
+--- Called when a progress has changed.
 function screen.update(progress)
   local now = uvjobs.now()
   if progress.is_on_terminal then

@@ -64,7 +64,7 @@ function Leaving.__close(leaving)
   nested.leave(leaving[1])
 end
 
---- What the job of a child does that is a supervisor.
+--- The function of the job of a child that is a supervisor.
 function nested.run(one)
   local self = one._more.nested
   local _ <close> = setmetatable({ self }, Leaving)

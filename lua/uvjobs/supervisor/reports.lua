@@ -1,4 +1,4 @@
--- What is told of the ends of children: to the exception handler, in their histories, and in the
+-- The reports of the ends of children: to the exception handler, in their histories, and in the
 -- error of a supervisor that gives up.
 
 local child = require "uvjobs.supervisor.child"

@@ -88,7 +88,7 @@ end
 
 local start_line, settle, stop_all
 
--- A run begins: its pause is over.
+-- Called when the pause before a run is over: the run begins.
 local function begin(self, one)
   if one._kind.ready then
     one._state = STARTING
@@ -141,7 +141,7 @@ local function launch(self, one, pause)
   end
 end
 
--- Starts the children in the line, up to one that holds it up.
+-- Starts the children in the line, up to one for which the next ones have to wait.
 function start_line(self)
   if self._holder or self._phase ~= UP then return end
   local children = self._children
@@ -320,7 +320,7 @@ local function go_on_with_round(self)
   start_line(self)
 end
 
--- A child has crashed, and the others from its place on, or all, go with it.
+-- A child has crashed, and by the strategy the others from its place on, or all, are closed too.
 local function begin_round(self, one, due)
   local from = self._options.strategy == "one_for_all" and 1 or one._place
   self._from = self._phase == ROUND and math.min(self._from, from) or from
@@ -395,7 +395,7 @@ local function go_on(self)
   end
 end
 
--- Keeps a child that has ended for good, if its name can be asked for.
+-- Keeps a child that has ended for good, if it can still be found by its name.
 local function put_away(self, one, state)
   if one._kind.restart == "temporary" or not one._name then
     remove(self, one)
@@ -436,7 +436,7 @@ local function ends_for_good(one, how)
   return kind == "temporary" or kind == "transient" and how == "done"
 end
 
--- A child has ended, and nobody has asked for that.
+-- A child has ended by itself.
 local function ended_alone(self, one, job, how, err, state, held_line)
   local more = one._more
   if how == "done" and state == STARTING then
@@ -469,8 +469,8 @@ local function closed_by_name(self, one, state, held_line)
   end
 end
 
--- A child has ended that was asked to while the others go on.
-local function ended_asked(self, one, state, held_line)
+-- A child has ended that was closed alone, while the others go on.
+local function ended_closed(self, one, state, held_line)
   if state == TO_ROUND then
     one._state = DOWN
     if one._kind.restart == "temporary" then remove(self, one) end
@@ -541,7 +541,7 @@ function settle(one, job, how, was_busy, err)
   if is_alone then
     return ended_alone(self, one, job, how, err, state, held_line)
   elseif self._phase == UP or self._phase == ROUND then
-    ended_asked(self, one, state, held_line)
+    ended_closed(self, one, state, held_line)
   else
     ended_at_end(self, one, state)
   end
@@ -580,8 +580,8 @@ local function ended(one, job, how, held)
   settle(one, job, how, held ~= nil)
 end
 
--- The run ends in which the children are, and nobody has closed their supervisor. One that
--- is a child itself is stopped by the one above it, in its turn.
+-- run() ends, and nobody has closed this supervisor. One that is a child itself is stopped by
+-- the supervisor above it, in its turn.
 local function stop_at_end(one)
   local self = one._kind.supervisor
   if not self._parent then stop_all(self) end

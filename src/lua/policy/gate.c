@@ -15,7 +15,7 @@ static const char gate_tag[] = GATE_TYPE;
 
 enum { UV_GATES = 1, UV_KEY };
 
-/* Nobody waits while there is a place. */
+/* No job waits while there is a free place. */
 struct gate {
   struct uj_object object;
   struct uj_line line;
@@ -69,14 +69,15 @@ static int gate_gc(lua_State *L)
   return 0;
 }
 
-/* [-0, +1, -] There is no place. */
+/* [-0, +1, -] Refuses a call because there is no place. */
 static int refuse(lua_State *L)
 {
   lua_pushboolean(L, 0);
   return 1;
 }
 
-/* The place was handed over if it was got at all. */
+/* Called when the wait has ended. A job that was woken for a place has it by
+ * then: it was handed over. */
 static int entered(lua_State *L, int status, lua_KContext ctx)
 {
   (void)status;
@@ -86,7 +87,7 @@ static int entered(lua_State *L, int status, lua_KContext ctx)
   return 0;
 }
 
-/* Until when one waits who comes now. */
+/* Returns until when a job that comes now may wait. */
 static uint64_t due_of(struct uj_state *S, const struct gate *gate)
 {
   if (gate->most_wait_ns == UJ_NEVER)
@@ -127,7 +128,8 @@ static void forget(lua_State *L)
   }
 }
 
-/* It works outside of jobs, and while the Lua state closes. */
+/* Leaves the gate. This works outside of jobs, and while the Lua state closes.
+ */
 static int gate_close(lua_State *L)
 {
   struct gate *gate = check_self(L);

@@ -205,7 +205,7 @@ static void grow_heads(struct uj_keys *keys, lua_State *L)
 
 /* ---- dropping ------------------------------------------------------------ */
 
-/* [-0, +0, -] The bucket is not in `idle` any more. */
+/* [-0, +0, -] Takes the bucket out of `idle`. */
 static void drop(struct uj_keys *keys, lua_State *L, struct uj_key *key)
 {
   uint32_t index = key->index, *place;

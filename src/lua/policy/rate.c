@@ -62,14 +62,14 @@ static void set_bucket(struct rate *rate, struct uj_key *key,
   key->part = bucket.full.part;
 }
 
-/* How many stand in the line of the bucket. */
+/* Returns how many jobs stand in the line of the bucket. */
 static uint64_t length_of(const struct uj_key *key)
 {
   const struct uj_key_line *line = uj_key_line(key);
   return line != NULL ? line->line.length : 0;
 }
 
-/* When there is a token for one who comes behind `ahead` others. */
+/* Returns when there will be a token for a job behind `ahead` others. */
 static uint64_t due_of(const struct rate *rate, const struct uj_key *key,
                        uint64_t ahead, uint64_t now_ns)
 {
@@ -106,7 +106,7 @@ static bool try_take(struct rate *rate, struct uj_key *key, uint64_t now_ns,
 
 /* ---- lines --------------------------------------------------------------- */
 
-/* Nobody waits any more. */
+/* Called when the last job has left the line. */
 static void end_line(struct uj_state *S, struct uj_key_line *line)
 {
   struct uj_key *key = line->key;

@@ -10,9 +10,9 @@
 #include "lua/engine/outside.h"
 #include "lua/state/sched.h"
 
-/* Where the registry has the functions that are told of the ends of jobs, and
- * that the run ends. */
-static const char told_key, stop_key;
+/* The places in the registry of the functions that are called when the run of a
+ * child has ended, and when run() ends. */
+static const char ended_key, stop_key;
 
 static const char *const ends[] = {
     [UJ_JOB_DONE] = "done",
@@ -23,12 +23,12 @@ static const char *const ends[] = {
 
 /* ---- the end of a run ---------------------------------------------------- */
 
-/* (job): calls the function. Its errors are printed here, where there may be
- * memory for their texts. */
-static int tell(lua_State *L)
+/* (job): calls the function for the end of the job. Its errors are printed
+ * here, where there may be memory for their texts. */
+static int call_ended(lua_State *L)
 {
   const struct uj_ljob *job = uj_ljob_at(L, 1);
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &told_key);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &ended_key);
   lua_getiuservalue(L, 1, UJ_JOB_UV_CHILD);
   lua_pushvalue(L, 1);
   lua_pushstring(L, ends[job->core.state]);
@@ -43,15 +43,15 @@ static int tell(lua_State *L)
   return 0;
 }
 
-/* A job that has not run ends while somebody goes over the jobs of a scheduler
- * that is being closed: nothing may be called then (M1). The supervisor finds
- * out when it closes the child itself. */
+/* A job that never ran can end while the core goes over the jobs of a scheduler
+ * that it closes. No function may be called then (M1). The supervisor notices
+ * the end when it closes the child itself. */
 void uj_children_ended(struct uj_state *S, const struct uj_ljob *job)
 {
   lua_State *L = S->L != NULL ? S->L : S->hub;
   if (S->dead || (!job->core.started && job->core.sched->closed))
     return;
-  lua_pushcfunction(L, tell);
+  lua_pushcfunction(L, call_ended);
   uj_ljob_push(S, L, job);
   if (uj_outside_pcall(S, L, 1) == LUA_OK)
     return;
@@ -62,7 +62,7 @@ void uj_children_ended(struct uj_state *S, const struct uj_ljob *job)
 void uj_children_register(lua_State *L)
 {
   lua_pushboolean(L, 0);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &told_key);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &ended_key);
   lua_pushboolean(L, 0);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &stop_key);
 }
@@ -73,13 +73,13 @@ static int l_on_child_end(lua_State *L)
   luaL_checktype(L, 2, LUA_TFUNCTION);
   lua_settop(L, 2);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &stop_key);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &told_key);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &ended_key);
   return 0;
 }
 
 /* ---- the end of run() ---------------------------------------------------- */
 
-/* (child): asks its supervisor to stop. */
+/* (child): begins to stop the supervisor of the child. */
 static int stop(lua_State *L)
 {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &stop_key);
@@ -88,10 +88,11 @@ static int stop(lua_State *L)
   return 0;
 }
 
-/* Asks the supervisor to which a scheduler belongs to end its jobs. Where that
- * fails, for want of memory, they are ended all at once. The job on the stack
- * keeps the scheduler meanwhile. */
-static void ask(struct uj_state *S, lua_State *L, struct uj_sched *sched)
+/* Begins to stop the supervisor to which a scheduler belongs. When there is no
+ * memory for that, all jobs of the scheduler are closed at once. The job on the
+ * stack keeps the scheduler alive meanwhile. */
+static void stop_supervisor(struct uj_state *S, lua_State *L,
+                            struct uj_sched *sched)
 {
   struct uj_job *job = uj_container(sched->jobs.next, struct uj_job, member);
   sched->asked = true;
@@ -113,7 +114,7 @@ void uj_children_stop(struct uj_state *S, lua_State *L)
     if (sched->in_turn && !sched->closed && uj_link_empty(&sched->jobs))
       uj_sched_close(sched, NULL);
     else if (sched->in_turn && !sched->closed && !sched->asked)
-      ask(S, L, sched);
+      stop_supervisor(S, L, sched);
     link = link->next;
     lua_settop(L, top);
   }

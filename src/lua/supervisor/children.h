@@ -1,6 +1,6 @@
-/* The runs of supervised children: jobs that tell lua/uvjobs/supervisor when
- * they have ended. The rules of supervision are there; here is what they need
- * of the core. */
+/* The jobs of supervised children. When one has ended, a function of
+ * lua/uvjobs/supervisor is called. The rules of supervision are in Lua; this
+ * file has what they need of the core. */
 #ifndef UJ_LUA_SUPERVISOR_CHILDREN_H
 #define UJ_LUA_SUPERVISOR_CHILDREN_H
 
@@ -12,11 +12,12 @@
 /* [-0, +0, m] Makes room in the registry. */
 void uj_children_register(lua_State *L);
 
-/* [-0, +0, -] The run of a child has ended: tells the supervisor. */
+/* [-0, +0, -] The run of a child has ended: calls the function that
+ * on_child_end() has set. */
 void uj_children_ended(struct uj_state *S, const struct uj_ljob *job);
 
-/* [-0, +0, -] The run ends: asks the supervisors whose children live to stop
- * them, one after the other. What is asked already is not asked again. */
+/* [-0, +0, -] run() ends: begins to stop the supervisors whose children live,
+ * each of them once. They stop their children one after the other. */
 void uj_children_stop(struct uj_state *S, lua_State *L);
 
 /* For lua/uvjobs/supervisor:
