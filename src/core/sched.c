@@ -12,6 +12,7 @@ void uj_sched_init(struct uj_sched *sched, struct uj_loop *loop)
 {
   sched->loop = loop;
   uj_link_append(&loop->scheds, &sched->link);
+  loop->nscheds++;
   uj_link_init(&sched->jobs);
   uj_link_init(&sched->shields);
   uj_link_init(&sched->pending);

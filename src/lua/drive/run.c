@@ -257,13 +257,18 @@ static void drive_main(struct uj_state *S, lua_State *L)
 }
 
 /* Runs until nothing is left: what the clean-up of one scheduler spawns on
- * another ends, too. */
+ * another ends, too. Only a new scheduler makes it necessary to look at all of
+ * them again. */
 static void drive_rest(struct uj_state *S, lua_State *L)
 {
+  uint64_t seen = 0;
   uj_loop_close(&S->loop, UJ_NEVER);
   for (;;) {
-    uj_loop_close_open(&S->loop);
-    uj_children_stop(S, L);
+    if (seen != S->loop.nscheds) {
+      seen = S->loop.nscheds;
+      uj_loop_close_open(&S->loop);
+      uj_children_stop(S, L);
+    }
     if (!uj_loop_live(&S->loop))
       break;
     poll(S, L);
