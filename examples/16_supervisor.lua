@@ -5,6 +5,10 @@
 -- gone or have changed are ended, and the others are not touched. SIGINT (Ctrl-C) or
 -- SIGTERM ends all: by SIGTERM, and after CLOSE seconds by SIGKILL.
 --
+-- uvjobs.supervisor does this for the parts of one service, see 18_supervised.lua. The
+-- programs here have nothing to do with each other: the one that fails too often is given up
+-- alone, while a supervisor gives up all.
+--
 --   script/run examples/16_supervisor.lua FILE
 --   script/run examples/16_supervisor.lua         tries it with programs that misbehave
 --   uvjobs examples/16_supervisor.lua FILE        with the rock installed
