@@ -97,7 +97,9 @@ local function play_seeds(options)
   end
   local targets, covered = program.find_targets(example, options.internal), {}
 
-  local names = { fn = true } -- what messages may call by name: Lua takes that of a variable, too
+  -- The names in messages of Lua that are the program's: Lua takes the name of a variable or of a
+  -- method, too. dump() calls the method `write` of what it is given.
+  local names = { fn = true, write = true }
   for _, target in ipairs(targets) do names[target.short] = true end
 
   local function violation(format, ...)
