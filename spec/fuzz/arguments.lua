@@ -97,8 +97,8 @@ local function play_seeds(options)
   end
   local targets, covered = program.find_targets(example, options.internal), {}
 
-  -- The names in messages of Lua that are the program's: Lua takes the name of a variable or of a
-  -- method, too. dump() calls the method `write` of what it is given.
+  -- Messages of Lua name the variable through which a function was called. In these variables the
+  -- module keeps functions of the program: dump() calls its argument `write`.
   local names = { fn = true, write = true }
   for _, target in ipairs(targets) do names[target.short] = true end
 
