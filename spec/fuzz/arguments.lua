@@ -17,8 +17,8 @@
 -- run first, within its close timeouts, and the exit status is 130 or 143.
 --
 -- The programs do not damage C functions by debug.setupvalue, or by debug.setlocal on their
--- stack, and do not take entries of uvjobs out of the registry: that breaks Lua's own library,
--- too.
+-- stack, or loops by debug.setlocal on what Lua keeps for them, and do not take entries of uvjobs
+-- out of the registry: that breaks Lua itself, or its own library, too.
 
 local here = arg[0]:match "^(.*)/" or "."
 

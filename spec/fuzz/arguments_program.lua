@@ -265,6 +265,15 @@ end
 
 local function thread_of(world) return pick(world.threads) or coroutine.running() end
 
+-- Not what Lua keeps on the stack for itself, whose names begin with a parenthesis: a loop
+-- trusts its counter and its step. From Lua 5.5 on it trusts its variable, too, which is a number.
+local function set_variable(co, level, n, value)
+  local name, old = debug.getlocal(co, level, n)
+  if name and name:sub(1, 1) ~= "(" and type(old) ~= "number" then
+    debug.setlocal(co, level, n, value)
+  end
+end
+
 local attacks = {
   function(world) coroutine.resume(thread_of(world), values.value(world)) end,
   function(world) coroutine.close(thread_of(world)) end,
@@ -284,10 +293,11 @@ local attacks = {
   function(world) debug.sethook(thread_of(world)) end,
   function(world)
     local co = thread_of(world)
+    if world.is_foreign(co) then return end
     for level = 0, 5 do
       local info = debug.getinfo(co, level, "S")
       if not info then break end
-      if info.what ~= "C" then debug.setlocal(co, level, random(3), values.value(world)) end
+      if info.what ~= "C" then set_variable(co, level, random(3), values.value(world)) end
     end
   end,
   function(world) -- for a while
