@@ -174,13 +174,14 @@ function arguments.unexpected_value(expected, value)
   return ("%s expected, got %s"):format(expected, arguments.shown(value))
 end
 
---- What is wrong with a table of options, or nil.
+--- What is wrong with a table of options, or nil. It is read raw, as C reads those of other calls:
+--- the error of a `__pairs` would be blamed on uvjobs.
 ---@param given any
 ---@param known table<string, uvjobs.Kind>
 ---@return string? problem
 function arguments.problem_of_options(given, known)
   if type(given) ~= "table" then return arguments.unexpected("table", given) end
-  for name, value in pairs(given) do
+  for name, value in next, given do
     local kind = known[name]
     if not kind then return arguments.unknown_option(name, known) end
     local expected, came, problem = kind(value)

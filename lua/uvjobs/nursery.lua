@@ -52,7 +52,7 @@ end
 -- Returns the options of the scheduler; raises for the caller of nursery().
 local function options_of(options)
   local all = {}
-  for key, value in pairs(options or {}) do all[key] = value end
+  for key, value in next, options or {} do all[key] = value end
   if all.on_error ~= nil then
     arguments.fail(3, 1, "nursery", "option 'on_error' is always 'cancel' here")
   end

@@ -75,7 +75,7 @@ repeating_options.known = {
 ---@return table?
 function repeating_options.schedule(options)
   local others
-  for name, value in pairs(options) do
+  for name, value in next, options do
     if not OPTIONS[name] then
       others = others or {}
       others[name] = value

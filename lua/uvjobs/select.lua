@@ -49,7 +49,7 @@ local function check(sources)
     check_source(i, sources[i])
     list[i] = sources[i]
   end
-  for key, value in pairs(sources) do
+  for key, value in next, sources do
     if not list[key] then options[key] = value end
   end
   local problem = arguments.problem_of_options(options, OPTIONS)

@@ -1,4 +1,6 @@
 -- The messages about wrong options, and that nothing else happens.
+local policy = require "uvjobs.policy"
+local schedule = require "uvjobs.schedule"
 local uvjobs = require "uvjobs"
 local helper = require "spec.helper"
 
@@ -127,5 +129,26 @@ describe("options", function()
     assert.equal("bad argument #1 to 'run' (option 'clock': 'real' or 'virtual' expected, got "
       .. "boolean)", refused { clock = true })
     assert.equal(1, uvjobs.run(function() return 1 end))
+  end)
+
+  -- A __pairs that returns nonsense would be blamed on uvjobs, which would have called it.
+  it("are read as they are in the table, whatever its metatable says", function()
+    local function odd(options) return setmetatable(options, { __pairs = ignore }) end
+    virtual(function()
+      assert.equal(2, uvjobs.scheduler(odd { limit = 2 }).limit)
+      local retry = policy.retry(odd { attempts = 1 })
+      assert.equal("x", uvjobs.nursery(odd { limit = 1 }, function() return retry:call(function()
+        return "x"
+      end) end))
+      assert.is_true(select(2, uvjobs.select(odd { uvjobs.start(ignore), timeout = 1 })))
+      assert.equal("y", policy.compose(odd { retry }):call(function() return "y" end))
+      local service = uvjobs.supervisor(odd { backoff = odd { max = 9 }, period = 3 })
+      local jobs <close> = uvjobs.scheduler()
+      local repeating = jobs:repeating(schedule.every(5), odd { name = "odd" }, ignore)
+      assert.equal("odd", repeating.name)
+      service:close()
+      assert.equal("bad argument #1 to 'retry' (unknown option 'atempts', did you mean "
+        .. "'attempts'?)", message(policy.retry, odd { atempts = 1 }))
+    end)
   end)
 end)

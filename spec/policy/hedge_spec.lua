@@ -66,7 +66,7 @@ describe("policy.hedge", function()
         return "second"
       end
       assert.equal("second", hedge:call(second))
-      assert.same({ n = 2, false, nil }, table.pack(pcall(hedge.call, hedge, error)))
+      assert.same({ n = 2, false, helper.NIL_ERROR }, table.pack(pcall(hedge.call, hedge, error)))
       assert.equal(0.0, uvjobs.now())
       assert.equal(1, hedge:stats().failed)
     end)

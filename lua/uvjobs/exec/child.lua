@@ -44,7 +44,7 @@ local function environment(changes)
   for name, text in pairs(luv.os_environ()) do
     if changes[name] == nil then list[#list + 1] = name .. "=" .. text end
   end
-  for name, text in pairs(changes) do
+  for name, text in next, changes do
     if text then list[#list + 1] = name .. "=" .. text end
   end
   return list

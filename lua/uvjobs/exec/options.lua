@@ -50,7 +50,7 @@ end
 
 local function environment(value)
   if type(value) ~= "table" then return "table of names to strings or false" end
-  for name, text in pairs(value) do
+  for name, text in next, value do
     local expected, came = environment_entry(name, text)
     if expected then return expected, came end
   end
@@ -105,7 +105,7 @@ local function problem_of_args(args)
       return ("string without a zero byte expected as element %d"):format(i)
     end
   end
-  for key in pairs(args) do
+  for key in next, args do
     if type(key) == "string" and key ~= "n" then -- table.pack() sets `n`
       return ("list of strings expected, got a table with the key '%s'"):format(key)
     end

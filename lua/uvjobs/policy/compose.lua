@@ -25,7 +25,7 @@ local function check(list)
     end
     policies[i] = list[i]
   end
-  for key, value in pairs(list) do
+  for key, value in next, list do
     if policies[key] == nil then others[key] = value end
   end
   local problem = arguments.problem_of_options(others, OPTIONS)

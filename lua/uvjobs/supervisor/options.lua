@@ -88,7 +88,7 @@ local LONGEST_PAUSE <const> = 30 -- seconds, unless the option says otherwise
 local function full_backoff(given)
   if type(given) == "table" and given.jitter == nil then
     local with_jitter = { jitter = 0.2 }
-    for name, value in pairs(given) do with_jitter[name] = value end
+    for name, value in next, given do with_jitter[name] = value end
     given = with_jitter
   end
   return backoff.complete(given, LONGEST_PAUSE)
@@ -103,7 +103,7 @@ local DEFAULTS <const> = {
 local function complete(given, defaults)
   local full = {}
   for name, value in pairs(defaults) do full[name] = value end
-  for name, value in pairs(given) do full[name] = value end
+  for name, value in next, given do full[name] = value end
   if given.backoff then full.backoff = full_backoff(given.backoff) end
   return full
 end
