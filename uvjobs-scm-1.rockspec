@@ -17,7 +17,7 @@ once, how many may wait, how long one may take, how long it gets to clean up.
 }
 
 dependencies = {
-  "lua >= 5.4, < 5.5",
+  "lua >= 5.4, < 5.6",
 }
 
 external_dependencies = {

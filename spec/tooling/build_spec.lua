@@ -41,7 +41,7 @@ describe("the rockspec", function()
 
   it("needs nothing but Lua and libuv", function()
     local spec = rockspec()
-    assert.same({ "lua >= 5.4, < 5.5" }, spec.dependencies)
+    assert.same({ "lua >= 5.4, < 5.6" }, spec.dependencies)
     assert.same({ LIBUV = { header = "uv.h", library = "uv" } }, spec.external_dependencies)
   end)
 end)
