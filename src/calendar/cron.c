@@ -28,8 +28,9 @@ static uint32_t days_by_date(const struct uj_cron *cron, unsigned first_weekday,
     days |= UINT32_C(1) << length;
   for (unsigned day = 1; day <= length && cron->near_days >> day != 0; day++) {
     if (cron->near_days >> day & 1)
-      days |= UINT32_C(1) << nearest_weekday(day, (first_weekday + day - 1) % 7,
-                                             length);
+      days |= UINT32_C(1) << (nearest_weekday(
+                                  day, (first_weekday + day - 1) % 7, length) &
+                              31);
   }
   return days;
 }

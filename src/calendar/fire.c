@@ -1,11 +1,11 @@
 #include "calendar/fire.h"
 
 /* Further than this from an instant, no local time can have been seen at it. */
-#define APART_S (2 * (int64_t)UJ_OFFSET_MAX_S)
+#define APART_S (2 * UJ_OFFSET_MAX_S)
 
 /* No local time of the years that patterns know is outside of these instants.
  */
-#define FIRST_S (-(int64_t)UJ_OFFSET_MAX_S - 1)
+#define FIRST_S (-UJ_OFFSET_MAX_S - 1)
 #define LAST_S (INT64_C(84006) * 86400 + UJ_OFFSET_MAX_S)
 
 /* ---- interval patterns ------------------------------------------------------

@@ -85,8 +85,8 @@ static bool skip(struct parser *parser, char wanted)
 /* The number of the word of three letters at `at`, or -1. */
 static int find_word(const struct kind *kind, const char *at)
 {
-  for (int i = 0; kind->words[i * 3] != '\0'; i++) {
-    const char *word = kind->words + i * 3;
+  const char *word = kind->words;
+  for (int i = 0; *word != '\0'; i++, word += 3) {
     int n = 0;
     while (n < 3 && (at[n] & ~0x20) == word[n])
       n++;
@@ -266,7 +266,7 @@ static bool add_value(struct parser *parser, int value)
 static bool read_element(struct parser *parser)
 {
   const char *begin = parser->at;
-  int value;
+  int value = 0;
   if (skip(parser, '*'))
     return add_all(parser);
   if (next_is(parser, '?')) {

@@ -20,7 +20,7 @@
 #define UJ_INSTANT_MAX (INT64_MAX / 4)
 
 /* No offset is larger than this: RFC 9636 recommends 25 and 26 hours. */
-#define UJ_OFFSET_MAX_S (26 * 3600)
+#define UJ_OFFSET_MAX_S (INT64_C(26) * 3600)
 
 struct uj_span {
   int64_t begin_s;  /* the first instant, in seconds since 1970, or

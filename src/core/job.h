@@ -123,8 +123,12 @@ static inline bool uj_job_ended(const struct uj_job *job)
 /* The rank of a job that is ranked. */
 static inline struct uj_rank *uj_job_rank(const struct uj_job *job)
 {
-  const struct uj_host *host = job->sched->loop->host;
-  return (struct uj_rank *)(void *)((char *)(uintptr_t)job + host->rank_offset);
+  union {
+    const struct uj_job *job;
+    char *bytes; /* the rank may be changed through a job that may not */
+  } at = {job};
+  return (struct uj_rank *)(void *)(at.bytes +
+                                    job->sched->loop->host->rank_offset);
 }
 
 /* Changes the state; asserts that the change is legal. */

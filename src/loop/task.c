@@ -19,7 +19,8 @@ struct thread {
 struct uj_tasks {
   uv_mutex_t lock;
   uv_cond_t work;        /* there is something to do for a thread */
-  uv_cond_t heard;       /* there is room for what tasks say; or one stops */
+  uv_cond_t heard;       /* there is room for what tasks say; one stops; or a
+                      thread leaves */
   uv_async_t woken;      /* wakes the loop: tasks have ended */
   struct uj_link queued; /* of uj_task::link, and so are the next two */
   struct uj_link running;
@@ -109,6 +110,7 @@ static void run_thread(void *arg)
   tasks->nthreads--;
   uj_link_remove(&self->link);
   uj_link_append(&tasks->leaving, &self->link);
+  uv_cond_broadcast(&tasks->heard);
   uv_mutex_unlock(&tasks->lock);
   uj_poke_remove(&self->poke);
 }
@@ -209,11 +211,8 @@ void uj_tasks_free(struct uj_tasks *self)
   uv_mutex_lock(&self->lock);
   self->quits = true;
   uv_cond_broadcast(&self->work);
-  while (self->nthreads > 0) { /* each says that it leaves */
-    uv_mutex_unlock(&self->lock);
-    join_leaving(self);
-    uv_mutex_lock(&self->lock);
-  }
+  while (self->nthreads > 0) /* each says that it leaves */
+    uv_cond_wait(&self->heard, &self->lock);
   uv_mutex_unlock(&self->lock);
   join_leaving(self);
   term_lock(self);
@@ -222,11 +221,12 @@ void uj_tasks_free(struct uj_tasks *self)
 
 static void free_threads(struct uj_link *list)
 {
-  while (!uj_link_empty(list)) {
-    struct thread *thread = uj_container(list->next, struct thread, link);
-    uj_link_remove(&thread->link);
-    free(thread);
+  struct uj_link *link = list->next, *next;
+  for (; link != list; link = next) {
+    next = link->next;
+    free(uj_container(link, struct thread, link));
   }
+  uj_link_init(list);
 }
 
 /* Another thread can have held the lock at the fork, so it is made anew. */

@@ -42,6 +42,8 @@ static struct uj_entry *meld(struct uj_entry *a, struct uj_entry *b)
 static struct uj_entry *meld_all(struct uj_entry *list)
 {
   struct uj_entry *pairs = NULL, *root;
+  if (list == NULL)
+    return NULL;
   while (list != NULL) {
     struct uj_entry *a = list, *b = a->next;
     list = b != NULL ? b->next : NULL;
@@ -51,8 +53,6 @@ static struct uj_entry *meld_all(struct uj_entry *list)
     pairs = a;
   }
   root = pairs;
-  if (root == NULL)
-    return NULL;
   pairs = root->next;
   root->next = NULL;
   root->before = NULL;

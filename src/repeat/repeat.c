@@ -34,23 +34,24 @@ static const struct uj_repeat_host *host_of(const struct uj_repeat *repeat)
 
 /* ---- times that wait ----------------------------------------------------- */
 
+/* The times are a ring. When it is full and grows, those that stand before the
+ * first one follow the last one. */
 static bool make_room(struct uj_repeat *repeat)
 {
-  uint32_t room = repeat->room == 0 ? 4 : repeat->room * 2;
+  uint32_t room = repeat->room;
   double *waiting;
   if (repeat->nwaiting >= UJ_REPEAT_WAITING_MAX)
     return false;
-  if (repeat->nwaiting < repeat->room)
+  if (repeat->nwaiting < room)
     return true;
-  waiting = malloc(room * sizeof(*waiting));
+  waiting =
+      realloc(repeat->waiting, (room == 0 ? 4 : room * 2) * sizeof(*waiting));
   if (waiting == NULL)
     return false;
-  for (uint32_t i = 0; i < repeat->nwaiting; i++)
-    waiting[i] = repeat->waiting[(repeat->first + i) % repeat->room];
-  free(repeat->waiting);
+  for (uint32_t i = 0; i < repeat->first; i++)
+    waiting[room + i] = waiting[i];
   repeat->waiting = waiting;
-  repeat->first = 0;
-  repeat->room = room;
+  repeat->room = room == 0 ? 4 : room * 2;
   return true;
 }
 

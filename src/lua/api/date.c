@@ -44,8 +44,8 @@ uint64_t uj_date_from_seconds(lua_Number time_s)
 
 lua_Number uj_date_to_seconds(uint64_t date_ns)
 {
-  return (lua_Number)(date_ns / NS_PER_S) +
-         (lua_Number)(date_ns % NS_PER_S) / UJ_NS_PER_S;
+  uint64_t whole_s = date_ns / NS_PER_S;
+  return (lua_Number)whole_s + (lua_Number)(date_ns % NS_PER_S) / UJ_NS_PER_S;
 }
 
 /* ---- the clock ----------------------------------------------------------- */

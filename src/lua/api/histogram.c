@@ -117,7 +117,8 @@ static int histogram_quantile(lua_State *L)
 static int histogram_size(lua_State *L)
 {
   const struct uj_histogram *core = &check_self(L, "size")->core;
-  lua_pushinteger(L, (lua_Integer)(sizeof(*core) + uj_histogram_size(core)));
+  lua_pushinteger(L, (lua_Integer)sizeof(*core) +
+                         (lua_Integer)uj_histogram_size(core));
   return 1;
 }
 

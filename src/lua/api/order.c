@@ -243,7 +243,8 @@ static void make_blocked(lua_State *L, int idx, int key)
 {
   struct lkey *found = push_key(L, idx, key);
   struct uj_lane *lane = lua_newuserdatauv(L, sizeof(*lane), 0);
-  if (find_key(L, idx, key) == found && found->core.blocked == NULL) {
+  if (found != NULL && find_key(L, idx, key) == found &&
+      found->core.blocked == NULL) {
     lua_setiuservalue(L, -2, UV_BLOCKED);
     uj_group_set_blocked(uj_lsched_at(L, idx)->core.order, &found->core, lane);
     lua_pop(L, 1);
@@ -251,7 +252,7 @@ static void make_blocked(lua_State *L, int idx, int key)
     lua_pop(L, 2);
 }
 
-void uj_lorder_prepare_key(lua_State *L, int idx, int key, bool may_block)
+static struct lkey *prepare_key(lua_State *L, int idx, int key, bool may_block)
 {
   struct lkey *found;
   luaL_checkstack(L, LUA_MINSTACK, "key");
@@ -262,6 +263,12 @@ void uj_lorder_prepare_key(lua_State *L, int idx, int key, bool may_block)
     else
       make_blocked(L, idx, key);
   }
+  return found;
+}
+
+void uj_lorder_prepare_key(lua_State *L, int idx, int key, bool may_block)
+{
+  (void)prepare_key(L, idx, key, may_block);
 }
 
 /* ---- ranks --------------------------------------------------------------- */
@@ -271,8 +278,7 @@ void uj_lorder_rank(lua_State *L, int idx, struct uj_ljob *job,
 {
   struct lkey *key = NULL;
   if (options->key != 0) {
-    uj_lorder_prepare_key(L, idx, options->key, false);
-    key = find_key(L, idx, options->key);
+    key = prepare_key(L, idx, options->key, false);
     key->uses++;
     lua_pushvalue(L, options->key);
     lua_setiuservalue(L, -2, uj_job_rank(&job->core)->place);

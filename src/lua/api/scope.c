@@ -59,17 +59,18 @@ static struct uj_scope *enter(lua_State *L, struct uj_state *S,
                               uint64_t limit_ns, enum uj_scope_kind kind)
 {
   bool is_nursery = kind == UJ_SCOPE_NURSERY;
+  struct uj_nest *nest = S->nest;
   struct uj_scope *scope = lua_newuserdatauv(L, sizeof(*scope), is_nursery);
   *scope = (struct uj_scope){.limit_ns = limit_ns, .kind = kind};
-  scope->is_nested = S->nest != NULL;
-  if (scope->is_nested)
-    scope->outer = S->nest->scope;
+  scope->is_nested = nest != NULL;
+  if (nest != NULL)
+    scope->outer = nest->scope;
   luaL_setmetatable(L, SCOPE_TYPE);
   lua_replace(L, 1);
   uj_job_note_deadline(&S->current->core, limit_ns);
   uj_scope_enter(S->current, scope);
-  if (scope->is_nested)
-    S->nest->scope = scope;
+  if (nest != NULL)
+    nest->scope = scope;
   lua_toclose(L, 1);
   return scope;
 }

@@ -347,14 +347,15 @@ static int keep_traceback(lua_State *L)
 {
   struct worker *self = worker_of(L);
   const char *text;
+  size_t size;
   if (self->call == NULL)
     return 1;
   luaL_traceback(L, L, NULL, 1);
-  text = lua_tostring(L, -1);
+  text = lua_tolstring(L, -1, &size);
   free(self->call->traceback);
-  self->call->traceback = malloc(strlen(text) + 1);
+  self->call->traceback = malloc(size + 1);
   if (self->call->traceback != NULL)
-    strcpy(self->call->traceback, text);
+    memcpy(self->call->traceback, text, size + 1);
   lua_pop(L, 1);
   return 1;
 }

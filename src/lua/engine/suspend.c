@@ -28,8 +28,10 @@ struct uj_ljob *uj_suspend_check(struct uj_state *S, lua_State *L,
                                  const char *name)
 {
   struct uj_ljob *job = S->current;
-  if (job == NULL || S->running != L)
+  if (job == NULL || S->running != L) {
     luaL_error(L, "'%s' %s", name, uj_suspend_refusal(S, L));
+    return NULL;
+  }
   if (job->core.wake == UJ_WAKE_KILLED)
     raise_killed(S, L);
   if (!lua_isyieldable(L) || !S->chain_yields)

@@ -75,9 +75,8 @@ static void add_paused(lua_State *L, const struct uj_job *core)
 /* [-0, +1, m] Pushes what the job waits for, or an empty string. */
 static void push_wait(lua_State *L, const struct uj_job *core)
 {
-  if (core->place == UJ_AT_HELD)
-    lua_pushliteral(L, ", about to start");
-  else if (core->place == UJ_AT_READY && !core->started)
+  if (core->place == UJ_AT_HELD ||
+      (core->place == UJ_AT_READY && !core->started))
     lua_pushliteral(L, ", about to start");
   else if (core->place != UJ_AT_WAIT && core->place != UJ_AT_READY)
     lua_pushliteral(L, "");

@@ -20,7 +20,7 @@ void uj_keys_init(struct uj_keys *keys, uint32_t most, uint64_t now_ns)
 
 void uj_keys_term(struct uj_keys *keys, lua_State *L)
 {
-  uj_alloc_free(L, keys->chunks, keys->nchunks * sizeof(*keys->chunks));
+  uj_alloc_free(L, keys->chunks, keys->nchunks * sizeof(void *));
   uj_alloc_free(L, keys->heads, keys->nheads * sizeof(*keys->heads));
   keys->chunks = NULL;
   keys->heads = NULL;
@@ -90,8 +90,8 @@ static void grow(struct uj_keys *keys, lua_State *L)
   n = keys->nchunks;
   lua_rawseti(L, -2, n + 1);
   lua_pop(L, 1);
-  keys->chunks = uj_alloc_resize(L, keys->chunks, n * sizeof(*keys->chunks),
-                                 (n + 1) * sizeof(*keys->chunks));
+  keys->chunks = uj_alloc_resize(L, keys->chunks, n * sizeof(void *),
+                                 (n + 1) * sizeof(void *));
   keys->chunks[n] = chunk;
   keys->nchunks = n + 1;
   for (uint32_t i = CHUNK; i > 0; i--) {

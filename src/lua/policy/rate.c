@@ -271,8 +271,11 @@ static int rate_gc(lua_State *L)
 static int waited(lua_State *L, int status, lua_KContext ctx)
 {
   struct uj_state *S = uj_state(L);
-  struct uj_key_line *line = uj_key_line((struct uj_key *)ctx);
+  struct uj_key *key;
+  struct uj_key_line *line;
   (void)status;
+  memcpy(&key, &ctx, sizeof(ctx));
+  line = uj_key_line(key);
   if (line != NULL && line->line.length == 0) {
     end_line(S, line);
     set_alarm(S);

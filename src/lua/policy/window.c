@@ -249,9 +249,11 @@ static int window_close(lua_State *L)
 /* Stack: window, results. `ctx` is the window, too. */
 static int returned(lua_State *L, int status, lua_KContext ctx)
 {
-  struct window *window = (struct window *)ctx;
-  int64_t now_ns = (int64_t)uj_loop_now(&window->S->loop);
+  struct window *window;
+  int64_t now_ns;
   (void)status;
+  memcpy(&window, &ctx, sizeof(ctx));
+  now_ns = (int64_t)uj_loop_now(&window->S->loop);
   sync_clock(window);
   if (window->is_closed && add(L, window, now_ns, 0)) {
     luaL_checkstack(L, LUA_MINSTACK, "too many results");

@@ -40,7 +40,11 @@ struct lschedule {
 
 static struct lschedule *lschedule_of(const struct uj_schedule *core)
 {
-  return (struct lschedule *)(void *)((char *)(uintptr_t)core -
+  union {
+    const struct uj_schedule *core;
+    char *bytes; /* a schedule that others only read is read anew by its zone */
+  } at = {core};
+  return (struct lschedule *)(void *)(at.bytes -
                                       offsetof(struct lschedule, core));
 }
 
@@ -130,8 +134,8 @@ static int schedule_previous(lua_State *L)
 static struct lschedule *push_new(lua_State *L, enum uj_schedule_kind kind,
                                   size_t nparts, int nkept, int text)
 {
-  struct lschedule *schedule = lua_newuserdatauv(
-      L, sizeof(*schedule) + nparts * sizeof(schedule->parts[0]), nkept);
+  struct lschedule *schedule =
+      lua_newuserdatauv(L, sizeof(*schedule) + nparts * sizeof(void *), nkept);
   memset(schedule, 0, sizeof(*schedule));
   schedule->object.tag = schedule_tag;
   schedule->core.kind = kind;
