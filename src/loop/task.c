@@ -229,7 +229,17 @@ static void free_threads(struct uj_link *list)
   uj_link_init(list);
 }
 
-/* Another thread can have held the lock at the fork, so it is made anew. */
+/* The lock is held. A thread that begins is not idle yet, so those that lack
+ * are counted before. */
+static void add_threads_that_lack(struct uj_tasks *self)
+{
+  unsigned lack = self->nqueued > self->nidle ? self->nqueued - self->nidle : 0;
+  while (lack-- > 0 && self->nthreads < self->limit && add_thread(self) == 0)
+    ;
+}
+
+/* Another thread can have held the lock at the fork, so it is made anew. What
+ * was queued runs here, too. */
 void uj_tasks_forget_threads(struct uj_tasks *self)
 {
   struct uj_task *task;
@@ -241,15 +251,9 @@ void uj_tasks_forget_threads(struct uj_tasks *self)
     task->lost = true;
     end_task(self, task);
   }
-}
-
-/* The lock is held. A thread that begins is not idle yet, so those that lack
- * are counted before. */
-static void add_threads_that_lack(struct uj_tasks *self)
-{
-  unsigned lack = self->nqueued > self->nidle ? self->nqueued - self->nidle : 0;
-  while (lack-- > 0 && self->nthreads < self->limit && add_thread(self) == 0)
-    ;
+  uv_mutex_lock(&self->lock);
+  add_threads_that_lack(self);
+  uv_mutex_unlock(&self->lock);
 }
 
 void uj_tasks_set_limit(struct uj_tasks *self, unsigned limit)
