@@ -5,7 +5,7 @@
 -- gone or have changed are ended, and the others are not touched. SIGINT (Ctrl-C) or
 -- SIGTERM ends all: by SIGTERM, and after CLOSE seconds by SIGKILL.
 --
--- uvjobs.supervisor does this for the parts of one service, see 18_supervised.lua. The
+-- uvjobs.supervisor does this for the parts of one service, see 19_supervised.lua. The
 -- programs here have nothing to do with each other: the one that fails too often is given up
 -- alone, while a supervisor gives up all.
 --

@@ -1,8 +1,8 @@
 -- A service of four parts that crash, each in its own way, and how a supervisor keeps it up:
 -- in which order the parts start, what goes with which, and that all stop in reverse.
 --
---   script/run examples/18_supervised.lua
---   uvjobs examples/18_supervised.lua         with the rock installed
+--   script/run examples/19_supervised.lua
+--   uvjobs examples/19_supervised.lua         with the rock installed
 --
 -- The parts:
 --   store    has to connect before the others can start; loses its connection twice
