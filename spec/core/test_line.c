@@ -101,7 +101,7 @@ static void does_not_count_who_is_refused(void)
               LINE_UNTIL(&line, UJ_NEVER));
   fake_turn(&f);
   uj_job_cancel(&a->job);
-  a->job.refusals = 200; /* so the second refusal pauses */
+  a->job.refusals = 114; /* so the second refusal pauses for as long as any */
   fake_turn(&f);
   CHECK_EQ(line.length, 0);
   fake_turn(&f);

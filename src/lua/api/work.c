@@ -55,6 +55,8 @@ static void free_said(struct request *self)
 static void free_request(struct request *self)
 {
   free_said(self);
+  if (self->call.task.lost)
+    uj_worker_abandon(&self->call);
   uj_buffer_free(&self->call.given);
   uj_buffer_free(&self->call.result);
   free(self->call.traceback);

@@ -22,7 +22,8 @@ struct worker {
   struct uj_tracked tracked;         /* which of its coroutines runs */
   struct uj_state *volatile adopted; /* of uvjobs in that state, or NULL */
   struct uj_call *call; /* the call that it runs, which is borrowed; or NULL */
-  int kept_kb;          /* its size after the last collection of tidy() */
+  struct worker *lost_before; /* see uj_worker_abandon() */
+  int kept_kb;                /* its size after the last collection of tidy() */
 };
 
 /* The threads share it. */
@@ -393,6 +394,17 @@ static void run_in(struct worker *worker, struct uj_call *call)
   worker->call = NULL;
   call_protected(L, tidy, worker);
   lua_settop(L, 0);
+}
+
+/* In the child of a fork, the workers whose threads are not here. What they
+ * have may be in the middle of a change, so it can neither be used nor freed;
+ * here those find it who look for leaks. */
+static _Atomic(struct worker *) lost;
+
+void uj_worker_abandon(const struct uj_call *call)
+{
+  if (call->worker != NULL)
+    call->worker->lost_before = atomic_exchange(&lost, call->worker);
 }
 
 void uj_worker_run(struct uj_task *task)

@@ -53,6 +53,9 @@ void uj_workers_free(struct uj_workers *workers);
 
 /* The function of a call's task: runs the call in a worker. */
 void uj_worker_run(struct uj_task *task);
+/* The call was lost by a fork: its worker is another process's. */
+void uj_worker_abandon(const struct uj_call *call);
+
 /* [-0, +0, -] If L is the Lua state of a worker, uvjobs has been loaded there:
  * what runs by it ends when the call is stopped. And: its state is closing. */
 void uj_worker_adopt(lua_State *L, struct uj_state *S);
