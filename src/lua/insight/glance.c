@@ -353,11 +353,9 @@ static int l_set_circles(lua_State *L)
 void uj_insight_push_circles(struct uj_state *S, lua_State *L)
 {
   uj_hub_push(S->hub, L, S->insight->circles);
-  if (lua_isfunction(L, -1)) {
-    lua_call(L, 0, 1);
+  if (lua_isfunction(L, -1) && lua_pcall(L, 0, 1, 0) == LUA_OK)
     return;
-  }
-  lua_pop(L, 1);
+  lua_pop(L, 1); /* what they are added to is worth more than they are */
   lua_pushliteral(L, "");
 }
 

@@ -20,7 +20,7 @@ struct uj_insight {
 /* [-0, +0, m] */
 void uj_insight_init(struct uj_state *S, lua_State *L);
 
-/* [-0, +1, v] Pushes lines that name the jobs which wait for each other in a
+/* [-0, +1, m] Pushes lines that name the jobs which wait for each other in a
  * circle, or an empty string when there are none. */
 void uj_insight_push_circles(struct uj_state *S, lua_State *L);
 
