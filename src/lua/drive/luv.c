@@ -48,6 +48,7 @@ static int keep_functions(lua_State *L)
 static bool is_loaded(struct uj_state *S, lua_State *L)
 {
   bool found;
+  int status;
   if (!uj_hub_is_nil(S->hub, S->luv->functions))
     return true;
   uj_hub_push(S->hub, L, UJ_HUB_LOADED);
@@ -61,8 +62,9 @@ static bool is_loaded(struct uj_state *S, lua_State *L)
   lua_pushcfunction(L, keep_functions);
   lua_insert(L, -2);
   lua_pushlightuserdata(L, S);
-  if (lua_pcall(L, 2, 0, 0) != LUA_OK)
-    lua_pop(L, 1);
+  status = lua_pcall(L, 2, 0, 0);
+  if (status != LUA_OK)
+    (void)uj_state_keep_hook_error(S, L, status);
   return !uj_hub_is_nil(S->hub, S->luv->functions);
 }
 

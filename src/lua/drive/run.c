@@ -303,6 +303,24 @@ static int open_driver(struct uj_state *S, const struct uj_run_options *options)
   return error;
 }
 
+static int do_nothing(lua_State *L)
+{
+  (void)L;
+  return 0;
+}
+
+/* [-0, +(0|1), -] SIGINT may have come just before the signals were taken. Then
+ * the interpreter's hook waits for the next call in this coroutine to raise its
+ * error, and that must not be one of ours, after the main job has begun.
+ * Returns LUA_OK; or another status, with the error on the top. */
+static int meet_hook(lua_State *L)
+{
+  if (lua_gethook(L) == NULL)
+    return LUA_OK;
+  lua_pushcfunction(L, do_nothing);
+  return lua_pcall(L, 0, 0, 0);
+}
+
 /* The timers begin anew with the clock, unless jobs that were started outside
  * run() wait for it. */
 static void begin_clock(struct uj_state *S, bool is_virtual)
@@ -333,6 +351,11 @@ static struct uj_ljob *prepare(struct uj_state *S, lua_State *L,
   if (error != 0) {
     uj_slots_drop(&S->jobs, job->slot);
     luaL_error(L, "cannot run: %s", uj_driver_strerror(error));
+  }
+  if (meet_hook(L) != LUA_OK) {
+    uj_signals_stop(uj_driver_signals(S->driver));
+    uj_slots_drop(&S->jobs, job->slot);
+    lua_error(L);
   }
   return job;
 }

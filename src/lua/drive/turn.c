@@ -29,12 +29,14 @@ static int trim(lua_State *L)
 
 void uj_drive_trim(struct uj_state *S, lua_State *L)
 {
+  int status;
   if (!uj_slots_sparse(&S->jobs) && !uj_slots_sparse(&S->pool->slots))
     return;
   lua_pushcfunction(L, trim);
   lua_pushlightuserdata(L, S);
-  if (lua_pcall(L, 1, 0, 0) != LUA_OK)
-    lua_pop(L, 1);
+  status = lua_pcall(L, 1, 0, 0);
+  if (status != LUA_OK)
+    (void)uj_state_keep_hook_error(S, L, status);
 }
 
 void uj_drive_turn(struct uj_state *S, lua_State *L)

@@ -58,15 +58,21 @@ static int make_thread(lua_State *L)
   return 0;
 }
 
+/* The error of a hook ends the run, but not this job. */
 static bool new_thread(struct uj_state *S, struct uj_ljob *job)
 {
   lua_State *L = S->L;
-  lua_pushcfunction(L, make_thread);
-  lua_pushlightuserdata(L, S);
-  lua_pushlightuserdata(L, job);
-  if (lua_pcall(L, 2, 0, 0) == LUA_OK)
-    return true;
-  lua_pop(L, 1);
+  int status;
+  for (int tries = 0; tries < 2; tries++) {
+    lua_pushcfunction(L, make_thread);
+    lua_pushlightuserdata(L, S);
+    lua_pushlightuserdata(L, job);
+    status = lua_pcall(L, 2, 0, 0);
+    if (status == LUA_OK)
+      return true;
+    if (!uj_state_keep_hook_error(S, L, status))
+      break;
+  }
   return false;
 }
 
@@ -114,6 +120,7 @@ static int keep(lua_State *L)
 void uj_pool_keep(struct uj_state *S, struct uj_ljob *job)
 {
   lua_State *L = S->L;
+  int status;
   if (job->co_slot != 0)
     return;
   lua_pushcfunction(L, keep);
@@ -121,9 +128,10 @@ void uj_pool_keep(struct uj_state *S, struct uj_ljob *job)
   lua_pushlightuserdata(L, job);
   lua_pushthread(job->co);
   lua_xmove(job->co, L, 1);
-  if (lua_pcall(L, 3, 0, 0) == LUA_OK)
+  status = lua_pcall(L, 3, 0, 0);
+  if (status == LUA_OK)
     return;
-  lua_pop(L, 1);
+  (void)uj_state_keep_hook_error(S, L, status);
   if (job->co_slot != 0)
     uj_slots_drop(&S->pool->slots, job->co_slot);
   job->co_slot = 0;

@@ -38,6 +38,16 @@ void uj_state_keep_error(struct uj_state *S, lua_State *L)
     lua_pop(L, 1);
 }
 
+bool uj_state_keep_hook_error(struct uj_state *S, lua_State *L, int status)
+{
+  if (status == LUA_ERRMEM) {
+    lua_pop(L, 1);
+    return false;
+  }
+  uj_state_keep_error(S, L);
+  return true;
+}
+
 int uj_state_raise_kept(struct uj_state *S, lua_State *L)
 {
   uj_hub_push(S->hub, L, UJ_HUB_ERROR);

@@ -150,6 +150,12 @@ static inline struct uj_state *uj_state_of(struct uj_loop *loop)
 /* [-1, +0, -] Keeps an error that run() or step() is to raise; only the first
  * one is kept. */
 void uj_state_keep_error(struct uj_state *S, lua_State *L);
+/* [-1, +0, -] The same for the error of a call, with this status, that can fail
+ * for lack of memory, which its caller copes with. What else it raises is of a
+ * hook that was set before the run, like the one by which the interpreter ends
+ * at SIGINT: that is kept, because nobody else would hear of it. Returns
+ * whether it was one of those. */
+bool uj_state_keep_hook_error(struct uj_state *S, lua_State *L, int status);
 static inline bool uj_state_has_error(const struct uj_state *S)
 {
   return !uj_hub_is_nil(S->hub, UJ_HUB_ERROR);
