@@ -159,6 +159,7 @@ build = {
         "src/lua/policy/window.c",
         "src/lua/repeating/repeating.c",
         "src/lua/supervisor/children.c",
+        "src/lua/supervisor/record.c",
         "src/loop/standard.c",
         "src/loop/task.c",
         "src/lua/api/await.c",

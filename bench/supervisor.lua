@@ -85,10 +85,11 @@ end
 
 local function starts()
   return in_run(function(n)
-    local service = new "one_for_one"
+    local service, names = new "one_for_one", {}
+    for i = 1, n do names[i] = "child-" .. i end
     return function()
       for i = 1, n do
-        service:start { name = "child-" .. i, wait_for_ever }
+        service:start { name = names[i], wait_for_ever }
         if i % 100 == 0 then uvjobs.yield() end
       end
     end

@@ -13,6 +13,8 @@ local uvjobs = require "uvjobs"
 local Reference = require "spec.supervisor.reference"
 local helper = require "spec.helper"
 
+local MORE <const> = require "uvjobs.core".child_places().MORE
+
 local trees = {}
 
 trees.LENGTH = 100 -- seconds that a tree is played for
@@ -191,7 +193,8 @@ local function add(jobs, supervisor, options)
   jobs:spawn({ report = false }, supervisor.start, supervisor, options)
   uvjobs.yield()
   local child = supervisor:child(options.name)
-  return child._more and child._more.nested
+  local more = child[MORE]
+  return more and more.nested
 end
 
 local function fill(jobs, supervisor, node, log, owners)

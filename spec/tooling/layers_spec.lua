@@ -96,6 +96,7 @@ local FLOORS <const> = {
   { "src/lua/drive/[%w_]+" },
   { "src/lua/insight/glance" },
   { "src/lua/insight/ages" },
+  { "src/lua/supervisor/record" },
   { "src/lua/repeating/repeating", "src/lua/supervisor/children" },
   { "src/lua/policy/rate", "src/lua/policy/gate", "src/lua/policy/window" },
   { "src/lua/policy/keys" },

@@ -1,19 +1,19 @@
 -- uvjobs.Child: a child of a supervisor, as programs see it. It stands for all runs of the
 -- child, each of which is a job.
 --
--- Its fields begin with `_`, so that every other name is looked up here, where it is
--- computed or refused. There are eight of them, which just fit into a Lua table of 248
--- bytes: what few children have is in the table `_more`.
+-- It is a list of eight elements, which takes less memory and less time to make than named
+-- fields do, so that every name is looked up here, where it is computed or refused. What few
+-- children have is in the table at MORE. `child.at` has the places:
 --
---   _name    string, or false for a child without a name
---   _fn      what it runs
---   _kind    its options: a table that children with equal options share
---   _state   what it does: see below
---   _job     the job of its present run, or false
---   _place   where it stands in the order of its supervisor
---   _since   when its present or last run was up; false before the first
---   _more    false, or a table of
---     arguments   what `_fn` gets behind the child, as table.pack() makes it
+--   NAME     string, or false for a child without a name
+--   FN       what it runs
+--   KIND     its options: a table that children with equal options share
+--   STATE    what it does: see below
+--   JOB      the job of its present run, or false
+--   PLACE    where it stands in the order of its supervisor
+--   SINCE    when its present or last run was up; false before the first
+--   MORE     false, or a table of
+--     arguments   what FN gets behind the child, as table.pack() makes it
 --     context     the values of uvjobs.context
 --     nested      the supervisor that it runs
 --     value       what it was ready with
@@ -43,7 +43,12 @@ local TYPE <const> = "uvjobs.Child"
 ---@class uvjobs.Child
 local Child = {}
 
-local child = { Child = Child }
+--- The places of what is in a child.
+local at <const> = core.child_places()
+local NAME <const>, KIND <const>, STATE <const> = at.NAME, at.KIND, at.STATE
+local JOB <const>, MORE <const> = at.JOB, at.MORE
+
+local child = { Child = Child, at = at }
 
 --- What a child can do.
 child.states = {
@@ -83,29 +88,29 @@ shown[S.DOWN] = "queued"
 
 -- ---- properties --------------------------------------------------------------------
 
--- A field of `_more`.
+-- A field of the table at MORE.
 local function rare(field)
   return function(self)
-    local more = self._more
+    local more = self[MORE]
     if more then return more[field] end
   end
 end
 
 local properties = {
-  name = function(self) return self._name or nil end,
-  state = function(self) return shown[self._state] end,
+  name = function(self) return self[NAME] or nil end,
+  state = function(self) return shown[self[STATE]] end,
   job = function(self)
-    local job = self._job
+    local job = self[JOB]
     if job and job.resumes > 0 then return job end
   end,
-  restart = function(self) return self._kind.restart end,
-  restarts = function(self) return self._more and self._more.restarts or 0 end,
+  restart = function(self) return self[KIND].restart end,
+  restarts = function(self) return self[MORE] and self[MORE].restarts or 0 end,
   last_error = rare "last_error",
   next_start = rare "next_start",
   history = function(self)
-    return table.move(self._more and self._more.history or {}, 1, 10, 1, {})
+    return table.move(self[MORE] and self[MORE].history or {}, 1, 10, 1, {})
   end,
-  supervisor = function(self) return self._kind.supervisor end,
+  supervisor = function(self) return self[KIND].supervisor end,
 }
 
 local methods = {}
@@ -133,7 +138,7 @@ end
 
 function Child.__tostring(self)
   check_self(self, "tostring")
-  local name = self._name and ('"%s" '):format(self._name) or ""
+  local name = self[NAME] and ('"%s" '):format(self[NAME]) or ""
   return ("%s: %s%s"):format(TYPE, name, self.state)
 end
 
@@ -148,10 +153,7 @@ Child.__metatable = TYPE
 ---@param kind table its options
 ---@return uvjobs.Child
 function child.new(name, fn, kind)
-  return setmetatable({
-    _name = name, _fn = fn, _kind = kind, _state = S.QUEUED, _job = false, _place = 0,
-    _since = false, _more = false,
-  }, Child)
+  return core.new_child(Child, name, fn, kind, S.QUEUED)
 end
 
 --- Whether a value is a child.
@@ -161,22 +163,22 @@ end
 
 --- The table of what few children have.
 function child.more(self)
-  local more = self._more
+  local more = self[MORE]
   if not more then
     more = {}
-    self._more = more
+    self[MORE] = more
   end
   return more
 end
 
 --- What the child is called, for messages.
 function child.label(self)
-  return self._name and ("child '%s'"):format(self._name) or "a child without a name"
+  return self[NAME] and ("child '%s'"):format(self[NAME]) or "a child without a name"
 end
 
 --- Wakes those that wait until the child does something else.
 function child.notify(self)
-  local more = self._more
+  local more = self[MORE]
   if not more then return end
   if more.changed then
     more.changed:set()
@@ -208,13 +210,13 @@ end
 ---@param value? any
 function methods:ready(value)
   check_self(self, "ready")
-  if not self._kind.ready or self._more and self._more.nested then
+  if not self[KIND].ready or self[MORE] and self[MORE].nested then
     error(("%s has no option 'ready'"):format(child.label(self)), 2)
-  elseif self._state == S.RUNNING then
+  elseif self[STATE] == S.RUNNING then
     error(("%s is ready already"):format(child.label(self)), 2)
-  elseif child.is_closing[self._state] or self._job and self._job.state == "closing" then
+  elseif child.is_closing[self[STATE]] or self[JOB] and self[JOB].state == "closing" then
     return
-  elseif self._state ~= S.STARTING then
+  elseif self[STATE] ~= S.STARTING then
     error(("%s does not run"):format(child.label(self)), 2)
   end
   child.on_ready(self, value)
@@ -222,7 +224,7 @@ end
 
 -- What wait_ready() returns of a child that is ready.
 local function ready_value(self)
-  local more = self._more
+  local more = self[MORE]
   if more and more.value ~= nil then return more.value end
   return true
 end
@@ -239,7 +241,7 @@ function methods:wait_ready(timeout)
   core.check_suspend("wait_ready", 2)
   if core.interrupted() then uvjobs.yield() end
   local due = timeout and timeout ~= math.huge and uvjobs.now() + timeout
-  while self._state ~= S.RUNNING do
+  while self[STATE] ~= S.RUNNING do
     if child.is_over(self) then return nil, "closed" end
     local left = due and math.max(due - uvjobs.now(), 0)
     if not child.wait_change(self, left or nil) then return nil, "timeout" end

@@ -11,8 +11,14 @@ local rules = require "uvjobs.supervisor.rules"
 
 core.own_source()
 
+local at <const> = child.at
+local KIND <const>, STATE <const>, JOB <const>, SINCE <const> = at.KIND, at.STATE, at.JOB, at.SINCE
+local MORE <const> = at.MORE
 local uvjobs = core.public
 local S <const> = child.states
+local Child <const>, RUNNING <const> = child.Child, S.RUNNING
+local start_plain <const> = core.start_plain
+local UP <const> = child.phases.UP
 local STOPPING <const>, OVER <const> = child.phases.STOPPING, child.phases.OVER
 local CLOSED <const> = child.phases.CLOSED
 
@@ -21,6 +27,9 @@ local TYPE <const> = "uvjobs.Supervisor"
 ---@class uvjobs.Supervisor
 local methods = {}
 local Supervisor = { __name = TYPE, __metatable = TYPE }
+
+-- All supervisors: a look here is the cheapest check of one.
+local supervisors <const> = setmetatable({}, { __mode = "k" })
 
 -- ---- checks ------------------------------------------------------------------------
 
@@ -43,7 +52,7 @@ local function find(self, which, name)
       which, arguments.did_you_mean(which, self._names)))
   elseif not child.is(which) then
     arguments.fail(3, 1, name, arguments.unexpected("string or uvjobs.Child", which))
-  elseif which._kind.supervisor ~= self then
+  elseif which[KIND].supervisor ~= self then
     arguments.fail(3, 1, name, ("%s belongs to another supervisor"):format(child.label(which)))
   end
   return which
@@ -52,15 +61,15 @@ end
 -- The child of a supervisor in whose run a job is, or nil.
 local function containing(self, job)
   local one = core.child_of(job)
-  while one and one._kind.supervisor ~= self do
-    one = one._kind.supervisor._parent
+  while one and one[KIND].supervisor ~= self do
+    one = one[KIND].supervisor._parent
   end
   return one
 end
 
 local function is_open(self)
   if self._phase == OVER then
-    local state = self._parent._state
+    local state = self._parent[STATE]
     return state ~= S.STOPPED and state ~= S.ENDED and state ~= S.DELETED
   end
   return self._phase ~= STOPPING and self._phase ~= CLOSED
@@ -77,29 +86,29 @@ local Starting = {}
 
 function Starting.__close(starting, err)
   local one = starting.child
-  if err ~= nil and one._since == false and one._state ~= S.DELETED and not starting.failed then
-    rules.close_one(one._kind.supervisor, one, S.TO_DELETE)
+  if err ~= nil and one[SINCE] == false and one[STATE] ~= S.DELETED and not starting.failed then
+    rules.close_one(one[KIND].supervisor, one, S.TO_DELETE)
   end
 end
 
 local function root_of(self)
-  while self._parent do self = self._parent._kind.supervisor end
+  while self._parent do self = self._parent[KIND].supervisor end
   return self
 end
 
 -- Whether a child may still start: it, and the supervisors that it is in, are not over.
 local function may_start(self, one)
-  local state = one._state
+  local state = one[STATE]
   if state == S.DELETED or state == S.STOPPED or self._is_final then return false end
-  if self._parent then return may_start(self._parent._kind.supervisor, self._parent) end
+  if self._parent then return may_start(self._parent[KIND].supervisor, self._parent) end
   return is_open(self)
 end
 
 -- Waits until a new child runs and, if it has to become ready, is so.
 local function await_start(self, one)
   local starting <close> = setmetatable({ child = one, failed = false }, Starting)
-  while not one._since do
-    local more = one._more
+  while not one[SINCE] do
+    local more = one[MORE]
     local problem = more and more.problem
     if more and problem ~= nil then
       starting.failed = true
@@ -115,6 +124,17 @@ end
 
 local make
 
+-- Starts a child of which nothing is said but its name and `restart`, and whose turn it is:
+-- most children are so, and this is a short way for them. Returns nil for another child, and
+-- leaves what is wrong to the long way.
+local function start_plainly(self, given)
+  local place = self._places + 1
+  local one = start_plain(self._inner, given, self._names, self._plain_kinds, self._children,
+    place, Child, RUNNING)
+  if one then self._places, self._count = place, self._count + 1 end
+  return one
+end
+
 --- Adds a child, and starts it behind those that were added before. Returns when it runs
 --- and, with the option `ready`, is ready. Suspends.
 --- Errors: misuse; `closed`; with `ready`, what its first start has failed with;
@@ -123,7 +143,12 @@ local make
 ---@return uvjobs.Child|uvjobs.Supervisor what was started; with the option `supervisor`
 ---  that supervisor
 function methods:start(given)
-  check_self(self, "start")
+  if not supervisors[self] then arguments.fail_self(2, "start", TYPE, self) end
+  if self._phase == UP and self._queued == 0
+    and not (self._holder or self._due or self._parent) then
+    local one = start_plainly(self, given)
+    if one then return one end
+  end
   enter "start"
   local one = options.new_child(self, given)
   if not is_open(self) then raise_closed() end
@@ -133,7 +158,7 @@ function methods:start(given)
     child.more(one).nested = started
   end
   rules.start(self, one)
-  if not one._since then await_start(self, one) end
+  if not one[SINCE] then await_start(self, one) end
   return started
 end
 
@@ -147,7 +172,7 @@ local function close_and_wait(self, one, state)
       state == S.TO_DELETE and "delete" or "stop"), 3)
   end
   rules.close_one(self, one, state, job)
-  while one._job and child.is_closing[one._state] do child.wait_change(one) end
+  while one[JOB] and child.is_closing[one[STATE]] do child.wait_change(one) end
 end
 
 --- Stops a child, within its close_timeout. It stays stopped until restart() is called;
@@ -169,7 +194,7 @@ function methods:delete(which)
   check_self(self, "delete")
   local one = find(self, which, "delete")
   enter "delete"
-  if one._state ~= S.DELETED then close_and_wait(self, one, S.TO_DELETE) end
+  if one[STATE] ~= S.DELETED then close_and_wait(self, one, S.TO_DELETE) end
 end
 
 --- Stops a child if it runs, and starts it; its back-off begins anew. That is not counted
@@ -180,13 +205,13 @@ function methods:restart(which)
   check_self(self, "restart")
   local one = find(self, which, "restart")
   enter "restart"
-  if not is_open(self) or one._state == S.DELETED then raise_closed() end
-  local before = one._job
+  if not is_open(self) or one[STATE] == S.DELETED then raise_closed() end
+  local before = one[JOB]
   close_and_wait(self, one, S.TO_START)
-  while one._state ~= S.RUNNING or one._job == before and before do
-    if one._state == S.DELETED or one._state == S.STOPPED or not is_open(self) then
+  while one[STATE] ~= S.RUNNING or one[JOB] == before and before do
+    if one[STATE] == S.DELETED or one[STATE] == S.STOPPED or not is_open(self) then
       raise_closed()
-    elseif one._state == S.ENDED then
+    elseif one[STATE] == S.ENDED then
       return
     end
     child.wait_change(one)
@@ -203,7 +228,7 @@ end
 function methods:get(which)
   check_self(self, "get")
   local one = find(self, which, "get")
-  if one._state == S.RUNNING and one._more then return one._more.value end
+  if one[STATE] == S.RUNNING and one[MORE] then return one[MORE].value end
 end
 
 --- The child with this name, or nil. Does not suspend.
@@ -245,8 +270,8 @@ function methods:count_children()
   check_self(self, "count_children")
   local count = { specs = self._count, active = 0, supervisors = 0, workers = 0 }
   for one in self:children() do
-    if one._job then count.active = count.active + 1 end
-    local kind = one._more and one._more.nested and "supervisors" or "workers"
+    if one[JOB] then count.active = count.active + 1 end
+    local kind = one[MORE] and one[MORE].nested and "supervisors" or "workers"
     count[kind] = count[kind] + 1
   end
   return count
@@ -282,8 +307,8 @@ end
 -- not restarted.
 local function begin_close(self, job)
   local parent = self._parent
-  if parent and parent._job and not child.is_closing[parent._state] then
-    parent._state = S.TO_STOP
+  if parent and parent[JOB] and not child.is_closing[parent[STATE]] then
+    parent[STATE] = S.TO_STOP
   end
   rules.stop_all(self, nil, job, job and containing(self, job) or nil)
 end
@@ -361,7 +386,9 @@ end
 -- Makes a supervisor; `parent` is the child that it is, if so.
 function make(given, parent)
   local self = setmetatable({}, Supervisor)
+  supervisors[self] = true
   self._kinds = {} -- the options that children share: see options.lua
+  self._plain_kinds = {} -- those of children of which nothing is said but `restart`
   rules.init(self, given, parent)
   return self
 end

@@ -5,6 +5,9 @@ local core = require "uvjobs.core"
 
 core.own_source()
 
+local at <const> = child.at
+local NAME <const>, STATE <const> = at.NAME, at.STATE
+local PLACE <const>, MORE <const> = at.PLACE, at.MORE
 local notify = child.notify
 local QUEUED <const>, ENDED <const> = child.states.QUEUED, child.states.ENDED
 local DELETED <const> = child.states.DELETED
@@ -33,7 +36,7 @@ local function make_dense(self)
     if one then
       n = n + 1
       children[n] = one
-      one._place = n
+      one[PLACE] = n
     end
   end
   for place = n + 1, self._places do children[place] = nil end
@@ -45,8 +48,8 @@ function list.add(self, one)
   local place = self._places + 1
   self._children[place] = one
   self._places, self._count = place, self._count + 1
-  one._place = place
-  if one._name then self._names[one._name] = one end
+  one[PLACE] = place
+  if one[NAME] then self._names[one[NAME]] = one end
 end
 
 --- A supervisor begins no more.
@@ -56,8 +59,8 @@ function list.close_for_good(self)
   self._phase = CLOSED
   for place = 1, self._places do
     local one = self._children[place]
-    if one and one._state == QUEUED then one._state = ENDED end
-    local more = one and one._more
+    if one and one[STATE] == QUEUED then one[STATE] = ENDED end
+    local more = one and one[MORE]
     if more then
       notify(one)
       if more.nested then list.close_for_good(more.nested) end
@@ -68,11 +71,11 @@ end
 --- Takes a child away that does not run.
 function list.remove(self, one)
   local children = self._children
-  children[one._place] = false
+  children[one[PLACE]] = false
   self._count = self._count - 1
-  if one._name then self._names[one._name] = nil end
-  one._state = DELETED
-  if one._more and one._more.nested then list.close_for_good(one._more.nested) end
+  if one[NAME] then self._names[one[NAME]] = nil end
+  one[STATE] = DELETED
+  if one[MORE] and one[MORE].nested then list.close_for_good(one[MORE].nested) end
   notify(one)
   if self._phase == UP and self._queued == 0 and self._places > SPARSE
     and 2 * self._count < self._places then
@@ -82,14 +85,14 @@ end
 
 --- Puts a child that does not run into the line.
 function list.enqueue(self, one)
-  one._state = QUEUED
+  one[STATE] = QUEUED
   self._queued = self._queued + 1
-  if one._place < self._at then self._at = one._place end
+  if one[PLACE] < self._at then self._at = one[PLACE] end
 end
 
 --- Takes a child out of the line, if it is in it.
 function list.leave_line(self, one)
-  if one._state == QUEUED then self._queued = self._queued - 1 end
+  if one[STATE] == QUEUED then self._queued = self._queued - 1 end
 end
 
 return list

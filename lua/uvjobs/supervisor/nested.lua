@@ -8,6 +8,8 @@ local rules = require "uvjobs.supervisor.rules"
 
 core.own_source()
 
+local at <const> = child.at
+local NAME <const>, KIND <const>, STATE <const>, MORE <const> = at.NAME, at.KIND, at.STATE, at.MORE
 local uvjobs = core.public
 local QUEUED <const>, STOPPED <const> = child.states.QUEUED, child.states.STOPPED
 local UP <const>, ROUND <const> = child.phases.UP, child.phases.ROUND
@@ -35,7 +37,7 @@ end
 
 -- Whether a child belongs to what a supervisor starts when it begins again.
 local function begins_again(one)
-  return one._state == QUEUED or one._name and one._kind.restart ~= "temporary"
+  return one[STATE] == QUEUED or one[NAME] and one[KIND].restart ~= "temporary"
 end
 
 -- A run of a supervisor that is a child begins: it starts the children that it had.
@@ -45,9 +47,9 @@ local function begin_again(self)
   self._queued, self._at = 0, 1
   for place = 1, self._places do
     local one = self._children[place]
-    if one and one._state ~= STOPPED then
+    if one and one[STATE] ~= STOPPED then
       if begins_again(one) then
-        if one._more then one._more.streak = nil end
+        if one[MORE] then one[MORE].streak = nil end
         list.enqueue(self, one)
       else
         list.remove(self, one)
@@ -66,7 +68,7 @@ end
 
 --- The function of the job of a child that is a supervisor.
 function nested.run(one)
-  local self = one._more.nested
+  local self = one[MORE].nested
   local _ <close> = setmetatable({ self }, Leaving)
   begin_again(self)
   nested.wait_ended(self)

@@ -71,8 +71,6 @@ local function supervisor(value)
   return nil, nil, arguments.problem_of_options(value, NESTED)
 end
 
-local RESTARTS <const> = { permanent = true, transient = true, temporary = true }
-
 local CHILD <const> = with_common {
   name = expect.string,
   restart = one_of("permanent", "transient", "temporary"),
@@ -229,26 +227,9 @@ local function kind_of(self, given)
   if not kind then
     kind = new_kind(self, given)
     kinds[key] = kind
+    if key == kind.restart and not kind.busy_limit then self._plain_kinds[key] = kind end
   end
   return kind
-end
-
--- The options of a child of which nothing is said but its name and `restart`, or nil: most
--- children are so, and this is a short way for them. What is wrong it leaves to the long
--- one.
-local function known_kind(self, given)
-  if type(given) ~= "table" then return nil end
-  local has_function = false
-  for name, value in next, given do
-    if name == 1 then
-      has_function = type(value) == "function"
-    elseif name == "name" then
-      if type(value) ~= "string" or self._names[value] then return nil end
-    elseif name ~= "restart" or not RESTARTS[value] then
-      return nil
-    end
-  end
-  return has_function and self._kinds[given.restart or "permanent"] or nil
 end
 
 -- What the function of a child gets behind the child.
@@ -262,14 +243,8 @@ end
 ---@param self uvjobs.Supervisor
 ---@return uvjobs.Child
 function options.new_child(self, given)
-  local kind = known_kind(self, given)
-  if kind then
-    local one, context = child.new(given.name or false, given[1], kind), core.get_context()
-    if context then child.more(one).context = context end
-    return one
-  end
   check_child(self, given)
-  kind = kind_of(self, given)
+  local kind = kind_of(self, given)
   local one = child.new(given.name or false, given[1] or nested.run, kind)
   local given_arguments, context = arguments_of(given), core.get_context()
   if kind.ready or given_arguments or context then

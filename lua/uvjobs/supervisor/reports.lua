@@ -6,6 +6,7 @@ local core = require "uvjobs.core"
 
 core.own_source()
 
+local KIND <const>, MORE <const> = child.at.KIND, child.at.MORE
 local now = core.public.now
 
 local KEPT <const> = 10 -- entries of a history
@@ -36,7 +37,7 @@ end
 function reports.of_restart(self, one, job, err, pause)
   reports.call(self, {
     message = "Child restarted", child = one, job = job, exception = err,
-    restarts = one._more.restarts, delay = pause, traceback = core.kept_traceback(job),
+    restarts = one[MORE].restarts, delay = pause, traceback = core.kept_traceback(job),
   })
 end
 
@@ -71,6 +72,17 @@ local function text_of(err)
   if err == nil then return "it has returned" end
   local ok, text = pcall(tostring, err)
   return ok and text:match "^[^\n]*" or ("a %s without a text"):format(type(err))
+end
+
+--- The error of a run that has ended, or nil.
+function reports.error_of(one, job, how, was_busy)
+  if was_busy then
+    return ("%s held the loop for longer than its busy_limit of %s s"):format(
+      child.label(one), one[KIND].busy_limit)
+  elseif how ~= "done" then
+    local _, err = job:result()
+    return err
+  end
 end
 
 --- The error with which a supervisor gives up.

@@ -23,6 +23,9 @@ local watch = require "uvjobs.supervisor.watch"
 
 core.own_source()
 
+local at <const> = child.at
+local NAME <const>, FN <const>, KIND <const>, STATE <const> = at.NAME, at.FN, at.KIND, at.STATE
+local JOB <const>, PLACE <const>, SINCE <const>, MORE <const> = at.JOB, at.PLACE, at.SINCE, at.MORE
 local uvjobs = core.public
 local now = uvjobs.now
 local more_of, notify = child.more, child.notify
@@ -90,50 +93,52 @@ local start_line, settle, stop_all
 
 -- Called when the pause before a run is over: the run begins.
 local function begin(self, one)
-  if one._kind.ready then
-    one._state = STARTING
+  if one[KIND].ready then
+    one[STATE] = STARTING
     watch.begin(self, one, settle)
   else
-    one._state, one._since = RUNNING, now()
+    one[STATE], one[SINCE] = RUNNING, now()
   end
-  if one._more then notify(one) end
+  if one[MORE] then notify(one) end
 end
 
 -- What the job of a child does.
 local function run(one)
-  local more = one._more
-  local context = more and more.context
+  local more = one[MORE]
+  local context = more and more.context or nil
   if core.get_context() ~= context then core.set_context(context or {}) end
-  if not more then return one._fn(one) end
+  if not more then return one[FN](one) end
   if more.pause then
     uvjobs.sleep(more.pause)
-    local self = one._kind.supervisor
+    local self = one[KIND].supervisor
     more.pause, more.next_start = nil, nil
     begin(self, one)
-    if self._holder == one and one._state ~= STARTING then
+    if self._holder == one and one[STATE] ~= STARTING then
       self._holder = false
       start_line(self)
     end
   end
   if more.watcher then uvjobs.yield() end -- it must wait before this holds the loop
   local given = more.arguments
-  if given then return one._fn(one, table.unpack(given, 1, given.n)) end
-  return one._fn(one)
+  if given then return one[FN](one, table.unpack(given, 1, given.n)) end
+  return one[FN](one)
 end
 
--- Starts a run, which waits for `pause` seconds first.
+-- Starts a run, which waits for `pause` seconds first. A child without anything special runs
+-- its function itself, unless the job that calls has a context, which it would inherit.
 local function launch(self, one, pause)
-  local kind = one._kind
-  local job = core.spawn_child(self._inner, run, one, kind.busy_limit,
+  local kind = one[KIND]
+  local is_plain = pause == 0 and not one[MORE] and core.get_context() == nil
+  local job = core.spawn_child(self._inner, is_plain and one[FN] or run, one, kind.busy_limit,
     kind.close_after_limit)
   if not job then -- somebody has closed the scheduler, as run() does at its end
-    one._state = ENDED
+    one[STATE] = ENDED
     return stop_all(self)
   end
-  one._job = job
+  one[JOB] = job
   if pause > 0 then
     local more = more_of(one)
-    one._state = WAITING
+    one[STATE] = WAITING
     more.pause, more.next_start = pause, now() + pause
     notify(one)
   else
@@ -148,12 +153,12 @@ function start_line(self)
   while self._queued > 0 do
     local one = children[self._at]
     self._at = self._at + 1
-    if one and one._state == QUEUED then
+    if one and one[STATE] == QUEUED then
       local pause = self._due and self._due - now() or 0
       self._queued, self._due = self._queued - 1, false
       launch(self, one, pause)
       if self._phase ~= UP then return end
-      if one._state ~= RUNNING and one._job then
+      if one[STATE] ~= RUNNING and one[JOB] then
         self._holder = one
         return
       end
@@ -161,7 +166,7 @@ function start_line(self)
   end
   self._due = false
   local parent = self._parent
-  if parent and parent._state == STARTING then child.on_ready(parent, self) end
+  if parent and parent[STATE] == STARTING then child.on_ready(parent, self) end
 end
 
 rules.start_line = start_line
@@ -174,14 +179,14 @@ function rules.start(self, one)
     return start_line(self)
   end
   launch(self, one, 0) -- it is its turn
-  if one._state ~= RUNNING and one._job then self._holder = one end
+  if one[STATE] ~= RUNNING and one[JOB] then self._holder = one end
 end
 
 --- A child is ready.
 function child.on_ready(one, value)
-  local self, more = one._kind.supervisor, more_of(one)
+  local self, more = one[KIND].supervisor, more_of(one)
   more.value, more.first = value, nil
-  one._state, one._since = RUNNING, now()
+  one[STATE], one[SINCE] = RUNNING, now()
   watch.finish(more)
   notify(one)
   if self._holder == one then
@@ -201,16 +206,16 @@ local function close_down(self, from, state)
   local children = self._children
   while self._top >= from do
     local one = children[self._top]
-    local job = one and one._job
+    local job = one and one[JOB]
     if job and one ~= self._skip then
-      local was = one._state
+      local was = one[STATE]
       if was ~= TO_STOP and was ~= TO_DELETE and (was ~= TO_START or state == TO_END) then
-        one._state = state -- what was asked for by name stays
+        one[STATE] = state -- what was asked for by name stays
       end
-      if core.close_child(job, one._kind.close_timeout, self._closer) and one._job then
+      if core.close_child(job, one[KIND].close_timeout, self._closer) and one[JOB] then
         settle(one, job, job.state)
       end
-      if one._job then break end
+      if one[JOB] then break end
     end
     self._top = self._top - 1
   end
@@ -232,8 +237,8 @@ end
 local function go_on_stopping(self)
   if not close_down(self, 1, TO_END) then return end
   local skip = self._skip
-  if skip and skip._job then
-    self._skip, self._top = false, skip._place
+  if skip and skip[JOB] then
+    self._skip, self._top = false, skip[PLACE]
     return go_on_stopping(self)
   end
   finish(self)
@@ -255,9 +260,9 @@ function stop_all(self, failure, closer, skip)
   self._queued, self._holder, self._due = 0, false, false
   for place = 1, self._places do
     local one = self._children[place]
-    if one and not one._job and one._state ~= STOPPED
-      and not (self._parent and one._state == QUEUED and not one._since) then
-      one._state = ENDED
+    if one and not one[JOB] and one[STATE] ~= STOPPED
+      and not (self._parent and one[STATE] == QUEUED and not one[SINCE]) then
+      one[STATE] = ENDED
       notify(one)
     end
   end
@@ -269,17 +274,17 @@ rules.stop_all = stop_all
 
 --- Closes one child, for what `state` says.
 function rules.close_one(self, one, state, closer)
-  local job = one._job
+  local job = one[JOB]
   if not job then
-    if state == TO_START and one._state == QUEUED then return end
+    if state == TO_START and one[STATE] == QUEUED then return end
     list.leave_line(self, one)
     if state == TO_START then
-      one._state = DOWN
+      one[STATE] = DOWN
       rules.start_again(self, one)
     elseif state == TO_DELETE then
       remove(self, one)
     else
-      one._state = STOPPED
+      one[STATE] = STOPPED
     end
     return notify(one)
   end
@@ -288,16 +293,16 @@ function rules.close_one(self, one, state, closer)
     more.stops_clock = true
     self._intensity:stop_clock()
   end
-  if one._state ~= TO_END and one._state ~= TO_DELETE then one._state = state end
+  if one[STATE] ~= TO_END and one[STATE] ~= TO_DELETE then one[STATE] = state end
   watch.finish(more)
-  if core.close_child(job, one._kind.close_timeout, closer) and one._job then
+  if core.close_child(job, one[KIND].close_timeout, closer) and one[JOB] then
     settle(one, job, job.state)
   end
 end
 
 --- Starts a child that does not run: at once, unless a round that it belongs to will.
 function rules.start_again(self, one)
-  if one._more then one._more.streak = nil end
+  if one[MORE] then one[MORE].streak = nil end
   if self._phase == UP then
     launch(self, one, 0)
   else
@@ -315,14 +320,14 @@ local function go_on_with_round(self)
   self._intensity:start_clock()
   for place = self._from, self._places do
     local one = self._children[place]
-    if one and (one._state == DOWN or one._state == ENDED) then enqueue(self, one) end
+    if one and (one[STATE] == DOWN or one[STATE] == ENDED) then enqueue(self, one) end
   end
   start_line(self)
 end
 
 -- A child has crashed, and by the strategy the others from its place on, or all, are closed too.
 local function begin_round(self, one, due)
-  local from = self._options.strategy == "one_for_all" and 1 or one._place
+  local from = self._options.strategy == "one_for_all" and 1 or one[PLACE]
   self._from = self._phase == ROUND and math.min(self._from, from) or from
   self._due = math.max(self._due or due, due)
   self._holder = false
@@ -335,7 +340,7 @@ end
 
 local function give_up(self, one, job, err)
   local failure = reports.new_failure(self, err)
-  one._state = DOWN
+  one[STATE] = DOWN
   stop_all(self, failure)
   reports.of_failure(self, one, job, failure)
 end
@@ -343,7 +348,7 @@ end
 -- How many restarts in a row this one makes.
 local function next_streak(one, more, was_up)
   local streak = more.streak or 0
-  if was_up and now() - one._since >= one._kind.reset_after then streak = 0 end
+  if was_up and now() - one[SINCE] >= one[KIND].reset_after then streak = 0 end
   more.streak = streak + 1
   return streak + 1
 end
@@ -352,7 +357,7 @@ end
 local function restart(self, one, job, how, err, was_up, held_line)
   local more = more_of(one)
   local streak = next_streak(one, more, was_up)
-  local pause = pause_before(one._kind.backoff, streak, streak > 1 and more.waited or nil)
+  local pause = pause_before(one[KIND].backoff, streak, streak > 1 and more.waited or nil)
   more.waited = pause
   more.restarts = (more.restarts or 0) + 1
   reports.note_end(one, how, err)
@@ -360,10 +365,10 @@ local function restart(self, one, job, how, err, was_up, held_line)
   if self._intensity:add() then return give_up(self, one, job, err) end
   if self._options.strategy == "one_for_one" then
     launch(self, one, pause)
-    if held_line and one._job and one._state ~= RUNNING then self._holder = one end
+    if held_line and one[JOB] and one[STATE] ~= RUNNING then self._holder = one end
     start_line(self)
   else
-    one._state = DOWN
+    one[STATE] = DOWN
     begin_round(self, one, now() + pause)
   end
   reports.of_restart(self, one, job, err, pause)
@@ -372,7 +377,7 @@ end
 local function any_significant(self)
   for place = 1, self._places do
     local one = self._children[place]
-    if one and one._kind.significant and one._state ~= ENDED and one._state ~= STOPPED then
+    if one and one[KIND].significant and one[STATE] ~= ENDED and one[STATE] ~= STOPPED then
       return true
     end
   end
@@ -382,7 +387,7 @@ end
 -- Whether the supervisor ends because a significant child has ended.
 local function shuts_down(self, one)
   local auto = self._options.auto_shutdown
-  return one._kind.significant and (auto == "any" or auto == "all" and not any_significant(self))
+  return one[KIND].significant and (auto == "any" or auto == "all" and not any_significant(self))
 end
 
 local function go_on(self)
@@ -397,10 +402,10 @@ end
 
 -- Keeps a child that has ended for good, if it can still be found by its name.
 local function put_away(self, one, state)
-  if one._kind.restart == "temporary" or not one._name then
+  if one[KIND].restart == "temporary" or not one[NAME] then
     remove(self, one)
   else
-    one._state = state
+    one[STATE] = state
   end
 end
 
@@ -415,7 +420,7 @@ end
 
 -- The whole tree that a supervisor belongs to.
 local function root_of(self)
-  while self._parent do self = self._parent._kind.supervisor end
+  while self._parent do self = self._parent[KIND].supervisor end
   return self
 end
 
@@ -423,7 +428,7 @@ end
 -- that ends all of it; later it is only the start() of this child that fails.
 local function fail_first(self, one, err)
   local root = root_of(self)
-  one._more.problem, one._more.first = err, nil
+  one[MORE].problem, one[MORE].first = err, nil
   remove(self, one)
   notify(one)
   if root._is_composed then return go_on(self) end
@@ -432,13 +437,13 @@ local function fail_first(self, one, err)
 end
 
 local function ends_for_good(one, how)
-  local kind = one._kind.restart
+  local kind = one[KIND].restart
   return kind == "temporary" or kind == "transient" and how == "done"
 end
 
 -- A child has ended by itself.
 local function ended_alone(self, one, job, how, err, state, held_line)
-  local more = one._more
+  local more = one[MORE]
   if how == "done" and state == STARTING then
     how, err = "failed", ("%s ended before it was ready"):format(child.label(one))
   end
@@ -446,9 +451,9 @@ local function ended_alone(self, one, job, how, err, state, held_line)
     fail_first(self, one, err)
   elseif ends_for_good(one, how) then
     end_for_good(self, one, job, how, err)
-  elseif self._phase == ROUND and one._place >= self._from then
+  elseif self._phase == ROUND and one[PLACE] >= self._from then
     reports.note_end(one, how, err)
-    one._state = DOWN
+    one[STATE] = DOWN
     go_on(self)
     reports.of_end(self, one, job, how, err)
   else
@@ -463,17 +468,17 @@ local function closed_by_name(self, one, state, held_line)
   elseif state == TO_DELETE then
     remove(self, one)
   else
-    one._state = DOWN
+    one[STATE] = DOWN
     rules.start_again(self, one)
-    if held_line and one._state == STARTING then self._holder = one end
+    if held_line and one[STATE] == STARTING then self._holder = one end
   end
 end
 
 -- A child has ended that was closed alone, while the others go on.
 local function ended_closed(self, one, state, held_line)
   if state == TO_ROUND then
-    one._state = DOWN
-    if one._kind.restart == "temporary" then remove(self, one) end
+    one[STATE] = DOWN
+    if one[KIND].restart == "temporary" then remove(self, one) end
   else
     closed_by_name(self, one, state, held_line)
   end
@@ -488,20 +493,10 @@ local function ended_at_end(self, one, state)
   elseif state == TO_STOP then
     put_away(self, one, STOPPED)
   else
-    one._state = ENDED
+    one[STATE] = ENDED
   end
   notify(one)
   go_on(self)
-end
-
-local function error_of(one, job, how, was_busy)
-  if was_busy then
-    return ("%s held the loop for longer than its busy_limit of %s s"):format(
-      child.label(one), one._kind.busy_limit)
-  elseif how ~= "done" then
-    local _, err = job:result()
-    return err
-  end
 end
 
 --- The job of a child has ended. Called when it has, or by whoever knows more of it: the
@@ -512,10 +507,10 @@ end
 ---@param was_busy? boolean
 ---@param err? any what is known of the reason, beyond the error of the job
 function settle(one, job, how, was_busy, err)
-  if one._job ~= job then return end
-  local self, state, more = one._kind.supervisor, one._state, one._more
+  if one[JOB] ~= job then return end
+  local self, state, more = one[KIND].supervisor, one[STATE], one[MORE]
   local held_line = self._holder == one
-  one._job = false
+  one[JOB] = false
   if held_line then self._holder = false end
   if more then
     if more.stops_clock then
@@ -536,7 +531,7 @@ function settle(one, job, how, was_busy, err)
     is_alone = false
   end
   if err == nil and (is_alone or how ~= "cancelled") then
-    err = error_of(one, job, how, was_busy)
+    err = reports.error_of(one, job, how, was_busy)
   end
   if is_alone then
     return ended_alone(self, one, job, how, err, state, held_line)
@@ -552,29 +547,29 @@ end
 -- nothing else is known: most ends are so, and this is a short way for them through
 -- settle(). Returns whether it was one.
 local function ended_plainly(one)
-  local kind = one._kind
+  local kind = one[KIND]
   local self = kind.supervisor
-  local phase, state = self._phase, one._state
+  local phase, state = self._phase, one[STATE]
   if phase == ROUND and state == TO_ROUND and kind.restart ~= "temporary" then
-    one._job, one._state = false, DOWN
+    one[JOB], one[STATE] = false, DOWN
     go_on_with_round(self)
     return true
   elseif phase == STOPPING and state == TO_END then
-    one._job, one._state = false, ENDED
+    one[JOB], one[STATE] = false, ENDED
     go_on_stopping(self)
     return true
   end
 end
 
 local function ended(one, job, how, held)
-  local more = one._more
-  if not more and how == "cancelled" and one._job == job and ended_plainly(one) then return end
+  local more = one[MORE]
+  if not more and how == "cancelled" and one[JOB] == job and ended_plainly(one) then return end
   if held then
     more = more_of(one)
     more.closed_at = held
   end
   if more and more.watcher and not held and (how == "cancelled" or how == "killed")
-    and one._state == STARTING and one._kind.supervisor._phase ~= STOPPING then
+    and one[STATE] == STARTING and one[KIND].supervisor._phase ~= STOPPING then
     return -- the watcher knows why
   end
   settle(one, job, how, held ~= nil)
@@ -583,7 +578,7 @@ end
 -- run() ends, and nobody has closed this supervisor. One that is a child itself is stopped by
 -- the supervisor above it, in its turn.
 local function stop_at_end(one)
-  local self = one._kind.supervisor
+  local self = one[KIND].supervisor
   if not self._parent then stop_all(self) end
 end
 
@@ -591,9 +586,9 @@ core.on_child_end(ended, stop_at_end)
 
 --- Whether a child cannot become ready any more.
 function child.is_over(one)
-  local state = one._state
-  return state == DELETED or state == ENDED and one._kind.supervisor._phase ~= ROUND
-    or one._kind.supervisor._phase == CLOSED
+  local state = one[STATE]
+  return state == DELETED or state == ENDED and one[KIND].supervisor._phase ~= ROUND
+    or one[KIND].supervisor._phase == CLOSED
 end
 
 return rules

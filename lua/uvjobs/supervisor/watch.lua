@@ -6,6 +6,8 @@ local child = require "uvjobs.supervisor.child"
 
 core.own_source()
 
+local at <const> = child.at
+local KIND <const>, JOB <const>, MORE <const> = at.KIND, at.JOB, at.MORE
 local uvjobs = core.public
 local now = uvjobs.now
 
@@ -14,9 +16,9 @@ local watch = {}
 -- What such a job does. When the time is over, wait() closes the run, within the
 -- close_timeout of the child, and returns when it has ended.
 local function look_after(one, job, settle)
-  local more, due = one._more, now() + one._kind.start_timeout
-  local _, err = pcall(job.wait, job, one._kind.start_timeout)
-  if one._job ~= job or more.watcher ~= uvjobs.current() then return end
+  local more, due = one[MORE], now() + one[KIND].start_timeout
+  local _, err = pcall(job.wait, job, one[KIND].start_timeout)
+  if one[JOB] ~= job or more.watcher ~= uvjobs.current() then return end
   more.watcher = nil
   if job.closed then
     if uvjobs.code(err) == "timeout" then more.closed_at = due end
@@ -27,11 +29,11 @@ end
 --- Begins to watch the run of a child.
 ---@param settle function see rules.lua: is called when the run has ended meanwhile
 function watch.begin(self, one, settle)
-  if one._kind.start_timeout == math.huge then return end
+  if one[KIND].start_timeout == math.huge then return end
   self._watchers = self._watchers
     or uvjobs.scheduler { limit = math.huge, close_timeout = self._options.close_timeout }
   child.more(one).watcher = self._watchers:try_spawn({ report = false }, look_after, one,
-    one._job, settle)
+    one[JOB], settle)
 end
 
 --- Ends that, if it is going on.

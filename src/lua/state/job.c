@@ -131,8 +131,7 @@ void uj_ljob_set_extra(lua_State *L, int idx, const char *field)
 static void push_child_name(lua_State *L, int idx)
 {
   lua_getiuservalue(L, idx, UJ_JOB_UV_CHILD);
-  lua_pushliteral(L, "_name");
-  lua_rawget(L, -2);
+  lua_rawgeti(L, -1, UJ_CHILD_NAME);
   lua_remove(L, -2);
 }
 

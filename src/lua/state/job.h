@@ -66,6 +66,19 @@ enum uj_job_child {
                       longer; or nil */
 };
 
+/* The places in the record of a child, which is a list of Lua: see
+ * lua/uvjobs/supervisor/child.lua. */
+enum uj_child_place {
+  UJ_CHILD_NAME = 1, /* a string or false */
+  UJ_CHILD_FN,
+  UJ_CHILD_KIND,
+  UJ_CHILD_STATE,
+  UJ_CHILD_JOB,
+  UJ_CHILD_PLACE,
+  UJ_CHILD_SINCE,
+  UJ_CHILD_MORE
+};
+
 /* What the value of an ended job is. */
 enum uj_results {
   UJ_RESULTS_NONE, /* nothing yet: no results, or an error still to be made */

@@ -122,29 +122,35 @@ void uj_children_stop(struct uj_state *S, lua_State *L)
 
 /* ---- the beginning of one ------------------------------------------------ */
 
-/* The stack of spawn_child(). The child comes twice behind the function: as its
- * argument, which the job has only until it starts, and to be kept. */
-enum { AT_SCHED = 1, AT_FN, AT_CHILD, AT_KEPT };
+/* The stack of spawn_child(); AT_HELD is nil. */
+enum { AT_SCHED = 1, AT_FN, AT_CHILD, AT_BUSY, AT_CLOSE, AT_HELD };
+
+/* The child comes twice behind the function: as its argument, which the job has
+ * only until it starts, and to be kept. */
+int uj_children_spawn(struct uj_state *S, lua_State *L, int at, int fn)
+{
+  static const struct uj_rank_options rank = {.priority = 0};
+  struct uj_ljob *job;
+  if (uj_lsched_at(L, at)->core.closed)
+    return UJ_ECLOSED;
+  lua_pushvalue(L, fn + 1);
+  lua_insert(L, fn + 1);
+  job = uj_spawn_make_child(S, L, at, fn);
+  job->core.sched->in_turn = true;
+  job->core.heard = UJ_HEARS_ALL; /* the supervisor reports what is to be */
+  return uj_spawn_keep_and_admit(S, L, at, job, &rank);
+}
 
 static int l_spawn_child(lua_State *L)
 {
   struct uj_state *S = uj_state(L);
-  struct uj_lsched *sched = uj_lsched_self(L, "spawn_child");
-  bool is_limited = lua_type(L, AT_KEPT + 1) == LUA_TNUMBER;
-  static const struct uj_rank_options rank = {.priority = 0};
-  struct uj_ljob *job;
+  bool is_limited = lua_type(L, AT_CLOSE) == LUA_TNUMBER;
+  uj_lsched_self(L, "spawn_child");
   luaL_checktype(L, AT_FN, LUA_TFUNCTION);
-  lua_settop(L, is_limited ? AT_KEPT + 2 : AT_CHILD);
-  lua_pushvalue(L, AT_CHILD);
-  lua_insert(L, AT_KEPT);
-  if (sched->core.closed)
-    return 0;
-  job = uj_spawn_make_child(S, L, AT_SCHED, AT_FN);
-  job->core.sched->in_turn = true;
-  job->core.heard = UJ_HEARS_ALL; /* the supervisor reports what is to be */
-  if (is_limited && lua_isnumber(L, AT_KEPT + 1))
-    uj_interrupt_add_slice(S, uj_seconds_to_ns(lua_tonumber(L, AT_KEPT + 1)));
-  return uj_spawn_keep_and_admit(S, L, AT_SCHED, job, &rank) == UJ_OK ? 1 : 0;
+  lua_settop(L, is_limited ? AT_HELD : AT_CHILD);
+  if (is_limited && lua_isnumber(L, AT_BUSY))
+    uj_interrupt_add_slice(S, uj_seconds_to_ns(lua_tonumber(L, AT_BUSY)));
+  return uj_children_spawn(S, L, AT_SCHED, AT_FN) == UJ_OK ? 1 : 0;
 }
 
 /* ---- ending one ---------------------------------------------------------- */
