@@ -42,6 +42,7 @@ build = {
     ["uvjobs.cqueues"] = "lua/uvjobs/cqueues/init.lua",
     ["uvjobs.cqueues.debian"] = "lua/uvjobs/cqueues/debian.lua",
     ["uvjobs.cqueues.insides"] = "lua/uvjobs/cqueues/insides.lua",
+    ["uvjobs.cqueues.noted_events"] = "lua/uvjobs/cqueues/noted_events.lua",
     ["uvjobs.cqueues.whole"] = "lua/uvjobs/cqueues/whole.lua",
     ["uvjobs.http"] = "lua/uvjobs/http/init.lua",
     ["uvjobs.http.disconnect"] = "lua/uvjobs/http/disconnect.lua",

@@ -6,6 +6,7 @@ local condition = require "cqueues.condition"
 local uvjobs = require "uvjobs"
 local core = require "uvjobs.core"
 local insides = require "uvjobs.cqueues.insides"
+local noted_events = require "uvjobs.cqueues.noted_events"
 require "uvjobs.cqueues.debian"
 require "uvjobs.cqueues.whole"
 
@@ -49,11 +50,13 @@ function cqueues.running()
 end
 
 -- The job that has loaded this module runs outside of a step until it suspends. There
--- cqueues' own poll would block the thread, so that job yields first.
+-- cqueues' own poll would block the thread.
 local original_poll = cqueues.poll
 
 local function poll_in_step(...)
-  if uvjobs.current() and not running() and core.can_suspend() then uvjobs.yield() end
+  if uvjobs.current() and not running() and core.can_suspend() then
+    return coroutine.yield(POLL, ...)
+  end
   return original_poll(...)
 end
 
@@ -128,7 +131,8 @@ local function step_all()
 end
 
 -- Whether the controller may begin to poll the objects later, when the loop steps it:
--- sockets and time limits stay ready. The signal of a condition would be missed.
+-- sockets and time limits stay ready, and what a socket is polled for was noted. The signal
+-- of a condition would be missed.
 local function can_poll_later(objects)
   for i = 1, objects.n do
     local object = objects[i]
@@ -168,14 +172,17 @@ local function begin_wait(job, ...)
     if problem then return core.cqueues.fail(job, problem) end
   end
   local wait = { job = job, withdrawn = table.remove(free_conditions) or condition.new() }
+  local later = can_poll_later(objects)
+  local noted = later and noted_events.of(objects)
   -- The controller starts it without arguments, so it finds them in upvalues.
   wait.thread = coroutine.create(function()
-    wake_job(wait, coroutine.yield(POLL, wait.withdrawn,
-      table.unpack(objects, 1, objects.n)))
+    local sockets = noted and noted_events.restore(objects, noted)
+    wake_job(wait, noted_events.originals(sockets, coroutine.yield(POLL, wait.withdrawn,
+      table.unpack(objects, 1, objects.n))))
   end)
   waits_by_job[job], waits_by_thread[wait.thread] = wait, wait
   controller:attach(wait.thread)
-  if not can_poll_later(objects) then step_all() end
+  if not later then step_all() end
 end
 
 -- Called when a job stops waiting early. The controller must let go of the objects before

@@ -51,6 +51,36 @@ end
 patch_connections "http.h1_connection"
 patch_connections "http.h2_connection"
 
+-- A socket of cqueues forgets at a write that it is polled for reading. lua-http writes
+-- window updates also between the read that has found nothing and the poll, and would then
+-- poll for nothing: the rest of a body would be heard by nobody.
+local function patch_events()
+  local methods = require "http.h2_connection".methods
+  local original = methods.events
+  function methods:events()
+    local events = original(self)
+    if not events or not self.had_eagain or events:find("r", 1, true) then return events end
+    return events .. "r"
+  end
+end
+
+patch_events()
+
+-- A job that waits for its own stream reads the frames of all. What it leaves is in the
+-- memory of the socket, and the descriptor does not show it any more. So the coroutine of
+-- the connection, which has polled the descriptor, is told to look.
+local function patch_steps()
+  local methods = require "http.h2_connection".methods
+  local original = methods.step
+  function methods:step(timeout)
+    local ok, err, errno = original(self, timeout)
+    if not self.had_eagain then self.new_streams_cond:signal() end
+    return ok, err, errno
+  end
+end
+
+patch_steps()
+
 -- The frames of one header block must not have others between them. When the socket takes
 -- no more, lua-http would let other jobs write in the middle of the block.
 local function patch_frames()
