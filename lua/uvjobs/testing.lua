@@ -61,7 +61,7 @@ end
 -- that calls this.
 local function settle_within(turns)
   for _ = 1, turns do
-    if uvjobs.stats().ready == 0 and not core.is_due() then return end
+    if core.is_settled() then return end
     uvjobs.yield()
   end
   error(("jobs are still ready after %d turns"):format(turns), 3)

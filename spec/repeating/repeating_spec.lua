@@ -32,14 +32,14 @@ describe("scheduler:every", function()
     assert.same({ 5, 10, 15, 20 }, times)
   end)
 
-  it("does not drift, after any number #R5", function()
+  plain_it("does not drift, after any number #R5", in_2026(function()
     local jobs <close> = uvjobs.scheduler()
     local last
     local repeating = jobs:every(0.1, function(occurrence) last = occurrence end)
     uvjobs.sleep(1000.05)
     assert.equal(10000, repeating.runs)
     assert.equal(START + 10000 * 0.1, last.time)
-  end)
+  end))
 
   it("takes the anchor and phase of the schedule", function()
     local jobs <close> = uvjobs.scheduler()

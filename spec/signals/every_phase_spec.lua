@@ -25,6 +25,7 @@ local function play(phase, first, second)
           process:signal(second)
         end
       end,
+      may_leave = function() return second ~= nil end,
     })
   end)
 end

@@ -109,6 +109,7 @@ end
 --- - `env`: a variable for its environment, as "NAME=value"
 --- - `on_line(process, line)`: is called for each line on standard output
 --- - `on_start(process)`: is called when it was started
+--- - `may_leave(result)`: whether it may leave processes behind; then nobody waits for their end
 --- Returns a table: `code` and `signal` of its end, when it has `ended`, the list of lines
 --- `out`, the text `err`, and whether processes of its group were `left`.
 function kill.play(options)
@@ -137,9 +138,11 @@ function kill.play(options)
     function()
       result.code, result.signal = handle:wait()
       result.ended = uvjobs.now()
-      result.left = process:leaves_some()
     end,
   }
+  if not options.may_leave or not options.may_leave(result) then
+    result.left = process:leaves_some()
+  end
   return result
 end
 

@@ -168,6 +168,7 @@ local function play()
       end
       gone = true
     end,
+    may_leave = function(so_far) return so_far.out[#so_far.out] ~= "end" end,
   }
   if not gone then complain(result, "it ended before it was sent a signal") end
   check_result(result, names)

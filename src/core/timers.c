@@ -189,23 +189,30 @@ bool uj_timers_all(const struct uj_timers *timers,
   return true;
 }
 
+/* Checks one slot, and returns how many timers it holds. */
+static uint64_t check_slot(const struct uj_timers *timers, unsigned level,
+                           unsigned slot)
+{
+  const struct uj_link *list = &timers->slots[level][slot];
+  uint64_t count = 0;
+  for (struct uj_link *link = list->next; link != list; link = link->next) {
+    struct uj_timer *timer = uj_container(link, struct uj_timer, link);
+    assert(link->next->prev == link);
+    assert(timer->due_ns >= timers->min_ns);
+    assert(level_of(timer->due_ns, timers->last_ns) == level);
+    assert(digit_of(timer->due_ns, level) == slot);
+    (void)timer;
+    count++;
+  }
+  return count;
+}
+
 uint64_t uj_timers_check(const struct uj_timers *timers)
 {
   uint64_t count = 0;
-  for (unsigned l = 0; l < UJ_TIMERS_LEVELS; l++) {
-    for (unsigned s = 0; s < UJ_TIMERS_SLOTS; s++) {
-      const struct uj_link *list = &timers->slots[l][s];
-      for (struct uj_link *link = list->next; link != list; link = link->next) {
-        struct uj_timer *timer = uj_container(link, struct uj_timer, link);
-        assert(link->next->prev == link);
-        assert(timers->used[l] >> s & 1);
-        assert(timer->due_ns >= timers->min_ns);
-        assert(level_of(timer->due_ns, timers->last_ns) == l);
-        assert(digit_of(timer->due_ns, l) == s);
-        (void)timer;
-        count++;
-      }
-    }
+  for (unsigned level = 0; level < UJ_TIMERS_LEVELS; level++) {
+    for (uint64_t used = timers->used[level]; used != 0; used &= used - 1)
+      count += check_slot(timers, level, (unsigned)__builtin_ctzll(used));
   }
   assert(count == timers->count);
   return count;

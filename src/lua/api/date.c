@@ -201,12 +201,4 @@ static int l_set_date(lua_State *L)
 const luaL_Reg uj_date_functions[] = {
     {"time", l_time}, {"sleep_until", l_sleep_until}, {NULL, NULL}};
 
-static int l_is_due(lua_State *L)
-{
-  struct uj_loop *loop = &uj_state(L)->loop;
-  lua_pushboolean(L, uj_timers_due(&loop->timers) <= uj_loop_now(loop));
-  return 1;
-}
-
-const luaL_Reg uj_date_internals[] = {
-    {"set_date", l_set_date}, {"is_due", l_is_due}, {NULL, NULL}};
+const luaL_Reg uj_date_internals[] = {{"set_date", l_set_date}, {NULL, NULL}};

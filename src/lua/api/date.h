@@ -63,8 +63,7 @@ static inline void uj_date_look(struct uj_state *S, const struct uj_date *date)
 /* time() and sleep_until(time). */
 extern const luaL_Reg uj_date_functions[];
 
-/* For testing.lua: set_date(time), under the virtual clock; is_due(), whether
- * the next turn has a timer to handle. */
+/* For testing.lua: set_date(time), under the virtual clock. */
 extern const luaL_Reg uj_date_internals[];
 
 #endif

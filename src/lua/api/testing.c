@@ -41,6 +41,13 @@ static int l_is_virtual(lua_State *L)
   return 1;
 }
 
+static int l_is_settled(lua_State *L)
+{
+  struct uj_loop *loop = &uj_state(L)->loop;
+  lua_pushboolean(L, uj_loop_due(loop) > uj_loop_now(loop));
+  return 1;
+}
+
 /* due(seconds): the time so long from now, as a number that only step() reads.
  */
 static int l_due(lua_State *L)
@@ -155,6 +162,7 @@ const luaL_Reg uj_testing_internals[] = {{"jobs", l_jobs},
                                          {"source", l_source},
                                          {"set_handler", l_set_handler},
                                          {"is_virtual", l_is_virtual},
+                                         {"is_settled", l_is_settled},
                                          {"due", l_due},
                                          {"step", l_step},
                                          {"on_deadline", l_on_deadline},

@@ -37,6 +37,8 @@ static inline void uj_testing_ended(struct uj_state *S,
  * set_handler(handler): sets the exception handler of schedulers that have
  * none, or nil for the default report; returns the one before.
  * is_virtual(): whether the clock is virtual.
+ * is_settled(): whether no job is ready and no timer is due, so that only the
+ * calling job keeps time from passing.
  * due(seconds): the time so long from now, as a number for step()
  * and force_at().
  * step(due): suspends until the next deadline of any job, or until that time
