@@ -310,4 +310,30 @@ describe("a <close> variable", function()
       end)
     end
   end)
+
+  it("that is a nursery is closed without waiting when its job is killed: what it owns has its own"
+    .. " close timeout #M8", function()
+    local function nursery(fn)
+      uvjobs.nursery({ close_timeout = 5, exception_handler = ignore }, fn)
+    end
+    local function all(fn)
+      uvjobs.all { function() fn(uvjobs.current().scheduler) end }
+    end
+    for _, own in ipairs { nursery, all } do
+      virtual(function()
+        local child
+        local jobs = quiet { close_timeout = 5 }
+        local job = jobs:spawn(uvjobs.protect, own, function(owned)
+          child = owned:spawn(uvjobs.protect, uvjobs.sleep, 1000)
+          child:wait()
+        end)
+        uvjobs.sleep(1)
+        local start = uvjobs.now()
+        jobs:close()
+        assert.same({ 5, "killed", "closing" }, { uvjobs.now() - start, job.state, child.state })
+        child:join()
+        assert.same({ 10, "killed" }, { uvjobs.now() - start, child.state })
+      end)
+    end
+  end)
 end)

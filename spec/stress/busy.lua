@@ -13,6 +13,7 @@
 
 local uvjobs = require "uvjobs"
 local cojobs = require "uvjobs.coroutine"
+local insight = require "uvjobs.insight"
 
 local seconds = tonumber(arg[1]) or 60
 local seed = math.tointeger(arg[2] or os.time())
@@ -222,6 +223,7 @@ end
 local told = setmetatable({}, { __mode = "k" })
 
 local counts = { done = 0, failed = 0, cancelled = 0, killed = 0 }
+local killed_ids = {} -- of the jobs that were killed, since the begin of the run
 local made, preempted = 0, 0
 local PERMITS <const> = 3
 local targets, shared = {}, nil
@@ -461,6 +463,7 @@ local function check_job(world, job)
   check(state ~= "killed" or world.killed[job] or told[job], "a kill was not reported")
   check(job.state == state, "it ended twice")
   counts[state] = counts[state] + 1
+  if state == "killed" then killed_ids[job.id] = true end
   preempted = preempted + (job.preemptions > 0 and 1 or 0)
 end
 
@@ -495,6 +498,19 @@ local function play()
   check_world(world)
 end
 
+--- A job that is killed cannot wait for its own children: they are being closed when it has
+--- ended, and have their own close timeout for it. Nothing else may be left of closed schedulers.
+local function end_orphans()
+  for record in insight.jobs() do
+    if record.job ~= uvjobs.current() then
+      check(record.state == "closing" and record.scheduler.closed and killed_ids[record.parent],
+        "%s lives, of job #%s", record.job, record.parent)
+      record.job:join()
+    end
+  end
+  killed_ids = {}
+end
+
 local function main(stop)
   shared = {
     queue = uvjobs.queue(5), mutex = uvjobs.mutex(), semaphore = uvjobs.semaphore(PERMITS),
@@ -514,6 +530,7 @@ local function main(stop)
   check(shared.semaphore.count == PERMITS, "a permit is lost")
   check(shared.mutex:try_lock(), "the mutex is locked")
   shared.mutex:unlock()
+  end_orphans()
   check(uvjobs.stats().live == 1, "%d jobs live", uvjobs.stats().live)
   for i = 1, 200 do targets[i] = false end
   shared = nil
