@@ -23,6 +23,9 @@ local uvjobs = {}
 ---| "open"      # a breaker is open
 ---| "limited"   # a limit of rates refuses the call
 ---| "intensity" # a supervisor has given up
+---| "lost"      # another process has the durable task now
+---| "unavailable" # the store of durable jobs cannot be reached, or cannot write
+---| "corrupt"   # what that store has read is not what it can have written
 
 ---@alias uvjobs.JobState
 ---| "pending"   # waits for a slot
@@ -54,6 +57,7 @@ local uvjobs = {}
 ---@field signal? "SIGINT"|"SIGTERM" the one that has cancelled the main job
 ---@field retry_after? number seconds after which it is worth while to try again
 ---@field cause? any the error that has led to this one
+---@field stored? "unknown" of durable jobs: whether something was stored all the same
 
 ---@alias uvjobs.Signal "SIGINT"|"SIGTERM"|"SIGHUP"|"SIGQUIT"|"SIGUSR1"|"SIGUSR2"
 

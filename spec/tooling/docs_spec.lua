@@ -27,7 +27,7 @@ local TYPES = {
 local INTERNAL = {
   Await = true, Scope = true, State = true, Watch = true, Work = true, Zone = true,
   Schedule = true, Histogram = true,
-  Rate = true, Gate = true, Window = true,
+  Rate = true, Gate = true, Window = true, Service = true,
 }
 
 -- The scheduler of the repetition among the samples, which has to be closed.
@@ -51,6 +51,7 @@ local function samples()
     io.popen("kill -INT $PPID"):close()
     uvjobs.sleep(60)
   end)
+  core.set_stored(err, "unknown")
   local semaphore = uvjobs.semaphore(1)
   local permit = uvjobs.run(semaphore.permit, semaphore)
   repeats = uvjobs.scheduler()

@@ -34,6 +34,8 @@ local RULES = {
   },
   measure = { layers = { measure = true }, outside = {} },
   random = { layers = { random = true }, outside = {} },
+  -- The bindings of databases are modules of their own.
+  store = { layers = { store = true }, outside = { lua = true } },
   lua = {
     layers = {
       core = true, calendar = true, loop = true, memory = true, lua = true, measure = true,
@@ -46,7 +48,7 @@ local RULES = {
 -- Names that a layer must not use even without the header that declares them.
 local function forbidden_names(layer, path)
   local names = {}
-  if layer ~= "lua" then names[#names + 1] = "%f[%w_]luaL?_[%w_]+" end
+  if layer ~= "lua" and layer ~= "store" then names[#names + 1] = "%f[%w_]luaL?_[%w_]+" end
   names[#names + 1] = "%f[%w_]lua_writestringerror%f[^%w_]" -- not in Lua 5.5
   if layer ~= "loop" or path:find("%.h$") then names[#names + 1] = "%f[%w_]uv_[%w_]+" end
   return names
@@ -97,7 +99,10 @@ local FLOORS <const> = {
   { "src/lua/insight/glance" },
   { "src/lua/insight/ages" },
   { "src/lua/supervisor/record" },
-  { "src/lua/repeating/repeating", "src/lua/supervisor/children" },
+  { "src/lua/repeating/repeating", "src/lua/supervisor/children", "src/lua/service/service" },
+  { "src/lua/service/resident", "src/lua/encode/encode" },
+  { "src/lua/encode/decode" },
+  { "src/lua/encode/utf8" },
   { "src/lua/policy/rate", "src/lua/policy/gate", "src/lua/policy/window" },
   { "src/lua/policy/keys" },
   { "src/lua/api/[%w_]+" },

@@ -48,6 +48,7 @@
 #include "lua/policy/rate.h"
 #include "lua/policy/window.h"
 #include "lua/repeating/repeating.h"
+#include "lua/service/service.h"
 #include "lua/state/error.h"
 #include "lua/state/job.h"
 #include "lua/state/sched.h"
@@ -134,6 +135,7 @@ struct whole {
   struct uj_rates rates;
   struct uj_closing closing;
   struct uj_work work;
+  struct uj_services services;
   struct uj_pace pace;
   struct uj_embed embed;
   struct uj_luv luv;
@@ -164,6 +166,7 @@ static void connect(struct whole *whole)
   S->rates = &whole->rates;
   S->closing = &whole->closing;
   S->work = &whole->work;
+  S->services = &whole->services;
   S->pace = &whole->pace;
   S->embed = &whole->embed;
   S->luv = &whole->luv;
@@ -210,6 +213,7 @@ static void init_parts(struct uj_state *S, lua_State *L)
   uj_date_init(S);
   uj_random_init(S->random, uj_driver_now() ^ uj_driver_ticks());
   uj_alarms_init(S);
+  uj_services_init(S);
   uj_repeating_init(S, L);
   uj_rates_init(S);
   uj_watchers_init(S, L);
@@ -260,6 +264,7 @@ static void register_types(lua_State *L)
   uj_scope_register(L);
   uj_await_register(L);
   uj_work_register(L);
+  uj_service_register(L);
   uj_ljob_register(L);
   lua_settop(L, state);
   uj_levent_register(L);

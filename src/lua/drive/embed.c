@@ -17,6 +17,7 @@
 #include "lua/drive/turn.h"
 #include "lua/engine/interrupt.h"
 #include "lua/insight/glance.h"
+#include "lua/service/service.h"
 #include "lua/state/job.h"
 
 /* ---- what the host sees -------------------------------------------------- */
@@ -67,6 +68,7 @@ void uj_embed_arm(struct uj_state *S, lua_State *L)
   uj_driver_watch(S->driver, UJ_GUEST_LUV, fd);
   uj_driver_poll(S->driver);
   uj_work_wake_ended(S);
+  uj_services_hear(S, L);
   uj_date_look(S, S->date);
   due_ns = next_due(S, L, &fd);
   if (!uj_embed_attached(S) || !uj_loop_ready(&S->loop))

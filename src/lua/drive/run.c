@@ -30,6 +30,7 @@
 #include "lua/engine/interrupt.h"
 #include "lua/insight/glance.h"
 #include "lua/repeating/repeating.h"
+#include "lua/service/service.h"
 #include "lua/state/error.h"
 #include "lua/state/job.h"
 #include "lua/state/outcome.h"
@@ -193,6 +194,7 @@ static void poll(struct uj_state *S, lua_State *L)
   uj_ending_pass_time(S);
   run_late_guests(S, L);
   uj_work_wake_ended(S);
+  uj_services_hear(S, L);
   uj_date_look(S, S->date);
   uj_guests_update_time(S, L);
   if (uj_state_has_error(S))

@@ -23,9 +23,10 @@ struct made_error {
 /* The user values; an error that was not made has the first one only. */
 enum { UV_JOB = 1, UV_COUNT = 1, UV_TEXT, UV_CAUSE, UV_COUNT_MADE = 3 };
 
-/* Where the registry keeps the notes of errors, in a table with weak keys. A
- * place for them in each error would make cancelling a job dearer by 3 %. */
-static const char notes_key;
+/* Where the registry keeps the notes of errors, and what they say is stored, in
+ * tables with weak keys. A place for them in each error would make cancelling a
+ * job dearer by 3 %. */
+static const char notes_key, stored_key;
 
 static const char error_tag[] = ERROR_TYPE;
 
@@ -34,6 +35,8 @@ static const char *const code_names[] = {
     [UJ_CODE_KILLED] = "killed",       [UJ_CODE_CLOSED] = "closed",
     [UJ_CODE_FULL] = "full",           [UJ_CODE_OPEN] = "open",
     [UJ_CODE_LIMITED] = "limited",     [UJ_CODE_INTENSITY] = "intensity",
+    [UJ_CODE_LOST] = "lost",           [UJ_CODE_UNAVAILABLE] = "unavailable",
+    [UJ_CODE_CORRUPT] = "corrupt",
 };
 
 static struct error *to_error(lua_State *L, int idx)
@@ -154,6 +157,14 @@ static void push_made_property(lua_State *L, const struct error *error,
     lua_pushnil(L);
 }
 
+/* [-0, +1, -] Pushes what the error at index 1 says is stored, or nil. */
+static void push_stored(lua_State *L)
+{
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &stored_key);
+  lua_pushvalue(L, 1);
+  lua_rawget(L, -2);
+}
+
 static int error_index(lua_State *L)
 {
   const struct error *error = to_error(L, 1);
@@ -168,11 +179,24 @@ static int error_index(lua_State *L)
     lua_getiuservalue(L, 1, UV_JOB);
   else if (strcmp(key, "signal") == 0 && error->signal != 0)
     lua_pushstring(L, uj_signals_name(error->signal));
+  else if (strcmp(key, "stored") == 0)
+    push_stored(L);
   else if (error->is_made)
     push_made_property(L, error, key);
   else
     lua_pushnil(L);
   return 1;
+}
+
+/* [-0, +0, m] Makes a table with weak keys, which is its own metatable. */
+static void register_weak(lua_State *L, const char *key)
+{
+  lua_newtable(L);
+  lua_pushliteral(L, "k");
+  lua_setfield(L, -2, "__mode");
+  lua_pushvalue(L, -1);
+  lua_setmetatable(L, -2);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, key);
 }
 
 void uj_error_register(lua_State *L)
@@ -182,12 +206,8 @@ void uj_error_register(lua_State *L)
   luaL_newmetatable(L, ERROR_TYPE);
   luaL_setfuncs(L, meta, 0);
   lua_pop(L, 1);
-  lua_newtable(L); /* the table of notes is its own metatable */
-  lua_pushliteral(L, "k");
-  lua_setfield(L, -2, "__mode");
-  lua_pushvalue(L, -1);
-  lua_setmetatable(L, -2);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &notes_key);
+  register_weak(L, &notes_key);
+  register_weak(L, &stored_key);
 }
 
 static int l_code(lua_State *L)
@@ -214,6 +234,18 @@ static int l_annotate(lua_State *L)
   luaL_checkstring(L, 2);
   lua_settop(L, 2);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &notes_key);
+  lua_insert(L, 1);
+  lua_rawset(L, 1);
+  return 0;
+}
+
+static int l_set_stored(lua_State *L)
+{
+  if (to_error(L, 1) == NULL)
+    return luaL_typeerror(L, 1, ERROR_TYPE);
+  luaL_checkany(L, 2);
+  lua_settop(L, 2);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &stored_key);
   lua_insert(L, 1);
   lua_rawset(L, 1);
   return 0;
@@ -253,4 +285,5 @@ const luaL_Reg uj_error_functions[] = {{"code", l_code}, {NULL, NULL}};
 const luaL_Reg uj_error_internals[] = {{"annotate", l_annotate},
                                        {"codes", l_codes},
                                        {"make_error", l_make_error},
+                                       {"set_stored", l_set_stored},
                                        {NULL, NULL}};

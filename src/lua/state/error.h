@@ -20,7 +20,10 @@ enum uj_code {
   /* The following are raised by modules in Lua only. */
   UJ_CODE_OPEN,
   UJ_CODE_LIMITED,
-  UJ_CODE_INTENSITY
+  UJ_CODE_INTENSITY,
+  UJ_CODE_LOST,
+  UJ_CODE_UNAVAILABLE,
+  UJ_CODE_CORRUPT
 };
 
 /* [-1, +1, m] Replaces the job (or nil) on the top by an error about it. */
@@ -48,6 +51,8 @@ extern const luaL_Reg uj_error_functions[];
  * make_error(code, text [, retry_after [, cause]]): an error that is about no
  * job, with this message; `retry_after` is in seconds. For modules in Lua,
  * which raise it by error(err, 0).
+ *
+ * set_stored(error, value): sets its property `stored`; any error has it.
  *
  * codes(): lists all, for the specs, which compare them with the reference. */
 extern const luaL_Reg uj_error_internals[];

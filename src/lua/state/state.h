@@ -42,6 +42,7 @@ struct uj_pool;
 struct uj_random;
 struct uj_rates;
 struct uj_repeats;
+struct uj_services;
 struct uj_stats;
 struct uj_stretch;
 struct uj_work;
@@ -118,6 +119,7 @@ struct uj_state {
   struct uj_rates *rates;
   struct uj_closing *closing;
   struct uj_work *work;
+  struct uj_services *services;
   struct uj_pace *pace;
   struct uj_embed *embed;
   struct uj_luv *luv;

@@ -1,0 +1,419 @@
+-- A worker: it claims tasks from a store, runs each in a job of its own, and tells the store
+-- what has become of them. Four jobs do that beside those of the tasks: one claims, one
+-- settles, and, where other processes share the store, one says that this process is alive
+-- and one ends everything when it could not say so for too long (lease.lua).
+
+local arguments = require "uvjobs.arguments"
+local attempt = require "uvjobs.durable.attempt"
+local backoff = require "uvjobs.policy.backoff"
+local core = require "uvjobs.core"
+local lease = require "uvjobs.durable.lease"
+local options = require "uvjobs.durable.options"
+local task = require "uvjobs.durable.task"
+
+core.own_source()
+
+local uvjobs = core.public
+
+local worker = {}
+
+local TYPE <const> = "uvjobs.Work"
+local MOST_CLAIMED <const> = 200 -- tasks of a queue at once
+local POLL <const> = 1           -- seconds; a tenth more or less, so that processes spread
+local FLUSH_TIMEOUT <const> = 1  -- seconds
+local AGAIN <const> = backoff.complete({ base = 0.1, max = 5, jitter = "equal" }, 5)
+
+---@class uvjobs.Work
+local Work = { __name = TYPE, __metatable = TYPE }
+Work.__index = Work
+
+local function report(self, message, err, of)
+  self._jobs:call_exception_handler {
+    message = message, exception = err, task = of and ("%s #%d"):format(of.kind, of.id),
+  }
+end
+
+-- Asks the store until it answers.
+local function insist(self, request)
+  local n = 0
+  while true do
+    local ok, value = pcall(self._store._call, self._store, request)
+    if ok then return value end
+    if core.interrupted() then error(value, 0) end
+    if n == 0 then report(self, "The store does not answer", value) end
+    n = n + 1
+    uvjobs.sleep(backoff.delay(AGAIN, n))
+  end
+end
+
+-- ---- queues ------------------------------------------------------------------------
+
+-- A queue is hungry when a claim may find something.
+local function wake(self, name)
+  for _, queue in ipairs(self._queues) do
+    if name == true or queue.name == name then queue.hungry = true end
+  end
+  self._wake:set()
+end
+
+--- Tasks may have come to these queues, or to any.
+function Work:_hint(names)
+  if type(names) == "table" then
+    for _, name in ipairs(names) do wake(self, name) end
+  else
+    wake(self, names)
+  end
+end
+
+local function wants_of(self)
+  local wants = {}
+  for _, queue in ipairs(self._queues) do
+    local n = math.min(queue.limit - queue.running, MOST_CLAIMED)
+    if queue.hungry and n > 0 then
+      wants[#wants + 1] = {
+        queue = queue.name, n = math.tointeger(n), aging = queue.aging,
+        key_limit = queue.key_limit, keys = queue.key_limit and queue.keys or nil,
+      }
+    end
+  end
+  return wants
+end
+
+local function take_slot(queue, row)
+  queue.running = queue.running + 1
+  if row.key then queue.keys[row.key] = (queue.keys[row.key] or 0) + 1 end
+end
+
+local function free_slot(self, queue, row)
+  queue.running = queue.running - 1
+  local key = row.key
+  if key then
+    local n = queue.keys[key] - 1
+    queue.keys[key] = n > 0 and n or nil
+  end
+  if queue.held_back then queue.hungry = true end
+  if queue.hungry then self._wake:set() end
+end
+
+-- ---- attempts ----------------------------------------------------------------------
+
+local function settle_later(self, how, row)
+  local outcomes = self._outcomes
+  outcomes[#outcomes + 1] = how
+  self._settling[#self._settling + 1] = row
+  self._ended:set()
+end
+
+local function is_suspect(row) return row.crashes > 0 end
+
+-- The job of an attempt has ended, or was dropped before it began.
+local function end_attempt(self, one, job)
+  if one.over then return end
+  one.over = true
+  local row = one.row
+  self._attempts[row.id] = nil
+  self._of_job[job] = nil
+  if is_suspect(row) then self._suspects = self._suspects - 1 end
+  free_slot(self, one.queue, row)
+  if next(self._attempts) == nil then self._busy:clear() end
+  local how, err = attempt.outcome(one, one.kind, job)
+  if how then settle_later(self, how, row) end
+  if how and how.outcome == "dead" then report(self, "A task is dead", err, row) end
+  self._idle:set()
+end
+
+local function start(self, queue, row)
+  local one = attempt.new(self, row, queue)
+  one.kind = self._store._kinds[row.kind]
+  local args, problem = core.decode(row.args)
+  take_slot(queue, row)
+  if args == nil and problem then
+    free_slot(self, queue, row)
+    settle_later(self, attempt.corrupt(one, "its arguments cannot be read: " .. problem), row)
+    return
+  end
+  if is_suspect(row) then self._suspects = self._suspects + 1 end
+  local job = self._jobs:try_spawn({
+    name = ("%s #%d"):format(row.kind, row.id), timeout = one.kind.timeout, report = false,
+    priority = row.priority,
+  }, one.kind.fn, task.new(one, row, self._store._args_limit), args)
+  one.job = job
+  self._attempts[row.id] = one
+  self._of_job[job] = one
+  self._busy:set()
+end
+
+-- Closes a job, and kills it when it does not end in time.
+local function close_job(self, one, timeout)
+  local ok, err = pcall(one.job.close, one.job, timeout)
+  if not ok and core.interrupted() then error(err, 0) end
+  end_attempt(self, one, one.job) -- on_end is not called for one that had not begun
+end
+
+-- Ends an attempt for a reason.
+local function stop(self, one, why, timeout)
+  if one.over or one.stop == attempt.LOST or one.stop == why then return end
+  one.stop = why
+  self._service:try_spawn({ report = false }, close_job, self, one, timeout)
+end
+
+local function report_lost(self, row, text)
+  report(self, "A task is lost", core.make_error("lost",
+    ("%s #%d %s"):format(row.kind, row.id, text)), row)
+end
+
+--- The task has been taken away: its job has so many seconds to end.
+function Work:_lose(one, timeout)
+  if one.over or one.stop == attempt.LOST then return end
+  stop(self, one, attempt.LOST, math.min(self._options.close_timeout, timeout))
+  report_lost(self, one.row, "is not this process's any more")
+end
+
+--- All tasks have been.
+function Work:_lose_all(timeout)
+  for _, one in pairs(self._attempts) do self:_lose(one, timeout) end
+end
+
+--- Somebody has cancelled a task that may run here.
+function Work:_cancel(id)
+  local one = self._attempts[id]
+  if one then stop(self, one, attempt.CANCEL) end
+end
+
+-- ---- settling ----------------------------------------------------------------------
+
+local IS_LIVE <const> = { release = true, retry = true, snooze = true }
+
+-- The store has answered whether the fence of a task held.
+local function settled(self, row, how, held)
+  if not held then
+    report_lost(self, row, "has ended, but another process has it")
+  elseif IS_LIVE[how.outcome] then
+    self._store:_hint { row.queue }
+  else
+    self._store:_notify(row.id)
+  end
+end
+
+-- Takes the outcomes that there are; those of a process that has been lost have no fence.
+local function take_outcomes(self)
+  local outcomes, all = self._outcomes, self._settling
+  local list, rows = {}, {}
+  self._outcomes, self._settling = {}, {}
+  for i, row in ipairs(all) do
+    if row.process == self._process then
+      list[#list + 1], rows[#rows + 1] = outcomes[i], row
+    else
+      settled(self, row, outcomes[i], false)
+    end
+  end
+  return list, rows
+end
+
+-- Tells the store of all outcomes that there are.
+local function settle_once(self)
+  local list, rows = take_outcomes(self)
+  self._in_flight = #list
+  local held = insist(self, { op = "settle", process = self._process, list = list })
+  self._in_flight = 0
+  for i, row in ipairs(rows) do settled(self, row, list[i], held[i]) end
+  self._idle:set()
+end
+
+local function settle(self)
+  while true do
+    self._ended:wait()
+    self._ended:clear()
+    if #self._outcomes > 0 then settle_once(self) end
+  end
+end
+
+-- Whether nothing runs and everything is told.
+local function is_idle(self)
+  return next(self._attempts) == nil and #self._outcomes == 0 and self._in_flight == 0
+end
+
+-- ---- claiming ----------------------------------------------------------------------
+
+local function join(self)
+  local sent = uvjobs.now()
+  self._process = insist(self, lease.join_request(self))
+  self._renewed = sent
+end
+
+local function claim(self, wants)
+  local sent = uvjobs.now()
+  local result = insist(self, {
+    op = "claim", process = self._process, lease = options.microseconds(self._options.lease),
+    kinds = self._store:_kind_names(), suspects = self._suspects == 0 and 1 or 0, wants = wants,
+  })
+  if result.alive then lease.renewed(self, sent) end
+  return result
+end
+
+-- Begins the tasks of a claim. One that comes while the worker closes is given back.
+local function start_all(self, wants, result)
+  local asked, got = {}, {}
+  for _, want in ipairs(wants) do asked[want.queue], got[want.queue] = want.n, 0 end
+  for _, row in ipairs(result.tasks) do
+    got[row.queue] = got[row.queue] + 1
+    if self._closing then
+      settle_later(self, attempt.release { row = row }, row)
+    else
+      start(self, self._by_name[row.queue], row)
+    end
+  end
+  for name, n in pairs(asked) do
+    local queue = self._by_name[name]
+    queue.hungry = queue.hungry or got[name] == n
+    queue.held_back = queue.key_limit ~= nil or self._suspects > 0
+  end
+end
+
+-- Waits until a claim may find something: `due` is when the next scheduled task is, or nil.
+local function rest(self, due)
+  local timeout = self._store._polls and POLL * (0.9 + 0.2 * core.random()) or nil
+  local delay = due and math.max(due - uvjobs.now(), 0)
+  if delay and (not timeout or delay < timeout) then timeout = delay end
+  if not self._wake:wait(timeout) then wake(self, true) end
+  self._wake:clear()
+end
+
+local function claim_all(self)
+  local due
+  while not self._closing do
+    local wants = wants_of(self)
+    if #wants == 0 or next(self._store._kinds) == nil then
+      rest(self, due)
+    else
+      if not self._process then join(self) end
+      for _, want in ipairs(wants) do self._by_name[want.queue].hungry = false end
+      local result = claim(self, wants)
+      if not result.alive then
+        lease.lost(self)
+      else
+        due = result.delay and uvjobs.now() + result.delay / 1e6
+        start_all(self, wants, result)
+      end
+    end
+  end
+end
+
+-- ---- the end -----------------------------------------------------------------------
+
+-- Closes the jobs of all tasks that still run.
+local function close_attempts(self)
+  local closing <close> = uvjobs.scheduler { limit = math.huge }
+  for _, one in pairs(self._attempts) do
+    one.stop = one.stop or attempt.CLOSE
+    closing:spawn({ report = false }, close_job, self, one)
+  end
+end
+
+local function wait_until_idle(self)
+  while not is_idle(self) do
+    self._idle:clear()
+    self._idle:wait()
+  end
+end
+
+-- Tells the store that the process is going, if that can be done in time.
+local function leave(self)
+  self._claimer:join()
+  wait_until_idle(self)
+  if self._process then self._store:_call { op = "leave", process = self._process } end
+end
+
+local function close(self)
+  self._claimer:cancel() -- what it is being given comes all the same, and is given back
+  if next(self._attempts) then self._jobs:wait_idle(self._options.wait_timeout) end
+  close_attempts(self)
+  local ok, err = pcall(uvjobs.timeout, FLUSH_TIMEOUT, leave, self)
+  if not ok then report(self, "Closing a worker failed", err) end
+  self._service:close()
+  self._jobs:close()
+  self._store._works[self] = nil
+  self._process = nil
+  self._closed:set()
+end
+
+--- Ends the worker: nothing is claimed any more; what runs has its wait_timeout to end, is
+--- closed then, and becomes ready again, without an attempt or a crash. Suspends until that
+--- is done. It may be called more than once.
+--- Errors: misuse; `cancelled`, `timeout` and `killed` of the current job, and then closing
+--- goes on.
+function Work:close()
+  if getmetatable(self) ~= TYPE then arguments.fail_self(2, "close", TYPE, self) end
+  core.check_suspend("close", 2)
+  if not self._closing then
+    self._closing = true
+    self._closer:try_spawn({ report = false }, close, self)
+  end
+  self._closed:wait()
+end
+
+function Work.__close(self)
+  if core.can_suspend() then
+    uvjobs.protect(self.close, self)
+  else
+    self._jobs:call_exception_handler {
+      message = "A worker was left by force: its tasks go to others when this process ends",
+    }
+  end
+end
+
+function Work.__tostring(self)
+  local n = 0
+  for _, queue in ipairs(self._queues) do n = n + queue.running end
+  return ("%s: %d %s%s"):format(TYPE, n, n == 1 and "task" or "tasks",
+    self._closing and ", closed" or "")
+end
+
+-- ---- the beginning -----------------------------------------------------------------
+
+--- Where a task is stored, for task:save().
+function Work:_save(row, text)
+  return self._process == row.process and self._store:_call {
+    op = "save", process = self._process, id = row.id, lease = row.lease, saved = text,
+  }
+end
+
+local function new_schedulers(self, given)
+  self._jobs = uvjobs.scheduler {
+    name = "tasks", limit = math.huge, close_timeout = given.close_timeout,
+    timeslice = given.timeslice, exception_handler = given.exception_handler,
+    on_end = function(job)
+      local one = self._of_job[job]
+      if one then end_attempt(self, one, job) end
+    end,
+  }
+  self._service = uvjobs.scheduler {
+    name = "worker", limit = math.huge, exception_handler = given.exception_handler,
+  }
+  self._closer = uvjobs.scheduler { name = "worker's end", close_timeout = 1 }
+end
+
+--- Makes a worker and starts it. Does not suspend.
+---@param store table
+---@param given table from options.work()
+---@return uvjobs.Work
+function worker.new(store, given)
+  local self = setmetatable({
+    _store = store, _options = given, _queues = given.queues, _by_name = {}, _attempts = {},
+    _of_job = {}, _outcomes = {}, _settling = {}, _in_flight = 0, _suspects = 0, _closing = false,
+    _wake = uvjobs.event(), _ended = uvjobs.event(), _idle = uvjobs.event(),
+    _closed = uvjobs.event(), _busy = uvjobs.event(),
+  }, Work)
+  for _, queue in ipairs(self._queues) do
+    queue.running, queue.keys, queue.hungry = 0, {}, true
+    self._by_name[queue.name] = queue
+  end
+  new_schedulers(self, given)
+  store._works[self] = true
+  self._claimer = self._service:try_spawn({ name = "claims tasks" }, claim_all, self)
+  self._service:try_spawn({ name = "settles tasks" }, settle, self)
+  lease.start(self)
+  return self
+end
+
+return worker

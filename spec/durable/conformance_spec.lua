@@ -1,0 +1,20 @@
+-- The promises of durable jobs (D1 to D28), for every store that is there.
+
+local base = require "spec.helper"
+local stores = require "spec.durable.stores"
+
+local PARTS <const> = {
+  "storing", "keys", "running", "retrying", "claiming", "fences", "crashes", "looking", "closing",
+  "transactions",
+}
+
+for _, kind in ipairs(stores) do
+  describe("the store " .. kind.name, function()
+    after_each(base.check_clean)
+    for _, part in ipairs(PARTS) do
+      -- It needs the environment in which busted has its functions.
+      local define = assert(loadfile("spec/durable/conformance/" .. part .. ".lua", "t", _ENV))()
+      describe(part, function() define(kind) end)
+    end
+  end)
+end

@@ -1,0 +1,226 @@
+#include "lua/service/service.h"
+
+#include <stdlib.h>
+
+#include "loop/driver.h"
+#include "loop/service.h"
+#include "lua/api/work.h"
+#include "lua/base/copy.h"
+#include "lua/base/object.h"
+#include "lua/service/resident.h"
+
+#define SERVICE_TYPE "uvjobs.Service"
+
+/* Its user value is on_answer. */
+struct service {
+  struct uj_object object;
+  struct uj_link all;           /* in uj_services::all while it has a thread */
+  struct uj_service *thread;    /* owned; NULL when it was closed */
+  struct uj_resident *resident; /* owned: what the thread runs */
+  struct uj_state *S;
+  uint64_t last;    /* number of the last request */
+  uint32_t waiting; /* requests without an answer, which also uj_work counts */
+};
+
+static const char service_tag[] = SERVICE_TYPE;
+
+/* Where the registry has a table with weak values: of each service that has a
+ * thread, by its address. */
+static const char services_key;
+
+void uj_services_init(struct uj_state *S)
+{
+  uj_link_init(&S->services->all);
+}
+
+/* ---- answers ------------------------------------------------------------- */
+
+/* While a request has no answer the run is not stuck. */
+static void count(struct service *self, int change)
+{
+  self->waiting += (uint32_t)change;
+  self->S->work->waiting += (uint32_t)change;
+}
+
+/* (service, message): calls on_answer. */
+static int deliver(lua_State *L)
+{
+  struct service *self = lua_touserdata(L, 1);
+  struct uj_message *message = lua_touserdata(L, 2);
+  struct uj_buffer buffer = {message->data, message->size, message->size};
+  struct uj_unpacker from;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &services_key);
+  if (lua_rawgetp(L, -1, self) == LUA_TNIL)
+    return 0;
+  lua_getiuservalue(L, -1, 1);
+  lua_pushinteger(L, (lua_Integer)message->id);
+  uj_unpack_begin(L, &from, &buffer);
+  uj_unpack(L, &from);
+  lua_remove(L, from.made);
+  lua_call(L, 2, 0);
+  return 0;
+}
+
+static void hear(struct service *self, lua_State *L, struct uj_message *message)
+{
+  if (message->id != 0)
+    count(self, -1);
+  lua_pushcfunction(L, deliver);
+  lua_pushlightuserdata(L, self);
+  lua_pushlightuserdata(L, message);
+  if (lua_pcall(L, 2, 0, 0) != LUA_OK)
+    uj_state_keep_error(self->S, L);
+  uj_message_free(message);
+}
+
+/* on_answer can close a service: so after each answer it begins anew. */
+static bool hear_one(struct uj_state *S, lua_State *L)
+{
+  struct uj_link *all = &S->services->all;
+  for (struct uj_link *link = all->next; link != all; link = link->next) {
+    struct service *self = uj_container(link, struct service, all);
+    struct uj_message *message = uj_service_take_answer(self->thread);
+    if (message != NULL) {
+      hear(self, L, message);
+      return true;
+    }
+  }
+  return false;
+}
+
+void uj_services_hear(struct uj_state *S, lua_State *L)
+{
+  while (hear_one(S, L))
+    ;
+}
+
+/* ---- beginning and end --------------------------------------------------- */
+
+static void end_thread(struct service *self)
+{
+  if (self->thread == NULL)
+    return;
+  uj_link_remove(&self->all);
+  count(self, -(int)self->waiting);
+  uj_service_end(self->thread);
+  self->thread = NULL;
+  uj_resident_free(self->resident);
+  self->resident = NULL;
+}
+
+static int service_gc(lua_State *L)
+{
+  end_thread(lua_touserdata(L, 1));
+  return 0;
+}
+
+/* [-0, +1, m] Pushes a service without a thread. */
+static struct service *push_service(struct uj_state *S, lua_State *L)
+{
+  struct service *self = lua_newuserdatauv(L, sizeof(*self), 1);
+  *self = (struct service){.object = {service_tag}, .S = S};
+  uj_link_init(&self->all);
+  luaL_setmetatable(L, SERVICE_TYPE);
+  return self;
+}
+
+/* Stack: ..., service. */
+static void start_thread(struct service *self, lua_State *L)
+{
+  int error;
+  if (self->S->driver == NULL)
+    luaL_error(L, "a service begins in a job");
+  error = uj_service_start(&self->thread, self->S->driver, uj_resident_run,
+                           self->resident);
+  if (error != 0)
+    luaL_error(L, "cannot make a thread: %s", uj_driver_strerror(error));
+  uj_link_append(&self->S->services->all, &self->all);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &services_key);
+  lua_pushvalue(L, -2);
+  lua_rawsetp(L, -2, self);
+  lua_pop(L, 1);
+}
+
+/* Stack: module, argument, on_answer. */
+static int l_service(lua_State *L)
+{
+  struct uj_state *S = uj_state(L);
+  struct service *self;
+  luaL_checkstring(L, 1);
+  luaL_checktype(L, 3, LUA_TFUNCTION);
+  lua_settop(L, 3);
+  self = push_service(S, L);
+  lua_pushvalue(L, 3);
+  lua_setiuservalue(L, -2, 1);
+  self->resident = uj_resident_new();
+  if (self->resident == NULL)
+    return luaL_error(L, "not enough memory");
+  uj_resident_give(self->resident, L, 1, 2);
+  start_thread(self, L);
+  return 1;
+}
+
+/* ---- methods ------------------------------------------------------------- */
+
+static struct service *check_open(lua_State *L, const char *name)
+{
+  struct service *self = uj_object_self(L, service_tag, name);
+  if (self->thread == NULL)
+    luaL_error(L, "the service is closed");
+  if (!uj_service_is_here(self->thread))
+    luaL_error(L, "the service runs in another process, from which this one "
+                  "was forked");
+  return self;
+}
+
+static int service_ask(lua_State *L)
+{
+  struct service *self = check_open(L, "ask");
+  struct uj_message *request;
+  lua_settop(L, 2);
+  request = uj_resident_pack(L, self->last + 1, 2);
+  self->last++;
+  count(self, 1);
+  uj_service_send(self->thread, request);
+  lua_pushinteger(L, (lua_Integer)self->last);
+  return 1;
+}
+
+static int service_withdraw(lua_State *L)
+{
+  struct service *self = check_open(L, "withdraw");
+  lua_Integer id = luaL_checkinteger(L, 2);
+  struct uj_message *request = uj_service_withdraw(self->thread, (uint64_t)id);
+  if (request != NULL)
+    count(self, -1);
+  uj_message_free(request);
+  lua_pushboolean(L, request != NULL);
+  return 1;
+}
+
+static int service_close(lua_State *L)
+{
+  end_thread(uj_object_self(L, service_tag, "close"));
+  return 0;
+}
+
+void uj_service_register(lua_State *L)
+{
+  static const luaL_Reg methods[] = {{"ask", service_ask},
+                                     {"withdraw", service_withdraw},
+                                     {"close", service_close},
+                                     {NULL, NULL}};
+  static const luaL_Reg meta[] = {{"__gc", service_gc}, {NULL, NULL}};
+  static const struct uj_type type = {
+      .tag = service_tag, .methods = methods, .meta = meta};
+  uj_object_register(L, &type);
+  lua_pop(L, 1);
+  lua_createtable(L, 0, 1);
+  lua_pushliteral(L, "v");
+  lua_setfield(L, -2, "__mode");
+  lua_pushvalue(L, -1);
+  lua_setmetatable(L, -2); /* it is its own metatable */
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &services_key);
+}
+
+const luaL_Reg uj_service_internals[] = {{"service", l_service}, {NULL, NULL}};
