@@ -179,8 +179,8 @@ local function set_arg(args, index)
   _G.arg = shifted
 end
 
-local function load_script(asked, name)
-  if asked.code then return load(asked.code, "=(command line)") end
+local function load_script(given, name)
+  if given.code then return load(given.code, "=(command line)") end
   return loadfile(name ~= "-" and name or nil)
 end
 
@@ -193,9 +193,9 @@ local function takes(options, name)
 end
 
 --- Completes the options of run(). A terminal that is closed ends what it has started.
-local function options_of(asked)
-  local options = asked.run
-  options.stats = asked.stats
+local function options_of(given)
+  local options = given.run
+  options.stats = given.stats
   if options.signals == nil and core.is_interactive() then
     options.signals = { "SIGINT", "SIGTERM", "SIGHUP" }
   end
@@ -203,16 +203,16 @@ local function options_of(asked)
   return options
 end
 
-local function run_script(asked, args, index)
-  local chunk, message = load_script(asked, args[index])
+local function run_script(given, args, index)
+  local chunk, message = load_script(given, args[index])
   if not chunk then
     complain(message)
     return 1
   end
   set_arg(args, index)
-  local outcome = run(options_of(asked), chunk, table.unpack(args, index + 1))
+  local outcome = run(options_of(given), chunk, table.unpack(args, index + 1))
   local status = outcome.ok and flush(status_of(outcome.result)) or fail(outcome)
-  if asked.stats and outcome.begun then print_stats() end
+  if given.stats and outcome.begun then print_stats() end
   return status
 end
 
@@ -232,18 +232,18 @@ end
 ---@return integer status what the process should exit with
 function cli.main(args)
   if args[1] == "cron" then return require("uvjobs.cron.command").main(args) end
-  local asked, problem = cli_options.read(args)
-  if not asked then return usage_error(problem) end
-  if asked.help then return print_help() end
-  if asked.version then return print_version() end
-  if asked.index then return run_script(asked, args, asked.index) end
+  local given, problem = cli_options.read(args)
+  if not given then return usage_error(problem) end
+  if given.help then return print_help() end
+  if given.version then return print_version() end
+  if given.index then return run_script(given, args, given.index) end
   if core.is_interactive() then
     io.stderr:write(USAGE)
     return 2
   end
   local index = #args + 1
   args[index] = "-"
-  return run_script(asked, args, index)
+  return run_script(given, args, index)
 end
 
 return cli

@@ -95,14 +95,14 @@ local function unknown(name)
 end
 
 --- Takes an option that has a value, as "--name=value". Returns what is wrong, or nil.
-local function take_value(asked, text)
+local function take_value(given, text)
   local name, value = text:match "^(%-%-[%w-]+)=(.*)$"
   local option = OF_RUN[name or text]
   if WITHOUT_VALUE[name] then return ("option '%s' takes no value"):format(name) end
   if not option then return unknown(name or text) end
   if not name then return ("option '%s' needs a value: '%s=...'"):format(text, text) end
   local expected
-  asked.run[option[1]], expected = option[2](value)
+  given.run[option[1]], expected = option[2](value)
   if expected then
     return ("option '%s': %s expected, got '%s'"):format(name, expected, value)
   end
@@ -115,30 +115,30 @@ end
 --- - `index`: where the script is in `args`, or the code; nil when there is neither
 --- or nil and what is wrong.
 ---@param args string[] the command line
----@return table? asked
+---@return table? given
 ---@return string? problem
 function cli_options.read(args)
-  local asked, i = { run = {} }, 1
+  local given, i = { run = {} }, 1
   while args[i] and args[i]:find "^%-." do
     local option, problem = args[i], nil
     if option == "--" then
       i = i + 1
       break
     elseif option == "-e" then
-      asked.code = args[i + 1]
-      if not asked.code then return nil, "option '-e' needs Lua code" end
+      given.code = args[i + 1]
+      if not given.code then return nil, "option '-e' needs Lua code" end
       i = i + 1
       break
     elseif WITHOUT_VALUE[option] then
-      asked[WITHOUT_VALUE[option]] = true
+      given[WITHOUT_VALUE[option]] = true
     else
-      problem = take_value(asked, option)
+      problem = take_value(given, option)
     end
     if problem then return nil, problem end
     i = i + 1
   end
-  if args[i] then asked.index = i end
-  return asked
+  if args[i] then given.index = i end
+  return given
 end
 
 return cli_options

@@ -1,18 +1,19 @@
 #include "calendar/fire.h"
 
-/* Further than this from an instant, no local time can have been seen at it. */
+/* Two instants at which a zone shows the same local time are at most this far
+ * apart, because each is at most the largest offset away from it. */
 #define APART_S (2 * UJ_OFFSET_MAX_S)
 
-/* No local time of the years that patterns know is outside of these instants.
- */
+/* All local times of the years that patterns know lie between these two
+ * instants, in whatever zone. */
 #define FIRST_S (-UJ_OFFSET_MAX_S - 1)
 #define LAST_S (INT64_C(84006) * 86400 + UJ_OFFSET_MAX_S)
 
 /* ---- interval patterns ------------------------------------------------------
  *
- * The search goes from span to span. It remembers a range of local times, from
- * `seen` to `match`, of which it knows that only its last one matches. A span
- * that begins in the range needs no new search of the pattern. */
+ * The search goes from span to span of the zone. It remembers a range of local
+ * times, from `seen` to `match`, in which only the last one matches. When a
+ * span begins within that range, the pattern need not be searched again. */
 
 static int64_t interval_next(const struct uj_fire *fire, int64_t instant_s)
 {
@@ -71,9 +72,9 @@ static int64_t interval_previous(const struct uj_fire *fire, int64_t instant_s)
  * its own, unless it lies in a fold. Both instants of a fold are two such
  * sequences, of which the nearer one counts.
  *
- * This is so where no two changes of a zone are nearer to each other than their
- * jumps are long. No zone that there is has such changes; in one that had, a
- * time could be left out, and nothing worse. */
+ * This holds as long as no two changes of a zone are nearer to each other than
+ * their jumps are long. No real zone has such changes; in a zone that had, a
+ * time could be left out, but nothing worse would happen. */
 
 /* The instant at which a local time fires, or UJ_FIRE_NEVER. */
 static int64_t instant_of(const struct uj_fire *fire, enum uj_fold fold,

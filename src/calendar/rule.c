@@ -120,7 +120,8 @@ static bool read_day(struct reader *reader, struct uj_rule_day *day)
   return !skip(reader, '/') || read_time(reader, MAX_TIME_HOURS, &day->time_s);
 }
 
-/* POSIX counts offsets westward: local time plus the offset is UTC. */
+/* Reads an offset. POSIX counts them westward (local time plus the offset is
+ * UTC), and we count them eastward. */
 static bool read_offset(struct reader *reader, int32_t *offset_s)
 {
   if (!read_time(reader, MAX_OFFSET_HOURS, offset_s))

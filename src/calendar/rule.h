@@ -32,7 +32,7 @@ struct uj_rule {
 /* Reads a TZ string of `size` bytes. Returns false when it is none. */
 bool uj_rule_parse(struct uj_rule *rule, const char *text, size_t size);
 
-/* The two changes of a year, as instants. */
+/* The instants at which daylight saving time begins and ends in a year. */
 int64_t uj_rule_begin_in(const struct uj_rule *rule, int32_t year);
 int64_t uj_rule_end_in(const struct uj_rule *rule, int32_t year);
 

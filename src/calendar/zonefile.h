@@ -1,4 +1,5 @@
-/* A zone that is kept in a file of the system's, and follows its changes. */
+/* A zone that is read from a file of the system, and read again when that file
+ * changes. */
 #ifndef UJ_CALENDAR_ZONEFILE_H
 #define UJ_CALENDAR_ZONEFILE_H
 
@@ -6,7 +7,8 @@
 
 #include "calendar/zone.h"
 
-/* What told the file from another one when it was read. */
+/* By this a file is recognised: when it was replaced or rewritten since it was
+ * read, at least one of these differs. */
 struct uj_file_identity {
   uint64_t device, inode;
   int64_t size, modified_s, modified_ns;
@@ -23,7 +25,7 @@ enum uj_zonefile_error {
   UJ_ZONEFILE_BROKEN      /* it is no TZif file, or one with leap seconds */
 };
 
-/* Opens a file. Nothing is to be closed when it fails. */
+/* Opens a file. After a failure there is nothing to close. */
 enum uj_zonefile_error uj_zonefile_open(struct uj_zonefile *file,
                                         const char *path);
 void uj_zonefile_close(struct uj_zonefile *file);

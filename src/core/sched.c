@@ -40,7 +40,7 @@ void uj_sched_init(struct uj_sched *sched, struct uj_loop *loop)
   sched->paused = false;
   sched->closed = false;
   sched->in_turn = false;
-  sched->asked = false;
+  sched->stops = false;
   sched->announces_starts = false;
   sched->announces_ends = false;
   sched->nursery = false;

@@ -84,7 +84,7 @@ struct uj_sched {
   bool closed;            /* it admits nothing any more */
   bool in_turn;           /* whoever made it ends its jobs one after the other,
                              and closes it then: uj_loop_close() does not */
-  bool asked;             /* for the binding: they have been asked to do so */
+  bool stops;             /* for the binding: they have begun to do so */
   /* For the binding, which had to pad its own record otherwise. */
   bool announces_starts; /* it calls a function when a job starts */
   bool announces_ends;   /* the same when one has ended */

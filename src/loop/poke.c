@@ -113,7 +113,7 @@ static bool set_mask(int how, int number)
   return sigismember(&before, number) == 1;
 }
 
-/* In the child of a fork nobody holds the lock who could give it back. */
+/* In the child of a fork the thread that held the lock may not exist. */
 static void renew_lock(void)
 {
   pthread_mutex_init(&handlers.lock, NULL);

@@ -25,17 +25,18 @@ struct uj_poke {
 
 /* The signal that is used when none is chosen. */
 int uj_poke_signal(void);
-/* The number of a signal that may be chosen, by its name; 0 for others. */
+/* The number of a signal by its name; 0 for one that cannot be chosen. */
 int uj_poke_signal_named(const char *name);
 
 /* From now on the calling thread can be poked. Returns 0 or a negative error of
  * uj_driver_strerror(). */
 int uj_poke_add(struct uj_poke *poke);
-/* Ends that, on the same thread. Nobody may poke it any more. */
+/* Ends that; must be called by the same thread. No uj_poke_send() may be under
+ * way or follow. */
 void uj_poke_remove(struct uj_poke *poke);
 
-/* Any thread may call it, as long as the poke is added. Several calls can come
- * to one. */
+/* Has `interrupt` called in the thread of the poke, which must be added. Any
+ * thread may call this. Several calls may have the effect of one. */
 void uj_poke_send(struct uj_poke *poke);
 
 #endif

@@ -19,8 +19,8 @@ struct thread {
 struct uj_tasks {
   uv_mutex_t lock;
   uv_cond_t work;        /* there is something to do for a thread */
-  uv_cond_t heard;       /* there is room for what tasks say; one stops; or a
-                      thread leaves */
+  uv_cond_t heard;       /* there is room for what tasks say; a task is stopped;
+                      or a thread leaves */
   uv_async_t woken;      /* wakes the loop: tasks have ended */
   struct uj_link queued; /* of uj_task::link, and so are the next two */
   struct uj_link running;
@@ -229,17 +229,18 @@ static void free_threads(struct uj_link *list)
   uj_link_init(list);
 }
 
-/* The lock is held. A thread that begins is not idle yet, so those that lack
- * are counted before. */
-static void add_threads_that_lack(struct uj_tasks *self)
+/* Starts the threads that are missing for what is queued. The lock is held. The
+ * number is computed first, because a new thread counts as idle only later. */
+static void add_missing_threads(struct uj_tasks *self)
 {
-  unsigned lack = self->nqueued > self->nidle ? self->nqueued - self->nidle : 0;
-  while (lack-- > 0 && self->nthreads < self->limit && add_thread(self) == 0)
+  unsigned missing =
+      self->nqueued > self->nidle ? self->nqueued - self->nidle : 0;
+  while (missing-- > 0 && self->nthreads < self->limit && add_thread(self) == 0)
     ;
 }
 
-/* Another thread can have held the lock at the fork, so it is made anew. What
- * was queued runs here, too. */
+/* The lock is made anew, because another thread, which is not here, may have
+ * held it at the fork. What was queued runs in both processes. */
 void uj_tasks_forget_threads(struct uj_tasks *self)
 {
   struct uj_task *task;
@@ -252,7 +253,7 @@ void uj_tasks_forget_threads(struct uj_tasks *self)
     end_task(self, task);
   }
   uv_mutex_lock(&self->lock);
-  add_threads_that_lack(self);
+  add_missing_threads(self);
   uv_mutex_unlock(&self->lock);
 }
 
@@ -263,7 +264,7 @@ void uj_tasks_set_limit(struct uj_tasks *self, unsigned limit)
   if (limit == UJ_TASKS_DEFAULT)
     limit = processors > 2 ? processors : 2;
   self->limit = limit;
-  add_threads_that_lack(self);
+  add_missing_threads(self);
   uv_cond_broadcast(&self->work);
   uv_mutex_unlock(&self->lock);
   join_leaving(self);
@@ -299,7 +300,7 @@ struct uj_task *uj_tasks_take_ended(struct uj_tasks *self)
   return task;
 }
 
-/* Whether nobody would take one more task soon. */
+/* Whether one more task would have to wait although a thread may be added. */
 static bool needs_thread(const struct uj_tasks *self)
 {
   return self->nqueued >= self->nidle && self->nthreads < self->limit;
@@ -311,7 +312,7 @@ int uj_task_start(struct uj_tasks *self, struct uj_task *task)
   uv_mutex_lock(&self->lock);
   if (needs_thread(self))
     error = add_thread(self);
-  if (self->nthreads > 0) { /* it has to wait for one that there is */
+  if (self->nthreads > 0) { /* without a new thread it waits for another */
     error = 0;
     atomic_init(&task->stop, false);
     task->lost = false;

@@ -37,7 +37,7 @@ struct uj_task {
   void *thread;             /* that runs it: ours, under the same lock */
   atomic_bool stop;         /* nobody waits for its result any more */
   bool lost;                /* the process was forked: its thread is not here */
-  /* What it has said that nobody has heard yet. All are under the lock. */
+  /* What it has said and nobody has taken yet: these are under the lock. */
   struct uj_link saying; /* in uj_tasks::saying while there is something */
   struct uj_link said;   /* of uj_saying::link */
   unsigned nsaid;
@@ -55,8 +55,8 @@ struct uj_tasks *uj_tasks_new(void *loop);
 /* Ends the threads and frees it, when the loop was closed. No task may be left.
  */
 void uj_tasks_free(struct uj_tasks *tasks);
-/* In the child of a fork no thread is there any more. What ran is lost, and has
- * ended. */
+/* For the child of a fork, in which none of the threads exists. A task that ran
+ * counts as ended, with `lost` set; what was queued runs here as well. */
 void uj_tasks_forget_threads(struct uj_tasks *tasks);
 
 /* How many threads there may be, at least one; UJ_TASKS_DEFAULT for as many as

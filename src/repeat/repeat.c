@@ -227,7 +227,8 @@ static enum uj_occurred replace(struct uj_repeat *repeat, double time_s)
   return UJ_OCCURRED_WAITS;
 }
 
-/* Called when a time has come. */
+/* A time has come: starts an occurrence, or does what the rule for overlaps
+ * says. */
 static enum uj_occurred occur(struct uj_repeat *repeat, double time_s,
                               double now_s)
 {
@@ -266,7 +267,8 @@ static uint64_t count_times(const struct uj_schedule *schedule, double from_s,
 }
 
 /* Lets the latest of the times that have passed wait for their turn, in their
- * order; returns how many. */
+ * order, as many as the rules allow; returns how many. `in_time` says that the
+ * last one is not late, so that it runs whatever the grace is. */
 static uint64_t catch_up(struct uj_repeat *repeat,
                          const struct uj_schedule *schedule, double from_s,
                          double to_s, bool in_time, double now_s)
@@ -289,8 +291,8 @@ static uint64_t catch_up(struct uj_repeat *repeat,
   return count;
 }
 
-/* `count` times have passed, from one to another; the last of them is late by
- * so much. */
+/* Deals with `count` times that have passed, from `from_s` to `to_s`, the last
+ * of which starts `late_s` seconds too late. */
 static void misfire(struct uj_repeat *repeat,
                     const struct uj_schedule *schedule, double from_s,
                     double to_s, uint64_t count, double late_s, double now_s)
@@ -309,9 +311,9 @@ static void misfire(struct uj_repeat *repeat,
     (void)occur(repeat, to_s, now_s);
 }
 
-/* The last time that has come by now, of which `repeat->next_s` is one; plans
- * the one after it. The last may have to wait for its own jitter: then it is
- * the one that is planned. */
+/* Returns the latest time that has come by now, which is `repeat->next_s` or a
+ * later one, and plans the time after it. When the latest one still has to wait
+ * for its jitter, that one is planned, and the one before it is returned. */
 static double pass(struct uj_repeat *repeat, const struct uj_schedule *schedule,
                    double now_s)
 {
@@ -330,8 +332,8 @@ static double pass(struct uj_repeat *repeat, const struct uj_schedule *schedule,
   return to_s;
 }
 
-/* Its start has come. The rules of its zone may have changed since it was
- * planned: then the time may not have come after all (R15). */
+/* Called when `start_s` has come. If the rules of the zone have changed since
+ * that was planned, the time may not have come after all (R15). */
 static void fire(struct uj_repeat *repeat, double now_s)
 {
   const struct uj_schedule *schedule = host_of(repeat)->schedule(repeat);

@@ -112,7 +112,8 @@ struct uj_repeat {
   bool paused;
   bool closed; /* no occurrence starts any more */
   bool over;   /* and none runs, so the host has been told */
-  bool drops;  /* the last time was dropped */
+  bool drops;  /* the last time was dropped: the host hears only of the first
+                  one of such a row */
   bool busy;   /* one of the functions below is at work on it */
 };
 

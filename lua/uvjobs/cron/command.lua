@@ -84,10 +84,10 @@ local GO_WITH_NEXT <const> = { "--zone", "--gap", "--fold", "--from" }
 local GO_WITHOUT_NEXT <const> = { "--check", "--verbose", "--limit", "--close-timeout" }
 
 -- Reads an option at args[i]; returns the index of its last word, or nil and what is wrong.
-local function take_option(asked, args, i)
+local function take_option(given, args, i)
   local word = args[i] == "-h" and "--help" or args[i]
   if WITHOUT_VALUE[word] then
-    asked[word] = true
+    given[word] = true
     return i
   end
   local name, value = word:match "^(%-%-[%w-]+)=(.*)$"
@@ -104,63 +104,63 @@ local function take_option(asked, args, i)
   if made == nil then
     return nil, ("option '%s': %s expected, got '%s'"):format(name, expected, value)
   end
-  asked[name] = made
+  given[name] = made
   return i
 end
 
 -- Options may stand before and behind the pattern or the file. Returns a table of the
 -- options by their names, with the other word as [1]; or nil and what is wrong.
 local function read_options(args)
-  local asked, i, ended = {}, 2, false
+  local given, i, ended = {}, 2, false
   while args[i] do
     local problem
     if ended or not args[i]:find "^%-." then
-      asked[#asked + 1] = args[i]
+      given[#given + 1] = args[i]
     elseif args[i] == "--" then
       ended = true
     else
-      i, problem = take_option(asked, args, i)
+      i, problem = take_option(given, args, i)
       if problem then return nil, problem end
     end
     i = i + 1
   end
-  return asked
+  return given
 end
 
 -- What is wrong with the options together, or nil.
-local function conflict_of(asked)
-  local is_next = asked["--next"] ~= nil
+local function conflict_of(given)
+  local is_next = given["--next"] ~= nil
   for _, name in ipairs(is_next and GO_WITHOUT_NEXT or GO_WITH_NEXT) do
-    if asked[name] then
+    if given[name] then
       return ("option '%s' does not go %s '--next'"):format(name, is_next and "with" or "without")
     end
   end
   local wanted = is_next and "pattern, in quotes," or "crontab"
-  if #asked == 0 then return ("a %s is missing"):format(wanted) end
-  if #asked > 1 then return ("one %s expected, got %d words"):format(wanted, #asked) end
+  if #given == 0 then return ("a %s is missing"):format(wanted) end
+  if #given > 1 then return ("one %s expected, got %d words"):format(wanted, #given) end
 end
 
--- ---- what is asked for -------------------------------------------------------------
+-- ---- what is done ------------------------------------------------------------------
 
 -- The time of --from; or nil and what is wrong.
-local function begin_of(asked)
-  local from = asked["--from"]
+local function begin_of(given)
+  local from = given["--from"]
   if not from then return uvjobs.time() end
-  local ok, made = pcall(schedule.at, from, { zone = asked["--zone"] or "local" })
+  local ok, made = pcall(schedule.at, from, { zone = given["--zone"] or "local" })
   if ok then return made:next(-1e12) end
   local said = tostring(made):match "%((.*)%)$" or tostring(made)
   return nil, said:find "^option 'zone'" and said or "option '--from': " .. said
 end
 
-local function print_next(asked)
-  local options = { gap = asked["--gap"], fold = asked["--fold"] }
-  local zone = asked["--zone"] or "local"
-  local from, problem = begin_of(asked)
+local function print_next(given)
+  local options = { gap = given["--gap"], fold = given["--fold"] }
+  local zone = given["--zone"] or "local"
+  local from, problem = begin_of(given)
   local made
-  if from then made, problem = crontab.schedule(asked[1], options, zone, from) end
+  if from then made, problem = crontab.schedule(given[1], options, zone, from) end
   if not made then return usage_error((problem:gsub("^option '(%l+)'", "option '--%1'"))) end
   local printed = 0
-  for _ = 1, asked["--next"] do
+  for _ = 1, given["--next"] do
     from = made:next(from)
     if not from then break end
     print(schedule.format(from, zone))
@@ -171,13 +171,13 @@ local function print_next(asked)
   return 1
 end
 
-local function run_file(asked)
-  local path = asked[1]
-  if asked["--check"] then return daemon.load(path) and 0 or 1 end
+local function run_file(given)
+  local path = given[1]
+  if given["--check"] then return daemon.load(path) and 0 or 1 end
   local options = {
-    close_timeout = asked["--close-timeout"] or 10,
-    limit = asked["--limit"] or math.huge,
-    verbose = asked["--verbose"],
+    close_timeout = given["--close-timeout"] or 10,
+    limit = given["--limit"] or math.huge,
+    verbose = given["--verbose"],
   }
   local ok, status = pcall(uvjobs.run, { close_timeout = options.close_timeout }, daemon.run,
     path, options)
@@ -190,15 +190,15 @@ end
 ---@param args string[] the command line, of which "cron" is the first word
 ---@return integer status what the process should exit with
 function command.main(args)
-  local asked, problem = read_options(args)
-  if asked and asked["--help"] then
+  local given, problem = read_options(args)
+  if given and given["--help"] then
     io.stdout:write(USAGE)
     return core.flush() and 0 or 1
   end
-  problem = problem or conflict_of(asked)
+  problem = problem or conflict_of(given)
   if problem then return usage_error(problem) end
-  if asked["--next"] then return print_next(asked) end
-  return run_file(asked)
+  if given["--next"] then return print_next(given) end
+  return run_file(given)
 end
 
 return command

@@ -5,13 +5,13 @@ local arguments = require "uvjobs.arguments"
 local circuit = require "uvjobs.policy.circuit"
 local core = require "uvjobs.core"
 local frame = require "uvjobs.policy.frame"
-local ask_key = require "uvjobs.policy.key"
+local key_of = require "uvjobs.policy.key"
 
 core.own_source()
 
 local uvjobs = core.public
 
-local ask, clock, finish = frame.ask, core.clock, circuit.finish
+local consult, clock, finish = frame.consult, core.clock, circuit.finish
 local expect <const> = frame.expect
 
 local NS <const> = 1e9
@@ -64,7 +64,7 @@ local function failure_of(fields, err)
     local job = err.job
     if job == nil or job == uvjobs.current() then return nil end
   end
-  if fields.when and not ask(fields.when, err) then return 0 end
+  if fields.when and not consult(fields.when, err) then return 0 end
   return 1
 end
 
@@ -128,7 +128,7 @@ local close_pass = Pass.__close
 local function call_on_change(fields, state, before, key)
   fields.counts[state] = fields.counts[state] + 1
   if not fields.on_change then return end
-  local ok, err = pcall(ask, fields.on_change, state, before, key)
+  local ok, err = pcall(consult, fields.on_change, state, before, key)
   if ok then return end
   local job = uvjobs.current()
   if not job then error(err, 0) end
@@ -209,7 +209,7 @@ local function set_keyed(fields)
   fields.look = function(key) return fields.circuits[key] end
   fields.each = function() return next, fields.circuits end
   local function find(...)
-    return find_or_make(fields, ask_key(fields, ...))
+    return find_or_make(fields, key_of(fields, ...))
   end
   function fields.run(fn, ...)
     local pass <close> = enter(fields, find(...))

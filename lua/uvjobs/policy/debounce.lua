@@ -10,7 +10,7 @@ local arguments = require "uvjobs.arguments"
 local core = require "uvjobs.core"
 local flight = require "uvjobs.policy.flight"
 local frame = require "uvjobs.policy.frame"
-local ask_key = require "uvjobs.policy.key"
+local key_of = require "uvjobs.policy.key"
 
 core.own_source()
 
@@ -116,10 +116,10 @@ local function set_run(fields)
     return
   end
   function fields.run(fn, ...)
-    return join(fields, ask_key(fields, ...), fn, ...)
+    return join(fields, key_of(fields, ...), fn, ...)
   end
   function fields.run_within(step, fn, ...)
-    return join(fields, ask_key(fields, ...), step, fn, ...)
+    return join(fields, key_of(fields, ...), step, fn, ...)
   end
 end
 

@@ -38,7 +38,7 @@
 -- `run` must let through at once what ends the job of its caller, which
 -- frame.ends_caller(err) tells, and count it as nothing. On the way on which all is well
 -- it should make neither tables nor closures, which cost more than the rest. Functions of
--- the user that decide something, such as a key, are called by frame.ask(fn, ...), in which
+-- the user that decide something, such as a key, are called by frame.consult(fn, ...), in which
 -- nothing can suspend. Errors are made by frame.raise(); mistakes of the user that are found
 -- in a call are told by frame.blame().
 
@@ -191,7 +191,7 @@ end
 
 --- Calls a function of the user that decides something, in which nothing can suspend.
 ---@type fun(fn: function, ...: any): ...: any
-frame.ask = core.ask
+frame.consult = core.consult
 
 -- A job can be given so many arguments, besides a few that a policy adds.
 frame.MOST_ARGUMENTS = 200

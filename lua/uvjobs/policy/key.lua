@@ -5,7 +5,7 @@ local frame = require "uvjobs.policy.frame"
 
 core.own_source()
 
-local ask = frame.ask
+local consult = frame.consult
 
 local function refuse(fields, key)
   frame.blame(("the key function of the %s%s returned %s"):format(fields.kind,
@@ -16,7 +16,7 @@ end
 ---@param fields { kind: string, name?: string, key: fun(...: any): any }
 ---@return any key neither nil nor NaN, which no table can have
 return function(fields, ...)
-  local key = ask(fields.key, ...)
+  local key = consult(fields.key, ...)
   if key == nil or key ~= key then refuse(fields, key) end
   return key
 end

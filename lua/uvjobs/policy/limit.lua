@@ -3,7 +3,7 @@
 local arguments = require "uvjobs.arguments"
 local core = require "uvjobs.core"
 local frame = require "uvjobs.policy.frame"
-local ask_key = require "uvjobs.policy.key"
+local key_of = require "uvjobs.policy.key"
 
 core.own_source()
 
@@ -69,7 +69,7 @@ end
 
 -- A gate for a key is there as long as somebody is within it.
 local function gate_for(fields, ...)
-  local key = ask_key(fields, ...)
+  local key = key_of(fields, ...)
   local gate = fields.gates[key]
   if gate then return gate end
   gate = core.gate(fields.limit, fields.pending_limit, fields.most_wait, fields.gates, key)

@@ -4,7 +4,7 @@
 local arguments = require "uvjobs.arguments"
 local core = require "uvjobs.core"
 local frame = require "uvjobs.policy.frame"
-local ask_key = require "uvjobs.policy.key"
+local key_of = require "uvjobs.policy.key"
 
 core.own_source()
 
@@ -56,7 +56,7 @@ local rates = setmetatable({}, { __mode = "k" })
 
 local function try_otherwise(self, ...)
   local fields = frame.fields_of(self, KIND, "try")
-  return core.rate_try(fields.core, ask_key(fields, ...))
+  return core.rate_try(fields.core, key_of(fields, ...))
 end
 
 --- Takes a token if one is there and nobody waits for one. Does not suspend.
@@ -109,12 +109,12 @@ end
 local function set_keyed_run(fields)
   local rate = fields.core
   function fields.run(fn, ...)
-    local seconds = take(rate, "call", ask_key(fields, ...))
+    local seconds = take(rate, "call", key_of(fields, ...))
     if seconds then refuse(fields, seconds) end
     return fn(...)
   end
   function fields.run_within(step, fn, ...)
-    local seconds = take(rate, "call", ask_key(fields, ...))
+    local seconds = take(rate, "call", key_of(fields, ...))
     if seconds then refuse(fields, seconds) end
     return step(fn, ...)
   end

@@ -74,7 +74,7 @@ end
 -- Calls a function of the user that decides something. When it fails, so does the call.
 local function decide(self, fn, ...)
   local _ <close> = self
-  return succeed(self, frame.ask(fn, ...))
+  return succeed(self, frame.consult(fn, ...))
 end
 
 -- Returns how long to wait by the option `delay`; nil when that leaves it to the back-off.

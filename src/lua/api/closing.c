@@ -152,9 +152,9 @@ static int report_late(lua_State *L)
   return 1;
 }
 
-/* [-1, +1, -] Replaces the scheduler on the top by how many jobs are cancelled
- * because the limit has passed: none if somebody has closed it before. */
-static void tell_late(struct uj_state *S, lua_State *L)
+/* [-1, +1, -] Reports the jobs that are late for the scheduler on the top, and
+ * replaces it by their number: none if somebody has closed it before. */
+static void pop_late(struct uj_state *S, lua_State *L)
 {
   const struct uj_sched *sched = &uj_lsched_at(L, -1)->core;
   lua_Integer n = sched->closed ? 0 : (lua_Integer)sched->nlive;
@@ -186,7 +186,7 @@ static lua_State *push_awaited(struct uj_state *S, lua_State *L,
 void uj_closing_late(struct uj_state *S, struct uj_ljob *job)
 {
   lua_State *co = push_awaited(S, S->L, job);
-  tell_late(S, S->L);
+  pop_late(S, S->L);
   lua_xmove(S->L, co, 1);
   lua_replace(co, AT_COUNT);
 }
@@ -265,7 +265,7 @@ static int waited(lua_State *L, int status, lua_KContext ctx)
   }
   if (sched->core.nlive > 0 && lua_isnil(L, AT_COUNT)) {
     lua_pushvalue(L, AT_SELF);
-    tell_late(S, L);
+    pop_late(S, L);
     lua_replace(L, AT_COUNT);
   }
   return close_now(S, L, sched);

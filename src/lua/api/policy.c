@@ -51,7 +51,7 @@ static int l_caller(lua_State *L)
 }
 
 /* There is no continuation, and so Lua refuses to suspend inside. */
-static int l_ask(lua_State *L)
+static int l_consult(lua_State *L)
 {
   lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
   return lua_gettop(L);
@@ -162,6 +162,6 @@ static int l_counted(lua_State *L)
 
 const luaL_Reg uj_policy_internals[] = {
     {"caller", l_caller},   {"random", l_random},
-    {"ask", l_ask},         {"rescue", l_rescue},
+    {"consult", l_consult}, {"rescue", l_rescue},
     {"rescuer", l_rescuer}, {"counter", l_counter},
     {"counted", l_counted}, {NULL, NULL}};

@@ -9,7 +9,7 @@
  * caller(runs): the method `call` of policies, method(self, fn, ...), which is
  * checked, and then done by the function that the table `runs` has for it.
  *
- * ask(fn, ...): the results of fn(...), which cannot suspend.
+ * consult(fn, ...): the results of fn(...), which cannot suspend.
  *
  * rescue(handler, first, fn, ...): the results of fn(...). When it fails, those
  * of handler(first, error, fn, ...), to which the error is left; so a policy

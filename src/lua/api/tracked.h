@@ -1,9 +1,10 @@
 /* Which coroutine of a Lua state runs: for a signal handler, which has to set a
  * hook on that one.
  *
- * Lua does not say it. So in a worker's state the functions of `coroutine` that
- * run a coroutine are these, which do what Lua's own do, and note it. A
- * coroutine that a library in C resumes by itself is not noted. */
+ * Lua does not say it. So a worker's state has functions of ours in place of
+ * those of `coroutine` that run a coroutine: they do what Lua's own do, and
+ * note which coroutine runs. A coroutine that a library in C resumes by itself
+ * is not noted. */
 #ifndef UJ_LUA_TRACKED_H
 #define UJ_LUA_TRACKED_H
 

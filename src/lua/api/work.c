@@ -15,9 +15,9 @@
 
 #define CELL_TYPE "uvjobs.Work"
 
-/* A job has asked for a call of a function in another thread. The request
- * belongs to the job's cell; when the job has left the cell before the function
- * ended, to nobody: then it is freed when the function ends. */
+/* The request of a job that a function be called in another thread. It belongs
+ * to the job's cell. When the job leaves before the function has ended, it
+ * belongs to nobody, and is freed when the function ends. */
 struct request {
   struct uj_call call;   /* first: the request is the call */
   struct uj_ljob *job;   /* that waits for the result, or NULL */
@@ -40,7 +40,8 @@ static const struct uj_callee callee = {"work", 0};
 
 /* ---- the request --------------------------------------------------------- */
 
-/* Nothing runs any more that could say something. */
+/* Frees what the function has sent and nobody has taken. The function has
+ * ended, so nothing more comes. */
 static void free_said(struct request *self)
 {
   struct uj_link *said = &self->call.task.said;
@@ -71,9 +72,10 @@ static void forget_job(struct uj_state *S, struct request *self)
   self->job = NULL;
 }
 
-/* Wakes the job if it waits here: it can also wait for something else, in
- * `on_message`, and looks by itself afterwards. It can have called another
- * work() there, which then finds nothing new. */
+/* Wakes the job if it waits in work(). While `on_message` runs it may wait for
+ * something else, and looks for news itself afterwards. It may also be in
+ * another work() that `on_message` has called, which is woken then, finds
+ * nothing new and waits on. */
 static void wake(struct uj_ljob *job)
 {
   if (job->core.place == UJ_AT_WAIT && job->core.op == UJ_LOP_WORK)
@@ -253,7 +255,7 @@ static int push_sent(lua_State *L, struct request *request)
 }
 
 static int worked(lua_State *L, int status, lua_KContext ctx);
-static int told(lua_State *L, int status, lua_KContext ctx);
+static int handled(lua_State *L, int status, lua_KContext ctx);
 
 /* Calls the handler for all that was sent, then returns; or suspends again. The
  * handler may suspend. Stack: cell, handler. */
@@ -264,7 +266,7 @@ static int go_on(struct uj_state *S, lua_State *L)
   struct uj_tasks *tasks = uj_driver_tasks(S->driver);
   while ((request->heard = (struct uj_sent *)uj_task_take_said(
               tasks, &request->call.task)) != NULL)
-    lua_callk(L, push_sent(L, request), 0, 0, told);
+    lua_callk(L, push_sent(L, request), 0, 0, handled);
   lua_settop(L, AT_HANDLER);
   if (request->ended)
     return finish_call(L, &request->call);
@@ -272,7 +274,7 @@ static int go_on(struct uj_state *S, lua_State *L)
 }
 
 /* The handler has suspended, and has returned now. */
-static int told(lua_State *L, int status, lua_KContext ctx)
+static int handled(lua_State *L, int status, lua_KContext ctx)
 {
   (void)status;
   (void)ctx;

@@ -66,9 +66,9 @@ static void stop_hook(lua_State *L, lua_Debug *ar)
   lua_error(L);
 }
 
-/* Sets the hook on the coroutine that begins or goes on to run, or that runs
- * now, if the function is to stop. It is set by the thread of the worker, also
- * in a signal handler, as lua_sethook() allows. */
+/* Sets the hook on a coroutine that is about to run, or that runs now, when the
+ * function is to stop. This is always called in the thread of the worker, but
+ * maybe in a signal handler, from which lua_sethook() may be called. */
 static void stop_if_asked(void *arg, lua_State *L)
 {
   const struct worker *self = arg;
@@ -396,9 +396,9 @@ static void run_in(struct worker *worker, struct uj_call *call)
   lua_settop(L, 0);
 }
 
-/* In the child of a fork, the workers whose threads are not here. What they
- * have may be in the middle of a change, so it can neither be used nor freed;
- * here those find it who look for leaks. */
+/* In the child of a fork: the workers whose threads exist in the parent only.
+ * What belongs to them may have been in the middle of a change at the fork, so
+ * it can neither be used nor freed. It is kept here so that it is no leak. */
 static _Atomic(struct worker *) lost;
 
 void uj_worker_abandon(const struct uj_call *call)

@@ -53,15 +53,16 @@ void uj_workers_free(struct uj_workers *workers);
 
 /* The function of a call's task: runs the call in a worker. */
 void uj_worker_run(struct uj_task *task);
-/* The call was lost by a fork: its worker is another process's. */
+/* The call was lost in a fork: the thread of its worker is in the parent. */
 void uj_worker_abandon(const struct uj_call *call);
 
-/* [-0, +0, -] If L is the Lua state of a worker, uvjobs has been loaded there:
- * what runs by it ends when the call is stopped. And: its state is closing. */
+/* [-0, +0, -] uvjobs has been loaded in the Lua state L. If that is the state
+ * of a worker, a run in it ends when the call is stopped. */
 void uj_worker_adopt(lua_State *L, struct uj_state *S);
+/* [-0, +0, -] The Lua state L, in which uvjobs was loaded, is closing. */
 void uj_worker_disown(lua_State *L);
 
-/* Its function for interrupting: makes the call end, if it is stopped. */
+/* The `interrupt` of a call's task: makes the call end if it is stopped. */
 void uj_worker_interrupt(struct uj_task *task);
 
 #endif

@@ -104,7 +104,7 @@ static uint64_t real_due(const struct uj_state *S, uint64_t due_ns)
  * that has made a job ready. */
 static bool is_told_stuck(struct uj_state *S, lua_State *L)
 {
-  uj_stuck_tell(S, L);
+  uj_stuck_report(S, L);
   return uj_loop_ready(&S->loop);
 }
 

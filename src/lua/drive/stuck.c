@@ -96,8 +96,8 @@ void uj_stuck_push_error(struct uj_state *S, lua_State *L)
 
 /* ---- behind a limit ------------------------------------------------------ */
 
-/* (jobs, scheduler): reports to it. */
-static int report(lua_State *L)
+/* (jobs, scheduler): calls the exception handler of the scheduler. */
+static int call_handler(lua_State *L)
 {
   struct uj_state *S = uj_state_registered(L);
   lua_pushliteral(L, "Jobs are stuck");
@@ -107,9 +107,9 @@ static int report(lua_State *L)
   return 0;
 }
 
-/* (state): tells those that are to be told. A handler may wake or spawn jobs:
- * then nobody is stuck any more. */
-static int tell(lua_State *L)
+/* (state): reports to each scheduler for which a stuck job waits. A handler may
+ * wake or spawn jobs: then nobody is stuck any more. */
+static int report_all(lua_State *L)
 {
   struct uj_state *S = lua_touserdata(L, 1);
   lua_Integer n;
@@ -120,7 +120,7 @@ static int tell(lua_State *L)
     lua_rawgeti(L, 2, i);
     if (!uj_closing_note_stuck(S, L, uj_ljob_at(L, -1)))
       continue;
-    lua_pushcfunction(L, report);
+    lua_pushcfunction(L, call_handler);
     lua_replace(L, 3);
     lua_pushvalue(L, 2);
     lua_insert(L, 4);
@@ -129,11 +129,11 @@ static int tell(lua_State *L)
   return 0;
 }
 
-void uj_stuck_tell(struct uj_state *S, lua_State *L)
+void uj_stuck_report(struct uj_state *S, lua_State *L)
 {
   if (S->closing->nlimited == 0 || !uj_loop_waits_for_limits(&S->loop))
     return;
-  lua_pushcfunction(L, tell);
+  lua_pushcfunction(L, report_all);
   lua_pushlightuserdata(L, S);
   if (lua_pcall(L, 1, 0, 0) == LUA_OK)
     return;

@@ -15,6 +15,6 @@ void uj_stuck_push_error(struct uj_state *S, lua_State *L);
 /* [-0, +0, -] No job is ready, and no I/O can wake one. Where only the limits
  * of waits for a scheduler can, the handlers of those schedulers are told, once
  * for each wait. */
-void uj_stuck_tell(struct uj_state *S, lua_State *L);
+void uj_stuck_report(struct uj_state *S, lua_State *L);
 
 #endif

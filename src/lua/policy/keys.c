@@ -14,7 +14,8 @@ void uj_keys_init(struct uj_keys *keys, uint32_t most, uint64_t now_ns)
   memset(keys, 0, sizeof(*keys));
   uj_timers_init(&keys->idle, now_ns);
   keys->most = most;
-  /* So nobody can know which keys share a place. Nothing else depends on it. */
+  /* The address makes it hard to guess which keys share a place. Only the order
+   * in the hash table depends on the seed, and nobody sees that. */
   keys->seed = (uint32_t)(((uintptr_t)keys >> 4) * GOLDEN >> 32);
 }
 
@@ -184,7 +185,8 @@ static void link_in(struct uj_keys *keys, lua_State *L, int idx,
   *place = key->index;
 }
 
-/* [-0, +0, m] Makes the table larger: two buckets to a place are enough. */
+/* [-0, +0, m] Doubles the hash table. It is done when there are two buckets for
+ * each place. */
 static void grow_heads(struct uj_keys *keys, lua_State *L)
 {
   uint32_t size = keys->nheads == 0 ? FIRST_HEADS : keys->nheads * 2;
@@ -205,7 +207,7 @@ static void grow_heads(struct uj_keys *keys, lua_State *L)
 
 /* ---- dropping ------------------------------------------------------------ */
 
-/* [-0, +0, -] Takes the bucket out of `idle`. */
+/* [-0, +0, -] Frees a bucket that was taken out of `idle`. */
 static void drop(struct uj_keys *keys, lua_State *L, struct uj_key *key)
 {
   uint32_t index = key->index, *place;
@@ -230,9 +232,9 @@ static struct uj_key *pop(struct uj_keys *keys, uint64_t now_ns)
 }
 
 /* [-0, +0, -] Makes room for a new bucket; returns false when there is none.
- * For each new one, two are dropped that are full, so the table does not stay
- * large for ever. (Those that are full in a part of this nanosecond are not
- * yet.) */
+ * Up to two full buckets are dropped for each new one, so that the table does
+ * not stay large for ever. A bucket that gets full in the middle of the current
+ * nanosecond does not count as full. */
 static bool make_room(struct uj_keys *keys, lua_State *L, uint64_t now_ns)
 {
   struct uj_key *key;

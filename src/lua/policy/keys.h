@@ -1,10 +1,10 @@
 /* The buckets of a rate that has one for each key.
  *
- * A key is any Lua value. There are never more buckets than `most`: when that
- * is reached, a new key takes the place of one whose bucket is full again,
- * which loses nothing; and when none is, of the one that will be full first.
- * What was taken from that counts for all keys that are new until then, so that
- * a key that was dropped cannot come back for more than it may have.
+ * A key is any Lua value. There are never more buckets than `most`. When there
+ * are as many, a new key takes the place of one whose bucket is full again,
+ * which loses nothing; if none is full, of the one that will be full first.
+ * From then on every new bucket begins as empty as that one was (`floor`), so
+ * that a key that was dropped cannot come back for more than it may have.
  *
  * A bucket takes 40 bytes, its key 16 besides the value itself, and its share
  * of the hash table 4 at most. */
@@ -25,7 +25,8 @@ struct uj_key {
   struct uj_timer full; /* in uj_keys::idle while no job waits; otherwise
                            link.prev is NULL, and link.next points to the line
                            of those that do */
-  uint64_t part;        /* of a nanosecond, that it is full later */
+  uint64_t part;        /* the part of a nanosecond by which it is full later
+                           than `full` says */
   uint32_t next;        /* in the same place of the hash table, or among those
                            that are free */
   uint32_t index;       /* of itself, from 1 on; 0 when it is free */

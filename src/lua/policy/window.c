@@ -35,9 +35,10 @@ struct window {
   uint64_t total, failed;
   uint64_t minimum;
   double ratio;
-  uint64_t clock;    /* that all times are of */
-  bool is_closed;    /* the breaker, so that a guard calls */
-  bool has_returned; /* the function of a guard: which is about to be left */
+  uint64_t clock;    /* which clock all times are of */
+  bool is_closed;    /* the breaker is closed: a guard calls its function */
+  bool has_returned; /* the function of a guard has, and the guard is about to
+                        be left */
 };
 
 static struct window *check_self(lua_State *L)
@@ -230,9 +231,10 @@ static int l_window_runs(lua_State *L)
 /* The upvalues of a guard, beside the state. */
 enum { UP_WINDOW = 2, UP_OTHERWISE, UP_INNER, UP_COUNT = UP_INNER };
 
-/* The call of a guard is left, whose to-be-closed variable the window is. When
- * the function has returned, that has been counted already. (An error can be
- * nil.) It works while the Lua state closes, and then does nothing. */
+/* (window, error): the window is the to-be-closed variable of a guard, and the
+ * guard is left. If its function has returned, that has been counted already;
+ * `has_returned` says so, because an error can be nil. While the Lua state
+ * closes this does nothing. */
 static int window_close(lua_State *L)
 {
   struct window *window = check_self(L);

@@ -1,12 +1,12 @@
-/* How many calls ended in the last seconds, and how many of them failed: what
- * uvjobs.policy.breaker needs of C, because each call of a healthy service
- * pays for it.
+/* How many calls ended in the last seconds, and how many of them failed. It is
+ * the part of uvjobs.policy.breaker that is in C, because each call of a
+ * healthy service pays for it.
  *
- * The calls are kept in runs: of calls that ended in the same nanosecond, as
- * long as a thousand runs are enough. Then runs are merged that are closer than
- * a 512th of the window, and what is counted may miss calls that are older than
- * 511 512ths of it. It never counts one that is older than the window. So the
- * memory has a bound, whatever the number of calls. */
+ * Calls that ended in the same nanosecond are one run. When there are more than
+ * a thousand runs, those that are closer to each other than a 512th of the
+ * window are merged. Then calls that are older than 511 512ths of the window
+ * may be missing from what is counted; a call that is older than the window is
+ * never counted. So the memory has a bound, whatever the number of calls. */
 #ifndef UJ_LUA_POLICY_WINDOW_H
 #define UJ_LUA_POLICY_WINDOW_H
 

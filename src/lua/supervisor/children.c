@@ -95,7 +95,7 @@ static void stop_supervisor(struct uj_state *S, lua_State *L,
                             struct uj_sched *sched)
 {
   struct uj_job *job = uj_container(sched->jobs.next, struct uj_job, member);
-  sched->asked = true;
+  sched->stops = true;
   uj_ljob_push(S, L, uj_ljob_of(job));
   lua_pushcfunction(L, stop);
   lua_getiuservalue(L, -2, UJ_JOB_UV_CHILD);
@@ -113,7 +113,7 @@ void uj_children_stop(struct uj_state *S, lua_State *L)
     int top = lua_gettop(L);
     if (sched->in_turn && !sched->closed && uj_link_empty(&sched->jobs))
       uj_sched_close(sched, NULL);
-    else if (sched->in_turn && !sched->closed && !sched->asked)
+    else if (sched->in_turn && !sched->closed && !sched->stops)
       stop_supervisor(S, L, sched);
     link = link->next;
     lua_settop(L, top);
