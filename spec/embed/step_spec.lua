@@ -89,7 +89,7 @@ describe("a program with a loop of its own", function()
       .. "interrupt, shuffle)",
       { signals = true }, print },
     { "#1 to 'start' (option 'name': string expected, got 1)", { name = 1 }, print },
-    { "#1 to 'start' (option 'timeout': seconds >= 0 expected, got -1)",
+    { "#1 to 'start' (option 'timeout': seconds >= 0 or math.huge expected, got -1)",
       { timeout = -1 }, print },
     { "#1 to 'start' (option 'timeslice': seconds > 0 or math.huge expected, got 0)",
       { timeslice = 0 }, print },

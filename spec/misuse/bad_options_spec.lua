@@ -35,8 +35,8 @@ describe("options", function()
         { -1, "-1" }, { -0.5, "-0.5" }, { NAN, "nan" }, { "1", "'1'" }, { {}, "table" },
         { false, "boolean" },
       } do
-        assert.equal(("bad argument #1 to 'scheduler' (option '%s': seconds >= 0 expected, got %s)")
-          :format(key, bad[2]), scheduler_error(key, bad[1]))
+        assert.equal(("bad argument #1 to 'scheduler' (option '%s': seconds >= 0 or math.huge "
+          .. "expected, got %s)"):format(key, bad[2]), scheduler_error(key, bad[1]))
       end
       assert.equal(INF, uvjobs.scheduler({ [key] = INF })[key])
     end
@@ -101,11 +101,11 @@ describe("options", function()
                      refused { timout = 1 })
         assert.equal(prefix .. "(unknown option 'Name', did you mean 'name'?)",
                      refused { Name = "x" })
-        assert.equal(prefix .. "(option 'timeout': seconds >= 0 expected, got -1)",
+        assert.equal(prefix .. "(option 'timeout': seconds >= 0 or math.huge expected, got -1)",
                      refused { timeout = -1 })
-        assert.equal(prefix .. "(option 'timeout': seconds >= 0 expected, got nan)",
+        assert.equal(prefix .. "(option 'timeout': seconds >= 0 or math.huge expected, got nan)",
                      refused { timeout = NAN })
-        assert.equal(prefix .. "(option 'timeout': seconds >= 0 expected, got '1')",
+        assert.equal(prefix .. "(option 'timeout': seconds >= 0 or math.huge expected, got '1')",
                      refused { timeout = "1" })
         assert.equal(prefix .. "(option 'report': boolean expected, got 1)", refused { report = 1 })
         assert.equal(prefix .. "(option 'name': string expected, got 7)", refused { name = 7 })

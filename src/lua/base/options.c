@@ -102,7 +102,7 @@ static bool is_duration(lua_State *L)
 uint64_t uj_option_seconds(lua_State *L, const struct uj_options_table *options)
 {
   if (!is_duration(L))
-    uj_option_error(L, options, "seconds >= 0");
+    uj_option_error(L, options, "seconds >= 0 or math.huge");
   return uj_seconds_to_ns(lua_tonumber(L, -1));
 }
 
@@ -111,7 +111,9 @@ uint64_t uj_option_finite_seconds(lua_State *L,
 {
   if (is_huge(L))
     uj_option_error(L, options, "finite seconds >= 0");
-  return uj_option_seconds(L, options);
+  if (!is_duration(L))
+    uj_option_error(L, options, "seconds >= 0");
+  return uj_seconds_to_ns(lua_tonumber(L, -1));
 }
 
 uint64_t uj_option_slice(lua_State *L, const struct uj_options_table *options)
