@@ -20,9 +20,22 @@ local insight = {}
 ---@field waits_for string the same in words
 ---@field holders uvjobs.insight.Record[] the jobs that it waits for, as far as they are known
 ---@field needs "all"|"any"|"none" which of the holders must go on so that it can
+---@field likely? "all"|"any" the same, as far as can be expected, when others could help, too
+---@field hold? uvjobs.insight.Hold of a pending job whose scheduler has an order: why it waits
+---@field child? uvjobs.Child whose run it is
 ---@field thing? userdata the queue, event, semaphore or watch that it waits for
 ---@field doing? string what it does inside a function of the library, such as exec()
 ---@field at? string where it stands, as "file:line"
+
+--- Why a scheduler with priorities, keys or a rate lets a pending job wait.
+---@class uvjobs.insight.Hold
+---@field reason "key"|"rate"|"slot" its key has reached its limit; the rate of starts allows none
+---  for now; all slots are taken
+---@field key? string|number with "key"
+---@field limit? integer of the key, with "key"
+---@field left? number seconds until a start is allowed, with "rate"
+---@field urgent? integer how many pending jobs are more urgent, with "slot"
+---@field keys? integer how many keys take turns, with "slot" in a fair scheduler
 
 --- All jobs that live, at one moment, in the order of spawning.
 ---@return fun(): uvjobs.insight.Record?
@@ -34,7 +47,7 @@ function insight.jobs() end
 function insight.cycles() end
 
 --- Why a job does not go on: a line for it, one for the job that it waits for, and so on.
----@param job uvjobs.Job
+---@param job uvjobs.Job|uvjobs.Child a child of a supervisor need not have a job
 ---@return string
 function insight.why(job) end
 

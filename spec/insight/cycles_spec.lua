@@ -247,8 +247,8 @@ describe("insight.why", function()
 
   it("refuses what is no job", function()
     assert.has_error(function() insight.why(1) end,
-      "bad argument #1 to 'why' (job expected, got number)")
+      "bad argument #1 to 'why' (job or uvjobs.Child expected, got number)")
     assert.has_error(function() insight.why() end,
-      "bad argument #1 to 'why' (job expected, got nil)")
+      "bad argument #1 to 'why' (job or uvjobs.Child expected, got nil)")
   end)
 end)

@@ -96,7 +96,7 @@ local FLOORS <const> = {
   { "src/lua/drive/run" },
   { "src/lua/drive/embed" },
   { "src/lua/drive/[%w_]+" },
-  { "src/lua/insight/glance" },
+  { "src/lua/insight/glance", "src/lua/insight/holds" },
   { "src/lua/insight/ages" },
   { "src/lua/supervisor/record" },
   { "src/lua/repeating/repeating", "src/lua/supervisor/children", "src/lua/service/service" },

@@ -131,6 +131,14 @@ static inline struct uj_rank *uj_job_rank(const struct uj_job *job)
                                     job->sched->loop->host->rank_offset);
 }
 
+/* The job of a rank, which belongs to the scheduler. */
+static inline struct uj_job *uj_job_of_rank(const struct uj_sched *sched,
+                                            struct uj_rank *rank)
+{
+  return (struct uj_job *)(void *)((char *)rank -
+                                   sched->loop->host->rank_offset);
+}
+
 /* Changes the state; asserts that the change is legal. */
 void uj_job_move(struct uj_job *job, enum uj_job_state state);
 

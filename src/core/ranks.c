@@ -3,12 +3,6 @@
 #include "core/loop.h"
 #include "core/order.h"
 
-static struct uj_job *job_of(const struct uj_sched *sched, struct uj_rank *rank)
-{
-  return (struct uj_job *)(void *)((char *)rank -
-                                   sched->loop->host->rank_offset);
-}
-
 /* ---- who is next --------------------------------------------------------- */
 
 /* Who comes first: the first of a list if it has no rank, since it came before
@@ -23,7 +17,7 @@ static struct uj_job *first_of(const struct uj_sched *sched,
     return elder;
   if (waiter == NULL)
     return NULL;
-  return job_of(sched, uj_container(waiter, struct uj_rank, waiter));
+  return uj_job_of_rank(sched, uj_container(waiter, struct uj_rank, waiter));
 }
 
 /* Who gets the next slot; NULL when it is nobody. A blocked job does so when
@@ -117,7 +111,7 @@ static void welcome(struct uj_sched *sched, struct uj_job *job)
   key = uj_job_rank(job)->key;
   uj_link_append(&key->jobs, &uj_job_rank(job)->sibling);
   while (!uj_link_empty(&key->hopefuls))
-    turn_away(job_of(
+    turn_away(uj_job_of_rank(
         sched, uj_container(key->hopefuls.next, struct uj_rank, sibling)));
 }
 

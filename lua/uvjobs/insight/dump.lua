@@ -3,6 +3,7 @@
 local core = require "uvjobs.core"
 local graph = require "uvjobs.insight.graph"
 local Look = require "uvjobs.insight.look"
+local things = require "uvjobs.insight.things"
 local words = require "uvjobs.insight.words"
 
 core.own_source()
@@ -28,7 +29,8 @@ local function collect_alike(records, stacks)
   local groups, by_key = {}, {}
   for _, record in ipairs(records) do
     local stack = stack_of(record, stacks)
-    local key = table.concat({ record.name or "", record.state, record.kind, stack }, "\0")
+    local key = table.concat({ record.name or "", record.state, record.kind, words.fate(record),
+      stack }, "\0")
     local group = by_key[key]
     if not group then
       group = { stack = stack, records = {} }
@@ -59,8 +61,9 @@ end
 
 local function add_group(lines, group)
   local first = group.records[1]
-  lines[#lines + 1] = ("  %s: %s%s%s"):format(
-    words.labels(group.records, MOST), first.state, age_of(group.records), parent_of(first))
+  lines[#lines + 1] = ("  %s: %s%s%s%s"):format(
+    words.labels(group.records, MOST), first.state, age_of(group.records), parent_of(first),
+    words.fate(first))
   lines[#lines + 1] = "    " .. first.waits_for
   for line in group.stack:gmatch "[^\n]+" do
     if line ~= "stack traceback:" then lines[#lines + 1] = "      " .. line:gsub("^\t", "") end
@@ -77,28 +80,39 @@ local function add_scheduler(lines, group, stacks)
     words.scheduler(scheduler), scheduler.active_count, scheduler.pending_count,
     limit_text(scheduler.limit), scheduler.paused and ", paused" or "",
     scheduler.closed and ", closed" or "")
+  for _, line in ipairs(things.explain(scheduler) or {}) do lines[#lines + 1] = "  " .. line end
   for _, alike in ipairs(collect_alike(group.records, stacks)) do add_group(lines, alike) end
 end
 
-local function circles_of(records)
-  return graph.circles(records, graph.stuck(records))
+local function circle_text(circle)
+  if #circle == 1 then return "this job waits for itself: " .. words.label(circle[1]) end
+  local list = {}
+  for _, record in ipairs(circle) do list[#list + 1] = words.label(record) end
+  list[#list + 1] = words.label(circle[1])
+  return "these jobs wait for each other, each for the next: " .. table.concat(list, ", ")
 end
 
-local function add_circles(lines, records)
-  for _, circle in ipairs(circles_of(records)) do
-    local list = {}
-    for _, record in ipairs(circle) do list[#list + 1] = words.label(record) end
-    list[#list + 1] = words.label(circle[1])
-    lines[#lines + 1] = "these jobs wait for each other, each for the next: "
-      .. table.concat(list, ", ")
+local function add_circles(lines, records, nobody_helps)
+  for _, circle in ipairs(graph.circles(records, graph.stuck(records, nobody_helps))) do
+    lines[#lines + 1] = circle_text(circle)
   end
 end
 
---- The circles of jobs that wait for each other now, as lines.
+-- The children of supervisors that cannot start, which have no jobs.
+local function add_children(lines, look)
+  for _, group in ipairs(look.schedulers) do
+    local about = things.explain(group.scheduler) or {}
+    for i = 2, #about do lines[#lines + 1] = about[i] end
+  end
+end
+
+--- The circles of jobs that wait for each other now, and the children of supervisors that
+--- have not started, as lines. For a run in which nothing can go on.
 ---@return string text "" when there are none
 function dump.circles()
-  local lines = {}
-  add_circles(lines, Look.take().records)
+  local lines, look = {}, Look.take()
+  add_circles(lines, look.records, true)
+  add_children(lines, look)
   return table.concat(lines, "\n")
 end
 

@@ -12,13 +12,14 @@ core.own_source()
 local graph = {}
 
 -- The dependants of each record, and of how many holders it still waits to go on.
-local function prepare(records)
+local function prepare(records, nobody_helps)
   local dependants, missing, work = {}, {}, {}
   for _, record in ipairs(records) do
-    if record.needs == "none" or #record.holders == 0 then
+    local needs = nobody_helps and record.likely or record.needs
+    if needs == "none" or #record.holders == 0 then
       work[#work + 1] = record
     else
-      missing[record] = record.needs == "all" and #record.holders or 1
+      missing[record] = needs == "all" and #record.holders or 1
     end
   end
   return dependants, missing, work
@@ -44,9 +45,10 @@ end
 
 --- The jobs that cannot go on, whatever the others do that can, unless somebody cancels one.
 ---@param records uvjobs.insight.Record[] all of a look
+---@param nobody_helps? boolean it is known that no job does what it only could do
 ---@return table<uvjobs.insight.Record, true> stuck
-function graph.stuck(records)
-  local dependants, missing, work = prepare(records)
+function graph.stuck(records, nobody_helps)
+  local dependants, missing, work = prepare(records, nobody_helps)
   connect(records, dependants, missing)
   local goes_on = {}
   while #work > 0 do

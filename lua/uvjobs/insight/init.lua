@@ -37,23 +37,40 @@ local function chain(record, stuck)
   local lines, seen = {}, {}
   while record and not seen[record] do
     seen[record] = true
-    lines[#lines + 1] = ("job %s: %s%s"):format(
-      words.label(record), record.waits_for, record.at and (" (%s)"):format(record.at) or "")
+    lines[#lines + 1] = ("job %s%s: %s%s"):format(words.label(record), words.fate(record),
+      record.waits_for, record.at and (" (%s)"):format(record.at) or "")
     record = graph.next(record, stuck)
   end
   if record then
-    lines[#lines + 1] = ("job %s again: these wait for each other"):format(words.label(record))
+    lines[#lines + 1] = ("job %s again: these wait for each other%s"):format(
+      words.label(record), stuck[record] and "" or ", unless another job helps")
   end
   return lines
 end
 
+-- The same for a child of a supervisor that has no job.
+local function chain_of_child(one, look, stuck)
+  local text, first = require "uvjobs.supervisor.child".explain_line(one)
+  local record = first and look.by_id[first.id]
+  local lines = record and chain(record, stuck) or {}
+  table.insert(lines, 1, text or ("%s: it has no job"):format(one))
+  return lines
+end
+
 --- Why a job does not go on: a line for it, one for the job that it waits for, and so on, up to
---- one that waits for nobody, or a circle. It does not suspend.
----@param job uvjobs.Job
+--- one that waits for nobody, or a circle. A child of a supervisor may be given, too. It does not
+--- suspend.
+---@param job uvjobs.Job|uvjobs.Child
 ---@return string text lines; of a job that has ended one that says so
 function insight.why(job)
-  if core.typename(job) ~= "uvjobs.Job" then
-    arguments.fail(2, 1, "why", arguments.unexpected("job", job))
+  local kind = core.typename(job)
+  if kind == "uvjobs.Child" and not job.job then
+    local look = Look.take()
+    return table.concat(chain_of_child(job, look, graph.stuck(look.records)), "\n")
+  elseif kind == "uvjobs.Child" then
+    job = job.job
+  elseif kind ~= "uvjobs.Job" then
+    arguments.fail(2, 1, "why", arguments.unexpected("job or uvjobs.Child", job))
   end
   local look = Look.take()
   local record = look.by_id[job.id]

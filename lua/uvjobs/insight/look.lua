@@ -3,6 +3,7 @@
 
 local core = require "uvjobs.core"
 local doing = require "uvjobs.insight.doing"
+local things = require "uvjobs.insight.things"
 local words = require "uvjobs.insight.words"
 
 core.own_source()
@@ -20,9 +21,22 @@ core.own_source()
 ---@field waits_for string the same in words
 ---@field holders uvjobs.insight.Record[] the jobs that it waits for, as far as they are known
 ---@field needs "all"|"any"|"none" which of the holders must go on so that it can; none: it can
+---@field likely? "all"|"any" the same, as far as can be expected; others could help all the same
+---@field hold? uvjobs.insight.Hold of a pending job whose scheduler has an order: why it waits
+---@field child? uvjobs.Child of which it is a run
 ---@field thing? userdata the queue, event, semaphore, watch and so on that it waits for
 ---@field doing? string what it does inside a function of the library, in words
 ---@field at? string where it stands, "file:line"
+
+---@class uvjobs.insight.Hold
+---@field reason "key"|"rate"|"slot" its key has reached its limit; the rate of starts allows none
+---  for now; all slots are taken
+---@field key? string|number of the job, with "key"
+---@field limit? integer of the key, with "key"
+---@field left? number seconds until a start is allowed, with "rate"
+---@field urgent? integer how many pending jobs come before it, by their level, with "slot"
+---@field keys? integer of how many keys the pending jobs of its level are, which take turns; with
+---  "slot" in a fair scheduler
 
 ---@class uvjobs.insight.Look
 ---@field records uvjobs.insight.Record[] in the order of their numbers
@@ -36,6 +50,7 @@ local function new_record(glance)
   glance.name, glance.state, glance.scheduler = job.name, job.state, job.scheduler
   glance.kind = glance.word
   glance.doing = doing.get(job)
+  glance.child = core.child_of(job)
   glance.holders, glance.needs = {}, "none"
   return glance
 end
@@ -81,7 +96,57 @@ local function any_active(look, record)
   return group.active, "any"
 end
 
-find.slot, find.place = any_active, any_active
+find.place = any_active
+
+-- The jobs of a key that have a slot. Those who wait for the same key get the same list.
+local function of_key(look, record, key)
+  local list = look.keys[key]
+  if not list then
+    list = {}
+    for _, id in ipairs(core.key_jobs(record.job) or {}) do list[#list + 1] = look.by_id[id] end
+    look.keys[key] = list
+  end
+  return list
+end
+
+-- How many pending jobs are more urgent, and of how many keys those are that are as urgent.
+local function line_of(look, record, level, is_fair)
+  local line = look.lines[record.sched]
+  if not line then
+    line = {}
+    line.jobs, line.keys = core.line(record.job)
+    look.lines[record.sched] = line
+  end
+  local urgent = 0
+  for i = 1, line.jobs and level or 0 do urgent = urgent + line.jobs[i] end
+  local keys = line.keys and line.keys[level + 1]
+  return { reason = "slot", urgent = urgent, keys = is_fair and keys or nil }
+end
+
+-- A job that waits for the rate of starts waits for time.
+function find.slot(look, record)
+  local reason, value, more, key = core.hold(record.job)
+  if reason == "key" then
+    record.hold = { reason = reason, key = value, limit = more }
+    return of_key(look, record, key), "any"
+  elseif reason == "rate" then
+    record.hold = { reason = reason, left = value }
+    return {}, "none"
+  elseif reason == "slot" then
+    record.hold = line_of(look, record, value, more)
+  end
+  return any_active(look, record)
+end
+
+-- Anybody may set an event, unless it is one of the library that is known.
+function find.event(look, record)
+  local explanation = record.thing and things.explain(record.thing)
+  if not explanation then return {}, "none" end
+  record.doing, record.likely = record.doing or explanation.text, explanation.likely
+  local holders = {}
+  for _, job in ipairs(explanation.jobs or {}) do holders[#holders + 1] = look.by_id[job.id] end
+  return holders, explanation.needs
+end
 
 function find.idle(look, record)
   local group = look.by_scheduler[record.sched]
@@ -127,7 +192,7 @@ local function complete(look, record)
   if HAS_THING[record.kind] then record.thing = core.thing(record.job) end
   local how = find[record.kind]
   if how then record.holders, record.needs = how(look, record) end
-  if record.left then record.needs = "none" end
+  if record.left then record.needs, record.likely = "none", nil end
   local awaited = look.by_scheduler[record.sched]
   record.waits_for = words.wait(record, awaited and awaited.scheduler)
 end
@@ -158,7 +223,9 @@ end
 --- Looks at all jobs that live.
 ---@return uvjobs.insight.Look look
 function Look.take()
-  local look = setmetatable({ by_id = {}, by_scheduler = {}, schedulers = {} }, Look)
+  local look = setmetatable({
+    by_id = {}, by_scheduler = {}, schedulers = {}, keys = {}, lines = {},
+  }, Look)
   core.uninterrupted(function() fill(look) end)
   return look
 end

@@ -78,6 +78,31 @@ local function with_holders(text, record)
   return HOLD[record.kind] and ("%s, %s %s"):format(text, HOLD[record.kind], labels) or text
 end
 
+-- Why a scheduler with an order lets a job wait, to be added to what it waits for.
+local HOLDS <const> = {
+  key = function(hold)
+    return (" for a job of its key, of which %s may run"):format(
+      hold.limit == 1 and "1" or "at most " .. hold.limit)
+  end,
+  rate = function(hold)
+    return (", which starts none for %.3g s"):format(hold.left)
+  end,
+  slot = function(hold)
+    local text = hold.urgent > 0 and (", behind %d more urgent"):format(hold.urgent) or ""
+    if (hold.keys or 0) > 1 then text = ("%s, where %d keys take turns"):format(text, hold.keys) end
+    return text
+  end,
+}
+
+--- Who ends the run of a child, to be added; "" for nobody.
+---@param record uvjobs.insight.Record
+---@return string
+function words.fate(record)
+  local one = record.child
+  if not one or one.state ~= "stopping" then return "" end
+  return ", which its supervisor ends"
+end
+
 --- What a job waits for, as a clause.
 ---@param record uvjobs.insight.Record
 ---@param scheduler? uvjobs.Scheduler that it waits for
@@ -88,6 +113,7 @@ function words.wait(record, scheduler)
   if text and scheduler then
     text = text:format(words.scheduler(scheduler))
     if scheduler.paused then return text .. ", which is paused" end
+    if record.hold then text = text .. HOLDS[record.hold.reason](record.hold) end
   end
   text = with_holders(text or WORDS[record.kind], record)
   if record.left then text = ("%s, %.3g s left"):format(text, record.left) end

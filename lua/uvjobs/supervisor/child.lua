@@ -33,6 +33,7 @@
 
 local arguments = require "uvjobs.arguments"
 local core = require "uvjobs.core"
+local things = require "uvjobs.insight.things"
 
 core.own_source()
 
@@ -196,7 +197,10 @@ end
 ---@param timeout? number seconds
 function child.wait_change(self, timeout)
   local more = child.more(self)
-  more.changed = more.changed or uvjobs.event()
+  if not more.changed then
+    more.changed = uvjobs.event()
+    things.know(more.changed, child.explain, self) -- see explain.lua
+  end
   return more.changed:wait(timeout)
 end
 

@@ -7,6 +7,7 @@ local child = require "uvjobs.supervisor.child"
 local core = require "uvjobs.core"
 local options = require "uvjobs.supervisor.options"
 local nested = require "uvjobs.supervisor.nested"
+require "uvjobs.supervisor.explain"
 local rules = require "uvjobs.supervisor.rules"
 
 core.own_source()

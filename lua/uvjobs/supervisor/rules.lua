@@ -19,6 +19,7 @@ local Intensity = require "uvjobs.supervisor.intensity"
 local list = require "uvjobs.supervisor.list"
 local pause_before = require "uvjobs.supervisor.pause"
 local reports = require "uvjobs.supervisor.reports"
+local things = require "uvjobs.insight.things"
 local watch = require "uvjobs.supervisor.watch"
 
 core.own_source()
@@ -55,6 +56,7 @@ function rules.init(self, options, parent)
   self._parent = parent or false
   self._phase = parent and OVER or UP
   self._ended = uvjobs.event()
+  things.know(self._ended, child.explain_end, self)
   self._failure = nil        -- the error with which it has ended
   self._told = false         -- somebody has got that
   self._is_composed = false  -- somebody waits for its end
@@ -71,6 +73,7 @@ function rules.begin(self, phase)
       name = options.name, limit = math.huge, close_timeout = options.close_timeout,
       exception_handler = options.exception_handler,
     }
+    things.know(self._inner, child.explain_scheduler, self)
   end
   if self._phase ~= UP then self._ended:clear() end
   self._failure, self._told = nil, false
