@@ -15,6 +15,7 @@ pkg-config|command -v pkg-config
 lua5.4|uj_find_lua
 liblua5.4-dev|uj_have_lua_headers
 libuv1-dev|pkg-config --exists libuv
+libsqlite3-dev|pkg-config --exists sqlite3
 lua-luv|uj_have_module luv
 gzip|command -v gzip
 '

@@ -1,5 +1,8 @@
 -- The promises of durable jobs (D1 to D28), for every store that is there.
 
+-- Lua registers the types of C modules when they are loaded, which must be before the helper.
+pcall(require, "uvjobs.store.sqlite")
+
 local base = require "spec.helper"
 local stores = require "spec.durable.stores"
 

@@ -15,6 +15,18 @@ local function die_by_lease(store)
   store:_call { op = "leave", process = other }
 end
 
+--- The path of a new database, which is not there yet.
+function stores.new_path()
+  local path = os.tmpname()
+  os.remove(path)
+  return path .. ".db"
+end
+
+--- Removes a database.
+function stores.remove(path)
+  for _, ending in ipairs { "", "-wal", "-shm", "-lock" } do os.remove(path .. ending) end
+end
+
 stores.LEASE = 2000000 -- microseconds, of processes that are to die
 
 stores[#stores + 1] = {
@@ -23,20 +35,18 @@ stores[#stores + 1] = {
   die = function(store, process) store:_call { op = "die", process = process } end,
 }
 
+local function new_file()
+  local path = stores.new_path()
+  return {
+    where = "sqlite:" .. path, path = path, remove = function() stores.remove(path) end,
+  }
+end
+
+-- By the real clock its engine is in a thread.
 if package.searchpath("uvjobs.store.sqlite", package.cpath) then
+  stores[#stores + 1] = { name = "sqlite", virtual = true, new = new_file, die = die_by_lease }
   stores[#stores + 1] = {
-    name = "sqlite", virtual = true,
-    new = function()
-      local path = os.tmpname()
-      os.remove(path)
-      return {
-        where = "sqlite:" .. path, path = path,
-        remove = function()
-          for _, ending in ipairs { "", "-wal", "-shm", "-lock" } do os.remove(path .. ending) end
-        end,
-      }
-    end,
-    die = die_by_lease,
+    name = "sqlite in a thread", virtual = false, new = new_file, die = die_by_lease,
   }
 end
 

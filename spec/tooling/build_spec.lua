@@ -24,6 +24,16 @@ describe("the rockspec", function()
     assert.same(find("src -name '*.c' -not -path 'src/store/*'"), listed)
   end)
 
+  it("of each store lists its C sources and no other", function()
+    for _, path in ipairs(find("src/store -mindepth 1 -type d")) do
+      local name, env = path:match "[^/]*$", {}
+      assert(loadfile(("uvjobs-%s-scm-1.rockspec"):format(name), "t", env))()
+      local listed = env.build.modules["uvjobs.store." .. name].sources
+      table.sort(listed)
+      assert.same(find(path .. " -name '*.c'"), listed)
+    end
+  end)
+
   it("lists every Lua module under its name and no other", function()
     local listed, expected = {}, {}
     for name, source in pairs(rockspec().build.modules) do

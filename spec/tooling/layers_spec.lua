@@ -90,6 +90,8 @@ end
 -- which the first that matches counts. A file may know what is below it, and of
 -- its own floor what does not know it in turn.
 local FLOORS <const> = {
+  { "src/store/%a+/module" },
+  { "src/store/%a+/[%w_]+" },
   { "src/lua/module" },
   { "src/lua/lifetime" },
   { "src/lua/host" },
@@ -154,7 +156,8 @@ local function module_edges()
     local module = path:match("^lua/(.*)%.lua$"):gsub("/init$", ""):gsub("/", ".")
     edges[module] = {}
     for other in read(path):gsub("%-%-[^\n]*", ""):gmatch('require%s*%(?%s*"(uvjobs[%w_.]*)"') do
-      if other ~= "uvjobs.core" then edges[module][other] = "requires it" end
+      local is_in_c = other == "uvjobs.core" or other:find "^uvjobs%.store%."
+      if not is_in_c then edges[module][other] = "requires it" end
     end
   end
   return edges

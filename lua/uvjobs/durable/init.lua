@@ -399,8 +399,6 @@ local ENGINES <const> = {
   postgres = "uvjobs.durable.postgres", postgresql = "uvjobs.durable.postgres",
 }
 
-local OPTIONS <const> = { args_limit = expect.positive_integer }
-
 -- The module of the engine, or nil and what is wrong.
 local function find_engine(where)
   local scheme, location = where:match "^(%a+):(.*)$"
@@ -420,8 +418,8 @@ end
 
 local function check_options(found, given)
   local known = {}
-  for name, kind in pairs(OPTIONS) do known[name] = kind end
-  for name, kind in pairs(found.module.options) do known[name] = kind end
+  for name, kind in pairs(options.of_open) do known[name] = kind end
+  for name in pairs(found.module.options) do known[name] = options.of_stores[name] end
   local problem = arguments.problem_of_options(given, known)
   if problem then arguments.fail(3, 2, "open", problem) end
   local of_engine = {}

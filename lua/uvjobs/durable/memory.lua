@@ -296,7 +296,8 @@ function operations.claim(self, request)
     if not self.paused[want.queue] then claim_from(line, want, claim) end
   end
   return {
-    alive = true, tasks = claim.tasks, delay = next_due and next_due - claim.now or nil,
+    alive = true, renewed = true, tasks = claim.tasks,
+    delay = next_due and next_due - claim.now or nil,
   }
 end
 
@@ -471,6 +472,7 @@ function Engine:perform(requests)
 end
 
 function Engine.fd() end
+function Engine.transaction() end
 function Engine.hear() end
 function Engine.idle() end
 

@@ -166,6 +166,17 @@ function options.task(kinds, limit, level, name, first, kind, args, given)
   }
 end
 
+-- ---- stores ------------------------------------------------------------------------
+
+--- The options of durable.open().
+options.of_open = { args_limit = expect.positive_integer }
+
+--- Those that some stores have besides.
+options.of_stores = {
+  durability = expect.either("full", "normal"),
+  network = expect.boolean,
+}
+
 -- ---- workers -----------------------------------------------------------------------
 
 local QUEUE_OPTIONS <const> = {

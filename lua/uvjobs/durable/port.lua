@@ -10,6 +10,7 @@ local uvjobs = core.public
 local port = {}
 
 local PATIENCE <const> = 5 -- seconds: see ask()
+local LOOK <const> = 1     -- seconds between two looks whether a transaction is over
 local THREAD <const> = "uvjobs.durable.thread"
 
 -- ---- answers -----------------------------------------------------------------------
@@ -30,9 +31,26 @@ end
 local Inline = {}
 Inline.__index = Inline
 
+-- Whether a transaction of another job excludes this request.
+local function must_wait(engine, request)
+  local number = engine:transaction()
+  return number and request.tx ~= number
+end
+
 function Inline:call(request)
   if core.interrupted() then uvjobs.yield() end
-  return value_of(self.engine:perform({ request })[1])
+  while must_wait(self.engine, request) do
+    self.free:clear()
+    self.free:wait(LOOK)
+  end
+  return self:tell(request)
+end
+
+--- Asks without waiting, where a job cannot suspend any more.
+function Inline:tell(request)
+  local answer = self.engine:perform({ request })[1]
+  if not self.engine:transaction() then self.free:set() end
+  return value_of(answer)
 end
 
 function Inline:close()
@@ -55,7 +73,7 @@ end
 local function open_inline(module, location, options)
   local ok, engine = pcall(module.open, location, options, clock_of_loop())
   if not ok then raise_of_open(engine) end
-  return setmetatable({ engine = engine }, Inline)
+  return setmetatable({ engine = engine, free = uvjobs.event() }, Inline)
 end
 
 -- ---- in a thread -------------------------------------------------------------------
@@ -117,6 +135,10 @@ function Threaded:call(request)
   return value_of(ask(self, request))
 end
 
+function Threaded:tell(request)
+  self.service:ask(request)
+end
+
 function Threaded:close()
   self.service:close()
 end
@@ -142,7 +164,7 @@ end
 ---@param options table
 ---@param on_hint fun(queues: string[]|true) is called in no job: other processes may have
 ---  added tasks to these queues
----@return table port with the methods call(request) and close()
+---@return table port with the methods call(request), tell(request) and close()
 --- Errors: those of the engine; `cancelled`, `timeout` and `killed` of the current job.
 function port.open(name, module, location, options, on_hint)
   if module.threaded and not core.is_virtual() then

@@ -27,22 +27,45 @@ local function open(mailbox, spec)
   return ok and engine or nil
 end
 
-local function receive(mailbox)
-  local ids, requests, n = {}, {}, 0
-  while n < MOST_AT_ONCE do
+-- Requests that wait until a transaction is over: lists of { id, request }.
+local kept = {}
+
+-- Moves what may be performed from a list to another; what may not is kept.
+local function admit(engine, from, into)
+  local number = engine:transaction()
+  for _, pair in ipairs(from) do
+    if number and pair[2].tx ~= number then
+      kept[#kept + 1] = pair
+    else
+      into[#into + 1] = pair
+      if pair[2].op == "begin" then number = 0 end -- nothing behind it, before it is known
+    end
+  end
+end
+
+local function receive(mailbox, engine)
+  local waiting, new, admitted = kept, {}, {}
+  kept = {}
+  while #new < MOST_AT_ONCE do
     local id, request = mailbox:receive()
     if not id then break end
-    n = n + 1
-    ids[n], requests[n] = id, request
+    new[#new + 1] = { id, request }
   end
-  return ids, requests, n
+  admit(engine, waiting, admitted)
+  if #kept == 0 or engine:transaction() then
+    admit(engine, new, admitted)
+  else -- a `begin` that has waited is before them
+    table.move(new, 1, #new, #kept + 1, kept)
+  end
+  return admitted
 end
 
 local function perform(mailbox, engine)
-  local ids, requests, n = receive(mailbox)
-  if n == 0 then return false end
+  local admitted, requests = receive(mailbox, engine), {}
+  if #admitted == 0 then return false end
+  for i, pair in ipairs(admitted) do requests[i] = pair[2] end
   local ok, answers = xpcall(engine.perform, describe, engine, requests)
-  for i = 1, n do mailbox:answer(ids[i], ok and answers[i] or answers) end
+  for i, pair in ipairs(admitted) do mailbox:answer(pair[1], ok and answers[i] or answers) end
   return true
 end
 
@@ -56,7 +79,8 @@ return function(mailbox, spec)
   local engine = open(mailbox, spec)
   if not engine then return end
   while true do
-    local is_readable = mailbox:wait(engine:fd(), IDLE)
+    local may_go_on = #kept > 0 and not engine:transaction()
+    local is_readable = mailbox:wait(engine:fd(), may_go_on and 0 or IDLE)
     local is_busy = perform(mailbox, engine)
     if is_readable then hear(mailbox, engine) end
     if not is_busy then

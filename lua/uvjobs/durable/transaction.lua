@@ -110,7 +110,11 @@ function Transaction.__close(self)
   local store = self._store
   if not self._is_over then
     self._is_over = true
-    if core.can_suspend() then roll_back(self) end
+    if core.can_suspend() then
+      roll_back(self)
+    elseif not store._is_closed then
+      pcall(store._port.tell, store._port, { op = "rollback", tx = self._number })
+    end
   end
   store._transactions[self._job] = nil
 end

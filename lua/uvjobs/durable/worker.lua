@@ -247,7 +247,7 @@ local function claim(self, wants)
     op = "claim", process = self._process, lease = options.microseconds(self._options.lease),
     kinds = self._store:_kind_names(), suspects = self._suspects == 0 and 1 or 0, wants = wants,
   })
-  if result.alive then lease.renewed(self, sent) end
+  if result.renewed then lease.renewed(self, sent) end
   return result
 end
 
@@ -291,6 +291,7 @@ local function claim_all(self)
       local result = claim(self, wants)
       if not result.alive then
         lease.lost(self)
+        wake(self, true)
       else
         due = result.delay and uvjobs.now() + result.delay / 1e6
         start_all(self, wants, result)
