@@ -10,6 +10,24 @@ _uvjobs_cron() {
     ;;
   esac
 }
+# The options, or the numbers of the processes that can be asked.
+_uvjobs_inspect() {
+  local options='-h --help'
+  case $2 in
+  ps) options+=' --json' ;;
+  tree) options+=' --all --ascii --json' ;;
+  esac
+  case $1 in
+  -*)
+    mapfile -t COMPREPLY < <(compgen -W "$options" -- "$1")
+    ;;
+  *)
+    mapfile -t COMPREPLY < <(
+      compgen -W "$(uvjobs ps 2>/dev/null | awk 'NR > 1 { print $1 }')" -- "$1"
+    )
+    ;;
+  esac
+}
 _uvjobs() {
   local word=${COMP_WORDS[COMP_CWORD]} i
   COMPREPLY=()
@@ -17,10 +35,18 @@ _uvjobs() {
     _uvjobs_cron "$word"
     return
   fi
+  case ${COMP_WORDS[1]} in
+  ps | tree | why)
+    if [ "$COMP_CWORD" -gt 1 ]; then
+      _uvjobs_inspect "$word" "${COMP_WORDS[1]}"
+      return
+    fi
+    ;;
+  esac
   # What follows the script belongs to the script.
   for ((i = 1; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
-    -- | --stats | --clock | --close-timeout | --date | --dump | --interrupt | --seed | --shuffle | \
+    -- | --stats | --clock | --close-timeout | --date | --dump | --inspect | --interrupt | --seed | --shuffle | \
       --signals | --slow | --timeslice | --work-threads | = | virtual | real | [0-9]* | inf | none | count | SIG*) ;;
     *)
       mapfile -t COMPREPLY < <(compgen -f -- "$word")
@@ -31,12 +57,12 @@ _uvjobs() {
   case $word in
   -*)
     mapfile -t COMPREPLY < <(compgen -W '-h --help -v --version -- -e --stats --clock=
-      --close-timeout= --date= --dump= --interrupt= --seed= --shuffle= --signals= --slow=
+      --close-timeout= --date= --dump= --inspect= --interrupt= --seed= --shuffle= --signals= --slow=
       --timeslice= --work-threads=' -- "$word")
     ;;
   *)
     mapfile -t COMPREPLY < <(
-      [ "$COMP_CWORD" -gt 1 ] || compgen -W cron -- "$word"
+      [ "$COMP_CWORD" -gt 1 ] || compgen -W "cron ps tree why" -- "$word"
       compgen -d -- "$word"
       compgen -f -X '!*.lua' -- "$word"
     )

@@ -61,7 +61,13 @@ local uvjobs = {}
 
 ---@alias uvjobs.Signal "SIGINT"|"SIGTERM"|"SIGHUP"|"SIGQUIT"|"SIGUSR1"|"SIGUSR2"
 
+---@class uvjobs.InspectRights
+---@field control? boolean other processes of the user may cancel jobs; default false
+---@field values? boolean they see texts that come from the program; default false
+---@field socket? boolean their socket is there from the start; default false
+
 ---@class uvjobs.RunOptions
+---@field inspect? boolean|"demand"|uvjobs.InspectRights whether they can look; default "demand"
 ---@field dump? false|uvjobs.Signal which signal asks for a dump of all jobs; default false
 ---@field work_threads? integer how many functions of work() run at once: 1 to 1024
 ---@field signals? boolean|uvjobs.Signal[] which signals close the main job; default SIGINT, SIGTERM
@@ -332,6 +338,7 @@ function uvjobs.exec(command, args, options) end
 ---@field stats? boolean the same
 ---@field interrupt? uvjobs.Interrupt the same
 ---@field shuffle? integer the same
+---@field inspect? boolean|"demand"|uvjobs.InspectRights the same
 
 --- Makes a job that runs in the steps of somebody else's loop. Does not suspend.
 ---@overload fun(fn: function, ...: any): uvjobs.Job

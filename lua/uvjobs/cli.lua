@@ -12,10 +12,14 @@ usage: uvjobs [options] [script.lua | -] [args]
        uvjobs [options] -e CODE [args]
        uvjobs cron FILE
        uvjobs cron --next N PATTERN
+       uvjobs ps
+       uvjobs tree PID
+       uvjobs why PID JOB
 
 Runs a Lua script as the main job of uvjobs; "-" reads it from standard input, and so
 does the command without a script unless standard input is a terminal. With "cron" it
-runs a crontab: see "uvjobs cron --help".
+runs a crontab: see "uvjobs cron --help". With "ps", "tree" and "why" it looks into a
+process that runs: see "uvjobs tree --help".
 
 options:
   -e CODE             run this text
@@ -28,6 +32,8 @@ options:
   --seed=NUMBER       the seed of random numbers
   --shuffle=SEED      run ready jobs in a random order
   --dump=NAME         which signal asks for a dump of all jobs (SIGQUIT), or "none"
+  --inspect=LIST      what other processes of yours may do: "control", "values" or
+                      "socket"; or "none" to be left alone
   --signals=LIST      which signals end the script, like SIGINT,SIGTERM; or "none"
   --close-timeout=SECONDS
                       how long the script has to end after one (10)
@@ -57,6 +63,9 @@ local SIGNALS <const> = {
 }
 
 local MAX_STATUS <const> = 255
+
+-- The commands that look into other processes.
+local INSPECTS <const> = { ps = true, tree = true, why = true }
 
 local function complain(text)
   pcall(io.stdout.flush, io.stdout)
@@ -232,6 +241,7 @@ end
 ---@return integer status what the process should exit with
 function cli.main(args)
   if args[1] == "cron" then return require("uvjobs.cron.command").main(args) end
+  if INSPECTS[args[1]] then return require("uvjobs.inspect.command").main(args) end
   local given, problem = cli_options.read(args)
   if not given then return usage_error(problem) end
   if given.help then return print_help() end

@@ -50,11 +50,21 @@ local function dump(text)
   return text ~= "none" and text
 end
 
+--- "control,values,socket", "demand" or "none".
+local function inspect(text)
+  if text == "none" then return false end
+  if text == "demand" then return text end
+  local options = {}
+  for name in (text .. ","):gmatch "(.-)," do options[name] = true end
+  return options
+end
+
 local OF_RUN <const> = {
   ["--clock"] = { "clock", word },
   ["--close-timeout"] = { "close_timeout", seconds },
   ["--date"] = { "date", number },
   ["--dump"] = { "dump", dump },
+  ["--inspect"] = { "inspect", inspect },
   ["--interrupt"] = { "interrupt", word },
   ["--seed"] = { "seed", integer },
   ["--shuffle"] = { "shuffle", integer },

@@ -86,7 +86,7 @@ describe("a program with a loop of its own", function()
     { "#2 to 'start' (function expected, got no value)", {} },
     { "#1 to 'start' (unknown option 'nam', did you mean 'name'?)", { nam = "x" }, print },
     { "#1 to 'start' (unknown option 'signals', known: name, timeout, timeslice, slow, stats, "
-      .. "interrupt, shuffle)",
+      .. "interrupt, shuffle, inspect)",
       { signals = true }, print },
     { "#1 to 'start' (option 'name': string expected, got 1)", { name = 1 }, print },
     { "#1 to 'start' (option 'timeout': seconds >= 0 or math.huge expected, got -1)",

@@ -38,7 +38,25 @@ static struct {
 static atomic_bool parked;
 enum { QUIET_LOOKS = 2 };
 
+/* What the thread is to call, or NULL. */
+static void (*_Atomic errand)(void);
+
+void uj_monitor_send(void (*fn)(void))
+{
+  atomic_store(&errand, fn);
+}
+
 /* ---- the thread --------------------------------------------------------- */
+
+static void do_errand(void)
+{
+  void (*fn)(void) = atomic_exchange(&errand, NULL);
+  if (fn == NULL)
+    return;
+  uv_mutex_unlock(&monitor.lock);
+  fn();
+  uv_mutex_lock(&monitor.lock);
+}
 
 /* When to interrupt the running job. A signal for the process is a reason, too,
  * but only after the job has run for its span: a job that suspends sooner hears
@@ -152,8 +170,11 @@ static void watch_loops(void *arg)
 {
   (void)arg;
   uv_mutex_lock(&monitor.lock);
-  while (!monitor.stop)
+  while (!monitor.stop) {
     look();
+    if (atomic_load_explicit(&errand, memory_order_relaxed) != NULL)
+      do_errand();
+  }
   uv_mutex_unlock(&monitor.lock);
 }
 

@@ -49,6 +49,11 @@ int uj_monitor_add(struct uj_watch *watch);
 /* Ends the watch, on the same thread. The last one ends the monitor. */
 void uj_monitor_remove(struct uj_watch *watch);
 
+/* Has the monitor call `errand` once, in its own thread, at its next look; it
+ * looks when a loop wakes up. Any thread may call it, and a signal handler. The
+ * errand may add and remove no watch. Without a monitor nothing happens. */
+void uj_monitor_send(void (*errand)(void));
+
 /* Marks that the loop enters or leaves a job. */
 static inline void uj_watch_tick(struct uj_watch *watch)
 {

@@ -13,6 +13,9 @@ static struct {
   struct sigaction before[NSIG];
 } handlers = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
+/* What is to be called when another process calls, or NULL. */
+static void (*_Atomic hearer)(void);
+
 /* The pokes of this thread, the innermost first. The signal handler reads it,
  * so the variable's memory must exist before it is first touched. glibc makes
  * the memory of a module's variables when a thread first touches one, unless
@@ -35,10 +38,32 @@ static void pass_on(int number, siginfo_t *info, void *context)
     before->sa_handler(number);
 }
 
+/* Systems without SI_QUEUE have no signals with values. */
+static bool is_call(int number, const siginfo_t *info)
+{
+#if defined(SI_QUEUE)
+  return number == SIGURG && info->si_code == SI_QUEUE &&
+         info->si_value.sival_int == UJ_POKE_CALL;
+#else
+  (void)number;
+  (void)info;
+  return false;
+#endif
+}
+
+static bool hear(int number, const siginfo_t *info)
+{
+  void (*heard)(void) = atomic_load(&hearer);
+  if (heard == NULL || !is_call(number, info))
+    return false;
+  heard();
+  return true;
+}
+
 static void on_signal(int number, siginfo_t *info, void *context)
 {
   int error = errno;
-  bool ours = false;
+  bool ours = hear(number, info);
   for (struct uj_poke *poke = own_pokes; poke != NULL; poke = poke->outer)
     if (poke->signal == number && atomic_exchange(&poke->sent, false)) {
       ours = true;
@@ -124,16 +149,31 @@ static void watch_forks(void)
   pthread_atfork(NULL, NULL, renew_lock);
 }
 
-int uj_poke_add(struct uj_poke *poke)
+/* Returns 0 or a negative error. */
+static int use(int number)
 {
   static pthread_once_t once = PTHREAD_ONCE_INIT;
+  int error;
+  pthread_once(&once, watch_forks);
+  pthread_mutex_lock(&handlers.lock);
+  error = take_signal(number);
+  pthread_mutex_unlock(&handlers.lock);
+  return error;
+}
+
+static void stop_using(int number)
+{
+  pthread_mutex_lock(&handlers.lock);
+  leave_signal(number);
+  pthread_mutex_unlock(&handlers.lock);
+}
+
+int uj_poke_add(struct uj_poke *poke)
+{
   pthread_t thread = pthread_self();
   int error;
   _Static_assert(sizeof(thread) <= sizeof(poke->thread), "pthread_t");
-  pthread_once(&once, watch_forks);
-  pthread_mutex_lock(&handlers.lock);
-  error = take_signal(poke->signal);
-  pthread_mutex_unlock(&handlers.lock);
+  error = use(poke->signal);
   if (error != 0)
     return error;
   memcpy(&poke->thread, &thread, sizeof(thread));
@@ -153,9 +193,7 @@ void uj_poke_remove(struct uj_poke *poke)
   *link = poke->outer;
   if (poke->was_blocked)
     set_mask(SIG_BLOCK, poke->signal);
-  pthread_mutex_lock(&handlers.lock);
-  leave_signal(poke->signal);
-  pthread_mutex_unlock(&handlers.lock);
+  stop_using(poke->signal);
 }
 
 void uj_poke_send(struct uj_poke *poke)
@@ -164,4 +202,19 @@ void uj_poke_send(struct uj_poke *poke)
   memcpy(&thread, &poke->thread, sizeof(thread));
   atomic_store(&poke->sent, true);
   pthread_kill(thread, poke->signal);
+}
+
+/* ---- calls of other processes -------------------------------------------- */
+
+int uj_poke_hear(void (*heard)(void))
+{
+  int error = use(SIGURG);
+  if (error == 0)
+    atomic_store(&hearer, heard);
+  return error;
+}
+
+void uj_poke_stop_hearing(void)
+{
+  stop_using(SIGURG);
 }

@@ -39,4 +39,15 @@ void uj_poke_remove(struct uj_poke *poke);
  * thread may call this. Several calls may have the effect of one. */
 void uj_poke_send(struct uj_poke *poke);
 
+/* Another process can call this one: it sends SIGURG with this value, by
+ * sigqueue(). Who has no handler for it is not disturbed, because the system
+ * ignores that signal then. */
+#define UJ_POKE_CALL 0x756a6f62
+
+/* From now on, and until as many calls of uj_poke_stop_hearing(), `heard` is
+ * called for that, in the signal handler, in any thread. It is the same
+ * function each time. Returns 0 or a negative error of uj_driver_strerror(). */
+int uj_poke_hear(void (*heard)(void));
+void uj_poke_stop_hearing(void);
+
 #endif

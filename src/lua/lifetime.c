@@ -35,6 +35,7 @@
 #include "lua/engine/ending.h"
 #include "lua/engine/hook.h"
 #include "lua/engine/hookerror.h"
+#include "lua/engine/inspecting.h"
 #include "lua/engine/interrupt.h"
 #include "lua/engine/killing.h"
 #include "lua/engine/nest.h"
@@ -127,6 +128,7 @@ struct whole {
   struct uj_interrupt interrupt;
   struct uj_stats stats;
   struct uj_insight insight;
+  struct uj_inspecting inspecting;
   struct uj_fault fault;
   struct uj_date date;
   struct uj_alarms alarms;
@@ -158,6 +160,7 @@ static void connect(struct whole *whole)
   S->interrupt = &whole->interrupt;
   S->stats = &whole->stats;
   S->insight = &whole->insight;
+  S->inspecting = &whole->inspecting;
   S->fault = &whole->fault;
   S->date = &whole->date;
   S->alarms = &whole->alarms;
@@ -208,6 +211,7 @@ static void init_parts(struct uj_state *S, lua_State *L)
   uj_pool_init(S->pool, make_slots_thread(S, L));
   uj_dumping_init(S, L);
   uj_insight_init(S, L);
+  uj_inspecting_init(S, L);
   uj_ending_init(S, 0);
   uj_stats_init(S, L);
   uj_date_init(S);

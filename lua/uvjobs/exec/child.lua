@@ -119,7 +119,9 @@ function Child.spawn(command, args, options)
   if fd then luv.fs_close(fd) end
   if process then
     child.process, child.pid = process, pid -- the pid is also the number of its group
-    child.did = doing.set(("it runs the command %q, process %d"):format(command, pid))
+    child.did, child.did_in_brief = doing.set(
+      ("it runs the command %q, process %d"):format(command, pid),
+      ("it runs a command, process %d"):format(pid))
     return child
   end
   child:close_pipes()
@@ -210,7 +212,7 @@ end
 function Child:__close(err)
   local _ <close> = defer(function()
     self:release()
-    doing.set(self.did)
+    doing.set(self.did, self.did_in_brief)
   end)
   if self:has_ended() then
     if err ~= nil and self.group then self:kill "sigkill" end

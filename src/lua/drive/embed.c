@@ -15,6 +15,7 @@
 #include "lua/drive/luv.h"
 #include "lua/drive/options.h"
 #include "lua/drive/turn.h"
+#include "lua/engine/inspecting.h"
 #include "lua/engine/interrupt.h"
 #include "lua/insight/glance.h"
 #include "lua/service/service.h"
@@ -173,6 +174,7 @@ static void begin_step(struct uj_state *S, lua_State *L)
 static void step(struct uj_state *S, lua_State *L)
 {
   uj_insight_note_time(S);
+  (void)uj_inspecting_look(S, L);
   uj_guests_find(S, L);
   uj_guests_update_time(S, L);
   uj_guests_run(S, L);

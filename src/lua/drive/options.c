@@ -20,6 +20,7 @@ void uj_drive_options_init(struct uj_drive_options *options)
   options->timed = false;
   options->shuffles = false;
   options->seed = 0;
+  options->inspect = (struct uj_inspecting_options){0};
 }
 
 /* [-0, +0, v] The set of the signals that the list on the top names. */
@@ -173,6 +174,56 @@ static void take_shuffle(lua_State *L, const struct uj_options_table *options,
   self->of_loop = options->name;
 }
 
+static void take_control(lua_State *L, const struct uj_options_table *options,
+                         void *into)
+{
+  ((struct uj_inspecting_options *)into)->control =
+      uj_option_boolean(L, options);
+}
+
+static void take_values(lua_State *L, const struct uj_options_table *options,
+                        void *into)
+{
+  ((struct uj_inspecting_options *)into)->values =
+      uj_option_boolean(L, options);
+}
+
+static void take_socket(lua_State *L, const struct uj_options_table *options,
+                        void *into)
+{
+  ((struct uj_inspecting_options *)into)->at_once =
+      uj_option_boolean(L, options);
+}
+
+/* Reads the table on the top, which is the value of an option of the table at
+ * 1. */
+static void read_inspect(lua_State *L, const struct uj_options_table *options,
+                         struct uj_inspecting_options *into)
+{
+  static const struct uj_option known[] = {{"control", take_control},
+                                           {"values", take_values},
+                                           {"socket", take_socket},
+                                           {NULL, NULL}};
+  struct uj_callee callee = {options->callee->name, lua_gettop(L) - 1};
+  uj_options_read(L, &callee, lua_gettop(L), known, into);
+}
+
+static void take_inspect(lua_State *L, const struct uj_options_table *options,
+                         void *into)
+{
+  struct uj_run_options *self = into;
+  self->of_loop = options->name;
+  self->loop.inspect = (struct uj_inspecting_options){0};
+  if (lua_istable(L, -1)) {
+    read_inspect(L, options, &self->loop.inspect);
+  } else if (lua_isboolean(L, -1)) {
+    self->loop.inspect.off = !lua_toboolean(L, -1);
+    self->loop.inspect.at_once = !self->loop.inspect.off;
+  } else if (strcmp(uj_option_word(L), "demand") != 0) {
+    uj_option_error(L, options, "boolean, 'demand' or table");
+  }
+}
+
 /* start() only */
 static void take_timeout(lua_State *L, const struct uj_options_table *options,
                          void *into)
@@ -227,6 +278,7 @@ void uj_drive_options_read_run(lua_State *L, const struct uj_callee *callee,
       {"shuffle", take_shuffle},
       {"close_timeout", take_close_timeout},
       {"dump", take_dump},
+      {"inspect", take_inspect},
       {"work_threads", take_work_threads},
       {NULL, NULL},
   };
@@ -240,10 +292,15 @@ void uj_drive_options_read_start(lua_State *L, const struct uj_callee *callee,
                                  struct uj_run_options *options)
 {
   static const struct uj_option known[] = {
-      {"name", take_name},           {"timeout", take_timeout},
-      {"timeslice", take_timeslice}, {"slow", take_slow},
-      {"stats", take_stats},         {"interrupt", take_interrupt},
-      {"shuffle", take_shuffle},     {NULL, NULL},
+      {"name", take_name},
+      {"timeout", take_timeout},
+      {"timeslice", take_timeslice},
+      {"slow", take_slow},
+      {"stats", take_stats},
+      {"interrupt", take_interrupt},
+      {"shuffle", take_shuffle},
+      {"inspect", take_inspect},
+      {NULL, NULL},
   };
   uj_options_read(L, callee, 1, known, options);
 }
@@ -258,4 +315,5 @@ void uj_drive_options_apply(struct uj_state *S,
   S->stats->timed = options->timed;
   S->loop.shuffles = options->shuffles;
   S->loop.seed = options->seed;
+  S->inspecting->options = options->inspect;
 }

@@ -9,6 +9,7 @@
 #include "lua/base/args.h"
 #include "lua/base/options.h"
 #include "lua/engine/hook.h"
+#include "lua/engine/inspecting.h"
 #include "lua/state/state.h"
 
 /* Options that hold for the loop, whoever drives it. */
@@ -20,6 +21,7 @@ struct uj_drive_options {
   bool timed;    /* see struct uj_stats */
   bool shuffles; /* see struct uj_loop */
   uint64_t seed;
+  struct uj_inspecting_options inspect;
 };
 
 /* What run() or start() is told. */

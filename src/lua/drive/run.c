@@ -27,6 +27,7 @@
 #include "lua/drive/turn.h"
 #include "lua/engine/dumping.h"
 #include "lua/engine/ending.h"
+#include "lua/engine/inspecting.h"
 #include "lua/engine/interrupt.h"
 #include "lua/insight/glance.h"
 #include "lua/repeating/repeating.h"
@@ -203,6 +204,7 @@ static void poll(struct uj_state *S, lua_State *L)
   uj_interrupt_insist(S);
   uj_insight_note_time(S);
   uj_dumping_look(S, L);
+  (void)uj_inspecting_look(S, L);
 }
 
 /* It is not later than this: the time of the last reading of the clock, and the

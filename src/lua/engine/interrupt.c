@@ -11,6 +11,7 @@
 #include "lua/engine/dumping.h"
 #include "lua/engine/ending.h"
 #include "lua/engine/hookerror.h"
+#include "lua/engine/inspecting.h"
 #include "lua/engine/kill.h"
 #include "lua/engine/own.h"
 #include "lua/engine/report.h"
@@ -234,6 +235,8 @@ static void interrupt_hook(lua_State *L, lua_Debug *ar)
   uj_hook_take_off(S);
   if (S->running != L || S->current == NULL || S->killing)
     return;
+  if (uj_inspecting_look(S, L))
+    return; /* what else is due comes with the next signal */
   begin_ns = uj_stretch_begin(S, now_ns);
   handle(S, L, now_ns, passed_real(S, now_ns, begin_ns));
 }
@@ -291,9 +294,11 @@ static void count_hook(lua_State *L, lua_Debug *ar)
   begin_ns = uj_stretch_begin(S, now_ns);
   if (ar->event == LUA_HOOKCOUNT)
     S->stretch->counted += UJ_HOOK_COUNT_EVERY;
-  if (ar->event == uj_inside_last_event(lua_gethookmask(L)) &&
-      !uj_own_holds(S, L, ar, now_ns))
-    check(S, L, now_ns, begin_ns);
+  if (ar->event != uj_inside_last_event(lua_gethookmask(L)) ||
+      uj_own_holds(S, L, ar, now_ns))
+    return;
+  (void)uj_inspecting_look(S, L);
+  check(S, L, now_ns, begin_ns);
 }
 
 const struct uj_hooks uj_interrupt_hooks = {
@@ -330,10 +335,12 @@ void uj_interrupt_start(struct uj_state *S)
   if (S->hook->mode == UJ_INTERRUPT_SIGNAL && uj_monitor_add(&S->watch) != 0)
     S->hook->mode = UJ_INTERRUPT_COUNT;
   S->interrupt->started = true;
+  uj_inspecting_start(S);
 }
 
 void uj_interrupt_stop(struct uj_state *S)
 {
+  uj_inspecting_stop(S);
   if (S->interrupt->started && S->hook->mode == UJ_INTERRUPT_SIGNAL)
     uj_monitor_remove(&S->watch);
   S->interrupt->started = false;

@@ -30,6 +30,7 @@ struct uj_heap;
 struct uj_hook;
 struct uj_hookerror;
 struct uj_insight;
+struct uj_inspecting;
 struct uj_interrupt;
 struct uj_killing;
 struct uj_ljob;
@@ -111,6 +112,7 @@ struct uj_state {
   struct uj_interrupt *interrupt;
   struct uj_stats *stats;
   struct uj_insight *insight;
+  struct uj_inspecting *inspecting;
   struct uj_fault *fault;
   struct uj_date *date;
   struct uj_alarms *alarms;

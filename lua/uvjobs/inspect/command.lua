@@ -1,0 +1,198 @@
+-- The commands that look into other processes: `uvjobs ps`, `uvjobs tree` and `uvjobs why`.
+
+local ask = require "uvjobs.inspect.ask"
+local core = require "uvjobs.core"
+local json = require "uvjobs.inspect.json"
+local object = require "uvjobs.inspect.object"
+local overview = require "uvjobs.inspect.overview"
+local processes = require "uvjobs.inspect.processes"
+local tree = require "uvjobs.inspect.tree"
+local why = require "uvjobs.inspect.why"
+
+core.own_source()
+
+local command = {}
+
+local USAGE <const> = {
+  ps = [[
+usage: uvjobs ps [--json] [PID...]
+
+Lists the processes with uvjobs in them that you may ask, or these: how many jobs they
+have, and what they do. Sockets are removed that processes have left behind which were ended by
+force.
+]],
+  tree = [[
+usage: uvjobs tree [--all] [--ascii] [--json] PID
+
+Shows the jobs of a process, each below the one that has spawned it: its state, its age,
+what it waits for and who holds that, and where it stands. It works also while a job
+computes without end, or is in a function of C that does not return.
+
+options:
+  --all     a line for each job, also when many of them do the same at the same place
+  --ascii   draw the tree in ASCII
+  --json    print all that is known, as JSON
+]],
+  why = [[
+usage: uvjobs why PID JOB
+
+Says why a job does not go on: who holds what it waits for, what that one waits for, and
+so on. JOB is the number of a job, like '#93' or 93, or its name.
+]],
+}
+
+local EXIT <const> = [[
+
+exit status:
+  0        the process has answered
+  1        it could not be asked, or has no such job
+  2        wrong usage
+]]
+
+-- ---- the command line --------------------------------------------------------------------
+
+local OPTIONS <const> = {
+  ps = { ["--json"] = true },
+  tree = { ["--all"] = true, ["--ascii"] = true, ["--json"] = true },
+  why = {},
+}
+local WORDS <const> = { ps = {}, tree = { "PID" }, why = { "PID", "JOB" } }
+
+local function complain(text)
+  pcall(io.stdout.flush, io.stdout)
+  io.stderr:write("uvjobs: ", text, "\n")
+  return 1
+end
+
+local function usage_error(name, text)
+  complain(("%s\nTry 'uvjobs %s --help'."):format(text, name))
+  return 2
+end
+
+local function unknown(name, option)
+  local nearest = core.nearest(option, OPTIONS[name])
+  return nearest and ("unknown option '%s', did you mean '%s'?"):format(option, nearest)
+    or ("unknown option '%s'"):format(option)
+end
+
+local function to_pid(text)
+  local pid = text:find "^%d+$" and math.tointeger(tonumber(text))
+  return pid and pid > 0 and pid <= 0x7fffffff and pid or nil
+end
+
+local NO_PID <const> = "number of a process expected, got '%s'"
+
+local function read_pids(asked)
+  for i, word in ipairs(asked) do
+    asked[i] = to_pid(word)
+    if not asked[i] then return nil, NO_PID:format(word) end
+  end
+  return asked
+end
+
+-- Returns the options and the words, or nil and what is wrong.
+local function read(name, args)
+  local asked, ended = {}, false
+  for i = 2, #args do
+    local word = args[i]
+    if ended or not word:find "^%-." then
+      asked[#asked + 1] = word
+    elseif word == "--" then
+      ended = true
+    elseif word == "-h" or word == "--help" then
+      asked.help = true
+    elseif OPTIONS[name][word] then
+      asked[word:sub(3)] = true
+    else
+      return nil, unknown(name, word)
+    end
+  end
+  if asked.help then return asked end
+  local wanted = WORDS[name]
+  if #asked < #wanted then return nil, ("%s is missing"):format(wanted[#asked + 1]) end
+  if name == "ps" then return read_pids(asked) end
+  if #asked > #wanted then return nil, ("unexpected '%s'"):format(asked[#wanted + 1]) end
+  asked.pid = to_pid(asked[1])
+  if not asked.pid then return nil, NO_PID:format(asked[1]) end
+  return asked
+end
+
+-- ---- what they print ---------------------------------------------------------------------
+
+local function print_lines(lines)
+  io.stdout:write(table.concat(lines, "\n"), "\n")
+  return core.flush() and 0 or 1
+end
+
+local function has_utf8()
+  local locale = os.getenv "LC_ALL" or os.getenv "LC_CTYPE" or os.getenv "LANG" or ""
+  return locale:upper():find "UTF%-?8" ~= nil
+end
+
+local run = {}
+
+function run.ps(asked)
+  processes.remove_stale()
+  local rows = overview.rows(#asked == 0 and processes.all() or processes.some(asked))
+  if asked.json then
+    local list = setmetatable({}, json.list)
+    for i, row in ipairs(rows) do
+      list[i] = { pid = row.process.pid, command = row.process.command, jobs = row.jobs,
+        state = row.state }
+    end
+    return print_lines { json.encode(list) }
+  end
+  local columns = core.terminal_size(1)
+  return print_lines(overview.lines(rows, columns))
+end
+
+local function print_tree(asked, process, loops)
+  if asked.json then return print_lines { json.encode(object.of(process, loops)) } end
+  local list = { ("process %d: %s"):format(process.pid, process.command) }
+  for i, loop in ipairs(loops) do
+    if #loops > 1 then list[#list + 1] = ("loop %d of %d"):format(i, #loops) end
+    local options = { all = asked.all, lines = not asked.ascii and has_utf8() }
+    local lines = tree.lines(loop, options)
+    table.move(lines, 1, #lines, #list + 1, list)
+  end
+  return print_lines(list)
+end
+
+function run.tree(asked)
+  local loops, problem = ask.look(asked.pid)
+  if not loops then return complain(problem) end
+  local process = processes.get(asked.pid) or { pid = asked.pid, command = "it has ended" }
+  return print_tree(asked, process, loops)
+end
+
+function run.why(asked)
+  local loops, problem = ask.look(asked.pid)
+  if not loops then return complain(problem) end
+  local job, loop = why.find(loops, asked[2])
+  if not job then return complain(("process %d: %s"):format(asked.pid, loop)) end
+  return print_lines(why.lines(loop, job))
+end
+
+--- Whether there is a command of this name.
+---@param name string
+---@return boolean
+function command.has(name)
+  return run[name] ~= nil
+end
+
+--- Runs a command. It blocks, and must be called outside of `run`.
+---@param args string[] the command line, whose first word is the command
+---@return integer status what the process should exit with
+function command.main(args)
+  local name = args[1]
+  local asked, problem = read(name, args)
+  if not asked then return usage_error(name, problem) end
+  if asked.help then
+    io.stdout:write(USAGE[name], EXIT)
+    return core.flush() and 0 or 1
+  end
+  if not processes.can_be_read() then return complain "this system has no /proc to look into" end
+  return run[name](asked)
+end
+
+return command
