@@ -133,6 +133,18 @@ describe("A child whose start_timeout is over", function()
     assert.equal(4, child.restarts)
     assert.equal(13.0, uvjobs.now())
   end))
+
+  it("stops the time of others' restarts, too, while it is waited for #S5", virtual(function()
+    local service = supervised.new { intensity = 3, period = 4, backoff = 0 }
+    service:start { name = "a", supervised.failing(3) }
+    local jobs <close> = helper.quiet()
+    jobs:spawn(service.start, service, {
+      name = "db", ready = true, start_timeout = 1, close_timeout = 100, keep_trying = true,
+      slow(100),
+    })
+    helper.raises("intensity", service.wait, service)
+    assert.equal(12.0 + 89, uvjobs.now()) -- the fourth crash; then db has until 101 s to end
+  end))
 end)
 
 describe("A child whose busy_limit is over", function()
@@ -146,6 +158,20 @@ describe("A child whose busy_limit is over", function()
       helper.raises("intensity", service.wait, service, 20)
     end)
   end)
+
+  it("stops the time of others' restarts, too, while it is waited for #S5", virtual(function()
+    local service, restarts = supervised.new { intensity = 3, period = 4, backoff = 0 }, 0
+    service:start { name = "busy", busy_limit = 1e-6, close_timeout = 100, function()
+      local _ <close> = helper.closing(function() uvjobs.protect(uvjobs.sleep, 50) end)
+      while true do end -- luacheck: ignore
+    end }
+    service:start { name = "a", function()
+      restarts = restarts + 1
+      supervised.failing(3)()
+    end }
+    helper.raises("intensity", service.wait, service)
+    assert.equal(4, restarts)
+  end))
 end)
 
 describe("The error of bad options of a child", function()

@@ -24,9 +24,17 @@ function Intensity.new(limit, period)
   }, Intensity)
 end
 
+-- When the clock stops, if it does now: a child that is being closed because a limit of it was
+-- over has stopped it before.
+local function stop_time(self, held_since)
+  local now = uvjobs.now()
+  return held_since and math.min(now, math.max(held_since, self.started)) or now
+end
+
 --- The supervisor begins to wait for a child to close.
-function Intensity:stop_clock()
-  if self.nclosing == 0 then self.stopped = uvjobs.now() end
+---@param held_since? number since when a limit closes a child, of which it hears later
+function Intensity:stop_clock(held_since)
+  if self.nclosing == 0 then self.stopped = stop_time(self, held_since) end
   self.nclosing = self.nclosing + 1
 end
 
@@ -51,9 +59,10 @@ function Intensity:stood_since(time)
 end
 
 --- Counts a restart. Returns whether there are too many now.
-function Intensity:add()
+---@param held_since? number as for stop_clock()
+function Intensity:add(held_since)
   if self.limit == math.huge then return false end
-  local now = (self.nclosing > 0 and self.stopped or uvjobs.now()) - self.passed
+  local now = (self.nclosing > 0 and self.stopped or stop_time(self, held_since)) - self.passed
   self.last = self.last + 1
   self[self.last] = now
   while self[self.first] < now - self.period do

@@ -62,6 +62,7 @@ function rules.init(self, options, parent)
   self._is_composed = false  -- somebody waits for its end
   self._is_final = false     -- it does not begin again
   self._watchers = false     -- a scheduler, see watch.lua
+  self._watched = {}         -- when the start_timeout of children is over, that it looks after
   rules.begin(self, self._phase)
 end
 
@@ -190,7 +191,7 @@ function child.on_ready(one, value)
   local self, more = one[KIND].supervisor, more_of(one)
   more.value, more.first = value, nil
   one[STATE], one[SINCE] = RUNNING, now()
-  watch.finish(more)
+  watch.finish(self, one)
   notify(one)
   if self._holder == one then
     self._holder = false
@@ -294,10 +295,10 @@ function rules.close_one(self, one, state, closer)
   local more = more_of(one)
   if not more.stops_clock then
     more.stops_clock = true
-    self._intensity:stop_clock()
+    self._intensity:stop_clock(watch.held_since(self))
   end
   if one[STATE] ~= TO_END and one[STATE] ~= TO_DELETE then one[STATE] = state end
-  watch.finish(more)
+  watch.finish(self, one)
   if core.close_child(job, one[KIND].close_timeout, closer) and one[JOB] then
     settle(one, job, job.state)
   end
@@ -336,7 +337,7 @@ local function begin_round(self, one, due)
   self._holder = false
   if self._phase ~= ROUND then
     self._phase, self._top, self._closer = ROUND, self._places, false
-    self._intensity:stop_clock()
+    self._intensity:stop_clock(watch.held_since(self))
   end
   go_on_with_round(self)
 end
@@ -365,7 +366,7 @@ local function restart(self, one, job, how, err, was_up, held_line)
   more.restarts = (more.restarts or 0) + 1
   reports.note_end(one, how, err)
   reports.note_restart(self, one, err)
-  if self._intensity:add() then return give_up(self, one, job, err) end
+  if self._intensity:add(watch.held_since(self)) then return give_up(self, one, job, err) end
   if self._options.strategy == "one_for_one" then
     launch(self, one, pause)
     if held_line and one[JOB] and one[STATE] ~= RUNNING then self._holder = one end
@@ -526,7 +527,7 @@ function settle(one, job, how, was_busy, err)
     end
     if held_line and is_closing[state] then self._due = more.next_start or false end
     more.value, more.pause, more.next_start = nil, nil, nil
-    watch.finish(more)
+    watch.finish(self, one)
   end
   local is_alone = (self._phase == UP or self._phase == ROUND) and not is_closing[state]
   if is_alone and self._inner.closed then

@@ -172,10 +172,25 @@ uint64_t uj_ljob_close_ns(struct uj_state *S, const struct uj_ljob *job)
 
 void uj_ljob_note_busy(struct uj_state *S, const struct uj_ljob *job)
 {
+  struct uj_sched *sched = job->core.sched;
+  uint64_t now_ns = uj_loop_now(&S->loop);
+  if (uj_ljob_is_held(S, job))
+    return;
   uj_ljob_push(S, S->hub, job);
-  uj_seconds_push(S->hub, uj_loop_now(&S->loop));
+  uj_seconds_push(S->hub, now_ns);
   lua_setiuservalue(S->hub, -2, UJ_JOB_UV_HELD);
   lua_pop(S->hub, 1);
+  if (sched->nheld++ == 0)
+    sched->held_ns = now_ns;
+}
+
+bool uj_ljob_is_held(struct uj_state *S, const struct uj_ljob *job)
+{
+  bool is_held;
+  uj_ljob_push(S, S->hub, job);
+  is_held = lua_getiuservalue(S->hub, -1, UJ_JOB_UV_HELD) == LUA_TNUMBER;
+  lua_pop(S->hub, 2);
+  return is_held;
 }
 
 void uj_ljob_push_sched(lua_State *L, int idx)

@@ -207,6 +207,8 @@ uint64_t uj_ljob_close_ns(struct uj_state *S, const struct uj_ljob *job);
 /* [-0, +0, -] Notes that such a job has held the loop for too long, and that it
  * is being closed now. */
 void uj_ljob_note_busy(struct uj_state *S, const struct uj_ljob *job);
+/* [-0, +0, -] Whether that was noted of a job that is kept. */
+bool uj_ljob_is_held(struct uj_state *S, const struct uj_ljob *job);
 
 /* [-0, +1, -] Pushes the scheduler of the job at idx. */
 void uj_ljob_push_sched(lua_State *L, int idx);

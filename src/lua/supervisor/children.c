@@ -49,6 +49,8 @@ static int call_ended(lua_State *L)
 void uj_children_ended(struct uj_state *S, const struct uj_ljob *job)
 {
   lua_State *L = S->L != NULL ? S->L : S->hub;
+  if (job->core.sched->nheld > 0 && uj_ljob_is_held(S, job))
+    job->core.sched->nheld--;
   if (S->dead || (!job->core.started && job->core.sched->closed))
     return;
   lua_pushcfunction(L, call_ended);
@@ -185,7 +187,18 @@ static int l_kept_traceback(lua_State *L)
   return 1;
 }
 
-const luaL_Reg uj_children_internals[] = {{"spawn_child", l_spawn_child},
+static int l_held_since(lua_State *L)
+{
+  const struct uj_sched *sched = &uj_lsched_self(L, "held_since")->core;
+  if (sched->nheld == 0)
+    lua_pushnil(L);
+  else
+    uj_seconds_push(L, sched->held_ns);
+  return 1;
+}
+
+const luaL_Reg uj_children_internals[] = {{"held_since", l_held_since},
+                                          {"spawn_child", l_spawn_child},
                                           {"close_child", l_close_child},
                                           {"child_of", l_child_of},
                                           {"on_child_end", l_on_child_end},
