@@ -48,6 +48,20 @@ describe("a crontab", function()
     assert.equal("2026-01-01 01:30:00 UTC true", pattern "@every\t1h30m  true")
   end)
 
+  it("takes a name of a day or a month for the command where there is no other", function()
+    local function split(line)
+      local entry = read("CRON_TZ=UTC\n" .. line)[1]
+      return first_of(entry) .. " " .. entry.command
+    end
+    assert.equal("2026-01-01 03:00:00 UTC sat", split "0 3 * * * sat")
+    assert.equal("2026-01-01 03:00:00 UTC dec --all 1", split "0 3 * * *  dec  --all 1")
+    assert.equal("2026-01-01 03:00:00 UTC sat a.cnf", split "0 3 * * * name=x sat a.cnf")
+    assert.equal("2026-01-03 00:03:00 UTC mon.sh", split "0 3 0 * * sat mon.sh")
+    assert.equal("2026-01-03 00:03:00 UTC sat -x", split "0 3 0 * * sat sat -x")
+    assert.equal("1: there is no command", problems_of "0 3 0 * * SAT")
+    assert.equal("1: there is no command", problems_of "0 3 * * sat")
+  end)
+
   it("has options in front of the command", function()
     local entry = read([[
       0 0 * * * overlap=one timeout=1h30m misfire=all misfire_limit=5 jitter=500ms ]] ..

@@ -52,7 +52,14 @@ local function is_field(word)
   return rest:find "^[%d*?,/#+LW-]*$" ~= nil
 end
 
-local MOST_FIELDS <const> = 7
+local FEWEST_FIELDS <const>, MOST_FIELDS <const> = 5, 7
+
+-- Whether the last of these fields is the command: a name such as `sat`, in small letters,
+-- behind which there is no other command.
+local function is_command(fields, rest)
+  return #fields > FEWEST_FIELDS and fields[#fields]:find "^%l%l%l$" and
+    (rest == "" or rest:find "^%-")
+end
 
 -- Splits a line into its pattern and what comes behind: "@every 30s", another nickname,
 -- or 5 to 7 fields.
@@ -66,6 +73,9 @@ local function split_pattern(line)
     local word, after = rest:match "^(%S+)%s*(.*)$"
     if not word or not is_field(word) then break end
     fields[#fields + 1], rest = word, after
+  end
+  if is_command(fields, rest) then
+    rest = ("%s %s"):format(table.remove(fields), rest):match "^(.-)%s*$"
   end
   return table.concat(fields, " "), rest
 end
