@@ -179,6 +179,7 @@ build = {
         "src/core/turn.c",
         "src/loop/driver.c",
         "src/loop/signals.c",
+        "src/loop/groups.c",
         "src/loop/monitor.c",
         "src/loop/poke.c",
         "src/loop/service.c",

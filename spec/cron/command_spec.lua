@@ -176,6 +176,21 @@ describe("uvjobs cron", function()
     assert.truthy(read(dir .. "/err"):find("stubborn: is terminated", 1, true))
   end)
 
+  it("takes its commands along when a second signal ends it at once", function()
+    crontab(("@every 50ms echo $$ >%s/leader; sleep 300 & echo begun; wait"):format(dir))
+    start()
+    wait_for("out", "begun")
+    signal "TERM"
+    wait_for("err", "waiting for 1 command\n")
+    signal "INT"
+    assert.equal(130, status())
+    local leader = wait_for("leader", "\n"):match "%d+"
+    local left = ("kill -0 -- -%s 2>/dev/null"):format(leader)
+    local deadline = os.time() + PATIENCE
+    while os.execute(left) and os.time() <= deadline do os.execute "sleep 0.02" end
+    assert.is_nil((os.execute(left)))
+  end)
+
   it("runs at most so many commands at a time", function()
     crontab(("@every 50ms echo begun one; sleep 300\n@every 50ms echo begun two; sleep 300\n"))
     start "--limit 1 --close-timeout=0.5"

@@ -11,6 +11,7 @@
 #include <uv.h>
 
 #include "core/link.h"
+#include "loop/groups.h"
 
 /* The first ones can be chosen by their names, and a signal's place is its bit.
  * SIGPIPE is the last. */
@@ -128,8 +129,10 @@ static void handle(int number)
   if (number == SIGPIPE) {
     if (!is_output_broken() || atomic_exchange(&pipe_seen, true))
       return;
-  } else if (ends(number) && atomic_exchange(&seen, true))
+  } else if (ends(number) && atomic_exchange(&seen, true)) {
+    uj_groups_kill();
     _exit(128 + number);
+  }
   count++;
   libuv_handler(number);
 }

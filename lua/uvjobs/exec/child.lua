@@ -119,6 +119,7 @@ function Child.spawn(command, args, options)
   if fd then luv.fs_close(fd) end
   if process then
     child.process, child.pid = process, pid -- the pid is also the number of its group
+    if options.group then core.tie_group(pid) end
     child.did, child.did_in_brief = doing.set(
       ("it runs the command %q, process %d"):format(command, pid),
       ("it runs a command, process %d"):format(pid))
@@ -202,6 +203,7 @@ end
 --- state closes luv's handles may be gone already.
 function Child:release()
   if not self:has_ended() then self:kill "sigkill" end
+  if self.group then core.untie_group(self.pid) end
   pcall(self.close_pipes, self)
   pcall(handles.close_at_exit, self.process)
 end

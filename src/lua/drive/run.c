@@ -6,6 +6,7 @@
 #include "core/end.h"
 #include "core/turn.h"
 #include "loop/driver.h"
+#include "loop/groups.h"
 #include "loop/signals.h"
 #include "loop/standard.h"
 #include "loop/task.h"
@@ -556,6 +557,19 @@ static int l_has_descriptors(lua_State *L)
   return 1;
 }
 
+/* tie_group(group): a second signal is to end this process group, too. */
+static int l_tie_group(lua_State *L)
+{
+  lua_pushboolean(L, uj_groups_add((int)luaL_checkinteger(L, 1)));
+  return 1;
+}
+
+static int l_untie_group(lua_State *L)
+{
+  uj_groups_remove((int)luaL_checkinteger(L, 1));
+  return 0;
+}
+
 const luaL_Reg uj_run_functions[] = {{"run", l_run}, {NULL, NULL}};
 
 const luaL_Reg uj_run_internals[] = {{"restless_turns", l_restless_turns},
@@ -564,4 +578,6 @@ const luaL_Reg uj_run_internals[] = {{"restless_turns", l_restless_turns},
                                      {"is_interactive", l_is_interactive},
                                      {"has_descriptors", l_has_descriptors},
                                      {"terminal_size", l_terminal_size},
+                                     {"tie_group", l_tie_group},
+                                     {"untie_group", l_untie_group},
                                      {NULL, NULL}};
