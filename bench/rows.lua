@@ -61,6 +61,15 @@ local function monitor(work, mode, title)
   }
 end
 
+local function insight(work, mode, title, target)
+  return {
+    id = ("insight-%s-%s"):format(work, mode), title = title, unit = "ns",
+    ours = ("insight %s-%s 1000000"):format(work, mode),
+    reference = ("insight %s-off 1000000"):format(work), against = "without",
+    target = target, peers = {},
+  }
+end
+
 local function ticker(id, title, field, bound)
   return {
     id = id, title = title, unit = "ms", field = field,
@@ -134,6 +143,10 @@ return {
   monitor("switch", "on", "switch, with time slices"),
   monitor("busy", "off", "a busy loop, with the monitor"),
   monitor("busy", "on", "a busy loop, with time slices"),
+  insight("spawn-wait", "stats", "spawn and wait, with stats", 1.1),
+  insight("switch", "stats", "switch, with stats", 1.1),
+  insight("spawn-wait", "after", "spawn and wait, after stats", 1.02),
+  insight("switch", "after", "switch, after stats", 1.02),
   {
     id = "echo", title = "echo over TCP, 20 connections", unit = "ns",
     ours = "echo uvjobs 100000", reference = "echo luv 100000", against = "luv",

@@ -154,6 +154,8 @@ local uvjobs = {}
 
 ---@class uvjobs.SchedulerStats
 ---@field spawned integer jobs that got a slot or a place in the pending queue
+---@field live integer those of them that are pending or active
+---@field ended integer the others
 ---@field done integer
 ---@field failed integer
 ---@field cancelled integer
@@ -161,6 +163,23 @@ local uvjobs = {}
 ---@field waiting_time? number seconds that jobs were pending, together, with the option stats
 ---@field running_time? number seconds that jobs had a slot, together, with the option stats
 ---@field cpu_time? number seconds that jobs held the loop, with run{ stats = true }
+---@field waited? uvjobs.Histogram from spawn to start, with run{ stats = true }
+---@field ran? uvjobs.Histogram of jobs that have ended, with run{ stats = true }
+---@field lateness? uvjobs.Histogram of jobs that waited for a time, with run{ stats = true }
+
+--- Durations, in seconds. Quantiles are within 2 % of the true ones, from a microsecond to an hour.
+---@class uvjobs.Histogram
+---@field count integer how many
+---@field sum number
+---@field mean number 0 when it is empty
+---@field max number the longest, exactly
+---@field quantile fun(self: uvjobs.Histogram, q: number): number q from 0 to 1
+
+--- How long a job has been in each state, in seconds.
+---@class uvjobs.Times
+---@field waited? number for anything but its turn; nil if the job is older than the measurement
+---@field ready? number for its turn; likewise
+---@field ran number
 
 ---@class uvjobs.SpawnOptions
 ---@field name? string for people
@@ -685,6 +704,7 @@ function Scheduler:call_exception_handler(context) end
 ---@field key string|number|nil the option of spawn
 ---@field preemptions integer how often its time slice has ended
 ---@field cpu_time number? seconds that it has run, with run{ stats = true }
+---@field times uvjobs.Times? what it has done so far, with run{ stats = true }
 local Job = {}
 
 --- Waits until the job has ended. Suspends, unless it has ended. When `timeout` seconds

@@ -25,6 +25,7 @@ local insight = {}
 ---@field child? uvjobs.Child whose run it is
 ---@field thing? userdata the queue, event, semaphore or watch that it waits for
 ---@field doing? string what it does inside a function of the library, such as exec()
+---@field times? uvjobs.Times how long it has waited, was ready and ran; nil unless measured
 ---@field at? string where it stands, as "file:line"
 
 --- Why a scheduler with priorities, keys or a rate lets a pending job wait.
@@ -45,6 +46,12 @@ function insight.jobs() end
 --- of records, in the order of the waits.
 ---@return uvjobs.insight.Record[][]
 function insight.cycles() end
+
+--- Measures, from now on or not any more, the times of jobs and the histograms of schedulers, as
+--- run{ stats = true } does, until the run ends. Jobs that live already have only `times.ran`.
+---@param on? boolean nil changes nothing
+---@return boolean was whether it was measured until now
+function insight.measure(on) end
 
 --- Why a job does not go on: a line for it, one for the job that it waits for, and so on.
 ---@param job uvjobs.Job|uvjobs.Child a child of a supervisor need not have a job

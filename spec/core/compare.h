@@ -276,7 +276,7 @@ static inline void compare_loop(void)
   CHECK_EQ(uj_loop_ready(&loop), count_ready() > 0);
   CHECK_EQ(loop.nabandoning,
            count_abandoning(&m.ready) + count_abandoning(&m.batch));
-  CHECK_EQ(loop.asleep, m.asleep);
+  CHECK_EQ((loop.heeds & UJ_HEED_ASLEEP) != 0, m.asleep);
   CHECK_EQ(wakes, m.wakes);
   CHECK_EQ(loop.spawned, m.spawned);
   CHECK_EQ(loop.turns, m.turns);

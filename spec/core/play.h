@@ -497,7 +497,7 @@ static inline void host_ended(struct uj_loop *l, struct uj_job *core)
 
 static inline void host_wake(struct uj_loop *l)
 {
-  CHECK(!l->asleep);
+  CHECK(!(l->heeds & UJ_HEED_ASLEEP));
   wakes++;
 }
 
@@ -506,7 +506,8 @@ static inline void host_wake(struct uj_loop *l)
 static inline void turn(void)
 {
   say("a turn");
-  loop.asleep = m.asleep = false;
+  m.asleep = false;
+  uj_loop_set_asleep(&loop, false);
   if (below(2) == 0) /* the loop knows the time, which must change nothing */
     loop.latest_ns = host_now(&loop);
   model_turn();
@@ -545,7 +546,8 @@ static inline void op_sleep(void)
   if (count_ready() > 0)
     return;
   say("sleeps");
-  loop.asleep = m.asleep = true;
+  m.asleep = true;
+  uj_loop_set_asleep(&loop, true);
 }
 
 static inline void play_init(void)

@@ -64,6 +64,25 @@ static bool is_near(double got, double expected, double part)
   return fabs(got - expected) <= part * expected;
 }
 
+/* Both ways of adding a duration find the same bucket, up to rounding at its
+ * edge. */
+static void nanoseconds_find_the_same_bucket(void)
+{
+  for (uint64_t ns = 1; ns < UINT64_C(5000000000000); ns += ns / 7 + 1) {
+    struct uj_histogram one, other;
+    double off;
+    uj_histogram_init(&one);
+    uj_histogram_init(&other);
+    CHECK(uj_histogram_record(&one, (double)ns / 1e9, allocate, NULL));
+    CHECK(uj_histogram_record_ns(&other, ns, allocate, NULL));
+    off = uj_histogram_quantile(&one, 0.5) - uj_histogram_quantile(&other, 0.5);
+    CHECK(off * off <= 4e-4 * one.max_s * one.max_s);
+    CHECK(one.count == 1 && other.count == 1);
+    uj_histogram_term(&one, allocate, NULL);
+    uj_histogram_term(&other, allocate, NULL);
+  }
+}
+
 static void check_against_list(const struct uj_histogram *self, double part)
 {
   double sum = 0;
@@ -248,6 +267,7 @@ int main(void)
       {"halving lets new durations count more",
        halving_lets_new_durations_count_more},
       {"a full bucket halves all", a_full_bucket_halves_all},
+      {"nanoseconds find the same bucket", nanoseconds_find_the_same_bucket},
       {"without memory nothing changes", without_memory_nothing_changes},
   };
   return CHECK_RUN(tests);

@@ -11,7 +11,9 @@ describe("the totals of a scheduler", function()
   it("tell how many jobs were spawned, and how they ended #M4", function()
     virtual(function()
       local jobs = quiet { limit = 4 }
-      assert.same({ spawned = 0, done = 0, failed = 0, cancelled = 0, killed = 0 }, jobs:stats())
+      assert.same({ spawned = 0, live = 0, ended = 0, done = 0, failed = 0, cancelled = 0,
+          killed = 0 },
+        jobs:stats())
       for _ = 1, 3 do jobs:spawn(helper.ignore) end
       jobs:wait_idle()
       for _ = 1, 2 do jobs:spawn(error, "no") end
@@ -19,9 +21,13 @@ describe("the totals of a scheduler", function()
       jobs:spawn(stubborn)
       jobs:spawn(uvjobs.sleep, 60) -- is pending when it is dropped
       uvjobs.yield()
-      assert.same({ spawned = 8, done = 3, failed = 2, cancelled = 0, killed = 0 }, jobs:stats())
+      assert.same({ spawned = 8, live = 3, ended = 5, done = 3, failed = 2, cancelled = 0,
+          killed = 0 },
+        jobs:stats())
       jobs:close()
-      assert.same({ spawned = 8, done = 3, failed = 2, cancelled = 2, killed = 1 }, jobs:stats())
+      assert.same({ spawned = 8, live = 0, ended = 8, done = 3, failed = 2, cancelled = 2,
+          killed = 1 },
+        jobs:stats())
     end)
   end)
 

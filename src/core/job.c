@@ -31,6 +31,7 @@ void uj_job_init(struct uj_job *job, struct uj_sched *sched)
   job->unwarned = false;
   job->in_line = false;
   job->ranked = false;
+  job->timed = false;
   job->hears = 0;
   job->heard = 0;
 }

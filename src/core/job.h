@@ -110,6 +110,7 @@ struct uj_job {
                         raised yet */
   bool in_line : 1;  /* it waits in a line, which counts it */
   bool ranked : 1;   /* it has a uj_rank: see uj_job_rank() */
+  bool timed : 1;    /* for the host: it has a record of its times */
 };
 
 /* Sets up a job that belongs to `sched` but is not admitted. */
@@ -154,10 +155,8 @@ static inline void uj_job_make_ready(struct uj_job *job)
   struct uj_loop *loop = job->sched->loop;
   job->place = UJ_AT_READY;
   uj_link_append(&loop->ready, &job->queue);
-  if (loop->asleep) {
-    loop->asleep = false;
-    loop->host->wake(loop);
-  }
+  if (loop->heeds != 0)
+    uj_loop_heed(loop, job);
 }
 
 /* Why the job must not begin, or go on with, an operation that can suspend:

@@ -19,11 +19,26 @@ void uj_loop_init(struct uj_loop *loop, const struct uj_host *host)
   loop->seed = 0;
   loop->shuffles = false;
   loop->busy_next = false;
-  loop->asleep = false;
+  loop->heeds = 0;
   uj_timers_init(&loop->timers, host->now(loop));
   uj_timer_init(&loop->alarm);
   uj_timer_init(&loop->bell);
   loop->bells = (struct uj_pqueue){NULL, 0};
+}
+
+static void wake_driver(struct uj_loop *loop)
+{
+  if (!(loop->heeds & UJ_HEED_ASLEEP))
+    return;
+  uj_loop_set_asleep(loop, false);
+  loop->host->wake(loop);
+}
+
+void uj_loop_heed(struct uj_loop *loop, struct uj_job *job)
+{
+  wake_driver(loop);
+  if (loop->heeds & UJ_HEED_READY)
+    loop->host->ready(loop, job);
 }
 
 static void set_timer(struct uj_loop *loop, struct uj_timer *timer,
@@ -33,10 +48,7 @@ static void set_timer(struct uj_loop *loop, struct uj_timer *timer,
   if (due_ns == UJ_NEVER)
     return;
   uj_timers_add(&loop->timers, timer, due_ns);
-  if (loop->asleep) {
-    loop->asleep = false;
-    loop->host->wake(loop);
-  }
+  wake_driver(loop);
 }
 
 void uj_loop_set_alarm(struct uj_loop *loop, uint64_t due_ns)

@@ -13,6 +13,7 @@
 #include "core/life.h"
 #include "core/link.h"
 #include "core/pqueue.h"
+#include "core/seldom.h"
 #include "core/timers.h"
 
 struct uj_job;
@@ -32,9 +33,12 @@ struct uj_host {
   /* The time of a job is over that waited for a scheduler, which is about to be
    * closed on its behalf (uj_job::on_abandon). It may be NULL. */
   void (*late)(struct uj_loop *loop, struct uj_job *job);
-  /* A job has become ready while uj_loop::asleep was set; the flag is clear
+  /* A job has become ready while UJ_HEED_ASLEEP was set; the flag is clear
    * again. It may be NULL for a host that never sets the flag. */
   void (*wake)(struct uj_loop *loop);
+  /* A job has become ready, other than by being preempted. It may be NULL for a
+   * host that never sets UJ_HEED_READY. */
+  void (*ready)(struct uj_loop *loop, struct uj_job *job);
   /* How long a job gets to end whose waiter has abandoned it. It may be NULL:
    * then that is up to its scheduler. */
   uint64_t (*grace_ns)(struct uj_loop *loop, struct uj_job *job);
@@ -43,6 +47,13 @@ struct uj_host {
   void (*alarm)(struct uj_loop *loop);
   /* Where the rank of a job is that has one, from its struct uj_job on. */
   size_t rank_offset;
+};
+
+/* uj_loop::heeds: what the host wants to know when a job becomes ready. One
+ * comparison tells that it is nothing, as nearly always. */
+enum {
+  UJ_HEED_ASLEEP = 1, /* the driver sleeps until host->wake() is called */
+  UJ_HEED_READY = 2   /* host->ready() is called */
 };
 
 /* Embedded in the host's own state. The lists borrow what they link. A ready
@@ -78,10 +89,20 @@ struct uj_loop {
   bool shuffles;  /* a batch runs in a random order, for tests */
   bool busy_next; /* the batch has run, so it is the turn of a busy job, if
                      there is one */
-  bool asleep;    /* the driver sleeps until host->wake() is called */
+  uint8_t heeds;  /* a set of the above */
 };
 
 void uj_loop_init(struct uj_loop *loop, const struct uj_host *host);
+
+/* The driver sleeps, or does not. */
+static inline void uj_loop_set_asleep(struct uj_loop *loop, bool asleep)
+{
+  loop->heeds = (uint8_t)((loop->heeds & ~UJ_HEED_ASLEEP) |
+                          (asleep ? UJ_HEED_ASLEEP : 0));
+}
+
+/* For uj_job_make_ready(): the host wants to know that the job is ready. */
+UJ_SELDOM void uj_loop_heed(struct uj_loop *loop, struct uj_job *job);
 
 static inline uint64_t uj_loop_now(struct uj_loop *loop)
 {

@@ -79,6 +79,7 @@ static uint64_t look_at(struct uj_watch *watch, uint64_t now_ns,
                         uint64_t look_ns)
 {
   uint64_t tick = atomic_load(&watch->tick), due_ns;
+  atomic_store(&watch->look_ns, now_ns);
   if (tick != atomic_load(&watch->since_tick)) {
     atomic_store(&watch->since_ns, now_ns);
     atomic_store(&watch->since_tick, tick);

@@ -36,6 +36,7 @@ struct uj_watch {
   /* Written by the monitor. */
   _Atomic uint64_t since_ns;   /* when the monitor first saw since_tick */
   _Atomic uint64_t since_tick; /* the tick that it saw last */
+  _Atomic uint64_t look_ns;    /* when it looked last */
   struct uj_watch *next;       /* in the monitor's list of all watches */
   unsigned signals;            /* see uj_signals_count() */
   uint64_t sent_ns;   /* the due time that a signal was sent for, or 0 */

@@ -7,7 +7,6 @@
 #include "lua/api/mutex.h"
 #include "lua/api/nursery.h"
 #include "lua/api/order.h"
-#include "lua/api/stats.h"
 #include "lua/api/testing.h"
 #include "lua/base/inside.h"
 #include "lua/drive/cqueues.h"
@@ -164,13 +163,9 @@ static enum uj_job_state yielded(struct uj_state *S, struct uj_ljob *job,
  * suspended or ended. */
 static int run_stretch(struct uj_state *S, struct uj_ljob *job, int *nresults)
 {
-  uint64_t begin_ns = S->stats->timed ? uj_driver_now() : 0;
-  int nargs = (int)job->ninputs, status;
+  int nargs = (int)job->ninputs;
   job->ninputs = 0;
-  status = uj_resume_job(S, job, nargs, nresults);
-  if (S->stats->timed)
-    uj_stats_add_stretch(S, job, begin_ns);
-  return status;
+  return uj_resume_job(S, job, nargs, nresults);
 }
 
 /* Returns false when there is no memory for the coroutine. */

@@ -20,7 +20,6 @@
 #include "lua/api/scope.h"
 #include "lua/api/select.h"
 #include "lua/api/semaphore.h"
-#include "lua/api/stats.h"
 #include "lua/api/testing.h"
 #include "lua/api/work.h"
 #include "lua/api/worker.h"
@@ -45,6 +44,8 @@
 #include "lua/engine/watchers.h"
 #include "lua/host.h"
 #include "lua/insight/glance.h"
+#include "lua/measure/series.h"
+#include "lua/measure/times.h"
 #include "lua/policy/gate.h"
 #include "lua/policy/rate.h"
 #include "lua/policy/window.h"
@@ -103,6 +104,7 @@ static int end(lua_State *L)
     uj_signals_end_at_once(uj_driver_signals(S->driver));
   close_jobs(S, L, close_current(S, L));
   uj_work_end(S);
+  uj_series_term(S);
   uj_pool_term(S, L);
   uj_slots_term(&S->jobs, L);
   if (S->driver != NULL)
@@ -126,7 +128,7 @@ struct whole {
   struct uj_outer outer;
   struct uj_dumping dumping;
   struct uj_interrupt interrupt;
-  struct uj_stats stats;
+  struct uj_meter meter;
   struct uj_insight insight;
   struct uj_inspecting inspecting;
   struct uj_fault fault;
@@ -158,7 +160,7 @@ static void connect(struct whole *whole)
   S->outer = &whole->outer;
   S->dumping = &whole->dumping;
   S->interrupt = &whole->interrupt;
-  S->stats = &whole->stats;
+  S->meter = &whole->meter;
   S->insight = &whole->insight;
   S->inspecting = &whole->inspecting;
   S->fault = &whole->fault;
@@ -213,7 +215,7 @@ static void init_parts(struct uj_state *S, lua_State *L)
   uj_insight_init(S, L);
   uj_inspecting_init(S, L);
   uj_ending_init(S, 0);
-  uj_stats_init(S, L);
+  uj_times_init(S, L, &uj_host);
   uj_date_init(S);
   uj_random_init(S->random, uj_driver_now() ^ uj_driver_ticks());
   uj_alarms_init(S);

@@ -42,6 +42,10 @@ void uj_histogram_term(struct uj_histogram *self, uj_histogram_alloc alloc,
 bool uj_histogram_record(struct uj_histogram *self, double seconds,
                          uj_histogram_alloc alloc, void *context);
 
+/* The same for a duration in nanoseconds, which is found faster. */
+bool uj_histogram_record_ns(struct uj_histogram *self, uint64_t ns,
+                            uj_histogram_alloc alloc, void *context);
+
 /* Adds all durations of another one, which may be the same one. Returns false,
  * and adds nothing, when there is no memory for them. */
 bool uj_histogram_merge(struct uj_histogram *self,

@@ -57,6 +57,18 @@ local function chain_of_child(one, look, stuck)
   return lines
 end
 
+--- Measures, from now on or not any more, how long each job waits, is ready and runs, and the
+--- histograms of schedulers: as `run{ stats = true }` does, but while the loop runs. Jobs that
+--- live already have only `times.ran`. It lasts until the run ends. It does not suspend.
+---@param on? boolean nil changes nothing
+---@return boolean was whether it was measured until now
+function insight.measure(on)
+  if on ~= nil and type(on) ~= "boolean" then
+    arguments.fail(2, 1, "measure", arguments.unexpected("boolean or nil", on))
+  end
+  return core.measure(on)
+end
+
 --- Why a job does not go on: a line for it, one for the job that it waits for, and so on, up to
 --- one that waits for nobody, or a circle. A child of a supervisor may be given, too. It does not
 --- suspend.

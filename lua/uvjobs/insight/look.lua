@@ -26,6 +26,7 @@ core.own_source()
 ---@field child? uvjobs.Child of which it is a run
 ---@field thing? userdata the queue, event, semaphore, watch and so on that it waits for
 ---@field doing? string what it does inside a function of the library, in words
+---@field times? uvjobs.Times how long it has waited, was ready and ran; nil unless measured
 ---@field at? string where it stands, "file:line"
 
 ---@class uvjobs.insight.Hold
@@ -51,6 +52,7 @@ local function new_record(glance)
   glance.kind = glance.word
   glance.doing = doing.get(job)
   glance.child = core.child_of(job)
+  glance.times = job.times
   glance.holders, glance.needs = {}, "none"
   return glance
 end

@@ -99,7 +99,7 @@ end
 
 local function record(self, seconds)
   self.durations:record(seconds)
-  if self.durations:count() % MEMORY == 0 then self.durations:halve() end
+  if self.durations.count % MEMORY == 0 then self.durations:halve() end
 end
 
 -- An attempt that was cancelled would have taken longer: what it has taken so far counts,
@@ -111,7 +111,7 @@ end
 
 local function current_limit(self)
   if not self.part then return self.after end
-  if self.durations:count() < SAMPLES then return self.initial end
+  if self.durations.count < SAMPLES then return self.initial end
   return math.max(SHORTEST, self.durations:quantile(self.part))
 end
 

@@ -1,5 +1,7 @@
 #include "lua/api/histogram.h"
 
+#include <string.h>
+
 #include "lua/base/args.h"
 #include "lua/base/object.h"
 #include "lua/state/state.h"
@@ -19,12 +21,33 @@ static struct lhistogram *check_self(lua_State *L, const char *name)
   return uj_object_self(L, histogram_tag, name);
 }
 
-static int l_histogram(lua_State *L)
+/* [-0, +1, m] Pushes an empty one. */
+static struct lhistogram *push_new(lua_State *L)
 {
   struct lhistogram *self = lua_newuserdatauv(L, sizeof(*self), 0);
   self->object.tag = histogram_tag;
   uj_histogram_init(&self->core);
   luaL_setmetatable(L, HISTOGRAM_TYPE);
+  return self;
+}
+
+static void merge(lua_State *L, struct lhistogram *self,
+                  const struct uj_histogram *other)
+{
+  void *context;
+  lua_Alloc alloc = lua_getallocf(L, &context);
+  if (!uj_histogram_merge(&self->core, other, alloc, context))
+    luaL_error(L, "not enough memory");
+}
+
+void uj_lhistogram_push(lua_State *L, const struct uj_histogram *histogram)
+{
+  merge(L, push_new(L), histogram);
+}
+
+static int l_histogram(lua_State *L)
+{
+  push_new(L);
   return 1;
 }
 
@@ -71,12 +94,9 @@ static int histogram_merge(lua_State *L)
   static const struct uj_callee callee = {"merge", 1};
   struct lhistogram *self = check_self(L, callee.name);
   const struct lhistogram *other = uj_object_to(L, 2, histogram_tag);
-  void *context;
-  lua_Alloc alloc = lua_getallocf(L, &context);
   if (other == NULL)
     return uj_arg_typeerror(L, &callee, 2, HISTOGRAM_TYPE);
-  if (!uj_histogram_merge(&self->core, &other->core, alloc, context))
-    return luaL_error(L, "not enough memory");
+  merge(L, self, &other->core);
   return 0;
 }
 
@@ -86,23 +106,20 @@ static int histogram_halve(lua_State *L)
   return 0;
 }
 
-static int histogram_count(lua_State *L)
+static bool push_property(lua_State *L, const void *object, const char *key)
 {
-  lua_pushinteger(L, (lua_Integer)check_self(L, "count")->core.count);
-  return 1;
-}
-
-static int histogram_mean(lua_State *L)
-{
-  const struct uj_histogram *core = &check_self(L, "mean")->core;
-  lua_pushnumber(L, core->count > 0 ? core->sum_s / (double)core->count : 0);
-  return 1;
-}
-
-static int histogram_max(lua_State *L)
-{
-  lua_pushnumber(L, check_self(L, "max")->core.max_s);
-  return 1;
+  const struct uj_histogram *core = &((const struct lhistogram *)object)->core;
+  if (strcmp(key, "count") == 0)
+    lua_pushinteger(L, (lua_Integer)core->count);
+  else if (strcmp(key, "sum") == 0)
+    lua_pushnumber(L, core->sum_s);
+  else if (strcmp(key, "mean") == 0)
+    lua_pushnumber(L, core->count > 0 ? core->sum_s / (double)core->count : 0);
+  else if (strcmp(key, "max") == 0)
+    lua_pushnumber(L, core->max_s);
+  else
+    return false;
+  return true;
 }
 
 static int histogram_quantile(lua_State *L)
@@ -124,18 +141,17 @@ static int histogram_size(lua_State *L)
 
 void uj_lhistogram_register(lua_State *L)
 {
-  static const luaL_Reg methods[] = {{"record", histogram_record},
-                                     {"merge", histogram_merge},
-                                     {"halve", histogram_halve},
-                                     {"count", histogram_count},
-                                     {"mean", histogram_mean},
-                                     {"max", histogram_max},
-                                     {"quantile", histogram_quantile},
-                                     {"size", histogram_size},
-                                     {NULL, NULL}};
+  static const luaL_Reg methods[] = {
+      {"record", histogram_record}, {"merge", histogram_merge},
+      {"halve", histogram_halve},   {"quantile", histogram_quantile},
+      {"size", histogram_size},     {NULL, NULL}};
   static const luaL_Reg meta[] = {{"__gc", histogram_gc}, {NULL, NULL}};
-  static const struct uj_type type = {
-      .tag = histogram_tag, .methods = methods, .meta = meta};
+  static const char *const properties[] = {"count", "sum", "mean", "max", NULL};
+  static const struct uj_type type = {.tag = histogram_tag,
+                                      .methods = methods,
+                                      .meta = meta,
+                                      .property = push_property,
+                                      .properties = properties};
   uj_object_register(L, &type);
 }
 

@@ -6,13 +6,13 @@
 #include "core/end.h"
 #include "core/sched.h"
 #include "lua/api/order.h"
-#include "lua/api/stats.h"
 #include "lua/base/args.h"
 #include "lua/base/seconds.h"
 #include "lua/engine/report.h"
 #include "lua/engine/stretch.h"
 #include "lua/engine/suspend.h"
 #include "lua/engine/traceback.h"
+#include "lua/measure/times.h"
 #include "lua/state/error.h"
 #include "lua/state/job.h"
 #include "lua/state/outcome.h"
@@ -274,7 +274,7 @@ static int job_traceback(lua_State *L)
 /* [-0, +1, -] Pushes nil when the time is not measured. */
 static void push_cpu_time(lua_State *L, const struct uj_ljob *job)
 {
-  if (job->cpu_ns > 0 || uj_state(L)->stats->timed)
+  if (job->cpu_ns > 0 || uj_state(L)->measures)
     uj_seconds_push(L, job->cpu_ns);
   else
     lua_pushnil(L);
@@ -304,6 +304,8 @@ static bool push_property(lua_State *L, const void *object, const char *key)
     lua_pushinteger(L, job->core.preemptions);
   else if (strcmp(key, "cpu_time") == 0)
     push_cpu_time(L, job);
+  else if (strcmp(key, "times") == 0)
+    uj_times_push(uj_state(L), L, uj_ljob_at(L, 1));
   else if (strcmp(key, "priority") == 0)
     lua_pushinteger(L, uj_lorder_priority(job));
   else if (strcmp(key, "key") == 0)
@@ -337,9 +339,9 @@ static int job_newindex(lua_State *L)
 void uj_ljob_register(lua_State *L)
 {
   static const char *const properties[] = {
-      "state",    "active",    "pending", "closed",      "id",
-      "name",     "scheduler", "resumes", "preemptions", "cpu_time",
-      "priority", "key",       NULL};
+      "state", "active",    "pending", "closed",      "id",
+      "name",  "scheduler", "resumes", "preemptions", "cpu_time",
+      "times", "priority",  "key",     NULL};
   static const luaL_Reg methods[] = {{"wait", job_wait},
                                      {"join", job_join},
                                      {"result", job_result},

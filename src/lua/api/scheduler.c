@@ -15,6 +15,7 @@
 #include "lua/base/seconds.h"
 #include "lua/engine/interrupt.h"
 #include "lua/engine/report.h"
+#include "lua/measure/series.h"
 #include "lua/state/job.h"
 #include "lua/state/sched.h"
 
@@ -219,7 +220,11 @@ static int l_scheduler(lua_State *L)
 static int sched_gc(lua_State *L)
 {
   struct uj_lsched *sched = uj_lsched_to(L, 1);
-  if (sched == NULL || sched->core.nlive > 0)
+  if (sched == NULL)
+    return 0;
+  if (sched->series != NULL)
+    uj_series_retire(uj_state_of(sched->core.loop), sched);
+  if (sched->core.nlive > 0)
     return 0;
   uj_waitq_close(&sched->core.idle);
   uj_sched_term(&sched->core);

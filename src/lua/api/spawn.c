@@ -10,6 +10,7 @@
 #include "lua/base/args.h"
 #include "lua/base/options.h"
 #include "lua/engine/suspend.h"
+#include "lua/measure/meter.h"
 #include "lua/state/context.h"
 #include "lua/state/error.h"
 #include "lua/state/job.h"
@@ -45,16 +46,24 @@ static inline struct uj_ljob *push_record(lua_State *L, size_t size,
   return job;
 }
 
-/* [-0, +1, m] The same for a job of a scheduler that has an order. */
-UJ_SELDOM static struct uj_ljob *push_ranked(lua_State *L,
+/* [-0, +1, m] The same for a job of a scheduler that has an order, or whose
+ * times are measured. */
+UJ_SELDOM static struct uj_ljob *push_larger(struct uj_state *S, lua_State *L,
                                              struct uj_sched *sched, int nargs)
 {
-  struct uj_ljob *job = push_record(L, sizeof(struct uj_ranked_ljob),
-                                    UJ_JOB_UV_ARGS + nargs, sched, nargs);
-  job->core.ranked = true;
-  uj_job_rank(&job->core)->place = (uint16_t)(UJ_JOB_UV_ARGS + nargs);
-  uj_rank_init(sched->order, uj_job_rank(&job->core), UJ_LEVEL_DEFAULT, NULL,
-               false);
+  bool ranked = sched->order != NULL;
+  size_t size =
+      uj_times_offset(ranked) + (S->measures ? sizeof(struct uj_times) : 0);
+  struct uj_ljob *job =
+      push_record(L, size, UJ_JOB_UV_ARGS - 1 + ranked + nargs, sched, nargs);
+  if (ranked) {
+    job->core.ranked = true;
+    uj_job_rank(&job->core)->place = (uint16_t)(UJ_JOB_UV_ARGS + nargs);
+    uj_rank_init(sched->order, uj_job_rank(&job->core), UJ_LEVEL_DEFAULT, NULL,
+                 false);
+  }
+  if (S->measures)
+    uj_meter_birth(S, job);
   return job;
 }
 
@@ -69,8 +78,8 @@ static struct uj_ljob *push_new(struct uj_state *S, lua_State *L, int at,
   struct uj_ljob *job;
   if (nargs > MAX_ARGS)
     luaL_error(L, "too many arguments to '%s' (at most %d)", name, MAX_ARGS);
-  if (sched->order != NULL)
-    job = push_ranked(L, sched, nargs);
+  if (sched->order != NULL || S->measures)
+    job = push_larger(S, L, sched, nargs);
   else
     job = push_record(L, sizeof(struct uj_ljob), UJ_JOB_UV_ARGS - 1 + nargs,
                       sched, nargs);

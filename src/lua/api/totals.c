@@ -1,7 +1,8 @@
 #include "lua/api/totals.h"
 
 #include "core/sched.h"
-#include "lua/api/stats.h"
+#include "lua/api/histogram.h"
+#include "lua/measure/series.h"
 #include "lua/state/sched.h"
 #include "lua/state/state.h"
 
@@ -31,8 +32,19 @@ static void set_counts(lua_State *L, const struct uj_sched *sched)
                                                   "killed"};
   for (int i = 0; i < UJ_SCHED_ENDS; i++)
     set_count(L, ends[i], sched->ended[i]);
+  set_count(L, "ended", count_ended(sched));
+  set_count(L, "live", sched->nactive + sched->npending);
   set_count(L, "spawned",
             count_ended(sched) + sched->nactive + sched->npending);
+}
+
+/* A series is not taken away while its scheduler is there. */
+static void set_histograms(lua_State *L, const struct uj_series *series)
+{
+  for (int kind = 0; kind < UJ_SERIES_KINDS; kind++) {
+    uj_lhistogram_push(L, &series->of[kind].histogram);
+    lua_setfield(L, -2, uj_series_names[kind]);
+  }
 }
 
 /* Making the table can run finalizers, which can spawn and cancel: so it is
@@ -41,14 +53,16 @@ int uj_totals_stats(lua_State *L)
 {
   struct uj_state *S = uj_state(L);
   struct uj_lsched *sched = uj_lsched_self(L, "stats");
-  lua_createtable(L, 0, 8);
+  lua_createtable(L, 0, 16);
   set_counts(L, &sched->core);
   if (sched->core.timed) {
     uj_sched_note_time(&sched->core);
     set_seconds(L, "waiting_time", sched->core.waiting_ns);
     set_seconds(L, "running_time", sched->core.running_ns);
   }
-  if (S->stats->timed || sched->cpu_ns > 0)
+  if (S->measures || sched->cpu_ns > 0)
     set_seconds(L, "cpu_time", (double)sched->cpu_ns);
+  if (sched->series != NULL)
+    set_histograms(L, sched->series);
   return 1;
 }

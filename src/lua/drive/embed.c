@@ -74,7 +74,7 @@ void uj_embed_arm(struct uj_state *S, lua_State *L)
   due_ns = next_due(S, L, &fd);
   if (!uj_embed_attached(S) || !uj_loop_ready(&S->loop))
     uj_driver_set_alarm(S->driver, due_ns);
-  S->loop.asleep = !uj_loop_ready(&S->loop);
+  uj_loop_set_asleep(&S->loop, !uj_loop_ready(&S->loop));
 }
 
 /* [-0, +0, v] A host makes itself known, by its first call: from now on it can
@@ -158,7 +158,7 @@ static void begin_step(struct uj_state *S, lua_State *L)
 {
   begin_hosting(S, L);
   S->L = L;
-  S->loop.asleep = false;
+  uj_loop_set_asleep(&S->loop, false);
   if (uj_embed_attached(S))
     S->luv->is_host = true;
   else
@@ -173,7 +173,7 @@ static void begin_step(struct uj_state *S, lua_State *L)
 
 static void step(struct uj_state *S, lua_State *L)
 {
-  uj_insight_note_time(S);
+  uj_insight_note_time(S, true);
   (void)uj_inspecting_look(S, L);
   uj_guests_find(S, L);
   uj_guests_update_time(S, L);
@@ -189,7 +189,7 @@ static void end_step(struct uj_state *S, lua_State *L)
 {
   if (uj_slots_used(&S->jobs) == 0)
     uj_guests_finish(S, L);
-  uj_insight_note_time(S);
+  uj_insight_note_time(S, false);
   uj_watch_sleep(&S->watch);
   S->L = NULL;
   uj_embed_arm(S, L);

@@ -7,9 +7,9 @@
 #include "loop/signals.h"
 #include "loop/task.h"
 #include "lua/api/date.h"
-#include "lua/api/stats.h"
 #include "lua/engine/hook.h"
 #include "lua/engine/stretch.h"
+#include "lua/measure/times.h"
 
 void uj_drive_options_init(struct uj_drive_options *options)
 {
@@ -312,7 +312,7 @@ void uj_drive_options_apply(struct uj_state *S,
   S->watch.poke.signal = options->signal;
   S->stretch->slow_ns = options->slow_ns;
   S->stretch->never_slow = options->never_slow;
-  S->stats->timed = options->timed;
+  uj_times_use(S, UJ_METER_STATS, options->timed);
   S->loop.shuffles = options->shuffles;
   S->loop.seed = options->seed;
   S->inspecting->options = options->inspect;

@@ -18,7 +18,7 @@ struct uj_drive_options {
   int signal;       /* for UJ_INTERRUPT_SIGNAL */
   uint64_t slow_ns; /* see struct uj_stretch */
   bool never_slow;
-  bool timed;    /* see struct uj_stats */
+  bool timed;    /* the times of jobs are measured */
   bool shuffles; /* see struct uj_loop */
   uint64_t seed;
   struct uj_inspecting_options inspect;

@@ -31,6 +31,7 @@
 #include "lua/engine/inspecting.h"
 #include "lua/engine/interrupt.h"
 #include "lua/insight/glance.h"
+#include "lua/measure/times.h"
 #include "lua/repeating/repeating.h"
 #include "lua/service/service.h"
 #include "lua/state/error.h"
@@ -184,7 +185,7 @@ static void poll(struct uj_state *S, lua_State *L)
 {
   bool guests;
   S->pace->polled_ns = uj_driver_now();
-  uj_insight_note_time(S);
+  uj_insight_note_time(S, false);
   uj_ending_pass_time(S);
   uj_guests_find(S, L);
   uj_guests_run(S, L);
@@ -203,7 +204,7 @@ static void poll(struct uj_state *S, lua_State *L)
     uj_job_cancel(&S->main->core);
   uj_ending_take_signal(S);
   uj_interrupt_insist(S);
-  uj_insight_note_time(S);
+  uj_insight_note_time(S, true);
   uj_dumping_look(S, L);
   (void)uj_inspecting_look(S, L);
 }
@@ -224,7 +225,7 @@ static uint64_t latest(const struct uj_state *S, uint64_t ticks)
 static bool poll_is_due(struct uj_state *S)
 {
   struct uj_pace *pace = S->pace;
-  uint64_t ticks = uj_driver_ticks();
+  uint64_t ticks = uj_meter_ticks(S);
   if (!uj_loop_ready(&S->loop))
     return true;
   if (ticks != 0 && ticks - pace->clock_ticks < POLL_TICKS) {
@@ -331,11 +332,13 @@ static int meet_hook(lua_State *L)
 static void begin_clock(struct uj_state *S, bool is_virtual)
 {
   uj_loop_stop_times(&S->loop);
+  uj_times_stop(S);
   S->is_virtual = is_virtual;
   S->virtual_ns = 0;
   uj_ages_clear(&S->insight->ages);
   S->nvirtual += is_virtual;
   uj_loop_start_times(&S->loop);
+  uj_times_start(S);
   uj_lorder_restart(S);
   if (uj_timers_due(&S->loop.timers) == UJ_NEVER)
     uj_timers_init(&S->loop.timers, uj_loop_now(&S->loop));
@@ -349,6 +352,7 @@ static struct uj_ljob *prepare(struct uj_state *S, lua_State *L,
   struct uj_ljob *job;
   int error;
   luaL_checkstack(L, 2 * LUA_MINSTACK, "uvjobs");
+  uj_times_use(S, UJ_METER_STATS, options->loop.timed);
   job = uj_spawn_make_main(S, L, AT_SCHED, "run");
   job->is_awaited = true;
   job->core.sched->slice_ns = options->slice_ns;
@@ -386,7 +390,7 @@ static void begin(struct uj_state *S, lua_State *L, struct uj_ljob *job,
   uj_drive_options_apply(S, &options->loop);
   uj_interrupt_start(S);
   uj_tasks_set_limit(uj_driver_tasks(S->driver), options->threads);
-  S->loop.asleep = false;
+  uj_loop_set_asleep(&S->loop, false);
   S->L = L;
   uj_luv_find_host(S, L);
   S->main = job;
@@ -394,12 +398,14 @@ static void begin(struct uj_state *S, lua_State *L, struct uj_ljob *job,
   S->ending->blocks_child = uj_signals_unblock_child();
   begin_pace(S);
   begin_clock(S, options->is_virtual);
+  if (job->core.timed)
+    uj_meter_birth(S, job); /* by that clock */
   if (options->is_virtual)
     uj_date_begin_virtual(S, options->date_ns);
   uj_ages_note(&S->insight->ages, job->core.id - 1, uj_loop_now(&S->loop));
   uj_random_init(S->random, seed(options));
   if (options->loop.timed)
-    uj_stats_forget_longest(S);
+    uj_meter_forget_longest(S);
   (void)uj_sched_spawn(job->core.sched, &job->core);
 }
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "core/mutex.h"
+#include "loop/driver.h"
 #include "lua/api/permit.h"
 #include "lua/api/select.h"
 #include "lua/api/semaphore.h"
@@ -10,6 +11,7 @@
 #include "lua/base/seconds.h"
 #include "lua/engine/nest.h"
 #include "lua/engine/own.h"
+#include "lua/measure/meter.h"
 #include "lua/state/job.h"
 #include "lua/state/sched.h"
 
@@ -359,9 +361,12 @@ void uj_insight_push_circles(struct uj_state *S, lua_State *L)
   lua_pushliteral(L, "");
 }
 
-void uj_insight_note_time(struct uj_state *S)
+void uj_insight_note_time(struct uj_state *S, bool fresh)
 {
-  uj_ages_note(&S->insight->ages, S->loop.last_id, uj_loop_now(&S->loop));
+  uint64_t now_ns = uj_loop_now(&S->loop);
+  uj_ages_note(&S->insight->ages, S->loop.last_id, now_ns);
+  if (S->measures)
+    uj_meter_note(S, S->is_virtual ? uj_driver_now() : now_ns, fresh);
 }
 
 const luaL_Reg uj_insight_internals[] = {

@@ -24,8 +24,9 @@ void uj_insight_init(struct uj_state *S, lua_State *L);
  * circle, or an empty string when there are none. */
 void uj_insight_push_circles(struct uj_state *S, lua_State *L);
 
-/* [-0, +0, -] A driver has polled. */
-void uj_insight_note_time(struct uj_state *S);
+/* [-0, +0, -] A driver is about to poll, or has polled; then it is `fresh`: it
+ * goes on to run jobs. */
+void uj_insight_note_time(struct uj_state *S, bool fresh);
 
 /* glances(), thing(job), permits(job), place(job), sources(watch),
  * total(semaphore), and set_circles(fn): fn() returns what

@@ -27,6 +27,7 @@ struct uj_lsched *uj_lsched_new(struct uj_state *S, lua_State *L)
   sched->cpu_ns = 0;
   sched->failed = NULL;
   sched->scope = NULL;
+  sched->series = NULL;
   uj_sched_init(&sched->core, &S->loop);
   luaL_setmetatable(L, UJ_SCHED_TYPE);
   make_job_type(S, L);

@@ -12,6 +12,7 @@
 #include "lua/state/state.h"
 
 struct uj_scope;
+struct uj_series;
 
 #define UJ_SCHED_TYPE "uvjobs.Scheduler"
 
@@ -36,10 +37,12 @@ enum uj_announced {
 struct uj_lsched {
   struct uj_counted_object object;
   struct uj_sched core;
-  uint64_t cpu_ns;        /* how long its jobs have run; 0 when that is not
-                             timed */
-  struct uj_ljob *failed; /* that job, kept until its error is raised or
-                             reported; or NULL */
+  uint64_t cpu_ns;          /* how long its jobs have run; 0 when that is not
+                               timed */
+  struct uj_ljob *failed;   /* that job, kept until its error is raised or
+                               reported; or NULL */
+  struct uj_series *series; /* its histograms, or NULL: see
+                               measure/series.h */
   struct uj_scope *scope; /* of a nursery whose block runs: is interrupted when
                              it fails; or NULL */
 };

@@ -35,6 +35,7 @@ struct uj_interrupt;
 struct uj_killing;
 struct uj_ljob;
 struct uj_luv;
+struct uj_meter;
 struct uj_nest;
 struct uj_outer;
 struct uj_own;
@@ -44,7 +45,6 @@ struct uj_random;
 struct uj_rates;
 struct uj_repeats;
 struct uj_services;
-struct uj_stats;
 struct uj_stretch;
 struct uj_work;
 
@@ -95,7 +95,8 @@ struct uj_state {
 
   uint32_t nwatched; /* sources of all watches: see engine/watchers.h */
   bool debug;
-  bool dead; /* the Lua state is closing: everything is released */
+  bool measures; /* the times of jobs: see measure/meter.h */
+  bool dead;     /* the Lua state is closing: everything is released */
 
   /* The parts, in the same userdata as this record. Each struct stands in the
    * header of its owner. */
@@ -110,7 +111,7 @@ struct uj_state {
   struct uj_outer *outer;
   struct uj_dumping *dumping;
   struct uj_interrupt *interrupt;
-  struct uj_stats *stats;
+  struct uj_meter *meter;
   struct uj_insight *insight;
   struct uj_inspecting *inspecting;
   struct uj_fault *fault;

@@ -1,0 +1,57 @@
+-- Insight: what it costs that the times of jobs are measured (`stats`), and that
+-- a trace is written (`trace`); and what it costs afterwards (`after`).
+
+local common = dofile((arg[0]:match("^(.*/)") or "./") .. "common.lua")
+
+local function nothing() end
+
+--- The kinds of work: each is called in a job, with its number of operations.
+local WORK = {
+  ["spawn-wait"] = function(uvjobs, n)
+    local jobs <close> = uvjobs.scheduler { limit = 100 }
+    for _ = 1, n do jobs:spawn(nothing):wait() end
+  end,
+
+  switch = function(uvjobs, n)
+    local there, back = uvjobs.queue(1), uvjobs.queue(1)
+    local jobs <close> = uvjobs.scheduler()
+    jobs:spawn(function()
+      for item in there:items() do back:put(item) end
+    end)
+    jobs:spawn(function()
+      for i = 1, n do
+        there:put(i)
+        back:get()
+      end
+      there:close()
+    end)
+  end,
+}
+
+local MODES = {
+  off = function(uvjobs, work, n) uvjobs.run(work, uvjobs, n) end,
+
+  stats = function(uvjobs, work, n) uvjobs.run({ stats = true }, work, uvjobs, n) end,
+
+  after = function(uvjobs, work, n)
+    uvjobs.run(function()
+      local insight = require "uvjobs.insight"
+      insight.measure(true)
+      work(uvjobs, 1000)
+      insight.measure(false)
+      work(uvjobs, n)
+    end)
+  end,
+}
+
+local sides = {}
+for kind, work in pairs(WORK) do
+  for name, mode in pairs(MODES) do
+    sides[kind .. "-" .. name] = function(n)
+      local uvjobs = require "uvjobs"
+      return function() mode(uvjobs, work, n) end
+    end
+  end
+end
+
+common.main(1000000, sides)

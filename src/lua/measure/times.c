@@ -1,0 +1,233 @@
+#include "lua/measure/times.h"
+
+#include "core/turn.h"
+#include "lua/base/seconds.h"
+#include "lua/measure/series.h"
+#include "lua/state/sched.h"
+
+/* ---- what becomes of a job ----------------------------------------------- */
+
+/* Ends the present phase; the record says which it was. */
+static inline void end_phase(struct uj_times *times, uint64_t now_ns)
+{
+  if (now_ns <= times->since_ns)
+    return;
+  times->spent_ns[times->phase] += now_ns - times->since_ns;
+  times->since_ns = now_ns;
+}
+
+/* When the time came for which the job was woken; or UJ_NEVER. Such a job is
+ * ready from then on, however late the loop has noticed it. A time that is from
+ * before the wait, or still to come, is not the reason why it was woken. */
+static uint64_t due(const struct uj_job *core, const struct uj_times *times,
+                    uint64_t now_ns)
+{
+  bool by_timer = core->wake == UJ_WAKE_TIMEOUT ||
+                  core->wake == UJ_WAKE_DEADLINE ||
+                  core->wake == UJ_WAKE_KILLED;
+  uint64_t due_ns = core->timer.due_ns;
+  return by_timer && core->started && due_ns >= times->since_ns &&
+                 due_ns <= now_ns
+             ? due_ns
+             : UJ_NEVER;
+}
+
+static void host_ready(struct uj_loop *loop, struct uj_job *core)
+{
+  struct uj_state *S = uj_state_of(loop);
+  struct uj_times *times;
+  uint64_t now_ns, due_ns;
+  if (!core->timed)
+    return;
+  times = uj_times_of(uj_ljob_of(core));
+  if (times->phase == UJ_PHASE_RUNS)
+    return; /* the end of its stretch is noted anyway */
+  now_ns = uj_meter_about(S);
+  if (core->wake != UJ_WAKE_OK) {
+    due_ns = due(core, times, now_ns);
+    times->by_timer = due_ns != UJ_NEVER;
+    now_ns = uj_clock_min(now_ns, due_ns);
+  }
+  end_phase(times, now_ns);
+  times->phase = UJ_PHASE_READY;
+}
+
+/* What is counted of a job that is resumed for the first time, or by a time. It
+ * has been ready for `ready_ns` now. */
+UJ_SELDOM static void count_resume(struct uj_ljob *job, uint64_t ready_ns)
+{
+  struct uj_series *series = uj_lsched_of(job->core.sched)->series;
+  struct uj_times *times = uj_times_of(job);
+  if (series != NULL && job->resumes == 0)
+    uj_series_add(series, UJ_SERIES_WAITED,
+                  times->spent_ns[UJ_PHASE_WAITS] + ready_ns);
+  if (series != NULL && times->by_timer)
+    uj_series_add(series, UJ_SERIES_LATE, ready_ns);
+  times->by_timer = false;
+}
+
+/* The job is resumed. */
+static inline void begin_stretch(struct uj_ljob *job, uint64_t now_ns)
+{
+  struct uj_times *times = uj_times_of(job);
+  uint64_t before_ns = times->spent_ns[UJ_PHASE_READY];
+  end_phase(times, now_ns);
+  if (job->resumes == 0 || times->by_timer)
+    count_resume(job, times->spent_ns[UJ_PHASE_READY] - before_ns);
+  times->phase = UJ_PHASE_RUNS;
+}
+
+/* The job has suspended or ended. */
+static inline void end_stretch(struct uj_ljob *job, uint64_t now_ns)
+{
+  struct uj_times *times = uj_times_of(job);
+  end_phase(times, now_ns);
+  times->phase =
+      job->core.place == UJ_AT_READY ? UJ_PHASE_READY : UJ_PHASE_WAITS;
+}
+
+static void host_ended(struct uj_loop *loop, struct uj_job *core)
+{
+  struct uj_state *S = uj_state_of(loop);
+  struct uj_ljob *job = uj_ljob_of(core);
+  struct uj_series *series = uj_lsched_of(core->sched)->series;
+  if (core->timed) {
+    struct uj_times *times = uj_times_of(job);
+    if (!core->started)
+      end_phase(times, uj_meter_about(S));
+    times->phase = UJ_PHASE_OVER;
+    if (series != NULL && core->started)
+      uj_series_add(series, UJ_SERIES_RAN, times->spent_ns[UJ_PHASE_RUNS]);
+  }
+  S->meter->plain->ended(loop, core);
+}
+
+/* ---- the host ------------------------------------------------------------ */
+
+/* Returns the real time. What the loop did since the end of the last stretch is
+ * counted as a part of this one: it is not worth another reading. */
+static inline uint64_t begin(struct uj_state *S, struct uj_ljob *job)
+{
+  uint64_t real_ns = S->meter->fresh ? S->meter->now_ns : uj_meter_read_real(S);
+  if (uj_lsched_of(job->core.sched)->series == NULL)
+    uj_series_attach(S, job);
+  if (job->core.timed)
+    begin_stretch(job, S->is_virtual ? S->virtual_ns : real_ns);
+  return real_ns;
+}
+
+static inline void end(struct uj_state *S, struct uj_ljob *job,
+                       uint64_t begin_ns)
+{
+  uint64_t real_ns = uj_meter_read_real(S);
+  S->meter->fresh = true;
+  uj_meter_note_stretch(S, job, real_ns - begin_ns);
+  if (job->core.timed)
+    end_stretch(job, S->is_virtual ? S->virtual_ns : real_ns);
+}
+
+static enum uj_job_state host_resume(struct uj_loop *loop, struct uj_job *core)
+{
+  struct uj_state *S = uj_state_of(loop);
+  struct uj_ljob *job = uj_ljob_of(core);
+  uint64_t begin_ns = begin(S, job);
+  enum uj_job_state state = S->meter->plain->resume(loop, core);
+  end(S, job, begin_ns);
+  return state;
+}
+
+static void host_kill(struct uj_loop *loop, struct uj_job *core)
+{
+  struct uj_state *S = uj_state_of(loop);
+  struct uj_ljob *job = uj_ljob_of(core);
+  uint64_t begin_ns = begin(S, job);
+  S->meter->plain->kill(loop, core);
+  end(S, job, begin_ns);
+}
+
+void uj_times_init(struct uj_state *S, lua_State *L,
+                   const struct uj_host *plain)
+{
+  uj_meter_init(S, L, plain);
+  S->meter->host.resume = host_resume;
+  S->meter->host.kill = host_kill;
+  S->meter->host.ended = host_ended;
+  S->meter->host.ready = host_ready;
+}
+
+void uj_times_use(struct uj_state *S, enum uj_meter_user user, bool on)
+{
+  struct uj_meter *meter = S->meter;
+  meter->users = on ? meter->users | user : meter->users & ~(unsigned)user;
+  meter->exact = (meter->users & UJ_METER_TRACE) != 0;
+  S->measures = meter->users != 0;
+  S->loop.host = S->measures ? &meter->host : meter->plain;
+  S->loop.heeds = (uint8_t)((S->loop.heeds & ~UJ_HEED_READY) |
+                            (S->measures ? UJ_HEED_READY : 0));
+  meter->fresh = false;
+}
+
+static struct uj_times *live_times(struct uj_state *S, uint32_t slot)
+{
+  struct uj_ljob *job = uj_state_job(S, slot);
+  return job != NULL && job->core.timed ? uj_times_of(job) : NULL;
+}
+
+void uj_times_stop(struct uj_state *S)
+{
+  uint64_t now_ns = uj_meter_read(S);
+  for (uint32_t slot = 1; S->measures && slot < S->jobs.next; slot++) {
+    struct uj_times *times = live_times(S, slot);
+    if (times != NULL)
+      end_phase(times, now_ns);
+  }
+}
+
+void uj_times_start(struct uj_state *S)
+{
+  uint64_t now_ns = uj_meter_read(S);
+  for (uint32_t slot = 1; S->measures && slot < S->jobs.next; slot++) {
+    struct uj_times *times = live_times(S, slot);
+    if (times != NULL)
+      times->since_ns = now_ns;
+  }
+}
+
+/* ---- looking ------------------------------------------------------------- */
+
+static void set_seconds(lua_State *L, const char *field, uint64_t ns)
+{
+  uj_seconds_push(L, ns);
+  lua_setfield(L, -2, field);
+}
+
+void uj_times_push(struct uj_state *S, lua_State *L, struct uj_ljob *job)
+{
+  struct uj_times times = {.spent_ns = {[UJ_PHASE_RUNS] = job->cpu_ns}};
+  if (!job->core.timed && !S->measures && times.spent_ns[UJ_PHASE_RUNS] == 0) {
+    lua_pushnil(L);
+    return;
+  }
+  lua_createtable(L, 0, 3);
+  if (job->core.timed) {
+    times = *uj_times_of(job);
+    if (S->measures && times.phase != UJ_PHASE_OVER)
+      end_phase(&times, uj_meter_read(S));
+    set_seconds(L, "waited", times.spent_ns[UJ_PHASE_WAITS]);
+    set_seconds(L, "ready", times.spent_ns[UJ_PHASE_READY]);
+  }
+  set_seconds(L, "ran", times.spent_ns[UJ_PHASE_RUNS]);
+}
+
+/* measure([on]): whether the times of jobs are measured; and from now on. */
+static int l_measure(lua_State *L)
+{
+  struct uj_state *S = uj_state(L);
+  bool was = (S->meter->users & UJ_METER_STATS) != 0;
+  if (lua_isboolean(L, 1))
+    uj_times_use(S, UJ_METER_STATS, lua_toboolean(L, 1));
+  lua_pushboolean(L, was);
+  return 1;
+}
+
+const luaL_Reg uj_times_internals[] = {{"measure", l_measure}, {NULL, NULL}};
