@@ -261,7 +261,6 @@ static int l_open(lua_State *L)
     return raise(L, self->db, result);
   (void)sqlite3_extended_result_codes(self->db, 1);
   (void)sqlite3_busy_timeout(self->db, busy_ms);
-  (void)sqlite3_wal_hook(self->db, note_wal, self);
   return 1;
 }
 
@@ -311,6 +310,14 @@ static int database_last_id(lua_State *L)
 {
   lua_pushinteger(L, sqlite3_last_insert_rowid(check_database(L)->db));
   return 1;
+}
+
+/* PRAGMA wal_autocheckpoint takes the hook away. */
+static int database_watch_wal(lua_State *L)
+{
+  struct database *self = check_database(L);
+  (void)sqlite3_wal_hook(self->db, note_wal, self);
+  return 0;
 }
 
 static int database_wal_pages(lua_State *L)
@@ -378,6 +385,7 @@ void uj_database_register(lua_State *L)
       {"changes", database_changes},
       {"last_id", database_last_id},
       {"wal_pages", database_wal_pages},
+      {"watch_wal", database_watch_wal},
       {"in_transaction", database_in_transaction},
       {"checkpoint", database_checkpoint},
       {"close", database_close},

@@ -15,7 +15,8 @@
  *   prepare(sql): a statement
  *   changes(): rows that the last statement has changed
  *   last_id(): of the row that was inserted last
- *   wal_pages(): how many pages the WAL had after the last commit
+ *   watch_wal(): from now on
+ *   wal_pages(): says how many pages the WAL had after the last commit
  *   checkpoint(mode): "passive" or "truncate"; returns whether all was written
  *     back, and the pages of the WAL
  *   in_transaction()

@@ -98,6 +98,7 @@ function schema.open(db, path, durability)
     PRAGMA temp_store = MEMORY;
     PRAGMA secure_delete = OFF;
   ]]
+  db:watch_wal()
   if not version then create(db) end
 end
 
