@@ -147,6 +147,36 @@ describe("A child whose start_timeout is over", function()
   end))
 end)
 
+describe("The back-off of a round", function()
+  it("holds for those behind, though the first is restarted by name and deleted #S6", virtual(
+    function()
+      local service <close> = supervised.new {
+        strategy = "one_for_all", backoff = { base = 10, jitter = 0 },
+      }
+      local started = {}
+      local runs = 0
+      service:start { name = "a", ready = true, function(child)
+        runs = runs + 1
+        if runs > 1 then uvjobs.sleep(1e6) end
+        child:ready()
+        uvjobs.sleep(1)
+        error "crash"
+      end }
+      service:start { name = "b", function()
+        started[#started + 1] = uvjobs.now()
+        uvjobs.sleep(1e6)
+      end }
+      local jobs <close> = helper.quiet()
+      uvjobs.sleep(2)
+      jobs:spawn({ report = false }, service.restart, service, "a")
+      uvjobs.sleep(1)
+      service:delete "a"
+      uvjobs.sleep(20)
+      assert.same({ 0.0, 11.0 }, started)
+      service:close()
+    end))
+end)
+
 describe("A child whose busy_limit is over", function()
   it("is not counted while it is waited for #S5", function()
     uvjobs.run(function()

@@ -525,7 +525,7 @@ function settle(one, job, how, was_busy, err)
       self._intensity:stood_since(more.closed_at)
       more.closed_at = nil
     end
-    if held_line and is_closing[state] then self._due = more.next_start or false end
+    if held_line and is_closing[state] then self._due = more.next_start or self._due end
     more.value, more.pause, more.next_start = nil, nil, nil
     watch.finish(self, one)
   end
