@@ -110,11 +110,14 @@ describe("the standard streams", function()
 
   it("return an error when nobody reads any more, or the disk is full", function()
     local script = OPEN .. [[main(function()
-      local message, code
-      repeat message, code = select(2, uv.stdout():write("x\n")) until message
-      uv.stderr():write { message, " ", code, "\n" }
+      uvjobs.protect(function()
+        local message, code
+        repeat message, code = select(2, uv.stdout():write("x\n")) until message
+        uv.stderr():write { message, " ", code, "\n" }
+      end)
     end)]]
-    assert.equal("EPIPE: broken pipe EPIPE\n", shell("%s | true", script))
+    -- SIGPIPE cancels the job, which may end before it is told.
+    assert.equal("EPIPE: broken pipe EPIPE", shell("%s | true", script):match "^[^\n]*")
     assert.equal("ENOSPC: no space left on device ENOSPC\n", shell("%s >/dev/full", script))
   end)
 
