@@ -59,14 +59,13 @@ local function check(sources)
 end
 
 -- Returns the first source that is ready, with what is to be returned besides. An event
--- that was set while it was watched counts, even if it has been cleared since: `woken` is
--- its index.
-local function look(list, woken)
+-- that was set while it was watched counts, even if it has been cleared since: `set` is
+-- its index; 0 or nil when there was none.
+local function look(list, set)
   for i, source in ipairs(list) do
-    local kind = core.typename(source)
-    local ready, value, why = looks[kind](source)
+    local ready, value, why = looks[core.typename(source)](source)
     if ready then return source, value, why end
-    if i == woken and kind == "uvjobs.Event" then return source, true end
+    if i == set then return source, true end
   end
 end
 
@@ -80,14 +79,14 @@ end
 -- the watch is made, and they can put and set.
 local function wait(list, timeout)
   local watch <close> = core.watch(list, timeout)
-  local woken
+  local set
   repeat
-    if woken or not core.interrupted() then
-      local source, value, why = look(list, woken)
+    if set or not core.interrupted() then
+      local source, value, why = look(list, set)
       if source then return results(source, value, why) end
     end
-    woken = watch:wait()
-  until not woken
+    set = watch:wait()
+  until not set
   return nil, "timeout"
 end
 

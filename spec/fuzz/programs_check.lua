@@ -3,6 +3,7 @@
 local World = require "spec.fuzz.programs_exec"
 local text_of = require "spec.fuzz.programs_text"
 local tree = require "spec.fuzz.programs_tree"
+local core = require "uvjobs.core"
 local uvjobs = require "uvjobs"
 require "spec.fuzz.programs_end"
 
@@ -40,8 +41,11 @@ end
 --- Runs a program. Returns nil or what is wrong, the trace, and the world.
 function check.play(program)
   local world = World.new(program)
+  -- The runs of policies are in schedulers of their own, which have no handler.
+  local before = core.set_handler(function(_, context) world:report(context) end)
   local ok, err = pcall(uvjobs.run, { clock = "virtual", shuffle = program.shuffle,
     signals = false }, main, world, program)
+  core.set_handler(before)
   world:check_end(ok, err)
   return world.broken, world.trace, world
 end

@@ -30,6 +30,8 @@ return function(World, exec)
     return table.unpack(got, 2, got.n)
   end
 
+  World.family = family
+
   function exec.all(self, env, s)
     local list, fns = {}, {}
     for i, block in ipairs(s.bodies) do fns[i] = child(self, env, list, block) end

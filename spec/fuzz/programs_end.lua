@@ -38,6 +38,18 @@ local function check_line(self, known, name)
   end
 end
 
+-- In no interval more jobs of a scheduler have started than its rate allows. An interval that
+-- begins with a start and ends right after one is the worst.
+local function check_rate(self, name, starts, rate, burst)
+  for i = 1, #starts do
+    for k = i, #starts do
+      local most = burst + math.floor(rate * (starts[k] - starts[i]) + 1e-6)
+      self:check(k - i + 1 <= most, "%s: %d starts from %g to %g", name, k - i + 1, starts[i],
+        starts[k])
+    end
+  end
+end
+
 local function check_things(self)
   for _, name in ipairs { "queues", "semaphores", "mutexes", "schedulers" } do
     for _, known in ipairs(self[name]) do check_line(self, known, name) end
@@ -46,6 +58,24 @@ local function check_things(self)
   for _, known in ipairs(self.semaphores) do
     self:check(known.thing.count == known.total and known.held == 0, "semaphore %d: %d permits",
       known.id, known.thing.count)
+  end
+  for _, name in ipairs { "limits", "rates" } do
+    for _, known in ipairs(self[name]) do check_line(self, known, name) end
+  end
+  for _, known in ipairs(self.limits) do
+    local stats = known.thing:stats()
+    self:check(stats.running == 0 and stats.waiting == 0 and known.running == 0,
+      "limit %d: %d run, %d wait", known.id, stats.running, stats.waiting)
+  end
+  for _, known in ipairs(self.rates) do
+    check_rate(self, "rate", known.starts, known.options.rate, known.options.burst)
+    self:check(known.thing:stats().waiting == 0, "rate %d: jobs wait", known.id)
+  end
+  for _, known in ipairs(self.breakers) do
+    self:check(known.thing:stats().probing == 0, "breaker %d: a probe is lost", known.id)
+  end
+  for _, known in ipairs(self.singles) do
+    self:check(known.thing:stats().running == 0, "single %d: a run is left", known.id)
   end
   for _, known in ipairs(self.mutexes) do
     self:check(tostring(known.thing) == "uvjobs.Mutex: free", "mutex %d: locked", known.id)
@@ -143,6 +173,10 @@ function World:check_end(ok, err)
     local running = entry.options.timeslice and 0 or entry.running -- they may miscount
     self:check(entry.s.closed and #entry.s == 0 and running == 0 and entry.shields == 0,
       "%s: open, or jobs live", entry.name)
+    if entry.options.start_rate then
+      check_rate(self, entry.name, entry.starts, entry.options.start_rate,
+        entry.options.start_burst)
+    end
   end
   check_things(self)
 end

@@ -33,11 +33,13 @@ function World:starts(record)
   if record.timeout then table.insert(record.scopes, { due = self.now + record.timeout }) end
   if record.kind ~= "job" then return end
   entry.running = entry.running + 1
-  if self.turn > entry.turn_id then
-    entry.last_id, entry.turn_id = math.max(entry.last_id, entry.this_id or 0), self.turn
+  table.insert(entry.starts, self.now)
+  local class = World.class_of(entry, record)
+  if self.turn > class.turn then
+    class.last_id, class.turn = math.max(class.last_id, class.id), self.turn
   end
-  entry.this_id = math.max(entry.this_id or 0, record.job.id)
-  self:check(record.job.id > entry.last_id or self.sliced, "J%d was overtaken", record.id)
+  class.id = math.max(class.id, record.job.id)
+  self:check(record.job.id > class.last_id or self.sliced, "J%d was overtaken", record.id)
 end
 
 function World:ends(record, err)
@@ -80,7 +82,20 @@ end
 local function new_job(self, env, entry, statement)
   local record = self:record("job", entry, env.record.context)
   record.timeout, record.spawned_turn = statement.timeout, self.turn
+  record.priority, record.key = statement.priority, statement.key
   return record
+end
+
+local function options_of_job(s)
+  return { timeout = s.timeout, priority = s.priority, key = s.key, unique = s.unique }
+end
+
+-- Whether spawn has made a new job for the record. With `unique` it may have returned another.
+local function is_new(self, record, s, job, made)
+  self:check(made == (s.unique and true or nil) or made == false and s.unique, "spawn: %s", made)
+  if made ~= false then return true end
+  self:check(job.key == record.key and job.scheduler == record.entry.s, "spawn: another key")
+  return false
 end
 
 function exec.spawn(self, env, s)
@@ -88,14 +103,13 @@ function exec.spawn(self, env, s)
   if not entry then return end
   for _ = 1, s.times do
     local record = new_job(self, env, entry, s)
-    local opts = { timeout = s.timeout }
     local closed = entry.s.closed
-    local job = self:call(env, {
-      what = "spawn J" .. record.id .. " on ", thing = entry, line = "spawn", closes = true,
-      waits = "spawn",
-    }, entry.s.spawn, entry.s, opts, body, self, record, s.body)
+    local job, made = self:call(env, {
+      what = "spawn J" .. record.id .. " on ", thing = entry, closes = true, waits = "spawn",
+      line = not s.unique and "spawn" .. World.class_name(record) or nil,
+    }, entry.s.spawn, entry.s, options_of_job(s), body, self, record, s.body)
     self:check(not closed, "spawned on a closed scheduler")
-    self:spawned(record, job)
+    if is_new(self, record, s, job, made) then self:spawned(record, job) end
   end
 end
 
@@ -105,12 +119,18 @@ function exec.try_spawn(self, env, s)
   for _ = 1, s.times do
     local record = new_job(self, env, entry, s)
     self:event(env.record, "try_spawn J" .. record.id .. " on " .. entry.name)
-    local room = entry.s.active_count < entry.s.limit or
-      entry.s.pending_count < entry.s.pending_limit
-    local expected = entry.s.closed and "closed" or not room and "full" or nil
-    local job, why = entry.s:try_spawn({ timeout = s.timeout }, body, self, record, s.body)
-    self:check(why == expected, "try_spawn: %s", why)
-    if job then self:spawned(record, job) end
+    local has_slot = entry.s.active_count < entry.s.limit
+    local has_place = entry.s.pending_count < entry.s.pending_limit
+    local closed = entry.s.closed
+    local job, why = entry.s:try_spawn(options_of_job(s), body, self, record, s.body)
+    if job and is_new(self, record, s, job, why) then self:spawned(record, job) end
+    if job then
+      self:check(not closed and (has_slot or has_place or why == false), "try_spawn: no room")
+    else -- a free slot may be none for this key, or not yet
+      self:check(why == (closed and "closed" or "full"), "try_spawn: %s", why)
+      self:check(closed or not has_place and (not has_slot or World.may_hold(entry)),
+        "try_spawn: full, but there is room")
+    end
   end
 end
 
@@ -454,5 +474,6 @@ World.closer, World.failed_with = closer, failed_with
 
 require "spec.fuzz.programs_things" (World, leaf)
 require "spec.fuzz.programs_children" (World, leaf)
+require "spec.fuzz.programs_policies" (World, leaf)
 
 return World

@@ -28,6 +28,7 @@ local function options(t)
   local parts = {}
   for key, value in pairs(t) do
     parts[#parts + 1] = type(value) == "string" and ("%s = %q"):format(key, value)
+      or value == true and key .. " = true"
       or ("%s = %s"):format(key, value == math.huge and "math.huge" or ("%g"):format(value))
   end
   table.sort(parts)
@@ -84,7 +85,8 @@ local blocks = {}
 
 local function spawn(self, s)
   local first = s.times > 1 and ("for _ = 1, %d do "):format(s.times) or ""
-  local opts = s.timeout and ("{ timeout = %g }, "):format(s.timeout) or ""
+  local given = { timeout = s.timeout, priority = s.priority, key = s.key, unique = s.unique }
+  local opts = next(given) and options(given) .. ", " or ""
   self:wrap(("%s%s:%s(%sfunction()"):format(first, s.on, s.kind, opts), s.body,
     s.times > 1 and "end) end" or "end)")
 end
@@ -176,10 +178,52 @@ function blocks.coroutine(self, s)
   self:line("end")
 end
 
+local function shared(self, s)
+  local key = s.kind == "single" and ("%d, "):format(s.key) or ""
+  self:wrap(("%s%d:call(%sfunction()"):format(s.kind, s.on, key), s.body, "end)")
+end
+
+blocks.limit, blocks.rate, blocks.breaker = shared, shared, shared
+blocks.single, blocks.debounce = shared, shared
+
+blocks.retry = function_of(function(s)
+  return ("uvjobs.retry({ attempts = %d, backoff = %g }, function()"):format(s.n, s.t)
+end)
+blocks.hedge = function_of(function(s)
+  return ("policy.hedge { after = %g, most = %d }:call(function()"):format(s.t, s.n)
+end)
+
+function blocks.supervisor(self, s)
+  self:line("do")
+  self.depth = self.depth + 1
+  self:line("local service <close> = uvjobs.supervisor %s", options {
+    strategy = s.strategy, intensity = s.intensity, backoff = s.backoff,
+    close_timeout = s.close_timeout })
+  for _, child in ipairs(s.children) do
+    self:line("service:start { restart = %q, function()", child.restart)
+    self:inside(child.body)
+    self:line("  uvjobs.sleep(%g)", child.life)
+    if child.crashes then self:line("  error {}") end
+    self:line("end }")
+  end
+  self:block(s.body)
+  self.depth = self.depth - 1
+  self:line("end")
+end
+
 function Text:block(list)
   for _, s in ipairs(list) do
     if plain[s.kind] then self:line("%s", plain[s.kind](s)) else blocks[s.kind](self, s) end
   end
+end
+
+function Text:policies(given)
+  for _, kind in ipairs { "limit", "rate", "breaker", "debounce" } do
+    for i, opts in ipairs(given[kind .. "s"] or {}) do
+      self:line("local %s%d = policy.%s %s", kind, i, kind, options(opts))
+    end
+  end
+  for i = 1, given.singles or 0 do self:line("local single%d = policy.single()", i) end
 end
 
 --- Returns the text of a program.
@@ -194,6 +238,7 @@ return function(program)
   for i, n in ipairs(program.semaphores) do
     self:line("local semaphore%d = uvjobs.semaphore(%d)", i, n)
   end
+  self:policies(program.policies or {})
   if program.slices then
     self:line("local sliced = uvjobs.scheduler { timeslice = 2e-5, close_timeout = 0.25 }")
   end

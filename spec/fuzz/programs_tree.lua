@@ -67,12 +67,18 @@ function make.close(self) return { job = self:job(), t = self:chance(3) and self
 function make.cancel(self) return { job = self:job() } end
 
 function make.spawn(self, depth)
-  return {
+  local made = {
     on = self:pick(self.scheds),
     times = self:chance(2) and self.random(5) or 1,
     timeout = self:chance(4) and self:span() or nil,
-    body = self:block(depth + 1),
   }
+  if self.ranks then
+    made.priority = self:chance(2) and self:pick { 0, 4, 5, 9 } or nil
+    made.key = self:chance(2) and self:pick { "a", "b", 1 } or nil
+    made.unique = made.key and self:chance(4) or nil
+  end
+  made.body = self:block(depth + 1)
+  return made
 end
 
 make.try_spawn = make.spawn
@@ -87,7 +93,7 @@ function make.sliced(self, depth)
 end
 
 function Maker:sched_options()
-  return {
+  local made = {
     limit = self:pick { 1, 1, 2, 3, math.huge },
     pending_limit = self:pick { 0, 1, 2, math.huge },
     -- not 0: then what a killed job closes may be interrupted at once
@@ -95,6 +101,14 @@ function Maker:sched_options()
     wait_timeout = self:span() * 4,
     on_error = self:chance(4) and "cancel" or nil,
   }
+  if self.ranks then
+    made.aging = self:chance(3) and self.random(4) / 4 or nil
+    made.fair = self:chance(3) or nil
+    made.key_limit = self:chance(3) and self.random(2) or nil
+    made.start_rate = self:chance(4) and self:pick { 1, 2, 8 } or nil
+    made.start_burst = made.start_rate and self.random(2)
+  end
+  return made
 end
 
 --- A block that has a scheduler of its own.
@@ -199,6 +213,61 @@ function make.coroutine(self, depth)
   return { n = self.random(3), body = self:block(depth + 1), between = self:block(depth + 2) }
 end
 
+-- ---- policies ----------------------------------------------------------------
+
+local function with_policy(list, ...)
+  for _, kind in ipairs { ... } do
+    make[kind] = function(self, depth)
+      if not self.policies then return nil end
+      return { on = self:pick(self.policies[list]), key = self.random(2),
+        body = self:block(depth + 1) }
+    end
+  end
+end
+
+with_policy("limits", "limit")
+with_policy("rates", "rate")
+with_policy("breakers", "breaker")
+with_policy("singles", "single")
+with_policy("debounces", "debounce")
+
+function make.retry(self, depth)
+  if not self.policies then return nil end
+  return { n = self.random(4), t = self:span(), body = self:block(depth + 1) }
+end
+
+make.hedge = make.retry
+
+function make.supervisor(self, depth)
+  if not self.policies then return nil end
+  local made = {}
+  for i = 1, self.random(3) do
+    made[i] = {
+      restart = self:pick { "permanent", "transient", "temporary" },
+      life = self:span(), crashes = self:chance(2) or nil, body = self:block(depth + 2),
+    }
+  end
+  return {
+    strategy = self:pick { "one_for_one", "rest_for_one", "one_for_all" },
+    intensity = self.random(4) - 1, backoff = self:span(), close_timeout = self.random(2) / 4,
+    children = made, body = self:block(depth + 1),
+  }
+end
+
+-- The options of the policies of a program.
+function Maker:policies_of_program()
+  return {
+    limits = { { limit = self.random(2), pending_limit = self:pick { 0, 1, 3, math.huge },
+      most_wait = self:chance(2) and self:span() or math.huge } },
+    rates = { { rate = self:pick { 1, 4, 8 }, burst = self.random(2),
+      most_wait = self:chance(2) and self:span() or math.huge } },
+    breakers = { { window = 2, minimum = self.random(3), ratio = 0.5, probes = self.random(2),
+      open = self.random(4) / 4 } },
+    singles = 1,
+    debounces = { { wait = self:span(), most = 1 } },
+  }
+end
+
 -- ---- blocks ------------------------------------------------------------------
 
 local function list_of(weights)
@@ -223,6 +292,12 @@ local block = {
   spawn = 14, try_spawn = 4, scope = 4, timeout = 4, protect = 3, pcall = 6, loop = 3,
   closing = 6, semaphore = 6, mutex = 6, shield = 3, all = 2, race = 2, map = 2,
   coroutine = 2, sliced = 4, nursery = 5, any = 2, settled = 2, each = 2,
+}
+
+-- In a program that has policies.
+local policies = {
+  limit = 8, rate = 6, breaker = 6, single = 6, debounce = 4, retry = 8, hedge = 5,
+  supervisor = 6,
 }
 
 local sliced = {
@@ -310,6 +385,7 @@ function tree.program(seed)
   self.sliced_weights = list_of(sliced)
   self.left = 10 + self.random(90)
   self.slices = self:chance(10)
+  self.ranks = self:chance(3)
   self.scheds = { "s1", "s2" }
   local program = {
     seed = seed, shuffle = self.random(1 << 40), slices = self.slices,
@@ -322,6 +398,12 @@ function tree.program(seed)
     self[name] = numbers(self.random(2))
   end
   if self:chance(20) then table.insert(self.weights, "collect") end
+  if self:chance(4) then
+    program.policies = self:policies_of_program()
+    self.policies = { limits = { 1 }, rates = { 1 }, breakers = { 1 }, singles = { 1 },
+      debounces = { 1 } }
+    for _, kind in ipairs(list_of(policies)) do table.insert(self.weights, kind) end
+  end
   program.body = self:root()
   return program
 end
@@ -334,6 +416,7 @@ function tree.each_block(list, fn)
     if statement.handler then tree.each_block(statement.handler, fn) end
     if statement.between then tree.each_block(statement.between, fn) end
     for _, body in ipairs(statement.bodies or {}) do tree.each_block(body, fn) end
+    for _, child in ipairs(statement.children or {}) do tree.each_block(child.body, fn) end
   end
 end
 

@@ -2,6 +2,7 @@
 -- events, and the calls that wait. It checks what must hold of them at each moment;
 -- programs_end.lua checks what must hold when the program has ended.
 
+local policy = require "uvjobs.policy"
 local uvjobs = require "uvjobs"
 
 local World = {}
@@ -17,6 +18,7 @@ function World.new(program)
     trace = {}, records = {}, by_job = {}, live = {}, jobs = {},
     schedulers = {}, by_name = {}, -- their entries
     queues = {}, semaphores = {}, mutexes = {}, events = {},
+    limits = {}, rates = {}, breakers = {}, singles = {}, debounces = {},
     seq = 0, budget = 400, now = 0, turn = 0, items = 0, turns = uvjobs.stats().turns,
   }, World)
   return self
@@ -35,6 +37,23 @@ function World:add(list, thing, known)
   self[list][known.id] = known
 end
 
+-- The policies that the jobs of the program share; those of a program without any are none.
+function World:build_policies(given)
+  for _, options in ipairs(given.limits or {}) do
+    self:add("limits", policy.limit(options), { running = 0, limit = options.limit })
+  end
+  for _, options in ipairs(given.rates or {}) do
+    self:add("rates", policy.rate(options), { starts = {}, options = options })
+  end
+  for _, options in ipairs(given.breakers or {}) do
+    self:add("breakers", policy.breaker(options), { probes = options.probes })
+  end
+  for _ = 1, given.singles or 0 do self:add("singles", policy.single(), { running = {} }) end
+  for _, options in ipairs(given.debounces or {}) do
+    self:add("debounces", policy.debounce(options), { options = options })
+  end
+end
+
 function World:build()
   local program = self.program
   for _, capacity in ipairs(program.queues) do
@@ -45,6 +64,7 @@ function World:build()
   end
   for _ = 1, program.mutexes do self:add("mutexes", uvjobs.mutex(), {}) end
   for _ = 1, program.events do self:add("events", uvjobs.event(), {}) end
+  self:build_policies(program.policies or {})
   for i, options in ipairs(program.schedulers) do self:add_scheduler("s" .. i, options) end
   self:add_scheduler("root", { close_timeout = 1, wait_timeout = 60 })
   if self.sliced then
@@ -63,7 +83,7 @@ end
 function World:add_scheduler(name, options, scheduler)
   local entry = { name = name, options = options, running = 0, shields = 0, calls = {} }
   entry.s = scheduler or uvjobs.scheduler(self:reporting(options))
-  entry.last_turn, entry.last_id, entry.turn_id = 0, 0, 0
+  entry.classes, entry.starts, entry.waiting = {}, {}, {}
   self.schedulers[#self.schedulers + 1] = entry
   self.by_name[name] = entry
   return entry
@@ -153,16 +173,68 @@ function World:look_at_stuck()
   end
 end
 
+local PRIORITY <const> = 5 -- of a job that is given none
+
+-- ---- the order in which jobs start ----------------------------------------------
+
+--- The name of those jobs of a scheduler that start in the order in which they came.
+function World.class_name(record)
+  return (" %d %s"):format(record.priority or PRIORITY, record.key or "")
+end
+
+--- What is known of the starts of these jobs.
+function World.class_of(entry, record)
+  local name = World.class_name(record)
+  entry.classes[name] = entry.classes[name] or { id = 0, last_id = 0, turn = 0 }
+  return entry.classes[name]
+end
+
+--- Whether jobs may wait in the scheduler although it has a free slot.
+function World.may_hold(entry)
+  return entry.options.key_limit ~= nil or entry.options.start_rate ~= nil
+end
+
+-- One that was pending and is active now has overtaken none that was pending as long, is more
+-- urgent, and could have started in its place.
+function World:look_at_order(entry, waiting)
+  local keyed = entry.options.key_limit
+  for _, started in ipairs(entry.waiting) do
+    if started.job.active and not entry.options.aging then
+      for _, other in ipairs(entry.waiting) do
+        local could = not keyed or other.key == nil or other.key == started.key
+        self:check(not could or not other.job.pending
+          or (other.priority or PRIORITY) >= (started.priority or PRIORITY),
+          "%s: J%d, more urgent, was overtaken", entry.name, other.id)
+      end
+    end
+  end
+  entry.waiting = waiting
+end
+
+-- With a free slot no job is pending that may start. `count` is how many are active of each key.
+function World:look_at_free_slot(entry, waiting, count)
+  local limit = entry.options.key_limit
+  if entry.options.start_rate then return end
+  for _, record in ipairs(waiting) do
+    self:check(limit and record.key ~= nil and (count[record.key] or 0) >= limit,
+      "%s: a free slot, and J%d is pending", entry.name, record.id)
+  end
+end
+
 function World:look_at_scheduler(entry)
   local s, name = entry.s, entry.name
-  local pending, active, active_id, pending_id = 0, 0, 0, math.huge
+  local pending, active, waiting, count, first_pending, last_active = 0, 0, {}, {}, {}, {}
   for job in s:jobs() do
+    local record = self.by_job[job] -- nil when spawn has let it in, and has not returned
+    local class = record and World.class_name(record)
     if job.pending then
       pending = pending + 1
-      if job.id < pending_id then pending_id = job.id end
+      waiting[#waiting + 1] = record
+      if class then first_pending[class] = math.min(first_pending[class] or math.huge, job.id) end
     else
       active = active + 1
-      if job.id > active_id then active_id = job.id end
+      if job.key ~= nil then count[job.key] = (count[job.key] or 0) + 1 end
+      if class then last_active[class] = math.max(last_active[class] or 0, job.id) end
     end
   end
   self:check(pending == s.pending_count and pending <= s.pending_limit,
@@ -171,8 +243,14 @@ function World:look_at_scheduler(entry)
   self:check(entry.running <= s.limit, "%s: %d run", name, entry.running)
   self:check(#s == pending + active, "%s: length", name)
   self:check(not s.closed or pending == 0, "%s: pending jobs, and closed", name)
-  self:check(pending == 0 or active == s.limit, "%s: a free slot, and pending jobs", name)
-  self:check(active_id < pending_id, "%s: a pending job was overtaken", name)
+  if active < s.limit then self:look_at_free_slot(entry, waiting, count) end
+  for class, id in pairs(first_pending) do
+    self:check((last_active[class] or 0) < id, "%s: a pending job was overtaken", name)
+  end
+  for key, n in pairs(count) do
+    self:check(n <= s.key_limit, "%s: %d of the key %s", name, n, key)
+  end
+  self:look_at_order(entry, waiting)
   self:check(not entry.was_closed or s.closed, "%s: open again", name)
   entry.was_closed = s.closed
 end
@@ -317,7 +395,8 @@ function World:raised(op, err)
     local at = math.max(op.began, op.deadline)
     self:check(op.slow or self.now <= at + op.grace + EPSILON or self.sliced,
       "%s: timeout came late", spec.what)
-  elseif not spec.passes_errors and not (code == "closed" and spec.closes) then
+  elseif not spec.passes_errors and not (code == "closed" and spec.closes)
+    and not (job == nil and code == spec.refusal) then
     self:check(false, "%s: raised %s", spec.what, err)
   end
 end
@@ -430,8 +509,9 @@ function why.target(op) return op.spec.target.job.closed and "the job has ended"
 
 function why.spawn(op)
   local s = op.spec.thing.s
+  local has_slot = s.active_count < s.limit and not World.may_hold(op.spec.thing)
   return s.closed and "it is closed"
-    or (s.active_count < s.limit or s.pending_count < s.pending_limit) and "there is room"
+    or (has_slot or s.pending_count < s.pending_limit) and "there is room"
 end
 
 --- Whether select can return a source now.
@@ -451,6 +531,11 @@ end
 function why.idle(op)
   local entry = op.spec.thing
   return #entry.s == 0 and entry.shields == 0 and "no job is left"
+end
+
+function why.limit(op)
+  local known = op.spec.thing
+  return known.running < known.limit and "there is a place"
 end
 
 -- Whether a call closes others at this time. It may have done so already, before the world
@@ -489,7 +574,9 @@ function World:quiet(now)
   acts = acts or self.finishing and acts_at(self.finishing, now)
   for _, record in ipairs(self.live) do
     local job = record.job
-    self:check(record.started or not job.active, "J%d did not start", record.id)
+    -- one that was pending or not there when the world looked last may have got its slot now
+    self:check(record.started or not job.active or record.state ~= "active",
+      "J%d did not start", record.id)
     local op = record.op
     if op and not job.closed and record ~= self.leaving then
       self:quiet_call(record, op, now, acts)

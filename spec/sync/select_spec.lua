@@ -64,6 +64,22 @@ describe("select", function()
     end)
   end)
 
+  it("does not forget an event that was set and cleared when a value of a queue is taken away",
+    function()
+      virtual(function()
+        local q, e, s = uvjobs.queue(), uvjobs.event(), quiet()
+        local job = s:spawn(function() return uvjobs.select { q, e, timeout = 1 } end)
+        uvjobs.yield()
+        e:set()
+        q:put "x" -- wakes it once more
+        e:clear()
+        assert.equal("x", (q:try_get()))
+        assert.same({ e, true }, { job:wait() })
+        assert.equal(0, uvjobs.now())
+        s:close()
+      end)
+    end)
+
   it("waits for the end of a job, and does not raise its error", function()
     virtual(function()
       local s <close>, e = quiet(), uvjobs.event()

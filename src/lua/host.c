@@ -254,7 +254,7 @@ __attribute__((noinline)) static void ended_heard(struct uj_state *S,
 {
   bool kept;
   if (S->nwatched > 0)
-    uj_watchers_wake(S, job);
+    uj_watchers_wake(S, job, false);
   kept = tell_end(S, job);
   uj_announce_end(S, job);
   if (job->core.ranked)

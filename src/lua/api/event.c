@@ -60,7 +60,7 @@ static int event_set(lua_State *L)
   struct levent *event = uj_object_self(L, event_tag, "set");
   uj_event_set(&event->core);
   if (event->is_watched)
-    event->is_watched = uj_watchers_wake(S, event);
+    event->is_watched = uj_watchers_wake(S, event, true);
   return 0;
 }
 

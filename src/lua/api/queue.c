@@ -42,7 +42,7 @@ bool uj_lqueue_watch(lua_State *L, int idx)
 /* Something may be there to be got. */
 static void wake_watchers(lua_State *L, struct lqueue *queue)
 {
-  queue->is_watched = uj_watchers_wake(uj_state(L), queue);
+  queue->is_watched = uj_watchers_wake(uj_state(L), queue, false);
 }
 
 static struct lqueue *check_self(lua_State *L, const char *name)

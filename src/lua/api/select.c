@@ -41,7 +41,8 @@ static struct watch *push_new(lua_State *L, size_t n)
       lua_newuserdatauv(L, sizeof(*watch) + n * sizeof(watch->spots[0]), 1);
   watch->object.tag = watch_tag;
   uj_waitq_init(&watch->watcher.waiters);
-  watch->watcher.signalled = NULL;
+  watch->watcher.set = NULL;
+  watch->watcher.signalled = false;
   watch->watcher.nspots = 0;
   watch->watcher.spots = watch->spots;
   lua_pushvalue(L, 1);
@@ -81,17 +82,22 @@ static int watch_close(lua_State *L)
   return 0;
 }
 
+/* Returns the index of an event that was set meanwhile, or 0 when something has
+ * come to another source; nothing when the time is over. */
 static int watch_waited(lua_State *L, int status, lua_KContext ctx)
 {
   struct watch *watch = lua_touserdata(L, 1);
+  struct uj_watcher *watcher = &watch->watcher;
   enum uj_wake wake = uj_suspend_result(uj_state(L), L);
-  const struct uj_spot *spot = watch->watcher.signalled;
+  const struct uj_spot *set = watcher->set;
+  bool signalled = watcher->signalled;
   (void)status;
   (void)ctx;
-  watch->watcher.signalled = NULL;
-  if (wake != UJ_WAKE_OK || spot == NULL)
+  watcher->set = NULL;
+  watcher->signalled = false;
+  if (wake != UJ_WAKE_OK || !signalled)
     return 0;
-  lua_pushinteger(L, (lua_Integer)(spot - watch->spots) + 1);
+  lua_pushinteger(L, set != NULL ? (lua_Integer)(set - watch->spots) + 1 : 0);
   return 1;
 }
 

@@ -69,20 +69,21 @@ void uj_watchers_remove(struct uj_state *S, struct uj_watcher *watcher)
     remove_spot(S, &watcher->spots[i]);
 }
 
-/* The order of the sources decides which spot is kept, because all spots of a
- * watch stand in one array. */
-static void wake(struct uj_spot *spot)
+/* Of several events the first in the order of the sources is kept: all spots of
+ * a watch stand in one array. */
+static void wake(struct uj_spot *spot, bool is_event)
 {
   struct uj_watcher *watcher = spot->watcher;
-  if (watcher->signalled == NULL || spot < watcher->signalled)
-    watcher->signalled = spot;
+  if (is_event && (watcher->set == NULL || spot < watcher->set))
+    watcher->set = spot;
+  watcher->signalled = true;
   uj_waitq_wake_all(&watcher->waiters);
 }
 
-bool uj_watchers_wake(struct uj_state *S, const void *source)
+bool uj_watchers_wake(struct uj_state *S, const void *source, bool is_event)
 {
   struct uj_spot *first = first_spot(S, source);
   for (struct uj_spot *spot = first; spot != NULL; spot = spot->next)
-    wake(spot);
+    wake(spot, is_event);
   return first != NULL;
 }

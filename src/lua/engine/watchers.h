@@ -29,8 +29,9 @@ struct uj_spot {
 
 /* A watch, in a userdata that keeps its sources from being collected. */
 struct uj_watcher {
-  struct uj_waitq waiters;   /* the job that watches, while it waits */
-  struct uj_spot *signalled; /* the first one that was woken, or NULL */
+  struct uj_waitq waiters; /* the job that watches, while it waits */
+  struct uj_spot *set;     /* the first of the events that were set, or NULL */
+  bool signalled;          /* something has come to one of the sources */
   unsigned nspots;
   struct uj_spot
       *spots; /* an array of the owner, in the order of the sources */
@@ -48,8 +49,9 @@ void uj_watchers_add(struct uj_state *S, lua_State *L, struct uj_spot *spot,
  * before. */
 void uj_watchers_remove(struct uj_state *S, struct uj_watcher *watcher);
 
-/* [-0, +0, -] Something has come to a source: wakes those who watch it. Returns
- * its flag: false when there is none. */
-bool uj_watchers_wake(struct uj_state *S, const void *source);
+/* [-0, +0, -] Something has come to a source: wakes those who watch it. An
+ * event counts although it may be cleared before they run, so it is noted in
+ * them. Returns the flag of the source: false when nobody watches it. */
+bool uj_watchers_wake(struct uj_state *S, const void *source, bool is_event);
 
 #endif
