@@ -16,6 +16,7 @@ _uvjobs_inspect() {
   case $2 in
   ps) options+=' --json' ;;
   tree) options+=' --all --ascii --json' ;;
+  top) options+=' --once' ;;
   esac
   case $1 in
   -*)
@@ -36,7 +37,7 @@ _uvjobs() {
     return
   fi
   case ${COMP_WORDS[1]} in
-  ps | tree | why)
+  ps | tree | why | top)
     if [ "$COMP_CWORD" -gt 1 ]; then
       _uvjobs_inspect "$word" "${COMP_WORDS[1]}"
       return
@@ -62,7 +63,7 @@ _uvjobs() {
     ;;
   *)
     mapfile -t COMPREPLY < <(
-      [ "$COMP_CWORD" -gt 1 ] || compgen -W "cron ps tree why" -- "$word"
+      [ "$COMP_CWORD" -gt 1 ] || compgen -W "cron ps tree why top" -- "$word"
       compgen -d -- "$word"
       compgen -f -X '!*.lua' -- "$word"
     )

@@ -15,11 +15,12 @@ usage: uvjobs [options] [script.lua | -] [args]
        uvjobs ps
        uvjobs tree PID
        uvjobs why PID JOB
+       uvjobs top PID
 
 Runs a Lua script as the main job of uvjobs; "-" reads it from standard input, and so
 does the command without a script unless standard input is a terminal. With "cron" it
-runs a crontab: see "uvjobs cron --help". With "ps", "tree" and "why" it looks into a
-process that runs: see "uvjobs tree --help".
+runs a crontab: see "uvjobs cron --help". With "ps", "tree", "why" and "top" it looks
+into a process that runs: see "uvjobs tree --help".
 
 options:
   -e CODE             run this text
@@ -65,7 +66,7 @@ local SIGNALS <const> = {
 local MAX_STATUS <const> = 255
 
 -- The commands that look into other processes.
-local INSPECTS <const> = { ps = true, tree = true, why = true }
+local INSPECTS <const> = { ps = true, tree = true, why = true, top = true }
 
 local function complain(text)
   pcall(io.stdout.flush, io.stdout)

@@ -9,14 +9,13 @@
 
 #include "inspect/copy.h"
 #include "loop/driver.h"
+#include "loop/monitor.h"
 #include "loop/poke.h"
 
-/* How long a loop has to answer, and how often it is poked meanwhile: a poke
- * between two jobs is not heard. */
-enum { PATIENCE_MS = 80, POKE_MS = 8 };
-
-/* What acts has to wait for the loop in any case. */
-enum { ACT_MS = 2000 };
+/* How long a loop has to answer, from when it has last begun or left a job; how
+ * long it has when it does so all the time; and how often it is poked
+ * meanwhile: a poke between two jobs is not heard. */
+enum { PATIENCE_MS = 80, MOST_MS = 2000, POKE_MS = 8 };
 
 /* ---- waking, also from a signal handler ---------------------------------- */
 
@@ -230,9 +229,17 @@ static struct uj_inspected *wait_for(struct uj_inspected *loop)
 {
   const unsigned number = loop->number;
   const struct uj_answer *answer = loop->answer;
-  const struct timespec end = in(loop->question->acts ? ACT_MS : PATIENCE_MS);
-  while (loop != NULL && !answer->is_there && !is_past(end)) {
+  const bool acts = loop->question->acts; /* no copy can take its place */
+  const struct timespec latest = in(MOST_MS);
+  struct timespec end = in(PATIENCE_MS);
+  uint64_t tick = atomic_load(&loop->watch->tick);
+  while (loop != NULL && !answer->is_there && !is_past(latest) &&
+         (acts || !is_past(end))) {
     struct timespec until = in(POKE_MS);
+    if (atomic_load(&loop->watch->tick) != tick) {
+      tick = atomic_load(&loop->watch->tick);
+      end = in(PATIENCE_MS);
+    }
     if (loop->poke != NULL)
       uj_poke_send(loop->poke);
     (void)pthread_cond_timedwait(&loops.changed, &loops.lock, &until);

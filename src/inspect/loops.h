@@ -3,8 +3,9 @@
  * A question is put by a thread of the server. The loop answers between two
  * jobs, or from the hook that interrupts a job, where everything is consistent:
  * it makes a copy of the process there, which finds the answer and writes it,
- * and goes on. A loop that does not come to such a place in time is in a
- * function of C: then the thread makes the copy, and knows what that means. */
+ * and goes on. A loop in which the same job, or none, runs all the time
+ * and which does not come to such a place is in a function of C: then the
+ * thread makes the copy, and knows what that means. */
 #ifndef UJ_INSPECT_LOOPS_H
 #define UJ_INSPECT_LOOPS_H
 
@@ -15,6 +16,7 @@
 
 struct uj_driver;
 struct uj_poke;
+struct uj_watch;
 
 /* What is asked; it stays while it is being answered. */
 struct uj_question {
@@ -35,7 +37,8 @@ struct uj_inspected {
   /* Set before it is added. */
   void *owner;
   struct uj_driver *driver;
-  struct uj_poke *poke; /* that interrupts a job, if it is added; or NULL */
+  struct uj_poke *poke;   /* that interrupts a job, if it is added; or NULL */
+  struct uj_watch *watch; /* says whether still the same job runs */
   /* In a copy: writes the answer, and ends it. `outside`: the loop's thread is
    * not there; it was somewhere in a function of C. */
   void (*tell)(void *owner, const struct uj_question *question, bool outside);

@@ -74,24 +74,97 @@ local function add_circles(list, look, stuck)
   end
 end
 
--- Everything of one moment.
-local function look_at_all(seen)
+local function take()
   local look = Look.take()
-  local list, stuck = {}, graph.stuck(look.records)
-  add_loop(list, look, seen)
   local numbers = {}
-  for number, group in ipairs(look.schedulers) do
-    numbers[group] = number
-    add_scheduler(list, number, group)
-  end
-  for _, record in ipairs(look.records) do
+  for number, group in ipairs(look.schedulers) do numbers[group] = number end
+  return look, graph.stuck(look.records), numbers
+end
+
+-- ---- everything --------------------------------------------------------------------------
+
+local function tell(look, stuck, numbers, records, seen)
+  local list = {}
+  add_loop(list, look, seen)
+  for number, group in ipairs(look.schedulers) do add_scheduler(list, number, group) end
+  for _, record in ipairs(records) do
     add_job(list, record, numbers[look.by_scheduler[record.of]], stuck, seen)
   end
   add_circles(list, look, stuck)
   return table.concat(list, "\n") .. "\n"
 end
 
-local answers = { look = look_at_all }
+local answers = {}
+
+--- `look`: all jobs of one moment.
+function answers.look(_, seen)
+  local look, stuck, numbers = take()
+  return tell(look, stuck, numbers, look.records, seen)
+end
+
+-- ---- some of it --------------------------------------------------------------------------
+
+-- What jobs can be sorted by, the greatest first.
+local SORTS <const> = {
+  age = function(record) return -record.id end,
+  resumes = function(record) return record.job.resumes end,
+  cpu = function(record) return record.job.cpu_time or 0 end,
+}
+
+-- The first `most` records by a key, and those that belong to them: what they wait for, and
+-- the circles. A heap would save little beside the look.
+local function select_first(look, sort, most)
+  local keys, sorted = {}, table.move(look.records, 1, #look.records, 1, {})
+  for _, record in ipairs(sorted) do keys[record] = sort(record) end
+  table.sort(sorted, function(a, b)
+    if keys[a] ~= keys[b] then return keys[a] > keys[b] end
+    return a.id < b.id
+  end)
+  return table.move(sorted, 1, most, 1, {})
+end
+
+-- How many jobs do what.
+local function add_kinds(list, look)
+  local counts, kinds = {}, {}
+  for _, record in ipairs(look.records) do
+    if not counts[record.kind] then kinds[#kinds + 1] = record.kind end
+    counts[record.kind] = (counts[record.kind] or 0) + 1
+  end
+  table.sort(kinds, function(a, b)
+    if counts[a] ~= counts[b] then return counts[a] > counts[b] end
+    return a < b
+  end)
+  for _, kind in ipairs(kinds) do
+    list[#list + 1] = lines.encode("kind", { "name", kind, "jobs", counts[kind] }, 4)
+  end
+end
+
+-- The jobs of circles, which must be there for their names.
+local function add_members(records, look, stuck)
+  local there = {}
+  for _, record in ipairs(records) do there[record] = true end
+  for _, circle in ipairs(graph.circles(look.records, stuck)) do
+    for _, record in ipairs(circle) do
+      if not there[record] then records[#records + 1], there[record] = record, true end
+    end
+  end
+end
+
+--- `top KEY N`: the first N jobs by this key, and how many there are of each kind. The job that
+--- runs and those of circles come after them, if they are not among them.
+function answers.top(question, seen)
+  local name, most = question:match "^top (%l+) (%d+)$"
+  local sort = SORTS[name]
+  if not sort then return "" end
+  local look, stuck, numbers = take()
+  local records = select_first(look, sort, math.min(tonumber(most), #look.records))
+  local running = seen.job and look.by_id[seen.job.id]
+  if running then records[#records + 1] = running end
+  add_members(records, look, stuck)
+  local list = {}
+  add_kinds(list, look)
+  return tell(look, stuck, numbers, records, seen) .. table.concat(list, "\n") .. "\n"
+end
 
 --- The answer to a question, as lines; what is not known has none.
 ---@param question string a word and its arguments
@@ -99,5 +172,5 @@ local answers = { look = look_at_all }
 ---@return string
 return function(question, seen)
   local answer = answers[question:match "^%a+"]
-  return answer and answer(seen) or ""
+  return answer and answer(question, seen) or ""
 end

@@ -136,6 +136,7 @@ end
 ---@field jobs table<string, string>[] in the order of their numbers
 ---@field by_id table<string, table<string, string>>
 ---@field circles string[][] numbers of jobs
+---@field kinds table<string, string>[] how many jobs wait for what; only of "top"
 
 local take = {}
 
@@ -144,8 +145,12 @@ function take.scheduler(loop, fields)
 end
 
 function take.job(loop, fields)
-  loop.jobs[#loop.jobs + 1] = fields
+  if not loop.by_id[fields.id] then loop.jobs[#loop.jobs + 1] = fields end
   loop.by_id[fields.id] = fields
+end
+
+function take.kind(loop, fields)
+  loop.kinds[#loop.kinds + 1] = fields
 end
 
 function take.circle(loop, fields)
@@ -162,7 +167,8 @@ function ask.read(answer)
   for line in answer:gmatch "[^\n]+" do
     local word, fields = lines.decode(line)
     if word == "loop" then
-      loops[#loops + 1] = { fields = fields, schedulers = {}, jobs = {}, by_id = {}, circles = {} }
+      loops[#loops + 1] = { fields = fields, schedulers = {}, jobs = {}, by_id = {}, circles = {},
+        kinds = {} }
     elseif take[word] and #loops > 0 then
       take[word](loops[#loops], fields)
     end
@@ -172,11 +178,12 @@ end
 
 --- Looks at a process.
 ---@param pid integer
+---@param question? string "look" for all jobs, or "top KEY N"
 ---@return uvjobs.inspect.Loop[]? loops
 ---@return string? problem
 ---@return boolean? has_ended
-function ask.look(pid)
-  local answer, problem, has_ended = ask.process(pid, "look")
+function ask.look(pid, question)
+  local answer, problem, has_ended = ask.process(pid, question or "look")
   if not answer then return nil, problem, has_ended end
   return ask.read(answer)
 end

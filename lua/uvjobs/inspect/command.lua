@@ -1,4 +1,4 @@
--- The commands that look into other processes: `uvjobs ps`, `uvjobs tree` and `uvjobs why`.
+-- The commands that look into other processes: `uvjobs ps`, `tree`, `why` and `top`.
 
 local ask = require "uvjobs.inspect.ask"
 local core = require "uvjobs.core"
@@ -6,6 +6,7 @@ local json = require "uvjobs.inspect.json"
 local object = require "uvjobs.inspect.object"
 local overview = require "uvjobs.inspect.overview"
 local processes = require "uvjobs.inspect.processes"
+local top = require "uvjobs.inspect.top"
 local tree = require "uvjobs.inspect.tree"
 local why = require "uvjobs.inspect.why"
 
@@ -39,6 +40,17 @@ usage: uvjobs why PID JOB
 Says why a job does not go on: who holds what it waits for, what that one waits for, and
 so on. JOB is the number of a job, like '#93' or 93, or its name.
 ]],
+  top = [[
+usage: uvjobs top [--once] PID
+
+Shows the jobs of a process, once a second, until you press q. The oldest come first, or
+those that have run for longest, if run{ stats = true } measures that, or most often. w says
+why the selected job does not go on. c cancels it, after a question, if the program allows
+that: run{ inspect = { control = true } }. Where the output is no terminal it shows them once.
+
+options:
+  --once    show them once
+]],
 }
 
 local EXIT <const> = [[
@@ -55,8 +67,9 @@ local OPTIONS <const> = {
   ps = { ["--json"] = true },
   tree = { ["--all"] = true, ["--ascii"] = true, ["--json"] = true },
   why = {},
+  top = { ["--once"] = true },
 }
-local WORDS <const> = { ps = {}, tree = { "PID" }, why = { "PID", "JOB" } }
+local WORDS <const> = { ps = {}, tree = { "PID" }, why = { "PID", "JOB" }, top = { "PID" } }
 
 local function complain(text)
   pcall(io.stdout.flush, io.stdout)
@@ -173,11 +186,16 @@ function run.why(asked)
   return print_lines(why.lines(loop, job))
 end
 
---- Whether there is a command of this name.
----@param name string
----@return boolean
-function command.has(name)
-  return run[name] ~= nil
+function run.top(asked)
+  local view = top.view(asked.pid)
+  local ok, problem = top.look(view)
+  if not ok then return complain(problem) end
+  local width, height = core.terminal_size(1)
+  if asked.once or not width or not core.is_interactive() then
+    return print_lines(top.once(view, width or 80, height or 24))
+  end
+  problem = top.run(view)
+  return problem and complain(problem) or 0
 end
 
 --- Runs a command. It blocks, and must be called outside of `run`.

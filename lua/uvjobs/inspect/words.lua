@@ -71,10 +71,11 @@ end
 -- A job that has run for less is not worth a word.
 local LONG_S <const> = 0.05
 
--- The function of C in which the job is, from its traceback.
-local function function_of(traceback)
-  local name = (traceback or ""):match "^stack traceback:\n%s*%[C%]: in (%a+ '[^']*')"
-  return name or "a function"
+-- Why the loop does not answer, from the traceback of the job.
+local function reason_of(traceback)
+  local name = (traceback or ""):match "^stack traceback:\n%s*%[C%]: in ([^\n]*)"
+  if not name then return "does not answer" end
+  return ("is in %s of C"):format(name:match "^%a+ '[^']*'" or "a function")
 end
 
 --- Which job holds the loop; nil when none has for long.
@@ -90,7 +91,7 @@ function words.held(loop)
   local text = ("job %s has run for %s without a pause"):format(
     words.label(job), words.seconds(held))
   if not fields.outside then return text end
-  return ("%s, and is in %s of C"):format(text, function_of(fields.traceback))
+  return ("%s, and %s"):format(text, reason_of(fields.traceback))
 end
 
 --- Where the job stands that holds the loop, as lines.

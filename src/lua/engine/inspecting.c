@@ -165,6 +165,7 @@ void uj_inspecting_start(struct uj_state *S)
   self->loop.driver = S->driver;
   self->loop.poke =
       S->hook->mode == UJ_INTERRUPT_SIGNAL ? &S->watch.poke : NULL;
+  self->loop.watch = &S->watch;
   self->loop.tell = tell;
   self->loop.act = act;
   error = uj_server_add(&self->loop, self->options.at_once);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "inspect/client.h"
+#include "inspect/terminal.h"
 #include "lua/base/seconds.h"
 
 static const struct {
@@ -135,6 +136,30 @@ static int l_nap(lua_State *L)
   return 0;
 }
 
+static int l_take_terminal(lua_State *L)
+{
+  lua_pushboolean(L, uj_terminal_take());
+  return 1;
+}
+
+static int l_give_back_terminal(lua_State *L)
+{
+  (void)L;
+  uj_terminal_give_back();
+  return 0;
+}
+
+static int l_read_keys(lua_State *L)
+{
+  char keys[64];
+  double seconds = luaL_checknumber(L, 1);
+  int n = uj_terminal_read(keys, sizeof(keys), uj_seconds_to_ns(seconds));
+  if (n < 0)
+    return 0;
+  lua_pushlstring(L, keys, (size_t)n);
+  return 1;
+}
+
 static int l_user(lua_State *L)
 {
   lua_pushinteger(L, (lua_Integer)geteuid());
@@ -147,10 +172,14 @@ static int l_pid(lua_State *L)
   return 1;
 }
 
-const luaL_Reg uj_asking_internals[] = {{"ask", l_ask},
-                                        {"call_process", l_call_process},
-                                        {"list_directory", l_list_directory},
-                                        {"nap", l_nap},
-                                        {"user", l_user},
-                                        {"pid", l_pid},
-                                        {NULL, NULL}};
+const luaL_Reg uj_asking_internals[] = {
+    {"ask", l_ask},
+    {"take_terminal", l_take_terminal},
+    {"give_back_terminal", l_give_back_terminal},
+    {"read_keys", l_read_keys},
+    {"call_process", l_call_process},
+    {"list_directory", l_list_directory},
+    {"nap", l_nap},
+    {"user", l_user},
+    {"pid", l_pid},
+    {NULL, NULL}};

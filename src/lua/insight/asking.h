@@ -11,6 +11,8 @@
  *   call_process(pid): has it open its socket
  *   list_directory(path): a list of names
  *   nap(seconds): blocks
+ *   take_terminal(): whether keys come one by one now; give_back_terminal()
+ *   read_keys(seconds): the bytes of keys, "" for none yet, or nil at the end
  *   user(), pid(): of this process */
 extern const luaL_Reg uj_asking_internals[];
 

@@ -1,0 +1,201 @@
+-- `uvjobs top`: looks at a process once a second, and shows its jobs.
+
+local ask = require "uvjobs.inspect.ask"
+local core = require "uvjobs.core"
+local processes = require "uvjobs.inspect.processes"
+local screen = require "uvjobs.inspect.screen"
+local why = require "uvjobs.inspect.why"
+local words = require "uvjobs.inspect.words"
+
+core.own_source()
+
+local top = {}
+
+-- How often it looks, in seconds, and how many jobs it asks for: more than any terminal shows.
+local INTERVAL_S <const> = 1
+local MOST <const> = 300
+
+local STYLES <const> = {
+  title = "\27[1m", head = "\27[7m", selected = "\27[44;97m", alarm = "\27[31m", runs = "\27[32m",
+  foot = "\27[2m",
+}
+local PLAIN_STYLES <const> = { head = "\27[7m", selected = "\27[7m" }
+
+-- ---- keys --------------------------------------------------------------------------------
+
+local SORT_KEYS <const> = { a = "age", u = "cpu", r = "resumes" }
+
+local function selected(view)
+  return screen.rows(view)[view.selected]
+end
+
+local function move(view, by)
+  view.selected = math.max(1, math.min(view.selected + by, #screen.rows(view)))
+end
+
+local keys = {}
+
+function keys.q(view) view.over = true end
+function keys.j(view) move(view, 1) end
+function keys.k(view) move(view, -1) end
+keys["\27[B"], keys["\27[A"] = keys.j, keys.k
+keys["\27[6~"] = function(view) move(view, 20) end
+keys["\27[5~"] = function(view) move(view, -20) end
+keys["\3"], keys["\4"] = keys.q, keys.q
+keys[" "] = function(view) view.paused = not view.paused end
+
+-- The chain of holders needs all jobs.
+function keys.w(view)
+  local row = selected(view)
+  if view.why or not row then
+    view.why = nil
+    return
+  end
+  local loops, problem = view.ask "look"
+  local job, loop
+  if loops then job, loop = why.find(loops, row.job.id) end
+  if job then view.why = why.lines(loop, job) else view.message = problem or loop end
+end
+
+function keys.c(view)
+  local row = selected(view)
+  if not row then return end
+  if not row.loop.fields.control then
+    view.message = "the program does not allow it: run{ inspect = { control = true } }"
+    return
+  end
+  view.cancels = row.job.id
+  view.question = ("cancel job %s? (y/n)"):format(words.label(row.job))
+end
+
+local function answer_question(view, key)
+  local id = view.cancels
+  view.question, view.cancels = nil, nil
+  if key ~= "y" and key ~= "Y" then return end
+  local _, problem = view.cancel(id)
+  view.message = problem or ("job #%s is cancelled"):format(id)
+  view.wants_look = true
+end
+
+--- What a key does.
+---@param view uvjobs.inspect.View
+---@param key string its bytes
+function top.press(view, key)
+  if view.question then return answer_question(view, key) end
+  view.message = nil
+  if SORT_KEYS[key] then
+    view.sort, view.selected, view.wants_look = SORT_KEYS[key], 1, true
+  elseif keys[key] then
+    keys[key](view)
+  end
+end
+
+-- Several keys can have come at once.
+local function split(text)
+  local list = {}
+  while #text > 0 do
+    local key = text:match "^\27%[%d*[%a~]" or text:sub(1, 1)
+    list[#list + 1] = key
+    text = text:sub(#key + 1)
+  end
+  return list
+end
+
+-- ---- the view ----------------------------------------------------------------------------
+
+--- A view of a process.
+---@param pid integer
+---@return uvjobs.inspect.View
+function top.view(pid)
+  local process = processes.get(pid)
+  return {
+    title = ("uvjobs top: process %d: %s"):format(pid, process and process.command or "?"),
+    loops = {}, sort = "age", selected = 1,
+    ask = function(question) return ask.look(pid, question) end,
+    cancel = function(id) return ask.process(pid, "cancel " .. id) end,
+  }
+end
+
+--- Looks at the process.
+---@param view uvjobs.inspect.View
+---@return boolean? ok
+---@return string? problem
+---@return boolean? has_ended
+function top.look(view)
+  local loops, problem, has_ended = view.ask(("top %s %d"):format(view.sort, MOST))
+  if not loops then return nil, problem, has_ended end
+  view.loops = loops
+  move(view, 0)
+  return true
+end
+
+local function styles()
+  if os.getenv "NO_COLOR" and os.getenv "NO_COLOR" ~= "" then return PLAIN_STYLES end
+  return STYLES
+end
+
+local function draw(view)
+  local width, height = core.terminal_size(1)
+  local parts, style_of = { "\27[H" }, styles()
+  for i, line in ipairs(screen.lines(view, width, height)) do
+    local style = style_of[line.style]
+    parts[#parts + 1] = ("%s%s%s\27[K%s"):format(
+      style or "", line.text, style and "\27[0m" or "", i < height and "\r\n" or "")
+  end
+  io.stdout:write(table.concat(parts), "\27[J")
+  io.stdout:flush()
+end
+
+-- Waits for keys until the next look is due.
+local function wait(view)
+  draw(view)
+  local waited = 0
+  repeat
+    local text = core.read_keys(INTERVAL_S / 4)
+    if not text then view.over = true end
+    if text == "" then waited = waited + INTERVAL_S / 4 end
+    for _, key in ipairs(split(text or "")) do top.press(view, key) end
+    draw(view)
+  until view.over or view.wants_look or waited >= INTERVAL_S and not view.paused
+  view.wants_look = false
+end
+
+local function show(view)
+  while not view.over do
+    local ok, problem, has_ended = top.look(view)
+    if has_ended then return problem end
+    if not ok then view.message = problem end
+    wait(view)
+  end
+end
+
+--- Shows a process on the terminal until a key ends it.
+---@param view uvjobs.inspect.View that has looked already
+---@return string? problem why it has ended, if not by a key
+function top.run(view)
+  core.take_terminal()
+  io.stdout:write "\27[?1049h\27[?25l"
+  local ok, problem = pcall(show, view)
+  io.stdout:write "\27[?25h\27[?1049l"
+  io.stdout:flush()
+  core.give_back_terminal()
+  if not ok then error(problem, 0) end
+  return problem
+end
+
+--- What is shown at one moment, for what is no terminal.
+---@param view uvjobs.inspect.View that has looked already
+---@param width integer
+---@param height integer
+---@return string[] lines
+function top.once(view, width, height)
+  local list = {}
+  for i, line in ipairs(screen.lines(view, width, height)) do
+    list[i] = line.text:gsub("%s+$", "")
+  end
+  list[#list] = nil -- the keys
+  while list[#list] == "" do list[#list] = nil end
+  return list
+end
+
+return top
