@@ -89,6 +89,7 @@ build = {
     ["uvjobs.insight.graph"] = "lua/uvjobs/insight/graph.lua",
     ["uvjobs.insight.look"] = "lua/uvjobs/insight/look.lua",
     ["uvjobs.insight.things"] = "lua/uvjobs/insight/things.lua",
+    ["uvjobs.insight.prometheus"] = "lua/uvjobs/insight/prometheus.lua",
     ["uvjobs.insight.words"] = "lua/uvjobs/insight/words.lua",
     ["uvjobs.inspect.answer"] = "lua/uvjobs/inspect/answer.lua",
     ["uvjobs.inspect.ask"] = "lua/uvjobs/inspect/ask.lua",

@@ -34,6 +34,7 @@ lua-check|command -v luacheck
 clang-format|command -v clang-format
 clang|command -v clang
 valgrind|command -v valgrind
+prometheus|command -v promtool
 "
 
 uj_fail() {
@@ -142,7 +143,7 @@ Install them, or what your system has in their place: a C11 compiler, CMake
 >= 3.21, Ninja, pkg-config, Lua >= 5.4.4 and libuv >= 1.42 with their headers, luv,
 and for the tests busted, luacheck, luarocks, cqueues, lua-http, curl, openssl,
 Python 3.9, tzdata with zic, clang, clang-format,
-valgrind."
+valgrind, promtool of Prometheus."
   fi
   printf 'installing: %s\n' "$missing" >&2
   # The names are words on purpose.

@@ -53,6 +53,10 @@ function insight.cycles() end
 ---@return boolean was whether it was measured until now
 function insight.measure(on) end
 
+--- What is counted and measured, as text for Prometheus (version 0.0.4 of its text format).
+---@return string text
+function insight.prometheus() end
+
 --- Why a job does not go on: a line for it, one for the job that it waits for, and so on.
 ---@param job uvjobs.Job|uvjobs.Child a child of a supervisor need not have a job
 ---@return string

@@ -6,6 +6,7 @@ local core = require "uvjobs.core"
 local dump = require "uvjobs.insight.dump"
 local graph = require "uvjobs.insight.graph"
 local Look = require "uvjobs.insight.look"
+local prometheus = require "uvjobs.insight.prometheus"
 local words = require "uvjobs.insight.words"
 
 core.own_source()
@@ -67,6 +68,13 @@ function insight.measure(on)
     arguments.fail(2, 1, "measure", arguments.unexpected("boolean or nil", on))
   end
   return core.measure(on)
+end
+
+--- What is counted and measured, as text for Prometheus: an answer to `GET /metrics`, with the
+--- content type `text/plain; version=0.0.4`. It does not suspend.
+---@return string text
+function insight.prometheus()
+  return prometheus.text()
 end
 
 --- Why a job does not go on: a line for it, one for the job that it waits for, and so on, up to

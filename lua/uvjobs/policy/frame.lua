@@ -163,6 +163,17 @@ function frame.find(value)
   return records[value]
 end
 
+--- All policies that there are: `for policy in frame.all() do`.
+---@return fun(): uvjobs.Policy?
+function frame.all()
+  local list, i = {}, 0
+  for policy in pairs(records) do list[#list + 1] = policy end
+  return function()
+    i = i + 1
+    return list[i]
+  end
+end
+
 -- ---- for the constructors and the functions of kinds -------------------------------
 
 --- Checks the options of a constructor, and blames its caller. Does not copy them.

@@ -31,6 +31,19 @@ static struct uj_series *new_series(lua_State *L)
   return self;
 }
 
+/* Returns false, and leaves it without a name, when there is no memory. */
+static bool copy_name(struct uj_series *self, const char *name, size_t length)
+{
+  if (name == NULL)
+    return true;
+  self->name = self->alloc(self->context, NULL, 0, length + 1);
+  if (self->name == NULL)
+    return false;
+  memcpy(self->name, name, length + 1);
+  self->name_size = length + 1;
+  return true;
+}
+
 /* [-0, +0, -] The name is that of the scheduler at idx. */
 static void set_name(struct uj_series *self, lua_State *L, int idx)
 {
@@ -38,10 +51,7 @@ static void set_name(struct uj_series *self, lua_State *L, int idx)
   const char *name;
   if (lua_getiuservalue(L, idx, UJ_SCHED_UV_NAME) == LUA_TSTRING) {
     name = lua_tolstring(L, -1, &length);
-    self->name_size = length + 1;
-    self->name = self->alloc(self->context, NULL, 0, self->name_size);
-    if (self->name != NULL)
-      memcpy(self->name, name, length + 1);
+    (void)copy_name(self, name, length);
   }
   lua_pop(L, 1);
 }
@@ -111,19 +121,28 @@ static bool same_name(const struct uj_series *a, const struct uj_series *b)
          memcmp(a->name, b->name, a->name_size) == 0;
 }
 
+/* That of the same name, or NULL. */
+static struct uj_series *find_named(const struct uj_meter *meter,
+                                    const struct uj_series *series)
+{
+  struct uj_series *at = meter->retired;
+  while (at != NULL && !same_name(at, series))
+    at = at->next;
+  return at;
+}
+
 /* What is to be added to for a scheduler: that of its name; or, when there are
  * too many names already, what has all the others. NULL for nothing yet. */
 static struct uj_series *find_retired(const struct uj_meter *meter,
                                       const struct uj_series *series)
 {
-  struct uj_series *at = meter->retired, *other = NULL;
-  for (; at != NULL; at = at->next) {
-    if (same_name(at, series))
-      return at;
-    if (at->is_other)
-      other = at;
-  }
-  return meter->nretired < MOST_NAMES ? NULL : other;
+  struct uj_series *at = find_named(meter, series);
+  if (at != NULL || meter->nretired < MOST_NAMES)
+    return at;
+  at = meter->retired;
+  while (at != NULL && !at->is_other)
+    at = at->next;
+  return at;
 }
 
 void uj_series_retire(struct uj_state *S, struct uj_lsched *sched)
@@ -262,4 +281,29 @@ static int l_totals(lua_State *L)
   return 1;
 }
 
-const luaL_Reg uj_series_internals[] = {{"totals", l_totals}, {NULL, NULL}};
+/* keep_total(name): collected schedulers of this name, or nil, are kept apart
+ * from others for good, even if they are the first of too many. */
+static int l_keep_total(lua_State *L)
+{
+  struct uj_state *S = uj_state(L);
+  size_t length = 0;
+  const char *name = luaL_optlstring(L, 1, NULL, &length);
+  struct uj_series wanted = {.name_size = length + 1}, *series;
+  union {
+    const char *text;
+    char *name; /* it is only compared */
+  } at = {name};
+  wanted.name = at.name;
+  series = find_named(S->meter, &wanted);
+  if (series != NULL)
+    return 0;
+  series = new_series(L);
+  if (series == NULL || !copy_name(series, name, length))
+    return luaL_error(L, "not enough memory");
+  series->next = S->meter->retired;
+  S->meter->retired = series;
+  return 0;
+}
+
+const luaL_Reg uj_series_internals[] = {
+    {"totals", l_totals}, {"keep_total", l_keep_total}, {NULL, NULL}};
