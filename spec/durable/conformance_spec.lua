@@ -2,13 +2,14 @@
 
 -- Lua registers the types of C modules when they are loaded, which must be before the helper.
 pcall(require, "uvjobs.store.sqlite")
+require "uvjobs.schedule"
 
 local base = require "spec.helper"
 local stores = require "spec.durable.stores"
 
 local PARTS <const> = {
   "storing", "keys", "running", "retrying", "claiming", "fences", "crashes", "looking", "closing",
-  "transactions",
+  "transactions", "schedules",
 }
 
 for _, kind in ipairs(stores) do

@@ -5,7 +5,9 @@ local arguments = require "uvjobs.arguments"
 local core = require "uvjobs.core"
 local options = require "uvjobs.durable.options"
 local port = require "uvjobs.durable.port"
+local prune = require "uvjobs.durable.prune"
 local rules = require "uvjobs.durable.rules"
+local schedules = require "uvjobs.durable.schedules"
 local task = require "uvjobs.durable.task"
 local transaction = require "uvjobs.durable.transaction"
 local worker = require "uvjobs.durable.worker"
@@ -163,6 +165,39 @@ function methods:sql_for(kind, args, given)
   local one = options.task(self._kinds, self._args_limit, 2, "sql_for", 1, kind, args, given)
   local answer = self:_call { op = "sql", task = one }
   return answer.text, answer.parameters
+end
+
+-- ---- schedules ---------------------------------------------------------------------
+
+--- Stores a task at each time of a schedule, once, whatever the number of processes that say
+--- so. A schedule of the same name is changed; its times that have not run stay. Suspends.
+--- Errors: misuse; those of enqueue().
+---@param name string
+---@param schedule uvjobs.Schedule
+---@param kind string
+---@param args any
+---@param given? uvjobs.StoreScheduleOptions
+function methods:schedule(name, schedule, kind, args, given)
+  enter(self, "schedule")
+  schedules.make(self, 2, name, schedule, kind, args, given)
+end
+
+--- Deletes a schedule. Suspends.
+--- Errors: misuse; those of get().
+---@param name string
+---@return boolean existed
+function methods:unschedule(name)
+  enter(self, "unschedule")
+  check_name(name, "unschedule")
+  return schedules.delete(self, name)
+end
+
+--- The schedules of the store, by name. Suspends.
+--- Errors: those of get().
+---@return uvjobs.StoreSchedule[]
+function methods:schedules()
+  enter(self, "schedules")
+  return schedules.list(self)
 end
 
 -- ---- tasks run ---------------------------------------------------------------------
@@ -347,6 +382,15 @@ function methods:resume(queue)
   return before
 end
 
+--- Deletes tasks that have ended and been kept long enough. Workers do it by themselves once in
+--- a while. Suspends.
+--- Errors: those of get().
+---@return integer count
+function methods:prune()
+  enter(self, "prune")
+  return prune.all(self)
+end
+
 -- ---- the end -----------------------------------------------------------------------
 
 --- Closes the workers, and then the store. Suspends. It may be called more than once.
@@ -360,6 +404,7 @@ function methods:close()
   local closing <close> = uvjobs.scheduler { name = "closes workers", limit = math.huge }
   for _, work in ipairs(works) do closing:spawn(work.close, work) end
   closing:wait_and_close()
+  schedules.close(self)
   self._is_closed = true
   self._port:close()
 end
@@ -448,7 +493,7 @@ function durable.open(where, given)
     error(("the store '%s:' needs the real clock"):format(found.scheme), 2)
   end
   local self = setmetatable({
-    _label = found.scheme, _kinds = {}, _names = {}, _works = {}, _waiting = {},
+    _label = found.scheme, _schedules = {}, _kinds = {}, _names = {}, _works = {}, _waiting = {},
     _transactions = setmetatable({}, { __mode = "k" }), _is_closed = false,
     _args_limit = given.args_limit or options.ARGS_LIMIT, _shared = found.module.shared,
     _polls = found.module.shared and not core.is_virtual(),

@@ -424,8 +424,10 @@ end
 
 function operations.schedule(self, request)
   local before = self.schedules[request.name]
+  local next_date = request.next
+  if before and before.spec == request.spec then next_date = before.next end
   self.schedules[request.name] = {
-    name = request.name, spec = request.spec, task = request.task, next = request.next,
+    name = request.name, spec = request.spec, task = request.task, next = next_date,
     last = before and before.last,
   }
   return before and { spec = before.spec, last = before.last, next = before.next } or false

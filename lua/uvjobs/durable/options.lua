@@ -166,6 +166,46 @@ function options.task(kinds, limit, level, name, first, kind, args, given)
   }
 end
 
+-- ---- schedules ---------------------------------------------------------------------
+
+local MISFIRE_OPTIONS <const> = {
+  misfire = kind_of(function(value)
+    return value == "skip" or value == "latest" or value == "all"
+  end, "'skip', 'latest' or 'all'"),
+  misfire_limit = kind_of(function(value)
+    return math.type(value) == "integer" and value >= 1 and value <= 10000
+  end, "integer from 1 to 10000"),
+  misfire_grace = expect.seconds_or_forever,
+}
+
+local SCHEDULE_OPTIONS <const> = {}
+for name, kind in pairs(MISFIRE_OPTIONS) do SCHEDULE_OPTIONS[name] = kind end
+for _, name in ipairs { "priority", "queue", "attempts", "key", "on_key", "remote" } do
+  SCHEDULE_OPTIONS[name] = TASK_OPTIONS[name]
+end
+
+--- The options of schedule(), and those of its tasks; blames the caller for what is wrong.
+function options.schedule(level, name, schedule, given)
+  local expected = options.is_name(name)
+  if expected then
+    arguments.fail(level + 1, 1, "schedule", arguments.unexpected_value(expected, name))
+  end
+  if core.typename(schedule) ~= "uvjobs.Schedule" then
+    arguments.fail(level + 1, 2, "schedule", arguments.unexpected("uvjobs.Schedule", schedule))
+  end
+  given = given == nil and {} or given
+  local problem = arguments.problem_of_options(given, SCHEDULE_OPTIONS)
+  if problem then arguments.fail(level + 1, 5, "schedule", problem) end
+  local of_task = {}
+  for option, value in next, given do
+    if not MISFIRE_OPTIONS[option] then of_task[option] = value end
+  end
+  return {
+    misfire = given.misfire or "latest", misfire_limit = given.misfire_limit or 100,
+    misfire_grace = given.misfire_grace or math.huge,
+  }, of_task
+end
+
 -- ---- stores ------------------------------------------------------------------------
 
 --- The options of durable.open().

@@ -1,7 +1,7 @@
 -- A worker: it claims tasks from a store, runs each in a job of its own, and tells the store
--- what has become of them. Four jobs do that beside those of the tasks: one claims, one
--- settles, and, where other processes share the store, one says that this process is alive
--- and one ends everything when it could not say so for too long (lease.lua).
+-- what has become of them. Some jobs do that beside those of the tasks: one claims, one settles,
+-- one deletes what is old, and, where other processes share the store, one says that this process
+-- is alive and one ends everything when it could not say so for too long (lease.lua).
 
 local arguments = require "uvjobs.arguments"
 local attempt = require "uvjobs.durable.attempt"
@@ -9,6 +9,7 @@ local backoff = require "uvjobs.policy.backoff"
 local core = require "uvjobs.core"
 local lease = require "uvjobs.durable.lease"
 local options = require "uvjobs.durable.options"
+local prune = require "uvjobs.durable.prune"
 local task = require "uvjobs.durable.task"
 
 core.own_source()
@@ -192,6 +193,7 @@ local function settled(self, row, how, held)
     self._store:_hint { row.queue }
   else
     self._store:_notify(row.id)
+    self._has_ended:set()
   end
 end
 
@@ -403,7 +405,7 @@ function worker.new(store, given)
     _store = store, _options = given, _queues = given.queues, _by_name = {}, _attempts = {},
     _of_job = {}, _outcomes = {}, _settling = {}, _in_flight = 0, _suspects = 0, _closing = false,
     _wake = uvjobs.event(), _ended = uvjobs.event(), _idle = uvjobs.event(),
-    _closed = uvjobs.event(), _busy = uvjobs.event(),
+    _closed = uvjobs.event(), _busy = uvjobs.event(), _has_ended = uvjobs.event(),
   }, Work)
   for _, queue in ipairs(self._queues) do
     queue.running, queue.keys, queue.hungry = 0, {}, true
@@ -413,6 +415,7 @@ function worker.new(store, given)
   store._works[self] = true
   self._claimer = self._service:try_spawn({ name = "claims tasks" }, claim_all, self)
   self._service:try_spawn({ name = "settles tasks" }, settle, self)
+  self._service:try_spawn({ name = "deletes old tasks" }, prune.go_on, self)
   lease.start(self)
   return self
 end

@@ -7,11 +7,14 @@ local schedules = {}
 
 local FIND <const> = "SELECT spec, last, next FROM uvjobs_schedule WHERE name = ?"
 
+-- In an update the names stand for what was there before.
+local PUT <const> = [[INSERT INTO uvjobs_schedule (name, spec, task, next) VALUES (?, ?, ?, ?)
+  ON CONFLICT (name) DO UPDATE SET task = excluded.task, spec = excluded.spec,
+    next = CASE WHEN spec = excluded.spec THEN next ELSE excluded.next END]]
+
 function schedules.schedule(self, request)
   local spec, last, next_date = self:sql(FIND):first(request.name)
-  self:sql [[INSERT INTO uvjobs_schedule (name, spec, task, next) VALUES (?, ?, ?, ?)
-    ON CONFLICT (name) DO UPDATE SET spec = excluded.spec, task = excluded.task,
-      next = excluded.next]]:run(request.name, request.spec, request.task, request.next)
+  self:sql(PUT):run(request.name, request.spec, request.task, request.next)
   return spec and { spec = spec, last = last, next = next_date } or false
 end
 
