@@ -60,6 +60,7 @@ build = {
     ["uvjobs.cron.daemon"] = "lua/uvjobs/cron/daemon.lua",
     ["uvjobs.defer"] = "lua/uvjobs/defer.lua",
     ["uvjobs.durable.attempt"] = "lua/uvjobs/durable/attempt.lua",
+    ["uvjobs.durable.command"] = "lua/uvjobs/durable/command.lua",
     ["uvjobs.durable"] = "lua/uvjobs/durable/init.lua",
     ["uvjobs.durable.lease"] = "lua/uvjobs/durable/lease.lua",
     ["uvjobs.durable.lineup"] = "lua/uvjobs/durable/lineup.lua",

@@ -10,6 +10,22 @@ _uvjobs_cron() {
     ;;
   esac
 }
+# A store, a command, and the options.
+_uvjobs_queue() {
+  case $1 in
+  -*)
+    mapfile -t COMPREPLY < <(compgen -W '-h --help --json --state= --queue= --kind= --key=
+      --limit=' -- "$1")
+    ;;
+  *)
+    mapfile -t COMPREPLY < <(
+      [ "$COMP_CWORD" -ne 3 ] || compgen -W 'stats list show retry cancel pause resume prune
+        schedules' -- "$1"
+      [ "$COMP_CWORD" -ne 2 ] || compgen -f -- "$1"
+    )
+    ;;
+  esac
+}
 # The options, or the numbers of the processes that can be asked.
 _uvjobs_inspect() {
   local options='-h --help'
@@ -34,6 +50,10 @@ _uvjobs() {
   COMPREPLY=()
   if [ "$COMP_CWORD" -gt 1 ] && [ "${COMP_WORDS[1]}" = cron ]; then
     _uvjobs_cron "$word"
+    return
+  fi
+  if [ "$COMP_CWORD" -gt 1 ] && [ "${COMP_WORDS[1]}" = queue ]; then
+    _uvjobs_queue "$word"
     return
   fi
   case ${COMP_WORDS[1]} in
@@ -63,7 +83,7 @@ _uvjobs() {
     ;;
   *)
     mapfile -t COMPREPLY < <(
-      [ "$COMP_CWORD" -gt 1 ] || compgen -W "cron ps tree why top" -- "$word"
+      [ "$COMP_CWORD" -gt 1 ] || compgen -W "cron queue ps tree why top" -- "$word"
       compgen -d -- "$word"
       compgen -f -X '!*.lua' -- "$word"
     )

@@ -12,6 +12,7 @@ usage: uvjobs [options] [script.lua | -] [args]
        uvjobs [options] -e CODE [args]
        uvjobs cron FILE
        uvjobs cron --next N PATTERN
+       uvjobs queue STORE
        uvjobs ps
        uvjobs tree PID
        uvjobs why PID JOB
@@ -19,7 +20,8 @@ usage: uvjobs [options] [script.lua | -] [args]
 
 Runs a Lua script as the main job of uvjobs; "-" reads it from standard input, and so
 does the command without a script unless standard input is a terminal. With "cron" it
-runs a crontab: see "uvjobs cron --help". With "ps", "tree", "why" and "top" it looks
+runs a crontab: see "uvjobs cron --help". With "queue" it looks at the tasks of durable
+jobs: see "uvjobs queue --help". With "ps", "tree", "why" and "top" it looks
 into a process that runs: see "uvjobs tree --help".
 
 options:
@@ -242,6 +244,7 @@ end
 ---@return integer status what the process should exit with
 function cli.main(args)
   if args[1] == "cron" then return require("uvjobs.cron.command").main(args) end
+  if args[1] == "queue" then return require("uvjobs.durable.command").main(args) end
   if INSPECTS[args[1]] then return require("uvjobs.inspect.command").main(args) end
   local given, problem = cli_options.read(args)
   if not given then return usage_error(problem) end
