@@ -410,11 +410,11 @@ function methods:close()
 end
 
 function Store.__close(self)
+  if self._is_closed then return end
   if core.can_suspend() then
     uvjobs.protect(self.close, self)
-  elseif not self._is_closed then
-    self._is_closed = true
-    self._port:close()
+  else -- a job that is being killed: it goes on by itself
+    uvjobs.scheduler({ name = "closes a store", close_timeout = 10 }):try_spawn(self.close, self)
   end
 end
 

@@ -11,6 +11,12 @@ local function describe(err)
   return debug.traceback(tostring(err), 2)
 end
 
+-- An answer that cannot be copied must not leave a job without one.
+local function answer(mailbox, id, value)
+  local ok, err = pcall(mailbox.answer, mailbox, id, value)
+  if not ok then mailbox:answer(id, tostring(err)) end
+end
+
 -- Waits for the request to open the engine, and answers it. Returns the engine, or nil when
 -- there is none.
 local function open(mailbox, spec)
@@ -65,7 +71,7 @@ local function perform(mailbox, engine)
   if #admitted == 0 then return false end
   for i, pair in ipairs(admitted) do requests[i] = pair[2] end
   local ok, answers = xpcall(engine.perform, describe, engine, requests)
-  for i, pair in ipairs(admitted) do mailbox:answer(pair[1], ok and answers[i] or answers) end
+  for i, pair in ipairs(admitted) do answer(mailbox, pair[1], ok and answers[i] or answers) end
   return true
 end
 

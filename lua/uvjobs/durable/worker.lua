@@ -340,6 +340,12 @@ local function close(self)
   self._closed:set()
 end
 
+local function begin_close(self)
+  if self._closing then return end
+  self._closing = true
+  self._closer:try_spawn({ report = false }, close, self)
+end
+
 --- Ends the worker: nothing is claimed any more; what runs has its wait_timeout to end, is
 --- closed then, and becomes ready again, without an attempt or a crash. Suspends until that
 --- is done. It may be called more than once.
@@ -348,20 +354,16 @@ end
 function Work:close()
   if getmetatable(self) ~= TYPE then arguments.fail_self(2, "close", TYPE, self) end
   core.check_suspend("close", 2)
-  if not self._closing then
-    self._closing = true
-    self._closer:try_spawn({ report = false }, close, self)
-  end
+  begin_close(self)
   self._closed:wait()
 end
 
+-- In a job that is being killed, closing only begins; it goes on by itself.
 function Work.__close(self)
   if core.can_suspend() then
     uvjobs.protect(self.close, self)
   else
-    self._jobs:call_exception_handler {
-      message = "A worker was left by force: its tasks go to others when this process ends",
-    }
+    begin_close(self)
   end
 end
 

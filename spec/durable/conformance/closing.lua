@@ -91,6 +91,37 @@ return function(kind)
     assert.same({ "ready", 0 }, { released.state, released.attempt })
   end)
 
+  it("goes on closing by itself when its job is killed #D12", function()
+    local place = kind.new()
+    local begun = uvjobs.event()
+    uvjobs.run({ clock = kind.virtual and "virtual" or "real" }, function()
+      local open = require "uvjobs.durable".open
+      local scheduler <close> = base.quiet { close_timeout = 0.01 }
+      local kept
+      local job = scheduler:spawn(function()
+        local store <close> = open(place.where, place.options)
+        kept = store
+        store:define("long", function()
+          begun:set()
+          uvjobs.sleep(3600)
+        end)
+        store:enqueue "long"
+        local _ <close> = durable.work(store, { wait_timeout = 0.01, close_timeout = 0.01 })
+        base.stubborn()
+      end)
+      begun:wait()
+      pcall(job.close, job)
+      assert.equal("killed", job.state)
+      while not kept._is_closed do uvjobs.sleep(0.01) end
+      if kind.name ~= "memory" then
+        local store <close> = open(place.where, place.options)
+        assert.same({ "ready", 0, 0 },
+          { store:get(1).state, store:get(1).attempt, store:get(1).crashes })
+      end
+    end)
+    place.remove()
+  end)
+
   it("raises 'closed' when the store is closed", durable.with_store(kind, function(store)
     store:define("any", print)
     store:close()

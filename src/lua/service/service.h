@@ -23,8 +23,8 @@ struct uj_services {
  *   close(): waits until the thread has ended. It has received all requests
  *     then, but the answers that were not heard are dropped.
  * on_answer(number, value) is called in no job, for each answer. When the
- * thread has failed, `value` is a string that says why, for each request from
- * then on.
+ * thread has failed, `value` is a string that says why, for each request that
+ * it has not received.
  *
  * The mailbox has the methods
  *   wait([fd [, seconds]]): returns whether the descriptor is readable, when it
