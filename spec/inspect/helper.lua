@@ -11,15 +11,17 @@ local helper = {}
 local GUARD_S <const> = 60
 local LOOK_S <const> = 0.01
 
---- Waits until `fn()` returns something, and returns that.
-function helper.eventually(fn)
-  local waited = 0
+--- Waits until `fn()` returns something, and returns that. `describe()` says what is wrong if it
+--- does not.
+function helper.eventually(fn, describe)
+  local begun = os.time()
   while true do
     local result = fn()
     if result then return result end
-    assert(waited < GUARD_S, "nothing has happened for " .. GUARD_S .. " s")
+    if os.time() - begun >= GUARD_S then
+      error(describe and describe() or "nothing has happened for " .. GUARD_S .. " s", 2)
+    end
     core.nap(LOOK_S)
-    waited = waited + LOOK_S
   end
 end
 

@@ -68,12 +68,12 @@ describe("the screen", function()
 uvjobs top: process 4711: shop.lua
 5 jobs, 4 active, 1 pending: 2 sleep, 1 get, 1 run, 1 slot
 schedulers: main 1/inf, shop 3/3+1
-     ID NAME         SCHED      *AGE    CPU  RESUMES WAITS FOR
-     #1 main         main       2.5s      -        2 runs
-     #2 till         shop       2.5s      -        1 an item of a queue
-     #3 longlonglon~ shop       2.5s      -        3 sleeps, 0.5 s left
-     #4 ürün         shop       2.5s      -        1 sleeps, 6.5 s left
-     #5 next         shop       2.5s      -        0 a slot of scheduler "shop"~
+     ID NAME       SCHED     *AGE    RAN  READY   RUNS WAITS FOR
+     #1 main       main      2.5s      -      -      2 runs
+     #2 till       shop      2.5s      -      -      1 an item of a queue
+     #3 longlongl~ shop      2.5s      -      -      3 sleeps, 0.5 s left
+     #4 ürün       shop      2.5s      -      -      1 sleeps, 6.5 s left
+     #5 next       shop      2.5s      -      -      0 a slot of scheduler "sho~
 
 
 
@@ -88,16 +88,16 @@ schedulers: main 1/inf, shop 3/3+1
 
 
 
-q quit  j/k select  sort: a age, u cpu, r resumes  w why  c cancel  space pause]],
+q quit  j/k select  by: a age u ran r ready n runs  w why  c cancel  space pause]],
       shown(view_of(), 80, 24))
   end))
 
   it("shows more of them in 200 columns", in_shop(function()
     local text = shown(view_of(), 200, 50)
-    assert.matches("\n +ID +NAME +SCHED +STATE +%*AGE +CPU +RESUMES +WAITS FOR +AT\n", text)
-    assert.matches("\n +#2 till +shop +active +2.5s +%- +1 an item of a queue +SPEC\n", text)
-    assert.matches('\n +#5 next +shop +pending +2.5s +%- +0 a slot of scheduler "shop", taken by #',
-      text)
+    assert.matches("\n +ID +NAME +SCHED +STATE +%*AGE +RAN +READY +RUNS +WAITS FOR +AT\n", text)
+    assert.matches("\n +#2 till +shop +active +2.5s +%- +%- +1 an item of a queue +SPEC\n", text)
+    assert.matches("\n +#5 next +shop +pending +2.5s +%- +%- +0 a slot of scheduler "
+      .. '"shop", taken by #', text)
   end))
 
   it("fits any size", in_shop(function()
@@ -134,10 +134,25 @@ q quit  j/k select  sort: a age, u cpu, r resumes  w why  c cancel  space pause]
   end)
 end)
 
+describe("the times of jobs", function()
+  it("are shown when they are measured, and the longest come first", function()
+    uvjobs.run({ clock = "virtual", stats = true }, function()
+      local shop <close> = helper.quiet { name = "shop" }
+      for i = 1, 3 do
+        shop:spawn({ name = "j" .. i }, function() uvjobs.sleep(9) end)
+      end
+      uvjobs.sleep(2.5)
+      local text = shown(view_of(), 80, 24)
+      assert.matches("\n +#2 j1 +shop +2.5s +[%d.]+s +[%d.]+s +1 sleeps, 6.5 s left\n", text)
+      shop:close()
+    end)
+  end)
+end)
+
 describe("a key", function()
   it("sorts", in_shop(function()
     local view = view_of()
-    press(view, "r")
+    press(view, "n")
     assert.is_true(view.wants_look)
     assert(top.look(view))
     local before = math.huge
@@ -145,10 +160,12 @@ describe("a key", function()
       assert.is_true(tonumber(row.job.resumes) <= before)
       before = tonumber(row.job.resumes)
     end
-    assert.matches("%*RESUMES", shown(view, 80, 24))
-    press(view, "u")
-    assert(top.look(view))
-    assert.matches("%*CPU", shown(view, 80, 24))
+    assert.matches("%*RUNS", shown(view, 80, 24))
+    for key, column in pairs { u = "RAN", r = "READY", a = "AGE" } do
+      press(view, key)
+      assert(top.look(view))
+      assert.matches("%*" .. column, shown(view, 80, 24))
+    end
   end))
 
   it("selects, pauses and ends", in_shop(function()

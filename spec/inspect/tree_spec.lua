@@ -107,6 +107,18 @@ describe("a tree", function()
     end)
   end)
 
+  it("tells jobs together whose different spawners have ended", function()
+    virtual(function()
+      local shop <close> = helper.quiet { name = "shop" }
+      for _ = 1, 5 do
+        shop:spawn(function() shop:spawn({ name = "orphan" }, function() uvjobs.sleep(9) end) end)
+      end
+      uvjobs.sleep(1)
+      assert.matches('\n#7 to #11 "orphan" %(5 jobs%), active in "shop"', tree_of(look()))
+      shop:close()
+    end)
+  end)
+
   it("keeps a name with line breaks and tabs in its line", function()
     virtual(function()
       local shop <close> = helper.quiet { name = "a\tb\nc" }

@@ -51,8 +51,12 @@ local function waits_for(record, seen)
   return record.doing and not seen.values and doing.in_brief(record.job) or record.waits_for
 end
 
+local function seconds(span)
+  return span and ("%.6f"):format(span)
+end
+
 local function add_job(list, record, number, stuck, seen)
-  local job = record.job
+  local job, times = record.job, record.times or {}
   local next = graph.next(record, stuck)
   list[#list + 1] = lines.encode("job", {
     "id", record.id, "name", record.name, "state", record.state, "scheduler", number,
@@ -62,8 +66,8 @@ local function add_job(list, record, number, stuck, seen)
     "holders", ids_of(record.holders), "held_by", #record.holders > 0 and #record.holders,
     "next", next and next.id, "needs", record.needs, "stuck", stuck[record],
     "resumes", job.resumes, "preemptions", job.preemptions,
-    "cpu", job.cpu_time and ("%.6f"):format(job.cpu_time),
-  }, 36)
+    "waited", seconds(times.waited), "ready", seconds(times.ready), "ran", seconds(times.ran),
+  }, 40)
 end
 
 local function add_circles(list, look, stuck)
@@ -108,7 +112,8 @@ end
 local SORTS <const> = {
   age = function(record) return -record.id end,
   resumes = function(record) return record.job.resumes end,
-  cpu = function(record) return record.job.cpu_time or 0 end,
+  ran = function(record) return record.times and record.times.ran or 0 end,
+  ready = function(record) return record.times and record.times.ready or 0 end,
 }
 
 -- The first `most` records by a key, and those that belong to them: what they wait for, and

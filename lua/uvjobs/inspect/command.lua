@@ -44,9 +44,10 @@ so on. JOB is the number of a job, like '#93' or 93, or its name.
 usage: uvjobs top [--once] PID
 
 Shows the jobs of a process, once a second, until you press q. The oldest come first, or
-those that have run for longest, if run{ stats = true } measures that, or most often. w says
-why the selected job does not go on. c cancels it, after a question, if the program allows
-that: run{ inspect = { control = true } }. Where the output is no terminal it shows them once.
+those that have run most often, or that have run or were ready to for longest, if
+run{ stats = true } measures that. w says why the selected job does not go on. c cancels
+it, after a question, if the program allows that: run{ inspect = { control = true } }.
+Where the output is no terminal it shows them once.
 
 options:
   --once    show them once

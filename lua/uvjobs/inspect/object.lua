@@ -10,7 +10,8 @@ local object = {}
 -- What the fields of the lines are, if not texts.
 local NUMBERS <const> = {
   id = true, scheduler = true, parent = true, age = true, left = true, held_by = true,
-  next = true, resumes = true, preemptions = true, cpu = true, number = true, active = true,
+  next = true, resumes = true, preemptions = true,
+  waited = true, ready = true, ran = true, number = true, active = true,
   pending = true, limit = true, done = true, failed = true, cancelled = true, killed = true,
   jobs = true, time = true, running = true, held = true,
 }

@@ -51,7 +51,8 @@ local function count(n)
   return ("%.0fM"):format(n / 1e6)
 end
 
-local function cpu(seconds)
+-- A time that is measured only if somebody wants it.
+local function span(seconds)
   seconds = tonumber(seconds)
   return not seconds and "-" or seconds < 100 and ("%.2fs"):format(seconds) or age(seconds)
 end
@@ -70,15 +71,17 @@ end
 local COLUMNS <const> = {
   { name = "ID", narrow = 7, wide = 8, align = right,
     text = function(job) return "#" .. job.id end },
-  { name = "NAME", narrow = 12, wide = 24, align = left,
+  { name = "NAME", narrow = 10, wide = 24, align = left,
     text = function(job) return job.name or "" end },
-  { name = "SCHED", narrow = 8, wide = 18, align = left, text = scheduler },
+  { name = "SCHED", narrow = 7, wide = 18, align = left, text = scheduler },
   { name = "STATE", wide = 8, align = left, text = function(job) return job.state end },
   { name = "AGE", narrow = 6, wide = 8, align = right, sort = "age",
     text = function(job) return age(job.age) end },
-  { name = "CPU", narrow = 6, wide = 8, align = right, sort = "cpu",
-    text = function(job) return cpu(job.cpu) end },
-  { name = "RESUMES", narrow = 8, wide = 9, align = right, sort = "resumes",
+  { name = "RAN", narrow = 6, wide = 8, align = right, sort = "ran",
+    text = function(job) return span(job.ran) end },
+  { name = "READY", narrow = 6, wide = 8, align = right, sort = "ready",
+    text = function(job) return span(job.ready) end },
+  { name = "RUNS", narrow = 6, wide = 8, align = right, sort = "resumes",
     text = function(job) return count(job.resumes) end },
   { name = "WAITS FOR", narrow = 0, wide = 0, align = left, text = waits },
   { name = "AT", wide = 32, align = left, text = function(job) return job.at or "" end },
@@ -177,7 +180,7 @@ function screen.rows(view)
   return rows_of(view.loops)
 end
 
-local KEYS <const> = "q quit  j/k select  sort: a age, u cpu, r resumes  w why  c cancel  "
+local KEYS <const> = "q quit  j/k select  by: a age u ran r ready n runs  w why  c cancel  "
   .. "space pause"
 
 local function foot_of(view)

@@ -23,7 +23,7 @@ local PLAIN_STYLES <const> = { head = "\27[7m", selected = "\27[7m" }
 
 -- ---- keys --------------------------------------------------------------------------------
 
-local SORT_KEYS <const> = { a = "age", u = "cpu", r = "resumes" }
+local SORT_KEYS <const> = { a = "age", u = "ran", r = "ready", n = "resumes" }
 
 local function selected(view)
   return screen.rows(view)[view.selected]

@@ -32,8 +32,7 @@ end
 local function likeness(job, children)
   if children[job.id] then return nil end
   local waits = job.waits:gsub(", %S+ s left$", "")
-  return table.concat(
-    { job.name or "", job.state, job.scheduler, waits, job.at or "", job.parent or "" }, "\0")
+  return table.concat({ job.name or "", job.state, job.scheduler, waits, job.at or "" }, "\0")
 end
 
 -- Groups of jobs, in the order of the first of each.
