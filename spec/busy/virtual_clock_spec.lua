@@ -338,20 +338,22 @@ describe("a job that is preempted", function()
     end)
   end)
 
-  it("is not preempted in a function that table.sort calls, but after it", function()
+  it("lets others run in a function that table.sort calls, and after it", function()
     virtual(function()
       local ticks, done = 0, false
       local jobs <close> = uvjobs.scheduler { timeslice = SLICE }
       jobs:spawn(function() while not done do ticks = ticks + 1 end end)
       jobs:spawn(function()
         while ticks == 0 do end
-        local start, list = ticks, { 5, 3, 8, 1, 9, 2, 7 }
+        local start, list, runs = ticks, { 5, 3, 8, 1, 9, 2, 7 }, 0
         table.sort(list, function(a, b)
           for _ = 1, 3000 do end
-          assert.equal(start, ticks)
+          if ticks > start then runs = runs + 1 end
+          start = ticks
           return a < b
         end)
         assert.equal("1 2 3 5 7 8 9", table.concat(list, " "))
+        assert.is_true(runs > 10)
         while ticks == start do end
         done = true
       end):wait()

@@ -32,6 +32,28 @@ static void run_with(lua_CFunction probe, const char *script)
   lua_close(L);
 }
 
+/* ---- finalizers ---------------------------------------------------------- */
+
+static int in_finalizer(lua_State *L)
+{
+  CHECK_EQ(uj_inside_is_finalizing(L), lua_toboolean(L, 1));
+  return 0;
+}
+
+static void a_finalizer_is_known(void)
+{
+  run_with(in_finalizer, "probe(false)\n"
+                         "local function made()\n"
+                         "  setmetatable({}, { __gc = function()\n"
+                         "    probe(true)\n"
+                         "    coroutine.wrap(probe)(true)\n"
+                         "  end })\n"
+                         "end\n"
+                         "made() collectgarbage() probe(false)\n"
+                         "collectgarbage('stop') probe(false)\n"
+                         "made() collectgarbage() probe(false)\n");
+}
+
 /* ---- protected calls ----------------------------------------------------- */
 
 /* Returns how many values the C function at a level has below what it calls. */
@@ -427,6 +449,7 @@ int main(void)
        a_block_names_what_it_closes},
       {"a hook hears of the count before the line",
        the_count_comes_before_the_line},
+      {"a finalizer is known, in whatever coroutine", a_finalizer_is_known},
       {"a coroutine inherits the hook of the one that makes it",
        a_coroutine_inherits_the_hook},
       {"a suspended coroutine is closed and emptied",

@@ -65,24 +65,20 @@ local function new_mark(set)
   return setmetatable({}, { __close = set })
 end
 
---- Calls fn where its job cannot be preempted.
-local function at_once(fn)
-  ("x"):gsub(".", function() fn() end)
-end
-
-local function count_marks(set)
+--- No other job runs in the middle of it.
+local count_marks = load([[
+  local set = ...
   local count = 0
   for _, value in next, set do
     if value == true then count = count + 1 end
   end
   return count
-end
+]], "@count_marks")
+uvjobs.keep_whole(count_marks)
 
 local function check_marks(set, limit, what)
-  at_once(function()
-    local count = count_marks(set)
-    check(count <= limit, "%d %s, not %d at most", count, what, limit)
-  end)
+  local count = count_marks(set)
+  check(count <= limit, "%d %s, not %d at most", count, what, limit)
 end
 
 -- ---- work whose result is known ----------------------------------------------------

@@ -116,7 +116,7 @@ local FLOORS <const> = {
   { "src/lua/measure/meter" },
   { "src/lua/engine/interrupt" },
   { "src/lua/engine/unwind", "src/lua/engine/kill" },
-  { "src/lua/engine/body", "src/lua/engine/hookerror" },
+  { "src/lua/engine/body", "src/lua/engine/hookerror", "src/lua/engine/cover" },
   { "src/lua/engine/suspend", "src/lua/engine/pool", "src/lua/engine/report",
     "src/lua/engine/announce", "src/lua/engine/dumping", "src/lua/engine/inspecting",
     "src/lua/engine/traceback" },

@@ -9,6 +9,7 @@ void uj_loop_init(struct uj_loop *loop, const struct uj_host *host)
   uj_link_init(&loop->busy);
   uj_link_init(&loop->scheds);
   loop->nscheds = 0;
+  loop->covered = NULL;
   uj_link_init(&loop->locked);
   loop->last_id = 0;
   loop->nabandoning = 0;

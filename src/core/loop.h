@@ -67,6 +67,8 @@ struct uj_loop {
   struct uj_link busy;      /* of uj_job::queue: preempted in earlier ones */
   struct uj_link scheds;    /* of uj_sched::link: every scheduler */
   uint64_t nscheds;         /* how many it has ever had */
+  struct uj_job *covered;   /* on top of which others run, and which is in line
+                               to go on, by its `queue`; or NULL */
   struct uj_link locked;    /* of uj_mutex::locked: mutexes with an owner */
   struct uj_timers timers;  /* of uj_job::timer: one for each timed wait; and
                                the alarm */

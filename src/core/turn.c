@@ -7,6 +7,7 @@
 #include "core/job.h"
 #include "core/ranks.h"
 #include "core/sched.h"
+#include "core/seldom.h"
 #include "core/shuffle.h"
 
 /* How long after it the alarm is set again that has gone off while a job held
@@ -103,6 +104,34 @@ static void run_first(struct uj_loop *loop, struct uj_link *queue)
   run_job(loop, job);
 }
 
+void uj_loop_uncover(struct uj_loop *loop)
+{
+  struct uj_job *job = loop->covered;
+  uj_link_remove(&job->queue);
+  job->place = UJ_AT_NONE;
+  loop->covered = NULL;
+}
+
+/* The batch that the job belongs to may be replaced by another one while others
+ * run on top of it. Its turn must not run that, and so it ends with the job:
+ * that is what counting a preemption does. */
+void uj_loop_cover(struct uj_loop *loop, struct uj_job *job)
+{
+  if (loop->covered != NULL)
+    uj_loop_uncover(loop);
+  loop->covered = job;
+  loop->busy_next = false;
+  uj_job_preempt(job);
+}
+
+/* Whether it is the turn of the covered job. */
+UJ_SELDOM static bool is_turn_of_covered(const struct uj_loop *loop,
+                                         const struct uj_link *queue)
+{
+  return queue == &loop->busy && !uj_link_empty(queue) &&
+         uj_job_first(queue) == loop->covered;
+}
+
 static void make_batch(struct uj_loop *loop)
 {
   uj_link_splice(&loop->busy, &loop->preempted);
@@ -139,6 +168,10 @@ void uj_loop_turn(struct uj_loop *loop)
     pass_time(loop);
   loop->latest_ns = UJ_NEVER;
   queue = next_queue(loop);
+  if (loop->covered != NULL && is_turn_of_covered(loop, queue)) {
+    uj_loop_uncover(loop);
+    preemptions = UINT64_MAX; /* it is all that this turn runs */
+  }
   while (!uj_link_empty(queue) && loop->preemptions == preemptions) {
     run_first(loop, queue);
     if (queue == &loop->busy)

@@ -16,9 +16,32 @@
 
 #include "core/loop.h"
 
+struct uj_job;
+
 /* Takes one turn. The driver can spare it the clock by setting
  * uj_loop::latest_ns before. */
 void uj_loop_turn(struct uj_loop *loop);
+
+/* The running job is to give way, but cannot be taken off: what it does is in
+ * the middle of a C function. So other jobs run on top of it. From now on it is
+ * covered, and in line like a job that is preempted. The host, which has not
+ * returned from resume(), takes turns until uj_loop_is_covering() is false.
+ * Then the job goes on.
+ *
+ * A job that runs on top can be covered in its turn. The one below cannot go on
+ * before that one has come back, so it leaves the line, and goes on as soon as
+ * the control is back at its host. */
+void uj_loop_cover(struct uj_loop *loop, struct uj_job *job);
+
+/* The job that is in line leaves it: no others are to run on top of it. */
+void uj_loop_uncover(struct uj_loop *loop);
+
+/* Whether others are still to run on top of the job. */
+static inline bool uj_loop_is_covering(const struct uj_loop *loop,
+                                       const struct uj_job *job)
+{
+  return loop->covered == job;
+}
 
 /* Handles the timers that have passed while a job runs and holds the loop. No
  * other job runs; but what a waiter has abandoned is closed on its behalf.

@@ -21,6 +21,7 @@
 #include "lua/api/select.h"
 #include "lua/api/semaphore.h"
 #include "lua/api/testing.h"
+#include "lua/api/tracked.h"
 #include "lua/api/work.h"
 #include "lua/api/worker.h"
 #include "lua/base/allocator.h"
@@ -28,8 +29,11 @@
 #include "lua/drive/cqueues.h"
 #include "lua/drive/embed.h"
 #include "lua/drive/luv.h"
-#include "lua/drive/run.h"
+#include "lua/drive/poll.h"
+#include "lua/drive/round.h"
 #include "lua/engine/alarms.h"
+#include "lua/engine/cover.h"
+#include "lua/engine/covered.h"
 #include "lua/engine/dumping.h"
 #include "lua/engine/ending.h"
 #include "lua/engine/hook.h"
@@ -62,29 +66,34 @@
 
 /* ---- death --------------------------------------------------------------- */
 
-/* Runs the to-be-closed variables of the job that has called os.exit(). It
- * never goes on. Returns the job, or NULL. */
-static struct uj_ljob *close_current(struct uj_state *S, lua_State *L)
+/* Runs the to-be-closed variables of the job that has called os.exit(), and of
+ * those on top of which it ran, the innermost first. They never go on. Returns
+ * the job, or NULL. */
+static struct uj_ljob *close_running(struct uj_state *S, lua_State *L)
 {
   struct uj_ljob *job = S->current;
-  if (job == NULL)
-    return NULL;
+  const struct uj_nest *nest = S->nest;
   uj_killing_end(S);
   uj_hook_set_running(S, NULL);
   S->current = NULL;
-  uj_nest_close_running(S, job, L);
+  S->native = NULL;
+  S->nest = NULL; /* none of them is a part of the job any more */
+  if (job != NULL)
+    uj_nest_close_running(nest, job, L);
+  for (const struct uj_cover *cover = S->covers->top; cover != NULL;
+       cover = cover->below)
+    uj_nest_close_running(cover->nest, cover->job, L);
   return job;
 }
 
-/* Runs the to-be-closed variables of every suspended job, which all are but
- * one.
- */
+/* Runs the to-be-closed variables of every suspended job. */
 static void close_jobs(struct uj_state *S, lua_State *L,
                        const struct uj_ljob *current)
 {
   for (uint32_t slot = 1; slot < S->jobs.next; slot++) {
     struct uj_ljob *job = uj_state_job(S, slot);
-    if (job != NULL && job->co != NULL && job != current)
+    if (job != NULL && job->co != NULL && job != current &&
+        uj_cover_of(S, job) == NULL)
       uj_nest_close(S, job, L);
   }
 }
@@ -102,7 +111,7 @@ static int end(lua_State *L)
   uj_interrupt_stop(S);
   if (S->driver != NULL)
     uj_signals_end_at_once(uj_driver_signals(S->driver));
-  close_jobs(S, L, close_current(S, L));
+  close_jobs(S, L, close_running(S, L));
   uj_work_end(S);
   uj_series_term(S);
   uj_pool_term(S, L);
@@ -118,6 +127,8 @@ static int end(lua_State *L)
 /* The record and the parts that it points to, in one userdata. */
 struct whole {
   struct uj_state state; /* first: the userdata is the state */
+  struct uj_covers covers;
+  struct uj_tracked tracked;
   struct uj_pool pool;
   struct uj_hook hook;
   struct uj_stretch stretch;
@@ -149,6 +160,8 @@ struct whole {
 static void connect(struct whole *whole)
 {
   struct uj_state *S = &whole->state;
+  S->covers = &whole->covers;
+  S->tracked = &whole->tracked;
   S->pool = &whole->pool;
   S->threads = &whole->pool.slots;
   S->hook = &whole->hook;
@@ -224,10 +237,12 @@ static void init_parts(struct uj_state *S, lua_State *L)
   uj_rates_init(S);
   uj_watchers_init(S, L);
   uj_testing_init(S, L);
-  uj_run_init(S);
+  uj_poll_init(S);
   uj_embed_init(S, L);
   uj_luv_init(S, L);
   uj_cqueues_init(S, L);
+  uj_cover_init(S, L);
+  S->covers->go_round = uj_drive_go_round;
 }
 
 static bool debug_from_environment(void)
@@ -254,7 +269,8 @@ static struct uj_state *push_new(lua_State *L, const struct uj_heap *heap)
   lua_pushcfunction(L, end);
   lua_setfield(L, -2, "__gc");
   lua_setmetatable(L, -2);
-  uj_worker_adopt(L, S);
+  if (!uj_worker_adopt(L, S))
+    S->tracked->state = S;
   return S;
 }
 
@@ -312,12 +328,15 @@ static void make_state(lua_State *L)
   lua_newtable(L);
   S = push_new(L, heap);
   uj_hookerror_register(S, L);
+  uj_cover_register(S, L);
   uj_nest_register(S, L);
   register_types(L);
   lua_insert(L, -2);
   lua_setiuservalue(L, -2, UJ_STATE_UV_TYPES);
   lua_pushvalue(L, -1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &uj_state_key);
+  if (S->tracked->state != NULL)
+    uj_tracked_open(L, S->tracked);
 }
 
 void uj_lifetime_push_state(lua_State *L)

@@ -15,6 +15,7 @@ end
 local WORDS <const> = {
   run = "it runs",
   ready = "it is ready to run",
+  covered = "it is busy, and others run on top of it",
   start = "it is about to start",
   sleep = "it sleeps",
   await = "it waits for a callback, in await",

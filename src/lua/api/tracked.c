@@ -125,8 +125,10 @@ void uj_tracked_open(lua_State *L, struct uj_tracked *tracked)
 {
   static const luaL_Reg functions[] = {
       {"resume", l_resume}, {"wrap", l_wrap}, {"close", l_close}, {NULL, NULL}};
-  lua_getglobal(L, LUA_COLIBNAME);
-  lua_pushlightuserdata(L, tracked);
-  luaL_setfuncs(L, functions, 1);
-  lua_pop(L, 1);
+  lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  if (lua_getfield(L, -1, LUA_COLIBNAME) == LUA_TTABLE) {
+    lua_pushlightuserdata(L, tracked);
+    luaL_setfuncs(L, functions, 1);
+  }
+  lua_pop(L, 2);
 }

@@ -91,21 +91,25 @@ static bool is_worker_stopped(void *arg)
   return is_stopped(arg);
 }
 
-void uj_worker_adopt(lua_State *L, struct uj_state *S)
+bool uj_worker_adopt(lua_State *L, struct uj_state *S)
 {
   struct worker *self = worker_of(L);
   if (self == NULL)
-    return;
+    return false;
   S->outer->is_stopped = is_worker_stopped;
   S->outer->arg = self;
   self->adopted = S;
+  self->tracked.state = S;
+  return true;
 }
 
 void uj_worker_disown(lua_State *L)
 {
   struct worker *self = worker_of(L);
-  if (self != NULL)
-    self->adopted = NULL;
+  if (self == NULL)
+    return;
+  self->adopted = NULL;
+  self->tracked.state = NULL;
 }
 
 /* ---- sending ------------------------------------------------------------- */

@@ -57,8 +57,9 @@ void uj_worker_run(struct uj_task *task);
 void uj_worker_abandon(const struct uj_call *call);
 
 /* [-0, +0, -] uvjobs has been loaded in the Lua state L. If that is the state
- * of a worker, a run in it ends when the call is stopped. */
-void uj_worker_adopt(lua_State *L, struct uj_state *S);
+ * of a worker, a run in it ends when the call is stopped. Returns whether it
+ * is. */
+bool uj_worker_adopt(lua_State *L, struct uj_state *S);
 /* [-0, +0, -] The Lua state L, in which uvjobs was loaded, is closing. */
 void uj_worker_disown(lua_State *L);
 

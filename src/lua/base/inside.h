@@ -54,6 +54,15 @@ static inline int uj_inside_closethread(lua_State *co, lua_State *from)
  * main coroutine cannot. */
 #define UJ_INSIDE_CLOSES_ITSELF (LUA_VERSION_NUM >= 505)
 
+/* ---- finalizers ---------------------------------------------------------- */
+
+/* Whether a finalizer runs, in whatever coroutine. The collector cannot be
+ * asked or told anything meanwhile, and it collects nothing. */
+static inline bool uj_inside_is_finalizing(lua_State *L)
+{
+  return lua_gc(L, LUA_GCISRUNNING) == -1;
+}
+
 /* ---- protected calls ----------------------------------------------------- */
 
 enum {

@@ -3,8 +3,10 @@
 #include "core/turn.h"
 #include "loop/driver.h"
 #include "lua/api/date.h"
+#include "lua/engine/ending.h"
 #include "lua/engine/pool.h"
 #include "lua/state/job.h"
+#include "lua/supervisor/children.h"
 
 int uj_drive_open(struct uj_state *S)
 {
@@ -37,6 +39,20 @@ void uj_drive_trim(struct uj_state *S, lua_State *L)
   status = lua_pcall(L, 1, 0, 0);
   if (status != LUA_OK)
     (void)uj_state_keep_hook_error(S, L, status);
+}
+
+/* Only a new scheduler makes it necessary to look at all of them again. */
+void uj_drive_close_rest(struct uj_state *S, lua_State *L)
+{
+  struct uj_ending *ending = S->ending;
+  if (!ending->closes_rest)
+    uj_loop_close(&S->loop, UJ_NEVER);
+  ending->closes_rest = true;
+  if (ending->scheds_seen == S->loop.nscheds)
+    return;
+  ending->scheds_seen = S->loop.nscheds;
+  uj_loop_close_open(&S->loop);
+  uj_children_stop(S, L);
 }
 
 void uj_drive_turn(struct uj_state *S, lua_State *L)

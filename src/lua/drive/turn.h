@@ -14,6 +14,11 @@ int uj_drive_open(struct uj_state *S);
  * burst of jobs took. */
 void uj_drive_turn(struct uj_state *S, lua_State *L);
 
+/* [-0, +0, -] The main job has ended, so all schedulers are closed, and those
+ * that the clean-up of their jobs makes. To be called again before each turn
+ * that follows. */
+void uj_drive_close_rest(struct uj_state *S, lua_State *L);
+
 /* [-0, +0, -] Gives back what the slots of jobs and coroutines do not use, if
  * it is much. When there is no memory to do that, they stay as they are. */
 void uj_drive_trim(struct uj_state *S, lua_State *L);

@@ -11,15 +11,17 @@
 #include "lua/state/state.h"
 
 struct uj_ending {
-  bool begun;        /* the run has been asked to end */
-  bool forces;       /* every job can be preempted, as when it is begun */
-  uint64_t force_ns; /* from when on it will; or UJ_NEVER */
-  int signal;        /* by which the main job was closed; 0 for none */
-  uint64_t close_ns; /* how long the main job has to end then */
-  uint64_t real_ns;  /* when the virtual clock was last moved on for that */
-  bool exits;        /* the process is to exit when the run has ended, */
-  int status;        /* with this status */
-  bool blocks_child; /* the caller of run() had SIGCHLD blocked */
+  bool begun;           /* the run has been asked to end */
+  bool forces;          /* every job can be preempted, as when it is begun */
+  uint64_t force_ns;    /* from when on it will; or UJ_NEVER */
+  int signal;           /* by which the main job was closed; 0 for none */
+  uint64_t close_ns;    /* how long the main job has to end then */
+  uint64_t real_ns;     /* when the virtual clock was last moved on for that */
+  bool exits;           /* the process is to exit when the run has ended, */
+  int status;           /* with this status */
+  bool blocks_child;    /* the caller of run() had SIGCHLD blocked */
+  bool closes_rest;     /* the main job has ended, and the rest was closed, */
+  uint64_t scheds_seen; /* with so many schedulers: uj_loop::nscheds then */
 };
 
 /* The Lua state is a worker's: its runs end at once when the function is

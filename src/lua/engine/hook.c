@@ -27,9 +27,10 @@ static void disarm(struct uj_hook *self)
     lua_sethook(co, self->user_hook, self->user_mask, self->user_count);
 }
 
-void uj_hook_move(struct uj_state *S, lua_State *co)
+void uj_hook_move(struct uj_state *S)
 {
   struct uj_hook *self = S->hook;
+  lua_State *co = uj_hook_target(S);
   self->moving = true;
   if (self->on != co)
     disarm(self);
@@ -55,7 +56,7 @@ void uj_hook_take_off(struct uj_state *S)
 void uj_hook_on_signal(void *state)
 {
   struct uj_state *S = state;
-  lua_State *co = S->running;
+  lua_State *co = uj_hook_target(S);
   if (co == NULL || S->killing || lua_gethook(co) == S->hook->ours->count)
     return;
   S->hook_wanted = true;

@@ -45,15 +45,32 @@ struct uj_hook {
 /* Where instructions are counted: the hook is called once in so many. */
 enum { UJ_HOOK_COUNT_EVERY = 1000 };
 
-/* Moves the hook to the coroutine that runs now, or away when it is NULL. */
-void uj_hook_move(struct uj_state *S, lua_State *co);
+/* The coroutine of the current job that runs, also if it is one of Lua's own;
+ * NULL when none does. */
+static inline lua_State *uj_hook_target(const struct uj_state *S)
+{
+  lua_State *running = S->running, *native = S->native;
+  return running != NULL && native != NULL ? native : running;
+}
+
+/* Moves the hook to the coroutine that runs now, or away when none does. */
+void uj_hook_move(struct uj_state *S);
 
 /* `co` is the coroutine that runs now; NULL when none of a job does. */
 static inline void uj_hook_set_running(struct uj_state *S, lua_State *co)
 {
   S->running = co;
   if (S->hook_wanted || S->killing)
-    uj_hook_move(S, co);
+    uj_hook_move(S);
+}
+
+/* The same for one that Lua's own functions have resumed, in the job's; NULL
+ * when it has come back. */
+static inline void uj_hook_set_native(struct uj_state *S, lua_State *co)
+{
+  S->native = co;
+  if (S->hook_wanted || S->killing)
+    uj_hook_move(S);
 }
 
 /* For struct uj_watch: called in the signal handler, with the state. */

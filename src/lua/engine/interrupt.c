@@ -8,6 +8,8 @@
 #include "loop/signals.h"
 #include "lua/base/inside.h"
 #include "lua/engine/alarms.h"
+#include "lua/engine/cover.h"
+#include "lua/engine/covered.h"
 #include "lua/engine/dumping.h"
 #include "lua/engine/ending.h"
 #include "lua/engine/hookerror.h"
@@ -90,7 +92,7 @@ static bool can_yield(const struct uj_state *S, lua_State *L)
   return S->running == L && lua_isyieldable(L) && S->chain_yields;
 }
 
-/* Jobs are forced to end, but this one cannot be preempted for others to act.
+/* Jobs are forced to end, but this one is where no other can have its turn.
  * After the close timeout, which any job gets that is to end, it is closed.
  * (The main job has been closed already, with a time of its own.) */
 static void close_unpreemptible(struct uj_state *S, uint64_t now_ns)
@@ -108,20 +110,34 @@ static void close_unpreemptible(struct uj_state *S, uint64_t now_ns)
     uj_job_close(core, core->sched->close_ns);
 }
 
-/* Preempts the job if its slice is over and it can yield here. Returns whether
- * it is: then the hook must yield at once. */
+/* Jobs are forced to end, and one on top of which this one runs should have
+ * been killed by now, but cannot go on before this one has. */
+static bool is_in_the_way(struct uj_state *S)
+{
+  const struct uj_cover *cover = S->covers->top;
+  if (!S->ending->forces || S->current == S->main)
+    return false;
+  while (cover != NULL && cover->job->core.kill_ns > uj_loop_now(&S->loop))
+    cover = cover->below;
+  return cover != NULL;
+}
+
+/* Lets others run if the slice of the job is over. Where the job can yield it
+ * is preempted, and true returned: then the hook must yield at once. Elsewhere
+ * the others run on top of it. */
 static bool preempt(struct uj_state *S, lua_State *L, uint64_t now_ns,
                     uint64_t passed_ns)
 {
-  uint64_t slice_ns = uj_stretch_slice_ns(S);
-  if (passed_ns < slice_ns)
+  if (passed_ns < uj_stretch_slice_ns(S))
     return false;
   if (!can_yield(S, L)) {
-    close_unpreemptible(S, now_ns);
+    if (is_in_the_way(S))
+      uj_job_close(&S->current->core, S->current->core.sched->close_ns);
+    if (!uj_cover_go_round(S, L))
+      close_unpreemptible(S, now_ns);
     return false;
   }
-  if (S->is_virtual && !S->ending->forces)
-    S->virtual_ns = uj_clock_add(S->virtual_ns, slice_ns);
+  uj_stretch_pass_slice(S);
   uj_job_preempt(&S->current->core);
   return true;
 }
@@ -230,10 +246,10 @@ static void interrupt_hook(lua_State *L, lua_Debug *ar)
       lua_gethook(L) != interrupt_hook)
     return;
   now_ns = uj_driver_now();
-  if (S->running == L && uj_own_holds(S, L, ar, now_ns))
+  if (uj_hook_target(S) == L && uj_own_holds(S, L, ar, now_ns))
     return;
   uj_hook_take_off(S);
-  if (S->running != L || S->current == NULL || S->killing)
+  if (uj_hook_target(S) != L || S->current == NULL || S->killing)
     return;
   if (uj_inspecting_look(S, L))
     return; /* what else is due comes with the next signal */

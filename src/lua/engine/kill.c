@@ -81,7 +81,7 @@ static bool has_time(struct uj_killing *kill)
 static bool is_stray(const struct uj_state *S, lua_State *L)
 {
   return !S->killing || S->current == NULL ||
-         (S->running != L && S->kill->inner != L);
+         (S->running != L && S->native != L && S->kill->inner != L);
 }
 
 /* A coroutine that yielded in a hook runs one instruction before this one is

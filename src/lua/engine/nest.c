@@ -4,6 +4,7 @@
 
 #include "lua/base/backtrace.h"
 #include "lua/base/inside.h"
+#include "lua/engine/covered.h"
 #include "lua/state/job.h"
 
 /* ---- marks --------------------------------------------------------------- */
@@ -188,27 +189,29 @@ static void close_unhooked(lua_State *co, lua_State *from)
   (void)uj_inside_closethread(co, from);
 }
 
-void uj_nest_close_running(struct uj_state *S, const struct uj_ljob *job,
-                           lua_State *from)
+void uj_nest_close_running(const struct uj_nest *nest,
+                           const struct uj_ljob *job, lua_State *from)
 {
-  const struct uj_nest *nest = S->nest;
-  S->nest = NULL; /* none of them is a part of the job any more */
   for (; nest != NULL; nest = nest->outer)
     close_unhooked(nest->co, from);
   close_unhooked(job->co, from);
 }
 
-/* Of the coroutines between the one that runs and the job's own nothing is
- * known: they are not marked. */
+/* Of the coroutines between the one that runs, or is covered, and the job's own
+ * nothing is known: they are not marked. */
 void uj_nest_push_traceback(struct uj_state *S, lua_State *L,
                             const struct uj_ljob *job, int skip,
                             const char *text)
 {
   bool runs = skip != UJ_NEST_PARKED;
+  const struct uj_cover *cover = runs ? NULL : uj_cover_of(S, job);
   int n = count_steps(S, job);
-  if (runs && L != job->co)
-    n = 1;
-  uj_backtrace_push(L, runs ? L : parked_in(S, job, n), text, runs ? skip : 0);
+  lua_State *inner = runs            ? L
+                     : cover != NULL ? cover->co
+                                     : parked_in(S, job, n);
+  if (runs || cover != NULL)
+    n = inner != job->co ? 1 : 0;
+  uj_backtrace_push(L, inner, text, runs ? skip : 0);
   while (--n >= 0) {
     uj_backtrace_push(L, parked_in(S, job, n),
                       "\nin a coroutine that was resumed at", 0);

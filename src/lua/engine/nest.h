@@ -74,10 +74,11 @@ lua_State *uj_nest_parked(struct uj_state *S, const struct uj_ljob *job);
 void uj_nest_close(struct uj_state *S, const struct uj_ljob *job,
                    lua_State *from);
 
-/* [-0, +0, -] Closes the coroutines of a job that runs and never goes on: the
- * Lua state is being closed from within it. */
-void uj_nest_close_running(struct uj_state *S, const struct uj_ljob *job,
-                           lua_State *from);
+/* [-0, +0, -] Closes the coroutines of a job that runs, or is covered, and
+ * never goes on: the Lua state is being closed from within it. `nest` is the
+ * innermost of those that the job has nested. */
+void uj_nest_close_running(const struct uj_nest *nest,
+                           const struct uj_ljob *job, lua_State *from);
 
 /* [-0, +1, m] Pushes the stacks of a job's coroutine and of those that it waits
  * in, the innermost first, after a text (or NULL). `skip` is UJ_NEST_PARKED; or

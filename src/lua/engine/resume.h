@@ -25,12 +25,19 @@ static inline bool uj_resume_is_part(const struct uj_state *S, lua_State *L)
 int uj_resume_nested(struct uj_state *S, lua_State *co, lua_State *from,
                      int nargs, int *nresults);
 
+/* The same by Lua's own functions: the job can be interrupted in it, but not
+ * suspended. */
+int uj_resume_native(struct uj_state *S, lua_State *co, lua_State *from,
+                     int nargs, int *nresults);
+
 /* uj_inside_closethread() for a coroutine that `from` closes. */
 int uj_resume_close(struct uj_state *S, lua_State *co, lua_State *from);
 
-/* Which coroutine of a Lua state runs that is a worker's, where nothing else
- * says it: api/tracked.h. */
+/* Who wants to know which coroutine runs of those that Lua's own functions
+ * resume: api/tracked.h. */
 struct uj_tracked {
+  struct uj_state *state; /* that of uvjobs in this Lua state, or NULL */
+  /* Of a worker, if the Lua state is one's. */
   lua_State *volatile running; /* NULL while no code of the program runs */
   void (*enter)(void *arg, lua_State *L); /* L begins, or goes on, to run */
   void *arg;
@@ -41,6 +48,12 @@ int uj_resume_tracked(struct uj_tracked *tracked, lua_State *co,
                       lua_State *from, int nargs, int *nresults);
 int uj_resume_close_tracked(struct uj_tracked *tracked, lua_State *co,
                             lua_State *from);
+
+/* [ground: -nargs - 1, +0, -] Resumes a coroutine that belongs to no job, and
+ * in which the loop goes on, on top of the job that runs in `from`. Meanwhile
+ * it is what S->L is otherwise. Returns the status of lua_resume(). */
+int uj_resume_ground(struct uj_state *S, lua_State *ground, lua_State *from,
+                     int nargs);
 
 /* (fn, ...): calls fn(...), which is no part of a job, in a coroutine of its
  * own, so that no more than that is left when it closes the one it runs in.

@@ -55,6 +55,12 @@ uint64_t uj_stretch_slice_ns(const struct uj_state *S)
   return S->ending->forces ? uj_clock_min(slice_ns, FORCED_NS) : slice_ns;
 }
 
+void uj_stretch_pass_slice(struct uj_state *S)
+{
+  if (S->is_virtual && !S->ending->forces)
+    S->virtual_ns = uj_clock_add(S->virtual_ns, uj_stretch_slice_ns(S));
+}
+
 uint64_t uj_stretch_slow_ns(const struct uj_state *S)
 {
   uint64_t slow_ns = S->stretch->slow_ns;

@@ -73,6 +73,9 @@ uint64_t uj_stretch_slice_ns(const struct uj_state *S);
  * of the loop. */
 uint64_t uj_stretch_busy_due(struct uj_state *S);
 
+/* The slice is over: under the virtual clock it takes its time then. */
+void uj_stretch_pass_slice(struct uj_state *S);
+
 /* After how long it is reported as blocking the loop. */
 uint64_t uj_stretch_slow_ns(const struct uj_state *S);
 

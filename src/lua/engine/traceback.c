@@ -4,6 +4,8 @@
 
 #include "core/sched.h"
 #include "lua/base/seconds.h"
+#include "lua/engine/covered.h"
+#include "lua/engine/hook.h"
 #include "lua/engine/nest.h"
 #include "lua/state/job.h"
 
@@ -73,10 +75,13 @@ static void add_paused(lua_State *L, const struct uj_job *core)
 }
 
 /* [-0, +1, m] Pushes what the job waits for, or an empty string. */
-static void push_wait(lua_State *L, const struct uj_job *core)
+static void push_wait(lua_State *L, const struct uj_ljob *job)
 {
-  if (core->place == UJ_AT_HELD ||
-      (core->place == UJ_AT_READY && !core->started))
+  const struct uj_job *core = &job->core;
+  if (uj_cover_of(uj_state_of(core->sched->loop), job) != NULL)
+    lua_pushliteral(L, ", while others run on top of it");
+  else if (core->place == UJ_AT_HELD ||
+           (core->place == UJ_AT_READY && !core->started))
     lua_pushliteral(L, ", about to start");
   else if (core->place != UJ_AT_WAIT && core->place != UJ_AT_READY)
     lua_pushliteral(L, "");
@@ -91,7 +96,7 @@ static void push_wait(lua_State *L, const struct uj_job *core)
 static void push_live_stack(struct uj_state *S, lua_State *L,
                             const struct uj_ljob *job, const char *text)
 {
-  bool runs_here = job == S->current && L == S->running;
+  bool runs_here = job == S->current && L == uj_hook_target(S);
   uj_nest_push_traceback(S, L, job, runs_here ? 1 : UJ_NEST_PARKED, text);
 }
 
@@ -112,7 +117,7 @@ void uj_traceback_push(lua_State *L, int idx)
   const char *text;
   idx = lua_absindex(L, idx);
   luaL_tolstring(L, idx, NULL);
-  push_wait(L, &job->core);
+  push_wait(L, job);
   lua_concat(L, 2);
   text = lua_tostring(L, -1);
   if (job->co != NULL)

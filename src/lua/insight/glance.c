@@ -9,6 +9,7 @@
 #include "lua/api/semaphore.h"
 #include "lua/base/args.h"
 #include "lua/base/seconds.h"
+#include "lua/engine/covered.h"
 #include "lua/engine/nest.h"
 #include "lua/engine/own.h"
 #include "lua/measure/meter.h"
@@ -52,6 +53,8 @@ struct glance {
 /* The job is in no wait list. */
 static const char *word_of_place(const struct uj_ljob *job)
 {
+  if (uj_cover_of(uj_state_of(job->core.sched->loop), job) != NULL)
+    return "covered";
   switch (job->core.place) {
   case UJ_AT_PENDING:
     return "slot";
@@ -227,12 +230,17 @@ static int l_glances(lua_State *L)
 
 /* ---- the stacks of jobs -------------------------------------------------- */
 
-/* The job at index 1, if it is parked with a stack; NULL otherwise. */
+/* The innermost coroutine of the job at index 1, if it does not run and has a
+ * stack; NULL otherwise. */
 static lua_State *parked_stack(struct uj_state *S, lua_State *L)
 {
   struct uj_ljob *job = uj_ljob_to(L, 1);
+  const struct uj_cover *cover;
   if (job == NULL || job->co == NULL || job == S->current)
     return NULL;
+  cover = uj_cover_of(S, job);
+  if (cover != NULL)
+    return cover->co;
   return uj_nest_parked(S, job);
 }
 

@@ -43,6 +43,7 @@ struct uj_meter {
   uint64_t trusted_ticks;           /* since then, at most */
   double ns_per_tick;
 
+  uint64_t begin_ns;   /* when the present stretch began, in real time */
   uint64_t longest_ns; /* the longest stretch so far */
   int longest_job;     /* place on the hub: the job of that stretch, or nil */
 

@@ -130,9 +130,10 @@ static enum uj_job_state host_resume(struct uj_loop *loop, struct uj_job *core)
 {
   struct uj_state *S = uj_state_of(loop);
   struct uj_ljob *job = uj_ljob_of(core);
-  uint64_t begin_ns = begin(S, job);
-  enum uj_job_state state = S->meter->plain->resume(loop, core);
-  end(S, job, begin_ns);
+  enum uj_job_state state;
+  S->meter->begin_ns = begin(S, job);
+  state = S->meter->plain->resume(loop, core);
+  end(S, job, S->meter->begin_ns);
   return state;
 }
 
@@ -140,9 +141,20 @@ static void host_kill(struct uj_loop *loop, struct uj_job *core)
 {
   struct uj_state *S = uj_state_of(loop);
   struct uj_ljob *job = uj_ljob_of(core);
-  uint64_t begin_ns = begin(S, job);
+  S->meter->begin_ns = begin(S, job);
   S->meter->plain->kill(loop, core);
-  end(S, job, begin_ns);
+  end(S, job, S->meter->begin_ns);
+}
+
+void uj_times_cover(struct uj_state *S, struct uj_ljob *job)
+{
+  end(S, job, S->meter->begin_ns);
+}
+
+void uj_times_uncover(struct uj_state *S, struct uj_ljob *job)
+{
+  S->meter->fresh = false;
+  S->meter->begin_ns = begin(S, job);
 }
 
 void uj_times_init(struct uj_state *S, lua_State *L,

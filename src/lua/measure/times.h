@@ -21,6 +21,11 @@ void uj_times_init(struct uj_state *S, lua_State *L,
  * live already have no record and never get one. */
 void uj_times_use(struct uj_state *S, enum uj_meter_user user, bool on);
 
+/* [-0, +0, -] Others run on top of a job (engine/cover.h), which is ready to go
+ * on meanwhile; and it goes on. */
+void uj_times_cover(struct uj_state *S, struct uj_ljob *job);
+void uj_times_uncover(struct uj_state *S, struct uj_ljob *job);
+
 /* [-0, +0, -] Another clock begins: the first is called by the old one, and the
  * second by the new one. */
 void uj_times_stop(struct uj_state *S);

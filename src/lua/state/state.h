@@ -19,6 +19,7 @@
 
 struct uj_alarms;
 struct uj_closing;
+struct uj_covers;
 struct uj_cqueues;
 struct uj_date;
 struct uj_driver;
@@ -46,6 +47,7 @@ struct uj_rates;
 struct uj_repeats;
 struct uj_services;
 struct uj_stretch;
+struct uj_tracked;
 struct uj_work;
 
 /* The user values of the state: the hub, and the types to which Lua code adds
@@ -80,6 +82,8 @@ struct uj_state {
 
   /* What runs. */
   lua_State *volatile running; /* the coroutine of the current job that runs */
+  lua_State *volatile native;  /* what runs in its place, a coroutine that
+                                  Lua's own functions have resumed; or NULL */
   struct uj_ljob *current;     /* the job that runs now, or NULL */
   struct uj_ljob *main;        /* the main job, or NULL outside run() */
   struct uj_nest *nest; /* of `running`, or NULL for the job's own coroutine */
@@ -100,6 +104,8 @@ struct uj_state {
 
   /* The parts, in the same userdata as this record. Each struct stands in the
    * header of its owner. */
+  struct uj_covers *covers;
+  struct uj_tracked *tracked;
   struct uj_pool *pool;
   struct uj_slots *threads; /* of the pool: the coroutines that it keeps */
   struct uj_hook *hook;
