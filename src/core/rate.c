@@ -84,7 +84,9 @@ static struct uj_rate_time full_after(const struct uj_rate *rate,
   struct uj_rate_time full = bucket->full;
   if (full.ns < now_ns)
     full = (struct uj_rate_time){now_ns, 0};
-  return ahead == 0 ? full : add(rate, full, steps(rate, ahead));
+  if (ahead == 0)
+    return full;
+  return add(rate, full, ahead == 1 ? rate->step : steps(rate, ahead));
 }
 
 uint64_t uj_rate_due(const struct uj_rate *rate, const struct uj_bucket *bucket,

@@ -331,33 +331,37 @@ static int l_rate_take(lua_State *L)
   return wait(S, L, rate, key);
 }
 
-/* (rate, key) */
-static int l_rate_try(lua_State *L)
+/* [-0, +(1|2), m] Tries to take a token; the key is at idx. */
+static inline int try_at(struct uj_state *S, lua_State *L, struct rate *rate,
+                         int idx)
 {
-  struct uj_state *S = uj_state(L);
-  struct rate *rate = check_self(L);
   uint64_t now_ns = uj_loop_now(&S->loop), due_ns;
-  bool taken = try_take(rate, key_of(S, L, rate, 2, now_ns), now_ns, &due_ns);
+  bool taken = try_take(rate, key_of(S, L, rate, idx, now_ns), now_ns, &due_ns);
   lua_pushboolean(L, taken);
   if (taken)
     return 1;
   return 1 + refuse(L, rate, uj_clock_max(due_ns, now_ns), now_ns);
 }
 
+/* (rate, key) */
+static int l_rate_try(lua_State *L)
+{
+  return try_at(uj_state(L), L, check_self(L), 2);
+}
+
 /* The upvalues of the method, beside the state: see l_rate_trier(). */
 enum { UP_RATES = 2, UP_OTHERWISE };
 
-/* Stack: self, arguments of the key function. In Lua, finding the rate of the
- * policy would take as long as all the rest. */
+/* Stack: self, arguments of the key function. The rates in the table of the
+ * upvalue have no keys, and nothing else is in it. In Lua, finding the rate of
+ * the policy would take as long as all the rest. */
 static int policy_try(lua_State *L)
 {
   int n = lua_gettop(L);
   if (n > 0) {
     lua_pushvalue(L, 1);
-    if (lua_rawget(L, lua_upvalueindex(UP_RATES)) != LUA_TNIL) {
-      lua_replace(L, 1);
-      return l_rate_try(L);
-    }
+    if (lua_rawget(L, lua_upvalueindex(UP_RATES)) != LUA_TNIL)
+      return try_at(uj_state(L), L, lua_touserdata(L, -1), 0);
     lua_pop(L, 1);
   }
   lua_pushvalue(L, lua_upvalueindex(UP_OTHERWISE));
