@@ -33,6 +33,7 @@ _uvjobs_inspect() {
   ps) options+=' --json' ;;
   tree) options+=' --all --ascii --json' ;;
   top) options+=' --once' ;;
+  web) options+=' --port=' ;;
   esac
   case $1 in
   -*)
@@ -57,7 +58,7 @@ _uvjobs() {
     return
   fi
   case ${COMP_WORDS[1]} in
-  ps | tree | why | top)
+  ps | tree | why | top | web)
     if [ "$COMP_CWORD" -gt 1 ]; then
       _uvjobs_inspect "$word" "${COMP_WORDS[1]}"
       return
@@ -83,7 +84,7 @@ _uvjobs() {
     ;;
   *)
     mapfile -t COMPREPLY < <(
-      [ "$COMP_CWORD" -gt 1 ] || compgen -W "cron queue ps tree why top" -- "$word"
+      [ "$COMP_CWORD" -gt 1 ] || compgen -W "cron queue ps tree why top web" -- "$word"
       compgen -d -- "$word"
       compgen -f -X '!*.lua' -- "$word"
     )

@@ -17,12 +17,13 @@ usage: uvjobs [options] [script.lua | -] [args]
        uvjobs tree PID
        uvjobs why PID JOB
        uvjobs top PID
+       uvjobs web
 
 Runs a Lua script as the main job of uvjobs; "-" reads it from standard input, and so
 does the command without a script unless standard input is a terminal. With "cron" it
 runs a crontab: see "uvjobs cron --help". With "queue" it looks at the tasks of durable
-jobs: see "uvjobs queue --help". With "ps", "tree", "why" and "top" it looks
-into a process that runs: see "uvjobs tree --help".
+jobs: see "uvjobs queue --help". With "ps", "tree", "why", "top" and "web" it
+looks into a process that runs: see "uvjobs tree --help".
 
 options:
   -e CODE             run this text
@@ -68,7 +69,7 @@ local SIGNALS <const> = {
 local MAX_STATUS <const> = 255
 
 -- The commands that look into other processes.
-local INSPECTS <const> = { ps = true, tree = true, why = true, top = true }
+local INSPECTS <const> = { ps = true, tree = true, why = true, top = true, web = true }
 
 local function complain(text)
   pcall(io.stdout.flush, io.stdout)

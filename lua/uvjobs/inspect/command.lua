@@ -1,4 +1,4 @@
--- The commands that look into other processes: `uvjobs ps`, `tree`, `why` and `top`.
+-- The commands that look into other processes: `uvjobs ps`, `tree`, `why`, `top` and `web`.
 
 local ask = require "uvjobs.inspect.ask"
 local core = require "uvjobs.core"
@@ -52,6 +52,16 @@ Where the output is no terminal it shows them once.
 options:
   --once    show them once
 ]],
+  web = [[
+usage: uvjobs web [--port=N] [PID...]
+
+Serves a page that shows the processes that you may ask, or these, and their jobs. It
+prints the address, with a token that nobody else knows. Only this machine can open it. It
+needs lua-http.
+
+options:
+  --port=N  the port; one that is free otherwise
+]],
 }
 
 local EXIT <const> = [[
@@ -69,8 +79,11 @@ local OPTIONS <const> = {
   tree = { ["--all"] = true, ["--ascii"] = true, ["--json"] = true },
   why = {},
   top = { ["--once"] = true },
+  web = { ["--port"] = true },
 }
-local WORDS <const> = { ps = {}, tree = { "PID" }, why = { "PID", "JOB" }, top = { "PID" } }
+local WORDS <const> = {
+  ps = {}, tree = { "PID" }, why = { "PID", "JOB" }, top = { "PID" }, web = {},
+}
 
 local function complain(text)
   pcall(io.stdout.flush, io.stdout)
@@ -94,6 +107,11 @@ local function to_pid(text)
   return pid and pid > 0 and pid <= 0x7fffffff and pid or nil
 end
 
+local function to_port(text)
+  local port = text:find "^%d+$" and math.tointeger(tonumber(text))
+  return port and port <= 65535 and port or nil
+end
+
 local NO_PID <const> = "number of a process expected, got '%s'"
 
 local function read_pids(asked)
@@ -115,6 +133,11 @@ local function read(name, args)
       ended = true
     elseif word == "-h" or word == "--help" then
       asked.help = true
+    elseif name == "web" and word:find "^%-%-port=" then
+      asked.port = to_port(word:sub(8))
+      if not asked.port then return nil, ("port expected, got '%s'"):format(word:sub(8)) end
+    elseif name == "web" and word == "--port" then
+      return nil, "option '--port' needs a value: '--port=...'"
     elseif OPTIONS[name][word] then
       asked[word:sub(3)] = true
     else
@@ -124,7 +147,7 @@ local function read(name, args)
   if asked.help then return asked end
   local wanted = WORDS[name]
   if #asked < #wanted then return nil, ("%s is missing"):format(wanted[#asked + 1]) end
-  if name == "ps" then return read_pids(asked) end
+  if name == "ps" or name == "web" then return read_pids(asked) end
   if #asked > #wanted then return nil, ("unexpected '%s'"):format(asked[#wanted + 1]) end
   asked.pid = to_pid(asked[1])
   if not asked.pid then return nil, NO_PID:format(asked[1]) end
@@ -197,6 +220,19 @@ function run.top(asked)
   end
   problem = top.run(view)
   return problem and complain(problem) or 0
+end
+
+function run.web(asked)
+  local uvjobs = require "uvjobs"
+  local ok, web = pcall(require, "uvjobs.inspect.web")
+  if not ok then return complain(web) end
+  local served, problem = pcall(uvjobs.run, web.serve, asked.port or 0, asked, function(url)
+    io.stdout:write(url, "\n")
+    core.flush()
+  end)
+  local code = not served and uvjobs.code(problem)
+  if served or code == "cancelled" or code == "killed" then return 0 end
+  return complain(tostring(problem))
 end
 
 --- Runs a command. It blocks, and must be called outside of `run`.
