@@ -1,5 +1,6 @@
 -- Insight: what it costs that the times of jobs are measured (`stats`), and that
--- a trace is written (`trace`); and what it costs afterwards (`after`).
+-- a trace is written (`trace`), all of which is kept; and what it costs when both
+-- are over (`after`).
 
 local common = dofile((arg[0]:match("^(.*/)") or "./") .. "common.lua")
 
@@ -33,12 +34,27 @@ local MODES = {
 
   stats = function(uvjobs, work, n) uvjobs.run({ stats = true }, work, uvjobs, n) end,
 
+  trace = function(uvjobs, work, n)
+    uvjobs.run(function()
+      local path = os.tmpname()
+      local trace = require "uvjobs.insight".trace { file = path, limit = math.huge }
+      work(uvjobs, n)
+      trace:close()
+      os.remove(path)
+    end)
+  end,
+
   after = function(uvjobs, work, n)
     uvjobs.run(function()
       local insight = require "uvjobs.insight"
       insight.measure(true)
       work(uvjobs, 1000)
       insight.measure(false)
+      local path = os.tmpname()
+      local trace = insight.trace { file = path }
+      work(uvjobs, 1000)
+      trace:close()
+      os.remove(path)
       work(uvjobs, n)
     end)
   end,

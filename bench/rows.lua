@@ -61,11 +61,12 @@ local function monitor(work, mode, title)
   }
 end
 
-local function insight(work, mode, title, target)
+local function insight(work, mode, title, target, n)
+  n = n or 1000000
   return {
     id = ("insight-%s-%s"):format(work, mode), title = title, unit = "ns",
-    ours = ("insight %s-%s 1000000"):format(work, mode),
-    reference = ("insight %s-off 1000000"):format(work), against = "without",
+    ours = ("insight %s-%s %d"):format(work, mode, n),
+    reference = ("insight %s-off %d"):format(work, n), against = "without",
     target = target, peers = {},
   }
 end
@@ -145,6 +146,7 @@ return {
   monitor("busy", "on", "a busy loop, with time slices"),
   insight("spawn-wait", "stats", "spawn and wait, with stats", 1.1),
   insight("switch", "stats", "switch, with stats", 1.1),
+  insight("switch", "trace", "switch, with a trace", 2, 100000),
   insight("spawn-wait", "after", "spawn and wait, after stats", 1.02),
   insight("switch", "after", "switch, after stats", 1.02),
   {

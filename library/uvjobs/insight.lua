@@ -57,6 +57,25 @@ function insight.measure(on) end
 ---@return string text
 function insight.prometheus() end
 
+---@class uvjobs.insight.TraceOptions
+---@field file string the name of the file
+---@field limit? number bytes, 1024 at least; 256 MiB unless said; math.huge for no limit
+---@field format? "chrome"
+
+--- Can be a to-be-closed variable.
+---@class uvjobs.Trace
+---@field file string
+---@field state string "open", "closed", "full" when it has reached its limit, or why it failed
+---@field events integer that were written
+---@field bytes integer the length of the file
+---@field close fun(self: uvjobs.Trace) ends it; may be called twice
+
+--- Writes a trace of what the jobs do, for https://ui.perfetto.dev or chrome://tracing.
+--- Errors: misuse; the file cannot be written; another trace is being written.
+---@param options uvjobs.insight.TraceOptions
+---@return uvjobs.Trace
+function insight.trace(options) end
+
 --- Why a job does not go on: a line for it, one for the job that it waits for, and so on.
 ---@param job uvjobs.Job|uvjobs.Child a child of a supervisor need not have a job
 ---@return string

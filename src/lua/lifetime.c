@@ -50,6 +50,7 @@
 #include "lua/insight/glance.h"
 #include "lua/measure/series.h"
 #include "lua/measure/times.h"
+#include "lua/measure/trace.h"
 #include "lua/policy/gate.h"
 #include "lua/policy/rate.h"
 #include "lua/policy/window.h"
@@ -113,6 +114,7 @@ static int end(lua_State *L)
     uj_signals_end_at_once(uj_driver_signals(S->driver));
   close_jobs(S, L, close_running(S, L));
   uj_work_end(S);
+  uj_trace_stop(S);
   uj_series_term(S);
   uj_pool_term(S, L);
   uj_slots_term(&S->jobs, L);

@@ -7,6 +7,7 @@ local dump = require "uvjobs.insight.dump"
 local graph = require "uvjobs.insight.graph"
 local Look = require "uvjobs.insight.look"
 local prometheus = require "uvjobs.insight.prometheus"
+local trace = require "uvjobs.insight.trace"
 local words = require "uvjobs.insight.words"
 
 core.own_source()
@@ -75,6 +76,17 @@ end
 ---@return string text
 function insight.prometheus()
   return prometheus.text()
+end
+
+--- Writes a trace of what the jobs do to a file, for https://ui.perfetto.dev or chrome://tracing,
+--- until it is closed or has reached its limit. It does not suspend, but writes to the file while
+--- the loop runs.
+--- Errors: misuse; the file cannot be written; another trace is being written.
+---@param options { file: string, format?: "chrome", limit?: number } `limit`: bytes, 1024 at least,
+--- 256 MiB unless said; math.huge for no limit
+---@return uvjobs.Trace trace can be a to-be-closed variable
+function insight.trace(options)
+  return trace.start(options)
 end
 
 --- Why a job does not go on: a line for it, one for the job that it waits for, and so on, up to

@@ -37,9 +37,8 @@ end
 local Names = {}
 Names.__index = Names
 
--- `keep` is called with each new name.
-local function new_names(keep)
-  return setmetatable({ at = {}, count = 0, keep = keep }, Names)
+local function new_names()
+  return setmetatable({ at = {}, count = 0 }, Names)
 end
 
 -- The label of a name in a metric that has so many series for each name. One place is kept for
@@ -50,18 +49,14 @@ function Names:label(name, series_each)
     self.count = self.count + 1
     at = self.count
     self.at[name] = at
-    if self.keep then self.keep(name) end
   end
   return at and at <= MOST_SERIES // series_each - 1 and label(name) or OTHER
 end
 
 local UNNAMED <const> = "unnamed"
 
--- What has a series of its own keeps it when its schedulers are collected.
-local scheduler_names = new_names(function(name)
-  core.keep_total(name ~= UNNAMED and name or nil)
-end)
-local policy_names = new_names()
+-- What core.totals() has told apart it tells apart for good, for as many names as here.
+local scheduler_names, policy_names = new_names(), new_names()
 
 -- ---- lines ---------------------------------------------------------------------------------
 

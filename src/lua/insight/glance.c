@@ -12,7 +12,7 @@
 #include "lua/engine/covered.h"
 #include "lua/engine/nest.h"
 #include "lua/engine/own.h"
-#include "lua/measure/meter.h"
+#include "lua/measure/times.h"
 #include "lua/state/job.h"
 #include "lua/state/sched.h"
 
@@ -374,7 +374,7 @@ void uj_insight_note_time(struct uj_state *S, bool fresh)
   uint64_t now_ns = uj_loop_now(&S->loop);
   uj_ages_note(&S->insight->ages, S->loop.last_id, now_ns);
   if (S->measures)
-    uj_meter_note(S, S->is_virtual ? uj_driver_now() : now_ns, fresh);
+    uj_times_note(S, S->is_virtual ? uj_driver_now() : now_ns, fresh);
 }
 
 const luaL_Reg uj_insight_internals[] = {

@@ -22,6 +22,7 @@
 #include "lua/state/state.h"
 
 struct uj_series;
+struct uj_trace;
 
 /* Who wants it: uj_meter::users. */
 enum uj_meter_user {
@@ -49,8 +50,21 @@ struct uj_meter {
 
   const struct uj_host *plain; /* the loop's while nothing is measured */
   struct uj_host host;         /* its own while something is */
-  struct uj_series *retired;   /* of uj_series::next: see series.h */
-  uint32_t nretired;
+  struct uj_trace *trace;      /* that is being written, or NULL: see trace.h */
+  uint16_t ntraces;
+  /* Of the last one that has ended. */
+  uint64_t traced_events, traced_bytes;
+  int trace_error; /* an errno, or 0 */
+  bool trace_full; /* it has reached its limit */
+
+  struct uj_series *retired; /* of uj_series::next: see series.h */
+  uint32_t nretired, nkept;
+};
+
+enum uj_waker {
+  UJ_WAKER_NONE, /* no job, but a time or a callback; or it has run on */
+  UJ_WAKER_RUNS, /* the job that runs */
+  UJ_WAKER_ENDED /* the job that has just ended or suspended */
 };
 
 /* What a job is doing. */
@@ -69,9 +83,12 @@ enum uj_phase {
 struct uj_times {
   uint64_t since_ns;                /* when the present phase began */
   uint64_t spent_ns[UJ_PHASE_OVER]; /* in each phase, up to then */
-  uint32_t name;                    /* for the trace: see trace.h */
-  uint8_t phase;                    /* enum uj_phase */
-  bool by_timer;                    /* it is ready because its time has come */
+  uint32_t name; /* the number of the job's name, of the trace whose number is
+                    its high half: see trace.c */
+  uint8_t phase; /* enum uj_phase */
+  uint8_t waker; /* enum uj_waker: by whom it was made ready; only known while
+                    there is a trace */
+  bool by_timer; /* it is ready because its time has come */
 };
 
 /* How many bytes of a job stand before it. */

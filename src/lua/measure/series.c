@@ -234,6 +234,28 @@ static void push_total(lua_State *L, const struct total *total)
   lua_setfield(L, -2, "is_other");
 }
 
+/* Whoever was told the total of a name is to find it grown the next time: so
+ * the name gets a place of its own among those that are collected, before the
+ * scheduler is. The first of many names are told apart, as by those who ask. */
+static void keep_apart(struct uj_state *S, lua_State *L,
+                       struct uj_series *series)
+{
+  struct uj_meter *meter = S->meter;
+  struct uj_series *place;
+  if (series->is_told || meter->nkept > MOST_NAMES)
+    return;
+  series->is_told = true;
+  if (find_named(meter, series) != NULL)
+    return;
+  place = new_series(L);
+  if (place == NULL)
+    return;
+  (void)copy_name(place, series->name, series->name_size - 1);
+  place->next = meter->retired;
+  meter->retired = place;
+  meter->nkept++;
+}
+
 /* [-0, +0, m] Appends it to the list on the top. */
 static void add_total(lua_State *L, const struct uj_series *series,
                       const struct uj_lsched *sched)
@@ -271,8 +293,10 @@ static int l_totals(lua_State *L)
   for (struct uj_link *link = list->next; link != list; link = link->next) {
     struct uj_lsched *sched =
         uj_lsched_of(uj_container(link, struct uj_sched, link));
-    if (sched->series != NULL)
-      add_total(L, sched->series, sched);
+    if (sched->series == NULL)
+      continue;
+    keep_apart(S, L, sched->series);
+    add_total(L, sched->series, sched);
   }
   for (struct uj_series *at = S->meter->retired; at != NULL; at = at->next)
     add_total(L, at, NULL);
@@ -281,29 +305,4 @@ static int l_totals(lua_State *L)
   return 1;
 }
 
-/* keep_total(name): collected schedulers of this name, or nil, are kept apart
- * from others for good, even if they are the first of too many. */
-static int l_keep_total(lua_State *L)
-{
-  struct uj_state *S = uj_state(L);
-  size_t length = 0;
-  const char *name = luaL_optlstring(L, 1, NULL, &length);
-  struct uj_series wanted = {.name_size = length + 1}, *series;
-  union {
-    const char *text;
-    char *name; /* it is only compared */
-  } at = {name};
-  wanted.name = at.name;
-  series = find_named(S->meter, &wanted);
-  if (series != NULL)
-    return 0;
-  series = new_series(L);
-  if (series == NULL || !copy_name(series, name, length))
-    return luaL_error(L, "not enough memory");
-  series->next = S->meter->retired;
-  S->meter->retired = series;
-  return 0;
-}
-
-const luaL_Reg uj_series_internals[] = {
-    {"totals", l_totals}, {"keep_total", l_keep_total}, {NULL, NULL}};
+const luaL_Reg uj_series_internals[] = {{"totals", l_totals}, {NULL, NULL}};

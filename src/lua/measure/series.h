@@ -41,6 +41,8 @@ struct uj_series {
   uint64_t ended[UJ_SCHED_ENDS];
   uint64_t cpu_ns;
   bool is_other; /* of those whose names are too many */
+
+  bool is_told; /* of one that is there: see keep_apart() in series.c */
 };
 
 /* The names of the three as Lua has them. */

@@ -1,8 +1,12 @@
 #include "lua/measure/times.h"
 
+#include <errno.h>
+#include <string.h>
+
 #include "core/turn.h"
 #include "lua/base/seconds.h"
 #include "lua/measure/series.h"
+#include "lua/measure/trace.h"
 #include "lua/state/sched.h"
 
 /* ---- what becomes of a job ----------------------------------------------- */
@@ -32,6 +36,13 @@ static uint64_t due(const struct uj_job *core, const struct uj_times *times,
              : UJ_NEVER;
 }
 
+static uint8_t waker(const struct uj_state *S, const struct uj_times *times)
+{
+  if (S->current != NULL)
+    return UJ_WAKER_RUNS;
+  return S->meter->fresh && !times->by_timer ? UJ_WAKER_ENDED : UJ_WAKER_NONE;
+}
+
 static void host_ready(struct uj_loop *loop, struct uj_job *core)
 {
   struct uj_state *S = uj_state_of(loop);
@@ -50,6 +61,8 @@ static void host_ready(struct uj_loop *loop, struct uj_job *core)
   }
   end_phase(times, now_ns);
   times->phase = UJ_PHASE_READY;
+  if (S->meter->exact)
+    times->waker = waker(S, times);
 }
 
 /* What is counted of a job that is resumed for the first time, or by a time. It
@@ -75,6 +88,7 @@ static inline void begin_stretch(struct uj_ljob *job, uint64_t now_ns)
   if (job->resumes == 0 || times->by_timer)
     count_resume(job, times->spent_ns[UJ_PHASE_READY] - before_ns);
   times->phase = UJ_PHASE_RUNS;
+  times->waker = UJ_WAKER_NONE;
 }
 
 /* The job has suspended or ended. */
@@ -84,6 +98,13 @@ static inline void end_stretch(struct uj_ljob *job, uint64_t now_ns)
   end_phase(times, now_ns);
   times->phase =
       job->core.place == UJ_AT_READY ? UJ_PHASE_READY : UJ_PHASE_WAITS;
+}
+
+/* A trace may have ended by itself. */
+static void leave_trace(struct uj_state *S)
+{
+  if (S->meter->trace == NULL)
+    uj_times_use(S, UJ_METER_TRACE, false);
 }
 
 static void host_ended(struct uj_loop *loop, struct uj_job *core)
@@ -99,6 +120,10 @@ static void host_ended(struct uj_loop *loop, struct uj_job *core)
     if (series != NULL && core->started)
       uj_series_add(series, UJ_SERIES_RAN, times->spent_ns[UJ_PHASE_RUNS]);
   }
+  if (S->meter->trace != NULL && (core->started || core->timed)) {
+    uj_trace_ended(S, job, uj_meter_about(S));
+    leave_trace(S);
+  }
   S->meter->plain->ended(loop, core);
 }
 
@@ -111,9 +136,21 @@ static inline uint64_t begin(struct uj_state *S, struct uj_ljob *job)
   uint64_t real_ns = S->meter->fresh ? S->meter->now_ns : uj_meter_read_real(S);
   if (uj_lsched_of(job->core.sched)->series == NULL)
     uj_series_attach(S, job);
+  if (S->meter->trace != NULL)
+    uj_trace_resume(S, job, job->core.timed ? uj_times_of(job) : NULL,
+                    S->is_virtual ? S->virtual_ns : real_ns);
   if (job->core.timed)
     begin_stretch(job, S->is_virtual ? S->virtual_ns : real_ns);
   return real_ns;
+}
+
+static void trace_suspend(struct uj_state *S, struct uj_ljob *job,
+                          uint64_t begin_ns, uint64_t end_ns)
+{
+  if (S->is_virtual)
+    begin_ns = end_ns = S->virtual_ns;
+  uj_trace_suspend(S, job, begin_ns, end_ns);
+  leave_trace(S);
 }
 
 static inline void end(struct uj_state *S, struct uj_ljob *job,
@@ -124,6 +161,8 @@ static inline void end(struct uj_state *S, struct uj_ljob *job,
   uj_meter_note_stretch(S, job, real_ns - begin_ns);
   if (job->core.timed)
     end_stretch(job, S->is_virtual ? S->virtual_ns : real_ns);
+  if (S->meter->trace != NULL)
+    trace_suspend(S, job, begin_ns, real_ns);
 }
 
 static enum uj_job_state host_resume(struct uj_loop *loop, struct uj_job *core)
@@ -205,6 +244,15 @@ void uj_times_start(struct uj_state *S)
   }
 }
 
+void uj_times_note(struct uj_state *S, uint64_t now_ns, bool fresh)
+{
+  uj_meter_note(S, now_ns, fresh);
+  if (S->meter->trace == NULL)
+    return;
+  uj_trace_poll(S, now_ns);
+  leave_trace(S);
+}
+
 /* ---- looking ------------------------------------------------------------- */
 
 static void set_seconds(lua_State *L, const char *field, uint64_t ns)
@@ -231,6 +279,60 @@ void uj_times_push(struct uj_state *S, lua_State *L, struct uj_ljob *job)
   set_seconds(L, "ran", times.spent_ns[UJ_PHASE_RUNS]);
 }
 
+/* trace_start(path, limit): returns the number of the trace, or nil and why
+ * not. `limit` is a number of bytes, or nil for none. */
+static int l_trace_start(lua_State *L)
+{
+  struct uj_state *S = uj_state(L);
+  const char *path = luaL_checkstring(L, 1);
+  uint64_t limit =
+      lua_isnoneornil(L, 2) ? UINT64_MAX : (uint64_t)luaL_checkinteger(L, 2);
+  int error = EBUSY;
+  if (S->meter->trace == NULL) {
+    uj_times_use(S, UJ_METER_TRACE, true);
+    error = uj_trace_start(S, path, limit);
+    uj_times_use(S, UJ_METER_TRACE, error == 0);
+  }
+  if (error != 0) {
+    lua_pushnil(L);
+    lua_pushstring(L, error == EBUSY ? "another trace is being written"
+                                     : strerror(error));
+    return 2;
+  }
+  lua_pushinteger(L, S->meter->ntraces);
+  return 1;
+}
+
+/* trace_stop(): ends the trace that is being written, if there is one. */
+static int l_trace_stop(lua_State *L)
+{
+  struct uj_state *S = uj_state(L);
+  uj_trace_stop(S);
+  uj_times_use(S, UJ_METER_TRACE, false);
+  return 0;
+}
+
+/* trace_state(): "open", "closed", "full" or an error; the number of the trace;
+ * events, bytes. */
+static int l_trace_state(lua_State *L)
+{
+  const struct uj_meter *meter = uj_state(L)->meter;
+  const struct uj_trace *trace = meter->trace;
+  if (trace != NULL)
+    lua_pushliteral(L, "open");
+  else if (meter->trace_error != 0)
+    lua_pushstring(L, strerror(meter->trace_error));
+  else
+    lua_pushstring(L, meter->trace_full ? "full" : "closed");
+  lua_pushinteger(L, meter->ntraces);
+  lua_pushinteger(L, (lua_Integer)(trace != NULL ? trace->chrome.events
+                                                 : meter->traced_events));
+  lua_pushinteger(L,
+                  (lua_Integer)(trace != NULL ? uj_chrome_size(&trace->chrome)
+                                              : meter->traced_bytes));
+  return 4;
+}
+
 /* measure([on]): whether the times of jobs are measured; and from now on. */
 static int l_measure(lua_State *L)
 {
@@ -242,4 +344,8 @@ static int l_measure(lua_State *L)
   return 1;
 }
 
-const luaL_Reg uj_times_internals[] = {{"measure", l_measure}, {NULL, NULL}};
+const luaL_Reg uj_times_internals[] = {{"measure", l_measure},
+                                       {"trace_start", l_trace_start},
+                                       {"trace_stop", l_trace_stop},
+                                       {"trace_state", l_trace_state},
+                                       {NULL, NULL}};

@@ -26,6 +26,10 @@ void uj_times_use(struct uj_state *S, enum uj_meter_user user, bool on);
 void uj_times_cover(struct uj_state *S, struct uj_ljob *job);
 void uj_times_uncover(struct uj_state *S, struct uj_ljob *job);
 
+/* [-0, +0, -] A driver has read the system's clock, while something is
+ * measured. `fresh`: it goes on to run jobs. */
+void uj_times_note(struct uj_state *S, uint64_t now_ns, bool fresh);
+
 /* [-0, +0, -] Another clock begins: the first is called by the old one, and the
  * second by the new one. */
 void uj_times_stop(struct uj_state *S);
@@ -36,7 +40,7 @@ void uj_times_start(struct uj_state *S);
  * pushed when that is not known, either. */
 void uj_times_push(struct uj_state *S, lua_State *L, struct uj_ljob *job);
 
-/* measure([on]): see docs/api.md, insight.measure. */
+/* measure([on]), trace_start(path, limit), trace_stop(), trace_state(). */
 extern const luaL_Reg uj_times_internals[];
 
 #endif
