@@ -72,8 +72,9 @@ local function watch(work)
     local now = uvjobs.now()
     local over = work._renewed + span
     if work._process and now >= over - span * (1 - FENCE) then
-      work._process = nil
+      work._left, work._process = work._process, nil
       work:_lose_all(math.max(over - now, 0) / 2)
+      work:_hint(true)
     end
     uvjobs.sleep(math.max(over - span * (1 - FENCE) - now, SHORTEST))
   end

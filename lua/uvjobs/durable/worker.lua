@@ -237,7 +237,14 @@ end
 
 -- ---- claiming ----------------------------------------------------------------------
 
+-- Becomes a process. One that has lost its tasks by itself gives them back first, when their jobs
+-- have ended.
 local function join(self)
+  if self._left then
+    self._jobs:wait_idle()
+    insist(self, { op = "leave", process = self._left })
+    self._left = nil
+  end
   local sent = uvjobs.now()
   self._process = insist(self, lease.join_request(self))
   self._renewed = sent

@@ -194,7 +194,8 @@ describe("the file of a store", function()
         print(stored + refused, refused > 0, ran >= stored)
       end)
     ]]):format(path, path))
-    local faults = ("LD_PRELOAD=%s FAULT_PATH=%s FAULT_AT=200 FAULT_HOW=full"):format(library, path)
+    local faults = ("%s FAULT_PATH=%s FAULT_AT=200 FAULT_HOW=full"):format(
+      matrix.preload(library), path)
     local pipe <close> = io.popen(("%s env %s %s %s 2>&1"):format(process.GUARD, faults,
       process.command(""), script))
     assert.equal("60\ttrue\ttrue\n", pipe:read "a")

@@ -12,15 +12,21 @@ local matrix = {}
 --- Compiles faults.c; returns the path of the library.
 function matrix.compile()
   local library = os.tmpname()
-  assert(os.execute(("cc -O1 -shared -fPIC -o %s spec/durable/sqlite/faults.c -ldl"):format(
-    process.quote(library))))
+  -- A sanitizer is for our own programs.
+  local command = "env LD_PRELOAD= cc -O1 -shared -fPIC -o %s spec/durable/sqlite/faults.c -ldl"
+  assert(os.execute(command:format(process.quote(library))))
   return library
 end
 
+--- Settings of the environment with which a program is run under the library.
+function matrix.preload(library)
+  local before = os.getenv "LD_PRELOAD"
+  return "LD_PRELOAD=" .. process.quote(before and before .. " " .. library or library)
+end
+
 local function run(library, path, arguments, env)
-  local command = ("%s env LD_PRELOAD=%s FAULT_PATH=%s %s %s spec/durable/sqlite/scenario.lua %s")
-    :format(process.GUARD, library, path, env,
-      process.command(""), arguments)
+  local command = ("%s env %s FAULT_PATH=%s %s %s spec/durable/sqlite/scenario.lua %s"):format(
+    process.GUARD, matrix.preload(library), path, env, process.command(""), arguments)
   local _, kind, status = os.execute("{ " .. command .. "; } >/dev/null 2>&1")
   return kind == "exit" and status or "signal " .. status
 end
