@@ -71,10 +71,11 @@ local function insight(work, mode, title, target, n)
   }
 end
 
-local function ticker(id, title, field, bound)
+local function ticker(id, title, side, field, bound)
   return {
     id = id, title = title, unit = "ms", field = field,
-    ours = "ticker uvjobs 300", bound = bound, against = "the slice", target = 1, peers = {},
+    ours = "ticker " .. side .. " 300", bound = bound, against = "the slice", target = 1,
+    peers = {},
   }
 end
 
@@ -154,6 +155,8 @@ return {
     ours = "echo uvjobs 100000", reference = "echo luv 100000", against = "luv",
     target = 1.18, peers = { luv = "echo luv 100000" },
   },
-  ticker("ticker-p50", "lateness beside 4 busy jobs, median", 1, 5),
-  ticker("ticker-p99", "lateness beside 4 busy jobs, 99th of 100", 2, 7.5),
+  ticker("ticker-p50", "lateness beside 4 busy jobs, median", "uvjobs", 1, 5),
+  ticker("ticker-p99", "lateness beside 4 busy jobs, 99th of 100", "uvjobs", 2, 7.5),
+  ticker("ticker-c-p50", "the same within C functions, median", "uvjobs-within-c", 1, 5),
+  ticker("ticker-c-p99", "the same within C functions, 99th", "uvjobs-within-c", 2, 10),
 }

@@ -73,6 +73,22 @@ add_run("spawn and wait", function()
   return sum
 end, equals(15))
 
+add_run("jobs on top of jobs in the middle of C functions", function()
+  local jobs <close> = quiet { timeslice = 1e-5 }
+  local sum = 0
+  for i = 1, 4 do
+    jobs:spawn(function()
+      table.sort({ 2, 1 }, function()
+        coroutine.wrap(function() for _ = 1, 2000 do end end)()
+        sum = sum + i
+        return false
+      end)
+    end)
+  end
+  jobs:wait_and_close()
+  return sum
+end, equals(10))
+
 add_run("pending jobs", function()
   local jobs <close> = quiet { limit = 1, pending_limit = 2, name = "small" }
   local count = 0

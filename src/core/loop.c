@@ -16,6 +16,7 @@ void uj_loop_init(struct uj_loop *loop, const struct uj_host *host)
   loop->spawned = 0;
   loop->turns = 0;
   loop->preemptions = 0;
+  loop->covers = 0;
   loop->latest_ns = UJ_NEVER;
   loop->seed = 0;
   loop->shuffles = false;

@@ -81,6 +81,7 @@ struct uj_loop {
   uint64_t spawned;       /* jobs that were ever admitted */
   uint64_t turns;         /* that were ever taken */
   uint64_t preemptions;   /* that ever happened */
+  uint64_t covers;        /* how often a job was covered */
   uint64_t latest_ns;     /* the next turn begins no later than this, so it
                              need not read the clock if no timer is due by
                              then. What is due later has its turn later, so

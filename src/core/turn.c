@@ -120,8 +120,18 @@ void uj_loop_cover(struct uj_loop *loop, struct uj_job *job)
   if (loop->covered != NULL)
     uj_loop_uncover(loop);
   loop->covered = job;
+  loop->covers++;
   loop->busy_next = false;
   uj_job_preempt(job);
+}
+
+void uj_loop_cover_again(struct uj_loop *loop, struct uj_job *job)
+{
+  assert(loop->covered == NULL && job->place == UJ_AT_NONE);
+  loop->covered = job;
+  loop->busy_next = false;
+  job->place = UJ_AT_READY;
+  uj_link_append(loop->busy.next, &job->queue); /* as the first */
 }
 
 /* Whether it is the turn of the covered job. */

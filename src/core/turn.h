@@ -29,9 +29,14 @@ void uj_loop_turn(struct uj_loop *loop);
  * Then the job goes on.
  *
  * A job that runs on top can be covered in its turn. The one below cannot go on
- * before that one has come back, so it leaves the line, and goes on as soon as
- * the control is back at its host. */
+ * before that one has come back, so it leaves the line. Its host sees that when
+ * the control is back, by uj_loop::covers, and calls uj_loop_cover_again(). */
 void uj_loop_cover(struct uj_loop *loop, struct uj_job *job);
+
+/* The job has left the line too early. It goes on when all that are ready now
+ * have run, before any that are preempted. When it leaves the line once more it
+ * must go on at once, or it might never do so. */
+void uj_loop_cover_again(struct uj_loop *loop, struct uj_job *job);
 
 /* The job that is in line leaves it: no others are to run on top of it. */
 void uj_loop_uncover(struct uj_loop *loop);
