@@ -274,6 +274,17 @@ local function set_variable(co, level, n, value)
   end
 end
 
+-- Does something while an object has another metatable. Lua would not call its __gc if it were
+-- collected with that one, and the memory of a scheduler would be freed while a loop has it in its
+-- list. So nothing can suspend meanwhile, as what is suspended may never go on, and even a job that
+-- is killed gives the metatable back.
+local function with_metatable(world, object, meta)
+  local own = debug.getmetatable(object)
+  local _ <close> = setmetatable({}, { __close = function() debug.setmetatable(object, own) end })
+  debug.setmetatable(object, meta)
+  string.gsub("x", "x", function() world.act(2) end)
+end
+
 local attacks = {
   function(world) coroutine.resume(thread_of(world), values.value(world)) end,
   function(world) coroutine.close(thread_of(world)) end,
@@ -302,20 +313,14 @@ local attacks = {
   end,
   function(world) -- for a while
     local object = world.object()
-    local meta = debug.getmetatable(object)
     if type(object) == "userdata" then
-      debug.setmetatable(object, random(2) == 1 and {} or nil)
-      world.act(2)
-      debug.setmetatable(object, meta)
+      with_metatable(world, object, random(2) == 1 and {} or nil)
     end
   end,
   function(world) -- the metatable of another type
     local a, b = world.object(), world.object()
     if type(a) == "userdata" and type(b) == "userdata" then
-      local meta = debug.getmetatable(a)
-      debug.setmetatable(a, debug.getmetatable(b))
-      world.act(2)
-      debug.setmetatable(a, meta)
+      with_metatable(world, a, debug.getmetatable(b))
     end
   end,
   function() collectgarbage "collect" end,
