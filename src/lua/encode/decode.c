@@ -72,9 +72,10 @@ static unsigned read_hex(lua_State *L, struct reader *self)
   for (int i = 0; i < 4; i++) {
     const char *digits = "0123456789abcdef0123456789ABCDEF", *digit;
     digit = peek(self) == '\0' ? NULL : strchr(digits, peek(self));
-    if (digit == NULL)
+    if (digit != NULL)
+      value = value << 4 | (unsigned)((digit - digits) % 16);
+    else
       fail(L, self, "four hexadecimal digits expected");
-    value = value << 4 | (unsigned)((digit - digits) % 16);
     self->at++;
   }
   return value;
@@ -106,9 +107,10 @@ static void read_escape(lua_State *L, struct reader *self, luaL_Buffer *into)
     return;
   }
   name = peek(self) == '\0' ? NULL : strchr(names, peek(self));
-  if (name == NULL)
+  if (name != NULL)
+    luaL_addchar(into, values[name - names]);
+  else
     fail(L, self, "unknown escape");
-  luaL_addchar(into, values[name - names]);
   self->at++;
 }
 

@@ -135,15 +135,17 @@ static void put_number(lua_State *L, struct text *text, int idx,
 static void put_ascii(lua_State *L, struct text *text, unsigned char byte)
 {
   char bytes[NUMBER_ROOM];
+  int size;
   if (byte == '"' || byte == '\\') {
     bytes[0] = '\\';
     bytes[1] = (char)byte;
     put(L, text, bytes, 2);
   } else if (byte == '\n')
     put(L, text, "\\n", 2);
-  else
-    put(L, text, bytes,
-        (size_t)snprintf(bytes, sizeof(bytes), "\\u%04x", byte));
+  else {
+    size = snprintf(bytes, sizeof(bytes), "\\u%04x", byte);
+    put(L, text, bytes, (size_t)size);
+  }
 }
 
 static bool is_plain(unsigned char byte)

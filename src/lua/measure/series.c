@@ -194,7 +194,7 @@ static void read_series(struct total *total, const struct uj_series *series)
 {
   for (int kind = 0; kind < UJ_SERIES_KINDS; kind++) {
     const struct uj_series_one *one = &series->of[kind];
-    memcpy(total->counts[kind], one->counts, sizeof(one->counts));
+    memcpy(&total->counts[kind], &one->counts, sizeof(one->counts));
     total->sums_s[kind] = one->histogram.sum_s;
   }
   total->is_other = series->is_other;
