@@ -9,6 +9,15 @@ local ends = {}
 local SLOW <const> = 5
 local MORE <const> = 20
 
+-- Whether a run was over before the signal came, by an error or because it was stuck: then
+-- the signal is the program's, and ends it on its way out.
+local function has_ended_itself(result)
+  for _, line in ipairs(result.out) do
+    if line:find "^run " then return not line:find " SIG%u+$" end
+  end
+  return false
+end
+
 --- Must be called in a job. Returns nil when the program has ended as it should; otherwise
 --- what was wrong, with the seed.
 function ends.play(seed)
@@ -38,7 +47,7 @@ function ends.play(seed)
     return problem("lives on after %.1f s", bound * SLOW + MORE)
   elseif not sent then
     return problem("has ended before: %s", result.err)
-  elseif result.signal ~= 0 then
+  elseif result.signal ~= 0 and not has_ended_itself(result) then
     return problem("was ended by the signal %d: %s", result.signal, result.err)
   elseif result.left then
     return problem("has left processes")

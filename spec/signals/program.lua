@@ -92,8 +92,8 @@ return [[
 
   local WAITS = { -- for jobs of a scheduler
     function(jobs) jobs:wait_and_close(600) end,
-    function(jobs) for _, job in pairs(jobs:jobs()) do job:wait() end end,
-    function(jobs) for _, job in pairs(jobs:jobs()) do job:join() end end,
+    function(jobs) for job in jobs:jobs() do job:wait() end end,
+    function(jobs) for job in jobs:jobs() do job:join() end end,
     function(jobs) while true do pcall(jobs.wait_and_close, jobs, 600) uvjobs.yield() end end,
     function() uvjobs.sleep(600) end,
     function() forever() end,

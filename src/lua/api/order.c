@@ -105,14 +105,16 @@ static void push_keys(lua_State *L, int idx)
   lua_remove(L, -2);
 }
 
+struct order_with_ages {
+  struct uj_order order;
+  struct uj_order_ages ages[];
+};
+
 /* [-0, +1, m] Pushes an order. */
 static struct uj_order *push_order(lua_State *L, uint64_t aging_ns,
                                    bool is_fair)
 {
-  struct {
-    struct uj_order order;
-    struct uj_order_ages ages[];
-  } * made;
+  struct order_with_ages *made;
   bool ages = aging_ns != UJ_NEVER;
   made = lua_newuserdatauv(
       L, sizeof(*made) + (ages ? sizeof(made->ages[0]) : 0), 0);
