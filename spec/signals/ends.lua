@@ -45,7 +45,7 @@ function ends.play(seed)
   end
   if not result then
     return problem("lives on after %.1f s", bound * SLOW + MORE)
-  elseif not sent then
+  elseif not sent or result.ended < sent then
     return problem("has ended before: %s", result.err)
   elseif result.signal ~= 0 and not has_ended_itself(result) then
     return problem("was ended by the signal %d: %s", result.signal, result.err)

@@ -139,6 +139,15 @@ return [[
     end
   end
 
+  -- In real time, under any clock.
+  local function live_on()
+    uvjobs.await(function(resume)
+      local timer = luv.new_timer()
+      timer:start(600000, 0, resume)
+      return function() timer:close() end
+    end)
+  end
+
   local close_timeout = 0.1 + random()
   local interrupt = one_of { "SIGURG", "SIGURG", "SIGUSR1", "count" }
   local clock = one_of { "real", "real", "real", "virtual" }
@@ -151,9 +160,12 @@ return [[
     for _, fn in ipairs(others) do jobs:spawn(fn) end
     -- Nested jobs are made when they are spawned: each can have two clean-ups, and exec
     -- waits twice for its child.
+    -- A program in which nothing can happen any more would end by itself.
+    uvjobs.scheduler():spawn(function() while true do uvjobs.sleep(1) end end)
     say(("bound %.1f"):format(close_timeout + bound + (16 - njobs) * 0.9 + 1))
     say "ready"
-    main()
-    never:wait()
+    local ok, err = pcall(main)
+    if not ok and uvjobs.current().state == "closing" then error(err, 0) end
+    live_on()
   end)
 ]]
