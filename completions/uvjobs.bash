@@ -34,6 +34,7 @@ _uvjobs_inspect() {
   tree) options+=' --all --ascii --json' ;;
   top) options+=' --once' ;;
   web) options+=' --port=' ;;
+  trace) options+=' -s --seconds= -o --output=' ;;
   esac
   case $1 in
   -*)
@@ -58,7 +59,7 @@ _uvjobs() {
     return
   fi
   case ${COMP_WORDS[1]} in
-  ps | tree | why | top | web)
+  ps | tree | why | top | web | trace)
     if [ "$COMP_CWORD" -gt 1 ]; then
       _uvjobs_inspect "$word" "${COMP_WORDS[1]}"
       return
@@ -84,7 +85,7 @@ _uvjobs() {
     ;;
   *)
     mapfile -t COMPREPLY < <(
-      [ "$COMP_CWORD" -gt 1 ] || compgen -W "cron queue ps tree why top web" -- "$word"
+      [ "$COMP_CWORD" -gt 1 ] || compgen -W "cron queue ps tree why top web trace" -- "$word"
       compgen -d -- "$word"
       compgen -f -X '!*.lua' -- "$word"
     )

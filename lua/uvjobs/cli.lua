@@ -18,6 +18,7 @@ usage: uvjobs [options] [script.lua | -] [args]
        uvjobs why PID JOB
        uvjobs top PID
        uvjobs web
+       uvjobs trace PID
 
 Runs a Lua script as the main job of uvjobs; "-" reads it from standard input, and so
 does the command without a script unless standard input is a terminal. With "cron" it
@@ -69,7 +70,9 @@ local SIGNALS <const> = {
 local MAX_STATUS <const> = 255
 
 -- The commands that look into other processes.
-local INSPECTS <const> = { ps = true, tree = true, why = true, top = true, web = true }
+local INSPECTS <const> = {
+  ps = true, tree = true, why = true, top = true, web = true, trace = true,
+}
 
 local function complain(text)
   pcall(io.stdout.flush, io.stdout)

@@ -115,6 +115,7 @@ end
 
 core.set_dump_writer(function(...) io.stderr:write(require "uvjobs.insight.dump".text(...)) end)
 core.set_answerer(function(...) return require "uvjobs.inspect.answer"(...) end)
+core.set_actor(function(...) return require "uvjobs.inspect.act"(...) end)
 core.set_circles(function() return require "uvjobs.insight.dump".circles() end)
 
 -- uvjobs.exec needs luv, which may be missing: it is loaded by the first call.

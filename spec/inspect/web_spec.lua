@@ -168,8 +168,9 @@ describe("uvjobs web", function()
 
   it("refuses what is no port", function()
     for text, message in pairs {
-      ["--port=x"] = "port expected, got 'x'", ["--port=65536"] = "port expected, got '65536'",
-      ["--port"] = "option '--port' needs a value: '--port=...'",
+      ["--port=x"] = "option '--port': port expected, got 'x'",
+      ["--port=65536"] = "option '--port': port expected, got '65536'",
+      ["--port"] = "option '--port' needs a value",
       ["--prot=1"] = "unknown option '--prot=1', did you mean '--port'?",
       ["x"] = "number of a process expected, got 'x'",
     } do

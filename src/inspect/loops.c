@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <time.h>
 
 #include "inspect/copy.h"
@@ -180,16 +181,32 @@ static pid_t copy(struct uj_inspected *self, const struct uj_question *question,
   uj_copy_end(false);
 }
 
+/* Without the lock: what is done may take its time, and may lead to anything.
+ */
+static void act(struct uj_inspected *self, struct uj_answer *answer)
+{
+  const char *refusal;
+  answer->is_taken = true;
+  unlock();
+  refusal = self->act(self->owner, self->question);
+  lock();
+  answer->is_refused = refusal != NULL;
+  (void)snprintf(answer->refusal, sizeof(answer->refusal), "%s",
+                 refusal != NULL ? refusal : "");
+}
+
 void uj_loops_answer(struct uj_inspected *self)
 {
+  struct uj_answer *answer;
   lock();
   atomic_store(&self->asked, false);
-  if (self->question != NULL && !self->answer->is_there) {
+  answer = self->answer;
+  if (self->question != NULL && !answer->is_taken && !answer->is_there) {
     if (self->question->acts)
-      self->answer->refusal = self->act(self->owner, self->question);
+      act(self, answer);
     else
-      self->answer->copy = copy(self, self->question, false);
-    self->answer->is_there = true;
+      answer->copy = copy(self, self->question, false);
+    answer->is_there = true;
     pthread_cond_broadcast(&loops.changed);
   }
   unlock();
@@ -233,14 +250,14 @@ static struct uj_inspected *wait_for(struct uj_inspected *loop)
   const struct timespec latest = in(MOST_MS);
   struct timespec end = in(PATIENCE_MS);
   uint64_t tick = atomic_load(&loop->watch->tick);
-  while (loop != NULL && !answer->is_there && !is_past(latest) &&
-         (acts || !is_past(end))) {
+  while (loop != NULL && !answer->is_there &&
+         (answer->is_taken || (!is_past(latest) && (acts || !is_past(end))))) {
     struct timespec until = in(POKE_MS);
     if (atomic_load(&loop->watch->tick) != tick) {
       tick = atomic_load(&loop->watch->tick);
       end = in(PATIENCE_MS);
     }
-    if (loop->poke != NULL)
+    if (loop->poke != NULL && !answer->is_taken)
       uj_poke_send(loop->poke);
     (void)pthread_cond_timedwait(&loops.changed, &loops.lock, &until);
     loop = find(number);

@@ -27,9 +27,11 @@ struct uj_question {
 
 /* What has become of it. */
 struct uj_answer {
+  bool is_taken; /* the loop is doing it */
   bool is_there;
-  pid_t copy;          /* that answers; or a negative errno */
-  const char *refusal; /* what act() has returned */
+  pid_t copy; /* that answers; or a negative errno */
+  bool is_refused;
+  char refusal[256]; /* what act() has returned */
 };
 
 /* Owned by the loop, and lent from uj_loops_add() to uj_loops_remove(). */
@@ -42,8 +44,8 @@ struct uj_inspected {
   /* In a copy: writes the answer, and ends it. `outside`: the loop's thread is
    * not there; it was somewhere in a function of C. */
   void (*tell)(void *owner, const struct uj_question *question, bool outside);
-  /* In the loop: does what is asked. It must not suspend, nor call Lua. Returns
-   * NULL or a static text that says why it has not. */
+  /* In the loop: does what is asked. It must not suspend. Returns NULL or a
+   * text that says why it has not, which stays until it is called again. */
   const char *(*act)(void *owner, const struct uj_question *question);
 
   atomic_bool asked; /* there may be a question */
@@ -74,7 +76,7 @@ enum uj_asked {
   UJ_ASKED_GONE,    /* the loop has ended */
   UJ_ASKED_COPY,    /* `copy` answers it */
   UJ_ASKED_OUTSIDE, /* the same, and the loop did not make it */
-  UJ_ASKED_ACTED,   /* it is done; or `refusal` says why not */
+  UJ_ASKED_ACTED,   /* it is done, or refused */
   UJ_ASKED_BUSY,    /* the loop did not come to it */
   UJ_ASKED_FAILED   /* no copy can be made: `copy` is a negative errno */
 };

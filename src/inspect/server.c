@@ -139,16 +139,17 @@ static bool look(const struct uj_question *question)
 static bool act(const struct uj_question *question)
 {
   struct uj_answer answer;
-  const char *refusal = "there is no loop";
+  char refusal[sizeof(answer.refusal)] = "there is no loop";
   for (unsigned loop = 0; (loop = uj_loops_next(loop)) != 0;) {
     switch (uj_loops_ask(loop, question, &answer)) {
     case UJ_ASKED_ACTED:
-      if (answer.refusal == NULL)
+      if (!answer.is_refused)
         return say(question->fd, "end\n");
-      refusal = answer.refusal;
+      memcpy(refusal, answer.refusal, sizeof(refusal));
       break;
     case UJ_ASKED_BUSY:
-      refusal = "the loop does not answer: a function of C holds it";
+      (void)snprintf(refusal, sizeof(refusal),
+                     "the loop does not answer: a function of C holds it");
       break;
     default:
       break;
@@ -173,8 +174,8 @@ static bool is_question(const char *line)
   if (n == 0 || (line[n] != '\0' && line[n] != ' '))
     return false;
   for (; line[n] != '\0'; n++)
-    if (line[n] < ' ' || line[n] > '~')
-      return false;
+    if ((unsigned char)line[n] < ' ' || line[n] == 0x7f)
+      return false; /* names of files may have other bytes */
   return true;
 }
 
@@ -188,7 +189,8 @@ static bool answer(int fd, const char *line)
   atomic_fetch_add(&server.answered, 1);
   if (strcmp(line, "hello") == 0)
     return hello(fd);
-  question.acts = strncmp(line, "cancel ", 7) == 0;
+  question.acts =
+      strncmp(line, "cancel ", 7) == 0 || strncmp(line, "trace ", 6) == 0;
   return question.acts ? act(&question) : look(&question);
 }
 

@@ -7,8 +7,8 @@
  *
  * A question is a line of at most 1000 bytes:
  *   hello        what is known without asking a loop
- *   cancel ...   goes to the loops; the first that does not refuse it has done
- *                it
+ *   cancel ..., trace ...
+ *                go to the loops; the first that does not refuse it has done it
  *   others       go to a copy of the process, for each loop
  * An answer is lines, of which the last is `end`, or begins with `error`.
  * Whatever is no such line, and whoever has another user, is not answered. */

@@ -1,4 +1,5 @@
--- The commands that look into other processes: `uvjobs ps`, `tree`, `why`, `top` and `web`.
+-- The commands that look into other processes: `uvjobs ps`, `tree`, `why`, `top`, `web` and
+-- `trace`.
 
 local ask = require "uvjobs.inspect.ask"
 local core = require "uvjobs.core"
@@ -62,6 +63,17 @@ needs lua-http.
 options:
   --port=N  the port; one that is free otherwise
 ]],
+  trace = [[
+usage: uvjobs trace [-s SECONDS] [-o FILE] PID
+
+Has a process write a trace of what its jobs do, for ui.perfetto.dev and chrome://tracing. A
+switch between two jobs takes more than twice as long meanwhile. Control-C ends the trace
+before its time. It has 64 MiB at most.
+
+options:
+  -s, --seconds=SECONDS   for how long (5)
+  -o, --output=FILE       the file, which is emptied (trace.json)
+]],
 }
 
 local EXIT <const> = [[
@@ -80,9 +92,11 @@ local OPTIONS <const> = {
   why = {},
   top = { ["--once"] = true },
   web = { ["--port"] = true },
+  trace = { ["--seconds"] = true, ["--output"] = true },
 }
 local WORDS <const> = {
   ps = {}, tree = { "PID" }, why = { "PID", "JOB" }, top = { "PID" }, web = {},
+  trace = { "PID" },
 }
 
 local function complain(text)
@@ -97,7 +111,7 @@ local function usage_error(name, text)
 end
 
 local function unknown(name, option)
-  local nearest = core.nearest(option, OPTIONS[name])
+  local nearest = core.nearest(option:match "^[^=]*", OPTIONS[name])
   return nearest and ("unknown option '%s', did you mean '%s'?"):format(option, nearest)
     or ("unknown option '%s'"):format(option)
 end
@@ -122,29 +136,56 @@ local function read_pids(asked)
   return asked
 end
 
--- Returns the options and the words, or nil and what is wrong.
-local function read(name, args)
-  local asked, ended = {}, false
-  for i = 2, #args do
-    local word = args[i]
-    if ended or not word:find "^%-." then
-      asked[#asked + 1] = word
-    elseif word == "--" then
-      ended = true
-    elseif word == "-h" or word == "--help" then
-      asked.help = true
-    elseif name == "web" and word:find "^%-%-port=" then
-      asked.port = to_port(word:sub(8))
-      if not asked.port then return nil, ("port expected, got '%s'"):format(word:sub(8)) end
-    elseif name == "web" and word == "--port" then
-      return nil, "option '--port' needs a value: '--port=...'"
-    elseif OPTIONS[name][word] then
-      asked[word:sub(3)] = true
-    else
-      return nil, unknown(name, word)
-    end
+local function to_seconds(text)
+  local seconds = tonumber(text)
+  return seconds and seconds > 0 and seconds <= 86400 and seconds or nil
+end
+
+local function to_name(text)
+  return text ~= "" and not text:find "%c" and text or nil
+end
+
+-- The options with a value: what reads it, what is expected, and the option's long name.
+local VALUES <const> = {
+  web = { ["--port"] = { to_port, "port", "port" } },
+  trace = {
+    ["--seconds"] = { to_seconds, "seconds from 0 to a day", "seconds" },
+    ["--output"] = { to_name, "name of a file", "output" },
+  },
+}
+VALUES.trace["-s"], VALUES.trace["-o"] = VALUES.trace["--seconds"], VALUES.trace["--output"]
+
+-- Takes an option with a value, as "--name=value" or as two words. Returns whether it is one, how
+-- many words it takes, and what is wrong with it.
+local function take_value(name, asked, word, next_word)
+  local option, value = word:match "^(%-%-[%w-]+)=(.*)$"
+  local known = VALUES[name] and VALUES[name][option or word]
+  if not known then return false end
+  value = value or next_word
+  if not value then return true, 1, ("option '%s' needs a value"):format(word) end
+  asked[known[3]] = known[1](value)
+  if not asked[known[3]] then
+    return true, 1, ("option '%s': %s expected, got '%s'"):format(option or word, known[2], value)
   end
-  if asked.help then return asked end
+  return true, option and 1 or 2
+end
+
+-- Takes a word that is an option. Returns how many words it takes, or nil and what is wrong.
+local function take_option(name, asked, word, next_word)
+  local is_known, words, problem = take_value(name, asked, word, next_word)
+  if problem then return nil, problem end
+  if is_known then return words end
+  if word == "-h" or word == "--help" then
+    asked.help = true
+  elseif OPTIONS[name][word] then
+    asked[word:sub(3)] = true
+  else
+    return nil, unknown(name, word)
+  end
+  return 1
+end
+
+local function check_words(name, asked)
   local wanted = WORDS[name]
   if #asked < #wanted then return nil, ("%s is missing"):format(wanted[#asked + 1]) end
   if name == "ps" or name == "web" then return read_pids(asked) end
@@ -152,6 +193,26 @@ local function read(name, args)
   asked.pid = to_pid(asked[1])
   if not asked.pid then return nil, NO_PID:format(asked[1]) end
   return asked
+end
+
+-- Returns the options and the words, or nil and what is wrong.
+local function read(name, args)
+  local asked, ended, i = {}, false, 2
+  while args[i] do
+    local word, words = args[i], 1
+    if ended or not word:find "^%-." then
+      asked[#asked + 1] = word
+    elseif word == "--" then
+      ended = true
+    else
+      local problem
+      words, problem = take_option(name, asked, word, args[i + 1])
+      if not words then return nil, problem end
+    end
+    i = i + words
+  end
+  if asked.help then return asked end
+  return check_words(name, asked)
 end
 
 -- ---- what they print ---------------------------------------------------------------------
@@ -233,6 +294,13 @@ function run.web(asked)
   local code = not served and uvjobs.code(problem)
   if served or code == "cancelled" or code == "killed" then return 0 end
   return complain(tostring(problem))
+end
+
+function run.trace(asked)
+  local path = asked.output or "trace.json"
+  local ok, problem = require("uvjobs.inspect.tracing").trace(asked.pid, path, asked.seconds or 5)
+  if not ok then return complain(problem) end
+  return print_lines { path }
 end
 
 --- Runs a command. It blocks, and must be called outside of `run`.

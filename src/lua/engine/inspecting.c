@@ -1,5 +1,6 @@
 #include "lua/engine/inspecting.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,6 +20,8 @@ void uj_inspecting_init(struct uj_state *S, lua_State *L)
 {
   lua_pushnil(L);
   S->inspecting->answerer = uj_hub_keep(S->hub, L);
+  lua_pushnil(L);
+  S->inspecting->actor = uj_hub_keep(S->hub, L);
 }
 
 /* ---- in a copy ----------------------------------------------------------- */
@@ -125,9 +128,9 @@ static struct uj_ljob *find_job(struct uj_state *S, uint64_t id)
 }
 
 /* "cancel 93" */
-static const char *act(void *owner, const struct uj_question *question)
+static const char *cancel(struct uj_state *S,
+                          const struct uj_question *question)
 {
-  struct uj_state *S = owner;
   char *end;
   uint64_t id = strtoull(question->text + strlen("cancel "), &end, 10);
   struct uj_ljob *job;
@@ -140,6 +143,42 @@ static const char *act(void *owner, const struct uj_question *question)
     return "there is no such job";
   uj_job_cancel(&job->core);
   return NULL;
+}
+
+static void keep_refusal(struct uj_state *S, const char *text)
+{
+  (void)snprintf(S->inspecting->refusal, sizeof(S->inspecting->refusal), "%s",
+                 text);
+}
+
+/* (state, question) */
+static int do_it(lua_State *L)
+{
+  struct uj_state *S = lua_touserdata(L, 1);
+  const struct uj_question *question = lua_touserdata(L, 2);
+  uj_hub_push(S->hub, L, S->inspecting->actor);
+  lua_pushstring(L, question->text);
+  lua_call(L, 1, 1);
+  if (lua_type(L, -1) == LUA_TSTRING)
+    keep_refusal(S, lua_tostring(L, -1));
+  return 0;
+}
+
+static const char *act(void *owner, const struct uj_question *question)
+{
+  struct uj_state *S = owner;
+  lua_State *L = S->inspecting->L;
+  if (strncmp(question->text, "cancel ", strlen("cancel ")) == 0)
+    return cancel(S, question);
+  keep_refusal(S, "");
+  lua_pushcfunction(L, do_it);
+  lua_pushlightuserdata(L, S);
+  lua_pushlightuserdata(L, (void *)(uintptr_t)question);
+  if (uj_outside_pcall(S, L, 2) != LUA_OK) {
+    keep_refusal(S, uj_text_push(L, -1, "(%s without a text)"));
+    lua_pop(L, 2);
+  }
+  return S->inspecting->refusal[0] != '\0' ? S->inspecting->refusal : NULL;
 }
 
 bool uj_inspecting_look(struct uj_state *S, lua_State *L)
@@ -188,5 +227,14 @@ static int l_set_answerer(lua_State *L)
   return 0;
 }
 
-const luaL_Reg uj_inspecting_internals[] = {{"set_answerer", l_set_answerer},
-                                            {NULL, NULL}};
+static int l_set_actor(lua_State *L)
+{
+  struct uj_state *S = uj_state(L);
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  lua_settop(L, 1);
+  uj_hub_set(S->hub, L, S->inspecting->actor);
+  return 0;
+}
+
+const luaL_Reg uj_inspecting_internals[] = {
+    {"set_answerer", l_set_answerer}, {"set_actor", l_set_actor}, {NULL, NULL}};

@@ -27,6 +27,8 @@ struct uj_inspecting {
   struct uj_inspecting_options options;
   lua_State *L; /* the coroutine that answers */
   int answerer; /* the place on the hub of what set_answerer() was given */
+  int actor;    /* the same of set_actor() */
+  char refusal[256];
 };
 
 /* [-0, +0, m] */
@@ -46,7 +48,9 @@ bool uj_inspecting_look(struct uj_state *S, lua_State *L);
 /* set_answerer(fn): fn(question, seen) returns the answer, as text. `seen` is a
  * table: `job`, the job that runs; `traceback`, where it stands; `outside`,
  * whether the loop did not answer; `held`, for how many seconds the job has
- * held it at least; `values` and `control` as in the options. */
+ * held it at least; `values` and `control` as in the options. set_actor(fn):
+ * fn(question) does what is asked, other than a cancel, in the loop itself;
+ * returns nothing, or a text that says why it has not. */
 extern const luaL_Reg uj_inspecting_internals[];
 
 #endif
