@@ -76,6 +76,23 @@ function insight.prometheus() end
 ---@return uvjobs.Trace
 function insight.trace(options) end
 
+---@class uvjobs.insight.ProfileOptions
+---@field file string the name of the file
+---@field rate? number samples a second, from 1 to 1000; 100 unless said
+---@field seconds? number the call suspends for so long, and then the profile is closed
+
+--- Can be a to-be-closed variable.
+---@class uvjobs.Profile
+---@field file string
+---@field samples? integer nil before it is closed
+---@field close fun(self: uvjobs.Profile) ends it and writes the file; may be called twice
+
+--- Takes samples of where jobs compute, for flame graphs. Suspends with `seconds`.
+--- Errors: misuse; the file cannot be written; there is another profile.
+---@param options uvjobs.insight.ProfileOptions
+---@return uvjobs.Profile
+function insight.profile(options) end
+
 --- Why a job does not go on: a line for it, one for the job that it waits for, and so on.
 ---@param job uvjobs.Job|uvjobs.Child a child of a supervisor need not have a job
 ---@return string

@@ -105,6 +105,29 @@ static uint64_t look_at(struct uj_watch *watch, uint64_t now_ns,
   return now_ns + look_ns;
 }
 
+/* Asks for a sample of the job that runs, if it is time. Samples that nobody
+ * has taken before another stretch begins are lost. Returns when to do so
+ * again. */
+static uint64_t sample(struct uj_watch *watch, uint64_t now_ns)
+{
+  uint64_t sample_ns = atomic_load(&watch->sample_ns);
+  uint64_t tick = atomic_load(&watch->tick);
+  if (sample_ns == 0)
+    return UJ_NEVER;
+  if (now_ns < watch->next_sample_ns)
+    return uj_clock_min(watch->next_sample_ns, now_ns + sample_ns);
+  watch->next_sample_ns =
+      uj_clock_max(watch->next_sample_ns + sample_ns, now_ns);
+  if (tick % 2 == 1) {
+    if (tick != watch->sample_tick)
+      atomic_store(&watch->samples, 0);
+    watch->sample_tick = tick;
+    atomic_fetch_add(&watch->samples, 1);
+    uj_poke_send(&watch->poke);
+  }
+  return watch->next_sample_ns;
+}
+
 static uint64_t look_span(void)
 {
   uint64_t span_ns = 4 * LOOK_MAX_NS;
@@ -157,14 +180,17 @@ static void look(void)
       continue;
     }
     next_ns = uj_clock_min(next_ns, look_at(watch, now_ns, look_ns));
+    next_ns = uj_clock_min(next_ns, sample(watch, now_ns));
     quiet = false;
   }
   monitor.nquiet = quiet ? monitor.nquiet + 1 : 0;
   if (monitor.nquiet >= QUIET_LOOKS)
     park();
   else
-    (void)uv_cond_timedwait(&monitor.changed, &monitor.lock,
-                            uj_clock_min(next_ns, now_ns + look_ns) - now_ns);
+    (void)uv_cond_timedwait(
+        &monitor.changed, &monitor.lock,
+        uj_clock_max(uj_clock_min(next_ns, now_ns + look_ns), now_ns + 1) -
+            now_ns);
 }
 
 static void watch_loops(void *arg)

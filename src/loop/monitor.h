@@ -26,22 +26,28 @@
  * uj_monitor_remove(). */
 struct uj_watch {
   /* Written by the loop. */
-  _Atomic uint64_t tick;     /* odd while a job runs */
-  _Atomic uint64_t due_tick; /* the tick that due_ns is for */
-  _Atomic uint64_t due_ns;   /* when to interrupt the job of due_tick */
-  _Atomic uint64_t span_ns;  /* after what time to interrupt any other job */
-  _Atomic bool asleep;       /* the loop waits; no job runs */
-  struct uj_poke poke;       /* how its thread is interrupted */
+  _Atomic uint64_t tick;      /* odd while a job runs */
+  _Atomic uint64_t due_tick;  /* the tick that due_ns is for */
+  _Atomic uint64_t due_ns;    /* when to interrupt the job of due_tick */
+  _Atomic uint64_t span_ns;   /* after what time to interrupt any other job */
+  _Atomic bool asleep;        /* the loop waits; no job runs */
+  _Atomic uint64_t sample_ns; /* how often a job that runs is to be sampled; or
+                                 0 */
+  struct uj_poke poke;        /* how its thread is interrupted */
 
   /* Written by the monitor. */
   _Atomic uint64_t since_ns;   /* when the monitor first saw since_tick */
   _Atomic uint64_t since_tick; /* the tick that it saw last */
   _Atomic uint64_t look_ns;    /* when it looked last */
-  struct uj_watch *next;       /* in the monitor's list of all watches */
-  unsigned signals;            /* see uj_signals_count() */
-  uint64_t sent_ns;   /* the due time that a signal was sent for, or 0 */
-  uint64_t resend_ns; /* when to send the next one for it at the earliest */
-  uint64_t pause_ns;  /* until then; doubled each time no job heard it */
+  _Atomic uint64_t samples;    /* that are due in the tick of sample_tick; taken
+                                  by the loop */
+  uint64_t sample_tick;
+  uint64_t next_sample_ns;
+  struct uj_watch *next; /* in the monitor's list of all watches */
+  unsigned signals;      /* see uj_signals_count() */
+  uint64_t sent_ns;      /* the due time that a signal was sent for, or 0 */
+  uint64_t resend_ns;    /* when to send the next one for it at the earliest */
+  uint64_t pause_ns;     /* until then; doubled each time no job heard it */
 };
 
 /* Begins to watch the calling thread's loop. `poke` is set up,

@@ -44,6 +44,7 @@
 #include "lua/engine/nest.h"
 #include "lua/engine/own.h"
 #include "lua/engine/pool.h"
+#include "lua/engine/profiling.h"
 #include "lua/engine/stretch.h"
 #include "lua/engine/watchers.h"
 #include "lua/host.h"
@@ -115,6 +116,7 @@ static int end(lua_State *L)
   close_jobs(S, L, close_running(S, L));
   uj_work_end(S);
   uj_trace_stop(S);
+  uj_profiling_term(S);
   uj_series_term(S);
   uj_pool_term(S, L);
   uj_slots_term(&S->jobs, L);
@@ -142,6 +144,7 @@ struct whole {
   struct uj_dumping dumping;
   struct uj_interrupt interrupt;
   struct uj_meter meter;
+  struct uj_profiling profiling;
   struct uj_insight insight;
   struct uj_inspecting inspecting;
   struct uj_fault fault;
@@ -176,6 +179,7 @@ static void connect(struct whole *whole)
   S->dumping = &whole->dumping;
   S->interrupt = &whole->interrupt;
   S->meter = &whole->meter;
+  S->profiling = &whole->profiling;
   S->insight = &whole->insight;
   S->inspecting = &whole->inspecting;
   S->fault = &whole->fault;

@@ -6,6 +6,7 @@ local core = require "uvjobs.core"
 local dump = require "uvjobs.insight.dump"
 local graph = require "uvjobs.insight.graph"
 local Look = require "uvjobs.insight.look"
+local profile = require "uvjobs.insight.profile"
 local prometheus = require "uvjobs.insight.prometheus"
 local trace = require "uvjobs.insight.trace"
 local words = require "uvjobs.insight.words"
@@ -87,6 +88,17 @@ end
 ---@return uvjobs.Trace trace can be a to-be-closed variable
 function insight.trace(options)
   return trace.start(options)
+end
+
+--- Takes samples of where jobs compute, and writes them to a file, for flame graphs. With
+--- `seconds` it suspends, and returns when they are over; otherwise it ends when it is closed.
+--- Errors: misuse; the file cannot be written; there is another profile; with `seconds` also
+--- `cancelled`, `timeout` and `killed`, and then the file is written, too.
+---@param options { file: string, seconds?: number, rate?: number } `rate`: samples a second, 1 to
+--- 1000; 100 unless said
+---@return uvjobs.Profile profile can be a to-be-closed variable
+function insight.profile(options)
+  return profile.start(options)
 end
 
 --- Why a job does not go on: a line for it, one for the job that it waits for, and so on, up to

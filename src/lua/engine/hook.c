@@ -15,7 +15,9 @@ static void arm(struct uj_hook *self, lua_State *co)
     self->user_mask = lua_gethookmask(co);
     self->user_count = lua_gethookcount(co);
   }
-  lua_sethook(co, self->ours->interrupt, self->user_mask | LUA_MASKCOUNT, 1);
+  lua_sethook(
+      co, self->ours->interrupt,
+      self->user_mask | LUA_MASKCOUNT | (self->samples ? LUA_MASKRET : 0), 1);
 }
 
 /* Gives the user's hook back, unless another one was set meanwhile. */

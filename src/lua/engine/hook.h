@@ -35,6 +35,8 @@ struct uj_hooks {
 struct uj_hook {
   const struct uj_hooks *ours;
   enum uj_interrupt_mode mode;
+  bool samples; /* there is a profile: the hook is called when a function
+                   returns, too, to see one of C that has taken long */
   volatile bool moving; /* it is being set: the signal handler keeps away */
   lua_State *on;        /* the coroutine that has ours->interrupt, or NULL */
   lua_Hook user_hook;   /* what was on it before, and */

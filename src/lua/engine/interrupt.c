@@ -16,6 +16,7 @@
 #include "lua/engine/inspecting.h"
 #include "lua/engine/kill.h"
 #include "lua/engine/own.h"
+#include "lua/engine/profiling.h"
 #include "lua/engine/report.h"
 #include "lua/engine/stretch.h"
 #include "lua/engine/suspend.h"
@@ -231,34 +232,6 @@ static uint64_t passed_real(const struct uj_state *S, uint64_t now_ns,
   return S->is_virtual && !S->ending->forces ? 0 : now_ns - begin_ns;
 }
 
-/* Runs before the next instruction of the coroutine on which it was set; inside
- * code that runs whole (own.h), before each of them. */
-static void interrupt_hook(lua_State *L, lua_Debug *ar)
-{
-  struct uj_state *S = uj_state_registered(L);
-  uint64_t now_ns, begin_ns;
-  if (S->hook->on != L) {
-    uj_hook_reset_stray(S, L);
-    return;
-  }
-  uj_hook_call_user(S->hook, L, ar);
-  if (ar->event != uj_inside_last_event(S->hook->user_mask) ||
-      lua_gethook(L) != interrupt_hook)
-    return;
-  now_ns = uj_driver_now();
-  if (uj_hook_target(S) == L && uj_own_holds(S, L, ar, now_ns))
-    return;
-  uj_hook_take_off(S);
-  if (uj_hook_target(S) != L || S->current == NULL || S->killing)
-    return;
-  if (uj_inspecting_look(S, L))
-    return; /* what else is due comes with the next signal */
-  begin_ns = uj_stretch_begin(S, now_ns);
-  handle(S, L, now_ns, passed_real(S, now_ns, begin_ns));
-}
-
-/* ---- the hook that counts ------------------------------------------------ */
-
 /* Whether the job is to be interrupted, apart from its slice: what the monitor
  * decides where there is one. */
 static bool is_due(struct uj_state *S, uint64_t now_ns, uint64_t begin_ns)
@@ -272,6 +245,49 @@ static bool is_due(struct uj_state *S, uint64_t now_ns, uint64_t begin_ns)
     return now_ns >= atomic_load(&S->watch.due_ns);
   return now_ns - begin_ns >= UJ_STRETCH_FIRST_LOOK_NS;
 }
+
+/* Whether the hook has come for a sample alone, which has been taken: looking
+ * must not change when other things are done. */
+static bool is_for_sample(struct uj_state *S, uint64_t now_ns,
+                          uint64_t begin_ns)
+{
+  bool sampled = S->interrupt->sampled;
+  S->interrupt->sampled = false;
+  return sampled && !S->stretch->exact && !is_due(S, now_ns, begin_ns);
+}
+
+/* Runs before the next instruction of the coroutine on which it was set; inside
+ * code that runs whole (own.h), before each of them. */
+static void interrupt_hook(lua_State *L, lua_Debug *ar)
+{
+  struct uj_state *S = uj_state_registered(L);
+  uint64_t now_ns, begin_ns;
+  if (S->hook->on != L) {
+    uj_hook_reset_stray(S, L);
+    return;
+  }
+  if (S->profiling->period_ns != 0 && uj_hook_target(S) == L &&
+      uj_profiling_look(S, L))
+    S->interrupt->sampled = true;
+  uj_hook_call_user(S->hook, L, ar);
+  if (ar->event != uj_inside_last_event(S->hook->user_mask) ||
+      lua_gethook(L) != interrupt_hook)
+    return;
+  now_ns = uj_driver_now();
+  if (uj_hook_target(S) == L && uj_own_holds(S, L, ar, now_ns))
+    return;
+  uj_hook_take_off(S);
+  if (uj_hook_target(S) != L || S->current == NULL || S->killing)
+    return;
+  if (uj_inspecting_look(S, L))
+    return; /* what else is due comes with the next signal */
+  begin_ns = uj_stretch_begin(S, now_ns);
+  if (is_for_sample(S, now_ns, begin_ns))
+    return;
+  handle(S, L, now_ns, passed_real(S, now_ns, begin_ns));
+}
+
+/* ---- the hook that counts ------------------------------------------------ */
 
 /* The caller of run() may have a hook for other events: the job's coroutines
  * call it, too. */
@@ -307,6 +323,7 @@ static void count_hook(lua_State *L, lua_Debug *ar)
   }
   call_hook_of_caller(S, L, ar);
   now_ns = uj_driver_now();
+  uj_profiling_count(S, L, now_ns);
   begin_ns = uj_stretch_begin(S, now_ns);
   if (ar->event == LUA_HOOKCOUNT)
     S->stretch->counted += UJ_HOOK_COUNT_EVERY;

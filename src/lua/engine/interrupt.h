@@ -20,6 +20,7 @@
 
 struct uj_interrupt {
   bool started;
+  bool sampled;      /* the hook has taken a sample */
   bool main_at_work; /* the main job was interrupted, not its wait */
   unsigned signals;  /* that had come when the count hook last looked */
 };

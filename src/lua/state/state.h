@@ -42,6 +42,7 @@ struct uj_outer;
 struct uj_own;
 struct uj_pace;
 struct uj_pool;
+struct uj_profiling;
 struct uj_random;
 struct uj_rates;
 struct uj_repeats;
@@ -118,6 +119,7 @@ struct uj_state {
   struct uj_dumping *dumping;
   struct uj_interrupt *interrupt;
   struct uj_meter *meter;
+  struct uj_profiling *profiling;
   struct uj_insight *insight;
   struct uj_inspecting *inspecting;
   struct uj_fault *fault;
