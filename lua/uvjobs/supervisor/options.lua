@@ -206,23 +206,31 @@ local function new_kind(self, given)
   return kind
 end
 
--- What distinguishes the options of children that have more than few.
-local function key_of(given)
+-- What distinguishes the options of children that have unusual ones.
+local function long_key_of(given)
   local parts = {}
   for i, name in ipairs(SHARED) do parts[i] = tostring(given[name]) end
   return table.concat(parts, " ")
 end
 
+local IS_USUAL <const> = { name = true, restart = true, ready = true, n = true }
+local READY <const> = {
+  permanent = "permanent, ready", transient = "transient, ready", temporary = "temporary, ready",
+}
+
+-- The usual ones are found without making a string.
+local function key_of(given)
+  for name in next, given do
+    if not IS_USUAL[name] and math.type(name) ~= "integer" then return long_key_of(given) end
+  end
+  local restart = given.restart or "permanent"
+  return given.ready and READY[restart] or restart
+end
+
 -- Children with equal options share them.
 local function kind_of(self, given)
   if given.supervisor or given.backoff then return new_kind(self, given) end
-  local key, kinds = given.restart or "permanent", self._kinds
-  for name in next, given do
-    if name ~= 1 and name ~= "name" and name ~= "restart" then
-      key = key_of(given)
-      break
-    end
-  end
+  local key, kinds = key_of(given), self._kinds
   local kind = kinds[key]
   if not kind then
     kind = new_kind(self, given)
