@@ -65,6 +65,28 @@ describe("insight.jobs", function()
     end)
   end)
 
+  it("tells that others run on top of a job, and where it stands", function()
+    virtual(function()
+      local jobs <close> = uvjobs.scheduler { timeslice = 1e-5 }
+      local done, line = false, debug.getinfo(1, "l").currentline + 3
+      local job = jobs:spawn(function()
+        table.sort({ 2, 1 }, function()
+          while not done do end
+          return false
+        end)
+      end)
+      uvjobs.sleep(1e-4)
+      for record in insight.jobs() do
+        if record.job == job then
+          assert.same({ "covered", "it is busy, and others run on top of it" },
+            { record.kind, record.waits_for })
+          assert.matches("look_spec.lua:" .. line .. "$", record.at)
+        end
+      end
+      done = true
+    end)
+  end)
+
   it("tells a wait for a job, and names it", function()
     virtual(function()
       local scheduler <close> = helper.quiet()

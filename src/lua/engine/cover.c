@@ -139,6 +139,14 @@ static void take_up(struct uj_state *S, const struct uj_cover *cover)
   uj_hook_set_running(S, cover->running);
 }
 
+/* A debug hook of whoever has called run() hears of what jobs and handlers do,
+ * but not of what was done here to find out whether there is room. */
+static void copy_hook(lua_State *L, lua_State *from)
+{
+  lua_sethook(L, lua_gethook(from), lua_gethookmask(from),
+              lua_gethookcount(from));
+}
+
 /* (state, cover) */
 static int go_round(lua_State *L)
 {
@@ -147,6 +155,7 @@ static int go_round(lua_State *L)
   luaL_checkstack(L, 2 * LUA_MINSTACK, "uvjobs");
   if (!has_levels(L))
     return 0;
+  copy_hook(L, cover->caller);
   put_aside(S, cover);
   S->covers->go_round(S, L, cover->job);
   return 0;
@@ -163,7 +172,7 @@ static void fail(struct uj_state *S, lua_State *ground,
 
 bool uj_cover_go_round(struct uj_state *S, lua_State *L)
 {
-  struct uj_cover cover = {.job = S->current, .co = L};
+  struct uj_cover cover = {.job = S->current, .co = L, .caller = S->L};
   lua_State *ground;
   int status;
   if (uj_hook_target(S) != L || S->killing || uj_inside_is_finalizing(L) ||

@@ -16,7 +16,8 @@ struct uj_nest;
 struct uj_cover {
   struct uj_cover *below; /* the job that this one runs on top of, or NULL */
   struct uj_ljob *job;
-  lua_State *co; /* the coroutine that was interrupted */
+  lua_State *co;     /* the coroutine that was interrupted */
+  lua_State *caller; /* S->L, which has called the loop below */
   /* The same of struct uj_state. */
   lua_State *running, *native;
   struct uj_nest *nest;

@@ -217,7 +217,7 @@ int uj_resume_ground(struct uj_state *S, lua_State *ground, lua_State *from,
 {
   lua_State *L = S->L;
   int status, nresults;
-  lua_sethook(ground, lua_gethook(L), lua_gethookmask(L), lua_gethookcount(L));
+  lua_sethook(ground, NULL, 0, 0);
   S->L = ground;
   status = lua_resume(ground, from, nargs, &nresults);
   S->L = L;

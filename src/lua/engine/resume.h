@@ -51,7 +51,8 @@ int uj_resume_close_tracked(struct uj_tracked *tracked, lua_State *co,
 
 /* [ground: -nargs - 1, +0, -] Resumes a coroutine that belongs to no job, and
  * in which the loop goes on, on top of the job that runs in `from`. Meanwhile
- * it is what S->L is otherwise. Returns the status of lua_resume(). */
+ * it is what S->L is otherwise; it has no hook yet. Returns the status of
+ * lua_resume(). */
 int uj_resume_ground(struct uj_state *S, lua_State *ground, lua_State *from,
                      int nargs);
 
