@@ -34,7 +34,7 @@ _uvjobs_inspect() {
   tree) options+=' --all --ascii --json' ;;
   top) options+=' --once' ;;
   web) options+=' --port=' ;;
-  trace) options+=' -s --seconds= -o --output=' ;;
+  trace | profile) options+=' -s --seconds= -o --output=' ;;
   esac
   case $1 in
   -*)
@@ -59,7 +59,7 @@ _uvjobs() {
     return
   fi
   case ${COMP_WORDS[1]} in
-  ps | tree | why | top | web | trace)
+  ps | tree | why | top | web | trace | profile)
     if [ "$COMP_CWORD" -gt 1 ]; then
       _uvjobs_inspect "$word" "${COMP_WORDS[1]}"
       return
@@ -85,7 +85,7 @@ _uvjobs() {
     ;;
   *)
     mapfile -t COMPREPLY < <(
-      [ "$COMP_CWORD" -gt 1 ] || compgen -W "cron queue ps tree why top web trace" -- "$word"
+      [ "$COMP_CWORD" -gt 1 ] || compgen -W "cron queue ps tree why top web trace profile" -- "$word"
       compgen -d -- "$word"
       compgen -f -X '!*.lua' -- "$word"
     )

@@ -19,6 +19,7 @@ usage: uvjobs [options] [script.lua | -] [args]
        uvjobs top PID
        uvjobs web
        uvjobs trace PID
+       uvjobs profile PID
 
 Runs a Lua script as the main job of uvjobs; "-" reads it from standard input, and so
 does the command without a script unless standard input is a terminal. With "cron" it
@@ -72,6 +73,7 @@ local MAX_STATUS <const> = 255
 -- The commands that look into other processes.
 local INSPECTS <const> = {
   ps = true, tree = true, why = true, top = true, web = true, trace = true,
+  profile = true,
 }
 
 local function complain(text)

@@ -1,4 +1,4 @@
--- `uvjobs trace`: a process is made to write a trace for some time.
+-- `uvjobs trace` and `uvjobs profile`: a process is made to write one for some time.
 
 local ask = require "uvjobs.inspect.ask"
 local files = require "spec.files"
@@ -71,5 +71,35 @@ describe("uvjobs trace", function()
       assert.same({ 2, ("uvjobs: %s\nTry 'uvjobs trace --help'.\n"):format(message) },
         { status, complaint })
     end
+  end)
+end)
+
+describe("uvjobs profile", function()
+  it("has the process write a profile, and ends it", function()
+    local path = os.tmpname()
+    local self <close> = helper.start [[
+      local uvjobs = require "uvjobs"
+      uvjobs.run(function()
+        io.stdout:write "ready\n":flush()
+        while true do end
+      end)]]
+    self:wait_for "ready"
+    for _ = 1, 20 do -- the machine may have no time for a single sample
+      local command = ("profile -s 0.2 --output=%s %d"):format(path, self.pid)
+      assert.same({ path .. "\n", "", 0 }, { helper.uvjobs(command) })
+      if files.read(path) ~= "" then break end
+    end
+    local text = files.read(path)
+    os.remove(path)
+    assert.matches("^main;function %(.-:%d+%) %d+\n$", text)
+    assert.matches("nobody has asked for a profile",
+      select(2, ask.process(self.pid, "profile stop")))
+  end)
+
+  it("says when the file cannot be written", function()
+    local self <close> = started()
+    local _, complaint, status = helper.uvjobs(("profile -o /nonexistent/x %d"):format(self.pid))
+    assert.matches("^uvjobs: process %d+: cannot write the profile '/nonexistent/x': ", complaint)
+    assert.equal(1, status)
   end)
 end)

@@ -189,8 +189,9 @@ static bool answer(int fd, const char *line)
   atomic_fetch_add(&server.answered, 1);
   if (strcmp(line, "hello") == 0)
     return hello(fd);
-  question.acts =
-      strncmp(line, "cancel ", 7) == 0 || strncmp(line, "trace ", 6) == 0;
+  question.acts = strncmp(line, "cancel ", 7) == 0 ||
+                  strncmp(line, "trace ", 6) == 0 ||
+                  strncmp(line, "profile ", 8) == 0;
   return question.acts ? act(&question) : look(&question);
 }
 

@@ -1,4 +1,5 @@
--- What another process may ask this one to do, besides telling: it begins and ends a trace.
+-- What another process may ask this one to do, besides telling: it begins and ends a trace or a
+-- profile.
 -- Cancelling a job is in src/lua/engine/inspecting.c.
 
 local core = require "uvjobs.core"
@@ -9,22 +10,31 @@ core.own_source()
 -- Whoever has asked for a trace may be gone before it is over: then this is its end.
 local LIMIT <const> = 64 * 2 ^ 20
 
-local trace -- the one that was asked for; nil for none
+local asked = {} -- the ones that were asked for, by what they are
 
-local acts = {}
+local function message(err) return (tostring(err):gsub("^.-:%d+: ", "")) end
 
-acts["trace start"] = function(path)
+local function start(what, path, limit)
   if path:sub(1, 1) ~= "/" then return "an absolute path expected" end
-  local ok, result = pcall(insight.trace, { file = path, limit = LIMIT })
-  if not ok then return (tostring(result):gsub("^.-:%d+: ", "")) end
-  trace = result
+  local ok, result = pcall(insight[what], { file = path, limit = limit })
+  if not ok then return message(result) end
+  asked[what] = result
 end
 
-acts["trace stop"] = function()
-  if not trace then return "nobody has asked for a trace" end
-  trace:close()
-  trace = nil
+local function stop(what)
+  local one = asked[what]
+  if not one then return "nobody has asked for a " .. what end
+  asked[what] = nil
+  local ok, err = pcall(one.close, one)
+  return not ok and message(err) or nil
 end
+
+local acts = {
+  ["trace start"] = function(path) return start("trace", path, LIMIT) end,
+  ["trace stop"] = function() return stop "trace" end,
+  ["profile start"] = function(path) return start("profile", path) end,
+  ["profile stop"] = function() return stop "profile" end,
+}
 
 --- Does what is asked.
 ---@param question string two words, and an argument

@@ -1,5 +1,5 @@
 -- The commands that look into other processes: `uvjobs ps`, `tree`, `why`, `top`, `web` and
--- `trace`.
+-- `trace` and `profile`.
 
 local ask = require "uvjobs.inspect.ask"
 local core = require "uvjobs.core"
@@ -74,6 +74,16 @@ options:
   -s, --seconds=SECONDS   for how long (5)
   -o, --output=FILE       the file, which is emptied (trace.json)
 ]],
+  profile = [[
+usage: uvjobs profile [-s SECONDS] [-o FILE] PID
+
+Has a process write where its jobs compute, by a hundred samples a second, for flamegraph.pl,
+speedscope.app and others. Control-C ends the profile before its time.
+
+options:
+  -s, --seconds=SECONDS   for how long (10)
+  -o, --output=FILE       the file, which is emptied (profile.txt)
+]],
 }
 
 local EXIT <const> = [[
@@ -93,10 +103,11 @@ local OPTIONS <const> = {
   top = { ["--once"] = true },
   web = { ["--port"] = true },
   trace = { ["--seconds"] = true, ["--output"] = true },
+  profile = { ["--seconds"] = true, ["--output"] = true },
 }
 local WORDS <const> = {
   ps = {}, tree = { "PID" }, why = { "PID", "JOB" }, top = { "PID" }, web = {},
-  trace = { "PID" },
+  trace = { "PID" }, profile = { "PID" },
 }
 
 local function complain(text)
@@ -153,6 +164,7 @@ local VALUES <const> = {
     ["--output"] = { to_name, "name of a file", "output" },
   },
 }
+VALUES.profile = VALUES.trace
 VALUES.trace["-s"], VALUES.trace["-o"] = VALUES.trace["--seconds"], VALUES.trace["--output"]
 
 -- Takes an option with a value, as "--name=value" or as two words. Returns whether it is one, how
@@ -296,12 +308,16 @@ function run.web(asked)
   return complain(tostring(problem))
 end
 
-function run.trace(asked)
-  local path = asked.output or "trace.json"
-  local ok, problem = require("uvjobs.inspect.tracing").trace(asked.pid, path, asked.seconds or 5)
+local function write(what, asked, path, seconds)
+  path, seconds = asked.output or path, asked.seconds or seconds
+  local ok, problem = require("uvjobs.inspect.tracing").write(what, asked.pid, path, seconds)
   if not ok then return complain(problem) end
   return print_lines { path }
 end
+
+function run.trace(asked) return write("trace", asked, "trace.json", 5) end
+
+function run.profile(asked) return write("profile", asked, "profile.txt", 10) end
 
 --- Runs a command. It blocks, and must be called outside of `run`.
 ---@param args string[] the command line, whose first word is the command

@@ -1,4 +1,4 @@
--- `uvjobs trace`: has a process write a trace for some time.
+-- `uvjobs trace` and `uvjobs profile`: have a process write one for some time.
 
 local ask = require "uvjobs.inspect.ask"
 local core = require "uvjobs.core"
@@ -19,18 +19,20 @@ local function absolute(path)
   return directory .. "/" .. path
 end
 
---- Has the process write a trace into a file. It blocks; a signal ends the trace before its time.
+--- Has the process write a trace or a profile into a file. It blocks; a signal ends it before its
+--- time.
+---@param what "trace"|"profile"
 ---@param pid integer
 ---@param path string
 ---@param seconds number
 ---@return boolean? ok
 ---@return string? problem
-function tracing.trace(pid, path, seconds)
-  local _, problem = ask.process(pid, "trace start " .. absolute(path))
+function tracing.write(what, pid, path, seconds)
+  local _, problem = ask.process(pid, ("%s start %s"):format(what, absolute(path)))
   if problem then return nil, problem end
   pcall(uvjobs.run, { inspect = false }, uvjobs.sleep, seconds)
   local has_ended
-  _, problem, has_ended = ask.process(pid, "trace stop")
+  _, problem, has_ended = ask.process(pid, what .. " stop")
   if problem and not has_ended then return nil, problem end
   return true
 end
