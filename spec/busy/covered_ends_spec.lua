@@ -149,6 +149,32 @@ describe("on top of a busy job", function()
   end)
 end)
 
+describe("the functions of coroutine", function()
+  it("that somebody else has replaced stay; Lua's own are tracked", function()
+    local r = helper.child [[
+      local wrap, made = coroutine.wrap, 0
+      local own = { create = coroutine.create, resume = coroutine.resume, close = coroutine.close }
+      local function counted(fn) made = made + 1 return wrap(fn) end
+      coroutine.wrap = counted
+      local uvjobs = require "uvjobs"
+      print(coroutine.wrap == counted, coroutine.create == own.create,
+        coroutine.resume == own.resume, coroutine.close == own.close)
+      uvjobs.run(function()
+        local jobs <close> = uvjobs.scheduler { timeslice = 0.001 }
+        local done = false
+        local job = jobs:spawn(function()
+          local co = coroutine.create(function() while not done do end return "done" end)
+          return coroutine.wrap(function() return 7 end)(), select(2, coroutine.resume(co))
+        end)
+        uvjobs.sleep(0.01)
+        done = true
+        print(made, job:wait())
+      end)
+    ]]
+    assert.same({ status = 0, err = "", out = "true\ttrue\tfalse\tfalse\n1\t7\tdone\n" }, r)
+  end)
+end)
+
 describe("the end of a program with jobs on top of each other", function()
   local PRELUDE <const> = [[
     local uvjobs = require "uvjobs"

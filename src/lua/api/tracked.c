@@ -3,6 +3,7 @@
 
 #include <lauxlib.h>
 #include <lualib.h>
+#include <stdbool.h>
 
 enum { FAILED = -1 };
 
@@ -121,14 +122,51 @@ static int l_close(lua_State *L)
   return 2;
 }
 
-void uj_tracked_open(lua_State *L, struct uj_tracked *tracked)
+/* ---- in place of Lua's own ------------------------------------------------
+ */
+
+/* The stack of open(). */
+enum { AT_TRACKED = 1, AT_TABLE, AT_OWN };
+
+/* Whether the table has Lua's own function. Another one, of a profiler for
+ * instance, stays. */
+static bool is_own(lua_State *L, const char *name)
+{
+  lua_CFunction function, own;
+  lua_getfield(L, AT_TABLE, name);
+  lua_getfield(L, AT_OWN, name);
+  function = lua_tocfunction(L, -2);
+  own = lua_tocfunction(L, -1);
+  lua_pop(L, 2);
+  return function != NULL && function == own;
+}
+
+/* (tracked, coroutine) */
+static int open(lua_State *L)
 {
   static const luaL_Reg functions[] = {
       {"resume", l_resume}, {"wrap", l_wrap}, {"close", l_close}, {NULL, NULL}};
-  lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-  if (lua_getfield(L, -1, LUA_COLIBNAME) == LUA_TTABLE) {
-    lua_pushlightuserdata(L, tracked);
-    luaL_setfuncs(L, functions, 1);
+  lua_pushcfunction(L, luaopen_coroutine);
+  lua_call(L, 0, 1);
+  for (const luaL_Reg *at = functions; at->name != NULL; at++) {
+    if (!is_own(L, at->name))
+      continue;
+    lua_pushvalue(L, AT_TRACKED);
+    lua_pushcclosure(L, at->func, 1);
+    lua_setfield(L, AT_TABLE, at->name);
   }
-  lua_pop(L, 2);
+  return 0;
+}
+
+void uj_tracked_open(lua_State *L, struct uj_tracked *tracked)
+{
+  lua_pushcfunction(L, open);
+  lua_pushlightuserdata(L, tracked);
+  lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  lua_getfield(L, -1, LUA_COLIBNAME);
+  lua_remove(L, -2);
+  if (lua_istable(L, -1))
+    lua_call(L, 2, 0);
+  else
+    lua_pop(L, 3);
 }

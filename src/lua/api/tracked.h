@@ -14,8 +14,9 @@
 
 #include "lua/engine/resume.h"
 
-/* [-0, +0, m] Replaces `resume`, `wrap` and `close` of the table `coroutine`.
- * `tracked` must outlive the state. */
+/* [-0, +0, v] Replaces `resume`, `wrap` and `close` of the table `coroutine`,
+ * as far as they are Lua's own, and not of a profiler for instance. `tracked`
+ * must outlive the state. */
 void uj_tracked_open(lua_State *L, struct uj_tracked *tracked);
 
 #endif
