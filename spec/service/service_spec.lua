@@ -126,6 +126,30 @@ describe("a service", function()
     service:close()
   end))
 
+  it("is heard when a busy job has noted that it has answered", function()
+    local loud, remove_loud = module_of [[
+      return function(mailbox)
+        while not mailbox:ends() do
+          mailbox:wait(nil, 0.001)
+          mailbox:answer(0, "unasked")
+          for id, value in function() return mailbox:receive() end do mailbox:answer(id, value) end
+        end
+      end
+    ]]
+    uvjobs.run(function()
+      local waiting = {}
+      local service = core.service(loud, nil, function(id, answer)
+        if id ~= 0 then waiting[id](answer) end
+      end)
+      for i = 1, 20 do
+        base.burn(0.03) -- long enough to be looked at
+        assert.equal(i, uvjobs.await(function(resume) waiting[service:ask(i)] = resume end))
+      end
+      service:close()
+    end)
+    remove_loud()
+  end)
+
   it("keeps a run from being stuck while it is asked", base.in_run(function()
     local service, ask = make()
     for _ = 1, 50 do ask(1) end

@@ -210,6 +210,11 @@ struct uj_message *uj_service_withdraw(struct uj_service *self, uint64_t id)
   return found;
 }
 
+bool uj_service_has_answer(const struct uj_service *self)
+{
+  return atomic_load(&self->has_answers);
+}
+
 struct uj_message *uj_service_take_answer(struct uj_service *self)
 {
   return take(self, &self->answers, &self->has_answers);
@@ -256,13 +261,10 @@ struct uj_message *uj_service_receive(struct uj_service *self)
 
 void uj_service_answer(struct uj_service *self, struct uj_message *answer)
 {
-  bool wakes;
   pthread_mutex_lock(&self->lock);
-  wakes = uj_link_empty(&self->answers);
   put(&self->answers, answer, &self->has_answers);
   pthread_mutex_unlock(&self->lock);
-  if (wakes)
-    uj_driver_wake(self->driver);
+  uj_driver_wake(self->driver); /* costs little when it was woken already */
 }
 
 bool uj_service_ends(const struct uj_service *self)

@@ -46,6 +46,9 @@ bool uj_service_is_here(const struct uj_service *service);
 void uj_service_send(struct uj_service *service, struct uj_message *request);
 /* Takes back the request with this number; NULL when the thread has it. */
 struct uj_message *uj_service_withdraw(struct uj_service *service, uint64_t id);
+/* Whether there is an answer. What has noted that the loop was woken may not be
+ * who takes them: so whoever is about to wait asks this before. */
+bool uj_service_has_answer(const struct uj_service *service);
 /* Takes the next answer, or NULL. */
 struct uj_message *uj_service_take_answer(struct uj_service *service);
 

@@ -11,7 +11,8 @@ local TASKS <const> = 30
 
 local journal = assert(io.open(journal_path, "a"))
 journal:setvbuf "no"
-local function note(...) journal:write(table.concat({ ... }, " "), "\n") end
+-- One write for each line, which SIGKILL does not split.
+local function note(...) journal:write(table.concat({ ... }, " ") .. "\n") end
 
 local function define(store)
   local function run(_, name) note("ran", name) end

@@ -88,6 +88,15 @@ static bool hear_one(struct uj_state *S, lua_State *L)
   return false;
 }
 
+bool uj_services_have_news(const struct uj_state *S)
+{
+  const struct uj_link *all = &S->services->all;
+  for (struct uj_link *link = all->next; link != all; link = link->next)
+    if (uj_service_has_answer(uj_container(link, struct service, all)->thread))
+      return true;
+  return false;
+}
+
 void uj_services_hear(struct uj_state *S, lua_State *L)
 {
   while (hear_one(S, L))

@@ -36,6 +36,8 @@ extern const luaL_Reg uj_service_internals[];
 
 void uj_services_init(struct uj_state *S);
 
+/* Whether a service has answered what nobody has heard. */
+bool uj_services_have_news(const struct uj_state *S);
 /* Calls on_answer for what services have answered. An error is kept for run().
  */
 void uj_services_hear(struct uj_state *S, lua_State *L);
