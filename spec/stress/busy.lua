@@ -182,6 +182,24 @@ local work = {
     end
     return a.n
   end,
+  function(n) -- an __index that C calls, and the reader of load
+    local list = setmetatable({}, {
+      __len = function() return n // 8 end,
+      __index = function(_, i)
+        local x = i
+        for j = 1, 30 do x = (x * 33 + j) % 65521 end
+        return x
+      end,
+    })
+    local parts = { "local s = 0 for _, v in ipairs {", table.concat(list, ","),
+      "} do s = (s + v) % 65521 end return s" }
+    local i = 0
+    return assert(load(function()
+      i = i + 1
+      for _ = 1, n do end
+      return parts[i]
+    end))()
+  end,
   function(n) return sum_of(generator(coroutine, n // 8)) end,
   function(n) return sum_of(generator(cojobs, n // 8)) end,
 }
@@ -399,11 +417,25 @@ local function body(world, kind, size)
   return compute(kind, size)
 end
 
+--- Calls fn where Lua cannot yield.
+local function within_c(fn)
+  if random(2) == 1 then
+    table.sort({ 2, 1 }, function() fn() return false end)
+  else
+    coroutine.wrap(fn)()
+  end
+end
+
+local function computes_for_ever()
+  while true do pcall(some_work) end
+end
+
 --- It never ends by itself, and swallows everything.
 local function stubborn(world)
   local mark <close> = new_mark(world.running)
   world.running[mark] = true
   while true do
+    if random(20) == 1 then pcall(within_c, computes_for_ever) end
     pcall(pick { some_work, suspend, some_work })
   end
 end
