@@ -71,7 +71,8 @@ local function end_badly(request, err)
   end_with(request, status_of(request, err))
 end
 
--- A job whose client has failed is not one that has failed: it ends as cancelled.
+-- A job whose client has failed is not one that has failed: it ends as cancelled, also when
+-- it was cancelled already.
 local function end_as_cancelled()
   uvjobs.current():cancel()
   uvjobs.yield()
@@ -83,7 +84,7 @@ function Request:__close(err)
   if self.returned then end_well(self) else end_badly(self, err) end
   records.tell_end(self, not self.returned and (err == nil and "nil" or err) or
     self.failure)
-  if not self.returned and streams.is_client_fault(self, err) and can_suspend() then
+  if not self.returned and streams.is_client_fault(self, err) and core.can_suspend() then
     end_as_cancelled()
   end
 end
