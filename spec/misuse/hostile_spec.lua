@@ -154,6 +154,25 @@ describe("a finalizer that runs within a call of a scheduler", function()
     ]])
   end)
 
+  it("and spawns in a scheduler that is collected with it keeps that until the job has ended #M13",
+    function()
+      outputs("sound", [[
+        local uvjobs = require "uvjobs"
+        for _ = 1, 20 do
+          do
+            local s = uvjobs.scheduler()
+            setmetatable({}, { __gc = function() s:spawn(uvjobs.sleep, 0) end })
+          end
+          collectgarbage()
+          uvjobs.run(uvjobs.sleep, 0.001)
+          collectgarbage()
+          collectgarbage() -- frees the scheduler
+          uvjobs.run({ clock = "virtual" }, uvjobs.sleep, 1) -- goes over all that there are
+        end
+        io.write "sound"
+      ]])
+    end)
+
   it("and closes the scheduler leaves it without jobs #M9", function()
     for _, method in ipairs { "spawn", "try_spawn" } do
       outputs("sound", prelude .. ([[

@@ -13,6 +13,7 @@ static const char histogram_tag[] = HISTOGRAM_TYPE;
 
 struct lhistogram {
   struct uj_object object;
+  bool collected;
   struct uj_histogram core;
 };
 
@@ -26,6 +27,7 @@ static struct lhistogram *push_new(lua_State *L)
 {
   struct lhistogram *self = lua_newuserdatauv(L, sizeof(*self), 0);
   self->object.tag = histogram_tag;
+  self->collected = false;
   uj_histogram_init(&self->core);
   luaL_setmetatable(L, HISTOGRAM_TYPE);
   return self;
@@ -36,6 +38,8 @@ static void merge(lua_State *L, struct lhistogram *self,
 {
   void *context;
   lua_Alloc alloc = lua_getallocf(L, &context);
+  if (self->collected)
+    return;
   if (!uj_histogram_merge(&self->core, other, alloc, context))
     luaL_error(L, "not enough memory");
 }
@@ -51,13 +55,17 @@ static int l_histogram(lua_State *L)
   return 1;
 }
 
+/* Another finalizer can make it reachable again. Then it takes nothing more: it
+ * is not finalized a second time, so its memory would never be freed. */
 static int histogram_gc(lua_State *L)
 {
   struct lhistogram *self = uj_object_to(L, 1, histogram_tag);
   void *context;
   lua_Alloc alloc = lua_getallocf(L, &context);
-  if (self != NULL)
-    uj_histogram_term(&self->core, alloc, context);
+  if (self == NULL)
+    return 0;
+  uj_histogram_term(&self->core, alloc, context);
+  self->collected = true;
   return 0;
 }
 
@@ -84,7 +92,8 @@ static int histogram_record(lua_State *L)
   double seconds = check_number(L, &callee, "seconds >= 0");
   void *context;
   lua_Alloc alloc = lua_getallocf(L, &context);
-  if (!uj_histogram_record(&self->core, seconds, alloc, context))
+  if (!self->collected &&
+      !uj_histogram_record(&self->core, seconds, alloc, context))
     return luaL_error(L, "not enough memory");
   return 0;
 }

@@ -214,9 +214,11 @@ static int l_scheduler(lua_State *L)
   return 1;
 }
 
-/* A scheduler is collected when no job is left, since jobs refer to it; or when
- * the Lua state closes. Then the jobs may still be there: they go with the
- * state, which is collected last, and the scheduler has to stay as it is. */
+/* A scheduler is collected when no job is left, since jobs refer to it; but a
+ * finalizer that runs before this one can have spawned in it. Then it is not
+ * collected after all, and this is to be called again. When the Lua state
+ * closes there may be jobs, too. They go with the state, which is collected
+ * last, and the scheduler has to stay as it is. */
 static int sched_gc(lua_State *L)
 {
   struct uj_lsched *sched = uj_lsched_to(L, 1);
@@ -224,8 +226,10 @@ static int sched_gc(lua_State *L)
     return 0;
   if (sched->series != NULL)
     uj_series_retire(uj_state_of(sched->core.loop), sched);
-  if (sched->core.nlive > 0)
+  if (sched->core.nlive > 0) {
+    uj_object_finalize_again(L);
     return 0;
+  }
   uj_waitq_close(&sched->core.idle);
   uj_sched_term(&sched->core);
   return 0;

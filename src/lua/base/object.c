@@ -207,3 +207,9 @@ void uj_object_register(lua_State *L, const struct uj_type *type)
   lua_setfield(L, meta, "__index");
   lua_settop(L, methods);
 }
+
+void uj_object_finalize_again(lua_State *L)
+{
+  if (lua_getmetatable(L, 1))
+    lua_setmetatable(L, 1);
+}

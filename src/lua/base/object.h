@@ -93,4 +93,9 @@ void uj_object_set_functions(lua_State *L, int state,
  */
 void uj_object_register(lua_State *L, const struct uj_type *type);
 
+/* [-0, +0, -] For the __gc of an object, at index 1: Lua will call it again.
+ * Lua calls it once for each time that the metatable was set, and a finalizer
+ * of the program can make the object reachable again, and use it. */
+void uj_object_finalize_again(lua_State *L);
+
 #endif

@@ -36,6 +36,7 @@ struct window {
   uint64_t minimum;
   double ratio;
   uint64_t clock;    /* which clock all times are of */
+  bool collected;    /* it gets no memory any more */
   bool is_closed;    /* the breaker is closed: a guard calls its function */
   bool has_returned; /* the function of a guard has, and the guard is about to
                         be left */
@@ -103,7 +104,7 @@ static bool enlarge(lua_State *L, struct window *window)
   struct run *runs;
   void *ud;
   lua_Alloc alloc = lua_getallocf(L, &ud);
-  if (size > MOST_RUNS)
+  if (size > MOST_RUNS || window->collected)
     return false;
   runs = alloc(ud, NULL, 0, size * sizeof(*runs));
   if (runs == NULL)
@@ -176,11 +177,14 @@ static int l_window(lua_State *L)
   return 1;
 }
 
+/* Another finalizer can make it reachable again. Then it counts nothing more:
+ * it is not finalized a second time, so its memory would never be freed. */
 static int window_gc(lua_State *L)
 {
   struct window *window = uj_object_to(L, 1, window_tag);
   if (window == NULL)
     return 0;
+  window->collected = true;
   uj_alloc_free(L, window->runs, window->size * sizeof(*window->runs));
   window->runs = NULL;
   window->size = 0;
