@@ -34,6 +34,8 @@ lua-check|command -v luacheck
 clang-format|command -v clang-format
 clang|command -v clang
 valgrind|command -v valgrind
+strace|command -v strace
+tmux|command -v tmux
 prometheus|command -v promtool
 "
 
@@ -143,7 +145,7 @@ Install them, or what your system has in their place: a C11 compiler, CMake
 >= 3.21, Ninja, pkg-config, Lua >= 5.4.4 and libuv >= 1.42 with their headers, luv,
 and for the tests busted, luacheck, luarocks, cqueues, lua-http, curl, openssl,
 Python 3.9, tzdata with zic, clang, clang-format,
-valgrind, promtool of Prometheus."
+valgrind, promtool of Prometheus, strace, tmux. (Chromium is used where it is.)"
   fi
   printf 'installing: %s\n' "$missing" >&2
   # The names are words on purpose.
