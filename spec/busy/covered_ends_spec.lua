@@ -183,8 +183,16 @@ describe("the end of a program with jobs on top of each other", function()
       return setmetatable({}, { __close = function() print(name) end })
     end
     local function sorted(fn) table.sort({ 2, 1 }, function() return fn() end) end
-    local function stubborn()
-      while true do pcall(sorted, function() while true do pcall(error) end end) end
+    -- The one error that it gets before it is killed can come between two calls of pcall.
+    local function stubborn(n)
+      if n == 0 then while true do pcall(error) end end
+      while true do pcall(sorted, function() stubborn(n - 1) end) end
+    end
+    local started, all_started = 0, nil
+    local function job()
+      started = started + 1
+      local _ <close> = started == 3 and all_started and all_started() or nil
+      stubborn(3)
     end
   ]]
 
@@ -218,8 +226,8 @@ describe("the end of a program with jobs on top of each other", function()
       uvjobs.run(function()
         local jobs = uvjobs.scheduler { timeslice = 0.001, close_timeout = 0.05,
           exception_handler = function(_, context) print(context.message) end }
-        for _ = 1, 3 do jobs:spawn(stubborn) end
-        uvjobs.sleep(0.02)
+        for _ = 1, 3 do jobs:spawn(job) end
+        while started < 3 do uvjobs.sleep(0.001) end
         jobs:spawn(function() uvjobs.exit(5) end)
         uvjobs.sleep(60)
       end)
@@ -233,9 +241,11 @@ describe("the end of a program with jobs on top of each other", function()
       local ok, err = pcall(uvjobs.run, { timeslice = 0.001, close_timeout = 0.1 }, function()
         local jobs = uvjobs.scheduler { timeslice = 0.001, close_timeout = 0.05,
           exception_handler = function(_, context) print(context.message) end }
-        for _ = 1, 3 do jobs:spawn(stubborn) end
-        local _ <close> = io.popen(("sleep 0.05; kill -TERM %d 2>/dev/null"):format(pid))
-        stubborn()
+        for _ = 1, 3 do jobs:spawn(job) end
+        function all_started()
+          return io.popen(("sleep 0.05; kill -TERM %d 2>/dev/null"):format(pid))
+        end
+        stubborn(3)
       end)
       print(ok, uvjobs.code(err), err.signal)
     ]])
