@@ -93,6 +93,45 @@ function insight.trace(options) end
 ---@return uvjobs.Profile
 function insight.profile(options) end
 
+--- Calls `fn(...)` as a span, within the one in which the job is. Suspends if `fn` does.
+---@param name string
+---@param attributes? table<string, string|number|boolean>
+---@param fn function
+---@param ... any
+---@return any ... what `fn` returns
+function insight.span(name, attributes, fn, ...) end
+
+--- The present span, as the value of the header `traceparent`.
+---@return string?
+function insight.traceparent() end
+
+--- Calls `fn(...)` within the span of another process. Suspends if `fn` does.
+---@param traceparent? string
+---@param fn function
+---@param ... any
+---@return any ... what `fn` returns
+function insight.follow(traceparent, fn, ...) end
+
+---@class uvjobs.insight.OtlpOptions
+---@field url string where to, with its path
+---@field service string the name of the program
+---@field sample? number the part of the traces that is sent, from 0 to 1; 1 unless said
+---@field headers? table<string, string>
+---@field batch? integer spans that are sent at once; 512 unless said
+---@field interval? number seconds that spans wait for more; 5 unless said
+---@field queue? integer spans that wait at most; 2048 unless said
+
+--- Can be a to-be-closed variable.
+---@class uvjobs.Otlp
+---@field stats fun(self: uvjobs.Otlp): table<"queued"|"exported"|"dropped"|"failed", integer>
+---@field close fun(self: uvjobs.Otlp) sends what waits, for ten seconds at most; suspends
+
+--- Sends spans to a collector of OpenTelemetry. Needs lua-http; must be called in a job.
+--- Errors: misuse; spans are being sent already.
+---@param options uvjobs.insight.OtlpOptions
+---@return uvjobs.Otlp
+function insight.otlp(options) end
+
 --- Why a job does not go on: a line for it, one for the job that it waits for, and so on.
 ---@param job uvjobs.Job|uvjobs.Child a child of a supervisor need not have a job
 ---@return string

@@ -6,8 +6,10 @@ local core = require "uvjobs.core"
 local dump = require "uvjobs.insight.dump"
 local graph = require "uvjobs.insight.graph"
 local Look = require "uvjobs.insight.look"
+local otlp = require "uvjobs.insight.otlp"
 local profile = require "uvjobs.insight.profile"
 local prometheus = require "uvjobs.insight.prometheus"
+local span = require "uvjobs.insight.span"
 local trace = require "uvjobs.insight.trace"
 local words = require "uvjobs.insight.words"
 
@@ -99,6 +101,47 @@ end
 ---@return uvjobs.Profile profile can be a to-be-closed variable
 function insight.profile(options)
   return profile.start(options)
+end
+
+--- Calls `fn(...)` as a span: what it does has a name, and is a part of the span in which the job
+--- is, or begins a trace. Jobs that it spawns go on with it. It costs next to nothing while nobody
+--- takes spans. It suspends if `fn` does.
+--- Errors: misuse; those of `fn`.
+---@param name string
+---@param attributes? table<string, string|number|boolean>
+---@param fn function
+---@param ... any is passed on
+---@return any ... what `fn` returns
+function insight.span(name, attributes, fn, ...)
+  return span.run(name, attributes, fn, ...)
+end
+
+--- The span in which the current job is, as the value of the header `traceparent` (W3C Trace
+--- Context), for requests to others. It does not suspend.
+---@return string? traceparent nil for no span
+function insight.traceparent()
+  return span.traceparent()
+end
+
+--- Calls `fn(...)` within the span of another process, which the value of a header `traceparent`
+--- names; just so when it names none. It suspends if `fn` does.
+--- Errors: misuse; those of `fn`.
+---@param traceparent? string
+---@param fn function
+---@param ... any is passed on
+---@return any ... what `fn` returns
+function insight.follow(traceparent, fn, ...)
+  return span.follow(traceparent, fn, ...)
+end
+
+--- Sends spans to a collector of OpenTelemetry, by OTLP over HTTP with JSON, from a job of its own.
+--- It needs lua-http. It does not suspend.
+--- Errors: misuse; that spans are being sent already.
+---@param options { url: string, service: string, sample?: number, headers?: table<string, string>,
+---  queue?: integer, batch?: integer, interval?: number }
+---@return uvjobs.Otlp exporter can be a to-be-closed variable
+function insight.otlp(options)
+  return otlp.start(options)
 end
 
 --- Why a job does not go on: a line for it, one for the job that it waits for, and so on, up to
