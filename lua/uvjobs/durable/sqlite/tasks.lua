@@ -148,18 +148,32 @@ local function wake_due(self, queue, now)
   return next_due
 end
 
-local IN_ORDER <const> = "SELECT " .. COLUMNS .. [[ FROM uvjobs_task
+-- What the worker needs of a task: each field is copied between two Lua states.
+local OF_CLAIM <const> = "id, queue, kind, priority, due, lease, attempt, attempts, crashes, " ..
+  "key, enqueued, args, saved, errors"
+
+local function claimed(id, queue, kind, priority, due, lease, attempt, attempts, crashes, key,
+  enqueued, args, saved, errors)
+  if id == nil then return nil end
+  return {
+    id = id, queue = queue, kind = kind, priority = priority, due = due, lease = lease,
+    attempt = attempt, attempts = attempts, crashes = crashes, key = key, enqueued = enqueued,
+    args = args, saved = saved, errors = errors,
+  }
+end
+
+local IN_ORDER <const> = "SELECT " .. OF_CLAIM .. [[ FROM uvjobs_task
   WHERE state = 1 AND queue = ? ORDER BY priority, due, id]]
 
 local function plain(self, queue)
   local statement = self:sql(IN_ORDER)
   statement:bind(queue)
-  return function() return row_of(statement:step()) end, statement
+  return function() return claimed(statement:step()) end, statement
 end
 
 -- The text is another one for each level, so each has a statement.
 local function level_statement(self, level)
-  return self:sql("SELECT " .. COLUMNS .. (" FROM uvjobs_task WHERE state = 1 AND queue = ? " ..
+  return self:sql("SELECT " .. OF_CLAIM .. (" FROM uvjobs_task WHERE state = 1 AND queue = ? " ..
     "AND priority = %d ORDER BY due, id"):format(level))
 end
 
@@ -169,7 +183,7 @@ local function aged(self, queue, aging, now)
   for level = 0, 9 do
     statements[level] = level_statement(self, level)
     statements[level]:bind(queue)
-    heads[level] = row_of(statements[level]:step())
+    heads[level] = claimed(statements[level]:step())
   end
   local function step()
     local best, best_rank
@@ -181,7 +195,7 @@ local function aged(self, queue, aging, now)
         best, best_rank = row, rank
       end
     end
-    if best then heads[best.priority] = row_of(statements[best.priority]:step()) end
+    if best then heads[best.priority] = claimed(statements[best.priority]:step()) end
     return best
   end
   return step, { reset = function()
@@ -220,8 +234,7 @@ local TAKE <const> = [[UPDATE uvjobs_task SET state = 2, process = ?, lease = le
 
 local function take(self, row, process, now)
   self:sql(TAKE):run(process, now, row.id)
-  row.state, row.process, row.lease = RUNNING, process, row.lease + 1
-  row.attempt, row.started, row.cancelling = row.attempt + 1, now, false
+  row.process, row.lease, row.attempt = process, row.lease + 1, row.attempt + 1
 end
 
 local function is_paused(self, queue)
