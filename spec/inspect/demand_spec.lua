@@ -208,7 +208,7 @@ describe("a process that is asked", function()
       assert.equal(("process %d: %s"):format(self.pid, refusal),
         select(2, ask.process(self.pid, question)))
     end
-    assert.equal("end\n", ask.process(self.pid, "cancel 2"))
+    eventually(function() return ask.process(self.pid, "cancel 2") end)
     self:wait_for "cancelled\n"
     assert.matches("^ready\ncleaned up\nfalse\t[^\n]*cancelled[^\n]*\ncancelled\n$", self:out())
   end)
