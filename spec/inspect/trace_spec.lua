@@ -37,10 +37,21 @@ describe("uvjobs trace", function()
     assert.matches('"name":"ping"', text)
     -- It is over, and the next one can begin.
     assert.matches("nobody has asked for a trace", select(2, ask.process(self.pid, "trace stop")))
-    assert.equal("end\n", ask.process(self.pid, "trace start " .. path))
+    assert.equal("end\n", ask.process(self.pid, "trace start 60 " .. path))
     assert.matches("another trace is being written",
-      select(2, ask.process(self.pid, "trace start " .. path)))
+      select(2, ask.process(self.pid, "trace start 60 " .. path)))
     assert.equal("end\n", ask.process(self.pid, "trace stop"))
+  end)
+
+  it("ends one that was forgotten when another is asked for", function()
+    local self <close> = helper.start(('os.time = (function(time) local n = 0 return function(...) '
+      .. 'n = n + 1 return time(...) + 20 * n end end)(os.time)' .. PROGRAM))
+    self:wait_for "ready"
+    -- Each look at the date finds it 20 seconds later.
+    assert.equal("end\n", ask.process(self.pid, "trace start 1 " .. path))
+    assert.equal("end\n", ask.process(self.pid, "trace start 60 " .. path))
+    assert.matches("another trace is being written",
+      select(2, ask.process(self.pid, "trace start 60 " .. path)))
   end)
 
   it("says when the file cannot be written, and the process goes on", function()
@@ -49,7 +60,10 @@ describe("uvjobs trace", function()
     assert.matches("^uvjobs: process %d+: cannot write the trace '/nonexistent/x': ", complaint)
     assert.equal(1, status)
     for question, refusal in pairs {
-      ["trace start x"] = "an absolute path expected", ["trace x"] = "it does not know how",
+      ["trace start 5 x"] = "seconds and an absolute path expected",
+      ["trace start /x"] = "seconds and an absolute path expected",
+      ["profile start -1 /x"] = "seconds and an absolute path expected",
+      ["trace x"] = "it does not know how",
       ["trace begin /x"] = "it does not know how", ["trace "] = "it does not know how",
     } do
       assert.equal(("process %d: %s"):format(self.pid, refusal),

@@ -7,21 +7,29 @@ local insight = require "uvjobs.insight"
 
 core.own_source()
 
--- Whoever has asked for a trace may be gone before it is over: then this is its end.
+-- Whoever has asked for a trace may be gone before it is over: then this is its end. What is not
+-- ended so many seconds after it should be is taken for forgotten: it ends when another is asked
+-- for.
 local LIMIT <const> = 64 * 2 ^ 20
+local GRACE_S <const> = 10
 
 local asked = {} -- the ones that were asked for, by what they are
+local over = {} -- the date at which each should be over
 
 local function message(err) return (tostring(err):gsub("^.-:%d+: ", "")) end
 
-local function start(what, path, limit)
-  if path:sub(1, 1) ~= "/" then return "an absolute path expected" end
+local stop
+
+local function start(what, argument, limit)
+  local seconds, path = argument:match "^(%d+) (/.*)$"
+  if not path then return "seconds and an absolute path expected" end
+  if asked[what] and os.time() > over[what] + GRACE_S then stop(what) end
   local ok, result = pcall(insight[what], { file = path, limit = limit })
   if not ok then return message(result) end
-  asked[what] = result
+  asked[what], over[what] = result, os.time() + tonumber(seconds)
 end
 
-local function stop(what)
+function stop(what)
   local one = asked[what]
   if not one then return "nobody has asked for a " .. what end
   asked[what] = nil

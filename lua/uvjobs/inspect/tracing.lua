@@ -28,7 +28,8 @@ end
 ---@return boolean? ok
 ---@return string? problem
 function tracing.write(what, pid, path, seconds)
-  local _, problem = ask.process(pid, ("%s start %s"):format(what, absolute(path)))
+  local question = ("%s start %d %s"):format(what, math.ceil(seconds), absolute(path))
+  local _, problem = ask.process(pid, question)
   if problem then return nil, problem end
   pcall(uvjobs.run, { inspect = false }, uvjobs.sleep, seconds)
   local has_ended
