@@ -84,18 +84,23 @@ local function span_of(one)
   }
 end
 
+-- After so many spans the others have their turn: a whole batch takes some milliseconds.
+local TOGETHER <const> = 32
+
 local function request_of(self, batch)
-  local spans = setmetatable({}, json.list)
-  for i, one in ipairs(batch) do spans[i] = span_of(one) end
-  return json.encode {
-    resourceSpans = { {
-      resource = { attributes = attributes_of {
-        ["service.name"] = self.service, ["telemetry.sdk.name"] = "uvjobs",
-        ["telemetry.sdk.language"] = "lua",
-      } },
-      scopeSpans = { { scope = { name = "uvjobs" }, spans = spans } },
-    } },
+  local spans = {}
+  for i, one in ipairs(batch) do
+    spans[i] = json.encode(span_of(one))
+    if i % TOGETHER == 0 then uvjobs.yield() end
+  end
+  local resource = json.encode {
+    attributes = attributes_of {
+      ["service.name"] = self.service, ["telemetry.sdk.name"] = "uvjobs",
+      ["telemetry.sdk.language"] = "lua",
+    },
   }
+  return ('{"resourceSpans":[{"resource":%s,"scopeSpans":[{"scope":{"name":"uvjobs"},"spans":[')
+    :format(resource) .. table.concat(spans, ",") .. "]}]}]}"
 end
 
 -- ---- sending -----------------------------------------------------------------------------
