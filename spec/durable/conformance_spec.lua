@@ -9,7 +9,7 @@ local stores = require "spec.durable.stores"
 
 local PARTS <const> = {
   "storing", "keys", "running", "retrying", "claiming", "fences", "crashes", "looking", "closing",
-  "transactions", "schedules",
+  "transactions", "schedules", "walk",
 }
 
 for _, kind in ipairs(stores) do

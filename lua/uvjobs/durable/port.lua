@@ -139,7 +139,12 @@ function Threaded:tell(request)
   self.service:ask(request)
 end
 
+-- The engine is closed by its thread, while the loop goes on. Only one that does not answer is
+-- waited for by the loop, and then the thread must end by itself.
 function Threaded:close()
+  if core.can_suspend() then
+    pcall(uvjobs.protect, uvjobs.timeout, PATIENCE, self.call, self, { op = "close" })
+  end
   self.service:close()
 end
 

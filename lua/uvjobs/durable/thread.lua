@@ -66,13 +66,16 @@ local function receive(mailbox, engine)
   return admitted
 end
 
+-- Returns whether there was anything to do, and the number of a request to close.
 local function perform(mailbox, engine)
-  local admitted, requests = receive(mailbox, engine), {}
+  local admitted, requests, closes = receive(mailbox, engine), {}, nil
   if #admitted == 0 then return false end
+  if admitted[#admitted][2].op == "close" then closes = table.remove(admitted)[1] end
+  if #admitted == 0 then return true, closes end
   for i, pair in ipairs(admitted) do requests[i] = pair[2] end
   local ok, answers = xpcall(engine.perform, describe, engine, requests)
   for i, pair in ipairs(admitted) do answer(mailbox, pair[1], ok and answers[i] or answers) end
-  return true
+  return true, closes
 end
 
 local function hear(mailbox, engine)
@@ -87,7 +90,12 @@ return function(mailbox, spec)
   while true do
     local may_go_on = #kept > 0 and not engine:transaction()
     local is_readable = mailbox:wait(engine:fd(), may_go_on and 0 or IDLE)
-    local is_busy = perform(mailbox, engine)
+    local is_busy, closes = perform(mailbox, engine)
+    if closes then
+      engine:close()
+      mailbox:answer(closes, {})
+      return
+    end
     if is_readable then hear(mailbox, engine) end
     if not is_busy then
       if mailbox:ends() then break end
