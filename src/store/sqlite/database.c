@@ -10,6 +10,7 @@
 struct database {
   sqlite3 *db; /* NULL when closed */
   int wal_pages;
+  int busy_ms; /* how long a lock of others is waited for */
 };
 
 /* Its user value is the database, which so outlives it. */
@@ -260,6 +261,7 @@ static int l_open(lua_State *L)
   if (result != SQLITE_OK)
     return raise(L, self->db, result);
   (void)sqlite3_extended_result_codes(self->db, 1);
+  self->busy_ms = busy_ms;
   (void)sqlite3_busy_timeout(self->db, busy_ms);
   return 1;
 }
@@ -332,6 +334,7 @@ static int database_in_transaction(lua_State *L)
   return 1;
 }
 
+/* It waits for nobody: readers can hold the WAL for hours. */
 static int database_checkpoint(lua_State *L)
 {
   static const char *const names[] = {"passive", "truncate", NULL};
@@ -339,7 +342,10 @@ static int database_checkpoint(lua_State *L)
                               SQLITE_CHECKPOINT_TRUNCATE};
   struct database *self = check_database(L);
   int mode = modes[luaL_checkoption(L, 2, NULL, names)], pages = 0, done = 0;
-  int result = sqlite3_wal_checkpoint_v2(self->db, NULL, mode, &pages, &done);
+  int result;
+  (void)sqlite3_busy_timeout(self->db, 0);
+  result = sqlite3_wal_checkpoint_v2(self->db, NULL, mode, &pages, &done);
+  (void)sqlite3_busy_timeout(self->db, self->busy_ms);
   if (result != SQLITE_OK && (result & 0xFF) != SQLITE_BUSY)
     return raise(L, self->db, result);
   if (result == SQLITE_OK && pages >= 0)
