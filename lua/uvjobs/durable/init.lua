@@ -64,6 +64,15 @@ function methods:_hint(queues)
   for work in pairs(self._works) do work:_hint(queues) end
 end
 
+--- Something was heard of the engine that nobody has asked for: queues, or a warning.
+function methods:_hear(hint)
+  if type(hint) ~= "table" or not hint.warning then
+    self:_hint(hint)
+    return
+  end
+  for work in pairs(self._works) do work:_warn(hint.warning) end
+end
+
 --- A task has ended.
 function methods:_notify(id)
   local waiting = self._waiting[id]
@@ -499,7 +508,7 @@ function durable.open(where, given)
     _polls = found.module.shared and not core.is_virtual(),
   }, Store)
   self._port = port.open(found.name, found.module, found.location, of_engine,
-    function(queues) self:_hint(queues) end)
+    function(hint) self:_hear(hint) end)
   return self
 end
 

@@ -167,8 +167,8 @@ end
 ---@param module table that module
 ---@param location string
 ---@param options table
----@param on_hint fun(queues: string[]|true) is called in no job: other processes may have
----  added tasks to these queues
+---@param on_hint fun(hint: string[]|true|table) is called in no job: other processes may have
+---  added tasks to these queues; or a table with a `warning`
 ---@return table port with the methods call(request), tell(request) and close()
 --- Errors: those of the engine; `cancelled`, `timeout` and `killed` of the current job.
 function port.open(name, module, location, options, on_hint)

@@ -99,7 +99,8 @@ return function(mailbox, spec)
     if is_readable then hear(mailbox, engine) end
     if not is_busy then
       if mailbox:ends() then break end
-      engine:idle()
+      local warning = engine:idle()
+      if warning then mailbox:answer(0, { warning = warning }) end
     end
   end
   engine:close()

@@ -175,6 +175,11 @@ function Work:_lose_all(timeout)
   for _, one in pairs(self._attempts) do self:_lose(one, timeout) end
 end
 
+--- The store says something that people should know.
+function Work:_warn(text)
+  report(self, "The store warns", text)
+end
+
 --- Somebody has cancelled a task that may run here.
 function Work:_cancel(id)
   local one = self._attempts[id]

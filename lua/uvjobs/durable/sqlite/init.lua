@@ -206,8 +206,9 @@ function Engine:hear()
   return true
 end
 
+--- Returns what people should know, or nil.
 function Engine:idle()
-  if not self:transaction() then upkeep.idle(self) end
+  if not self:transaction() then return upkeep.idle(self) end
 end
 
 function Engine:close()

@@ -32,7 +32,7 @@ local function checkpoint(self, mode)
   local ok, done, pages = pcall(self.db.checkpoint, self.db, mode)
   local now = self.clock.now()
   if ok and done then
-    self.pinned = nil
+    self.pinned, self.warned = nil, nil
   elseif ok and not self.pinned then
     self.pinned = now
   end
@@ -49,8 +49,8 @@ function upkeep.after_commit(self)
   self.tried = self.db:wal_pages() >= PASSIVE and self.db:wal_pages() + PASSIVE or nil
 end
 
---- A warning when a reader has kept the WAL from being written back for too long.
-function upkeep.warning(self)
+-- A warning, once, when a reader has kept the WAL from being written back for too long.
+local function warning_of(self)
   local now = self.clock.now()
   if self.pinned and now - self.pinned > PINNED and not self.warned then
     self.warned = true
@@ -59,12 +59,13 @@ function upkeep.warning(self)
   end
 end
 
---- Nothing was asked for a while.
+--- Nothing was asked for a while. Returns a warning, or nil.
 function upkeep.idle(self)
-  if upkeep.problem(self) then return end
+  if upkeep.problem(self) then return nil end
   if self.db:wal_pages() > 0 and self.native.size(self.path .. "-wal") >= PASSIVE * PAGE then
     checkpoint(self, "truncate")
   end
+  return warning_of(self)
 end
 
 return upkeep
