@@ -42,10 +42,15 @@ end
 local OURS <const> = interpreter() .. " bench/policies.lua "
 local PEERS <const> = "node bench/peers/policies.mjs $PWD/build/bench/policies "
 
--- Nanoseconds for one operation.
+-- Nanoseconds for one operation, the lower of two runs: when a process that took much memory has
+-- ended, a virtual machine gives new memory slowly for a while, to whoever runs first.
 local function cost(program, side, n)
-  local command = ("%s%s %d"):format(program, side, n)
-  return tonumber(first_line(command)) or fail(command .. " gave no number")
+  local command, least = ("%s%s %d"):format(program, side, n), math.huge
+  for _ = 1, 2 do
+    local one = tonumber(first_line(command)) or fail(command .. " gave no number")
+    least = math.min(least, one)
+  end
+  return least
 end
 
 -- The program of Go; all others are libraries of npm.
