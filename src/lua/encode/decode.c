@@ -21,7 +21,7 @@ static void read_value(lua_State *L, struct reader *self);
 static void fail(lua_State *L, const struct reader *self, const char *problem)
 {
   lua_pushfstring(L, "%s at byte %I", problem,
-                  (LUAI_UACINT)(self->at - self->first + 1));
+                  (LUAI_UACINT)(self->at - self->first) + 1);
   lua_error(L);
 }
 
@@ -35,7 +35,9 @@ static void skip_space(struct reader *self)
 /* The next character, or 0 at the end. */
 static char peek(const struct reader *self)
 {
-  return self->at < self->end ? *self->at : '\0';
+  if (self->at == self->end)
+    return '\0';
+  return *self->at;
 }
 
 static bool accept(struct reader *self, char wanted)
