@@ -274,13 +274,22 @@ local function set_variable(co, level, n, value)
   end
 end
 
+-- The objects that have another metatable for a while, with their own. They are not in variables of
+-- a function that runs, where debug.setlocal could take them away.
+local changed = {}
+
+local function give_back()
+  local last = table.remove(changed)
+  debug.setmetatable(last.object, last.meta)
+end
+
 -- Does something while an object has another metatable. Lua would not call its __gc if it were
 -- collected with that one, and the memory of a scheduler would be freed while a loop has it in its
--- list. So nothing can suspend meanwhile, as what is suspended may never go on, and even a job that
--- is killed gives the metatable back.
+-- list. So the object is kept, nothing can suspend meanwhile, as what is suspended may never go on,
+-- and even a job that is killed gives the metatable back.
 local function with_metatable(world, object, meta)
-  local own = debug.getmetatable(object)
-  local _ <close> = setmetatable({}, { __close = function() debug.setmetatable(object, own) end })
+  changed[#changed + 1] = { object = object, meta = debug.getmetatable(object) }
+  local _ <close> = setmetatable({}, { __close = give_back })
   debug.setmetatable(object, meta)
   string.gsub("x", "x", function() world.act(2) end)
 end
