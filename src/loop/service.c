@@ -81,11 +81,12 @@ static struct uj_message *take(struct uj_service *self, struct uj_link *queue,
 
 static void free_queue(struct uj_link *queue)
 {
-  struct uj_message *message;
-  while ((message = first_of(queue)) != NULL) {
-    uj_link_remove(&message->link);
-    uj_message_free(message);
+  struct uj_link *link = queue->next, *next;
+  for (; link != queue; link = next) {
+    next = link->next;
+    uj_message_free(uj_container(link, struct uj_message, link));
   }
+  uj_link_init(queue);
 }
 
 /* ---- beginning and end --------------------------------------------------- */

@@ -168,12 +168,14 @@ static const char *act(void *owner, const struct uj_question *question)
 {
   struct uj_state *S = owner;
   lua_State *L = S->inspecting->L;
+  void *argument;
+  memcpy(&argument, &question, sizeof(argument)); /* casts const away */
   if (strncmp(question->text, "cancel ", strlen("cancel ")) == 0)
     return cancel(S, question);
   keep_refusal(S, "");
   lua_pushcfunction(L, do_it);
   lua_pushlightuserdata(L, S);
-  lua_pushlightuserdata(L, (void *)(uintptr_t)question);
+  lua_pushlightuserdata(L, argument);
   if (uj_outside_pcall(S, L, 2) != LUA_OK) {
     keep_refusal(S, uj_text_push(L, -1, "(%s without a text)"));
     lua_pop(L, 2);

@@ -101,7 +101,7 @@ static int mailbox_wait(lua_State *L)
 {
   struct uj_service *service = check_mailbox(L);
   int fd = (int)luaL_optinteger(L, 2, -1);
-  double ms = luaL_optnumber(L, 3, LONGEST_MS / MS_PER_S) * MS_PER_S;
+  double ms = luaL_optnumber(L, 3, (double)LONGEST_MS / MS_PER_S) * MS_PER_S;
   if (!(ms >= 0))
     ms = 0;
   lua_pushboolean(

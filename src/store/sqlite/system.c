@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -46,13 +47,16 @@ static int64_t shift_of_namespace(void)
   int64_t shift = 0;
 #ifdef __linux__
   FILE *file = fopen("/proc/self/timens_offsets", "re");
-  char name[32];
-  long long seconds, nanoseconds;
+  static const char clock[] = "monotonic ";
+  const size_t length = sizeof(clock) - 1;
+  char line[128], *rest;
   if (file == NULL)
     return 0;
-  while (fscanf(file, "%31s %lld %lld", name, &seconds, &nanoseconds) == 3)
-    if (strcmp(name, "monotonic") == 0)
-      shift = seconds * 1000000 + nanoseconds / 1000;
+  while (fgets(line, sizeof(line), file) != NULL)
+    if (strncmp(line, clock, length) == 0) {
+      shift = strtoll(line + length, &rest, 10) * 1000000;
+      shift += strtoll(rest, NULL, 10) / 1000;
+    }
   fclose(file);
 #endif
   return shift;
