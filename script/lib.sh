@@ -16,11 +16,16 @@ lua5.4|uj_find_lua
 liblua5.4-dev|uj_have_lua_headers
 libuv1-dev|pkg-config --exists libuv
 libsqlite3-dev|pkg-config --exists sqlite3
+libpq-dev|pkg-config --exists libpq
 lua-luv|uj_have_module luv
 gzip|command -v gzip
 '
+# A server for the specs of the store in PostgreSQL.
+uj_postgres_needs='
+postgresql|uj_postgres_bin
+'
 # shellcheck disable=SC2034
-uj_test_needs="$uj_build_needs
+uj_test_needs="$uj_build_needs$uj_postgres_needs
 lua-busted|uj_have_module busted.runner
 lua-cqueues|uj_have_module cqueues
 lua-http|uj_have_lua_http
@@ -93,6 +98,15 @@ uj_have_module() {
       or package.searchpath(arg[1], package.cpath) ~= nil)' /dev/null "$1"
 }
 
+# Prints where the programs of a server are, which Debian keeps out of PATH.
+uj_postgres_bin() {
+  local place
+  for place in /usr/lib/postgresql/*/bin /usr/local/bin /usr/bin; do
+    [ ! -x "$place/initdb" ] || { printf '%s\n' "$place" && return 0; }
+  done
+  return 1
+}
+
 # Debian keeps lua-http under the paths of older versions only.
 uj_have_lua_http() {
   uj_have_module http.server || [ -e /usr/share/lua/5.3/http/server.lua ]
@@ -143,9 +157,10 @@ uj_install() {
     uj_fail "these are missing (names of Debian packages): $missing
 Install them, or what your system has in their place: a C11 compiler, CMake
 >= 3.21, Ninja, pkg-config, Lua >= 5.4.4 and libuv >= 1.42 with their headers, luv,
+libpq and SQLite with theirs,
 and for the tests busted, luacheck, luarocks, cqueues, lua-http, curl, openssl,
 Python 3.9, tzdata with zic, clang, clang-format,
-valgrind, promtool of Prometheus, strace, tmux. (Chromium is used where it is.)"
+valgrind, promtool of Prometheus, strace, tmux, PostgreSQL. (Chromium is used where it is.)"
   fi
   printf 'installing: %s\n' "$missing" >&2
   # The names are words on purpose.

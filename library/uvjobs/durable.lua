@@ -9,6 +9,8 @@ local durable = {}
 ---@field args_limit? integer bytes that the arguments of a task may take; default 262144
 ---@field durability? "full"|"normal" SQLite: what survives a loss of power; default "full"
 ---@field network? boolean SQLite: allows a file on a network file system
+---@field schema? string PostgreSQL: where the tables are; default "uvjobs"
+---@field listen? string PostgreSQL: connection string for hints, past a pooler; default the same
 
 ---@class uvjobs.KindOptions
 ---@field queue? string default "default"

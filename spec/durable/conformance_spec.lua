@@ -2,6 +2,7 @@
 
 -- Lua registers the types of C modules when they are loaded, which must be before the helper.
 pcall(require, "uvjobs.store.sqlite")
+pcall(require, "uvjobs.store.postgres")
 require "uvjobs.schedule"
 
 local base = require "spec.helper"

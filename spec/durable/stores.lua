@@ -50,4 +50,13 @@ if package.searchpath("uvjobs.store.sqlite", package.cpath) then
   }
 end
 
+-- A schema of its own on the server that UVJOBS_POSTGRES names.
+if os.getenv "UVJOBS_POSTGRES" and
+  package.searchpath("uvjobs.store.postgres", package.cpath) then
+  stores[#stores + 1] = {
+    name = "postgres", virtual = false, new = require "spec.durable.postgres.server".new_place,
+    die = die_by_lease,
+  }
+end
+
 return stores

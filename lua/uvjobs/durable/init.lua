@@ -495,6 +495,9 @@ function durable.open(where, given)
   given = given == nil and {} or given
   local found, problem = find_engine(where)
   if not found then arguments.fail(2, 1, "open", problem) end
+  problem = found.module.problem and
+    found.module.problem(found.location, arguments.did_you_mean)
+  if problem then arguments.fail(2, 1, "open", problem) end
   local of_engine = check_options(found, given)
   if not uvjobs.current() then error(FIRST_MESSAGE:format "open", 2) end
   core.check_suspend("open", 2)

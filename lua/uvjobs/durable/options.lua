@@ -215,6 +215,10 @@ options.of_open = { args_limit = expect.positive_integer }
 options.of_stores = {
   durability = expect.either("full", "normal"),
   network = expect.boolean,
+  schema = kind_of(function(value)
+    return type(value) == "string" and #value <= 63 and value:find "^[%a_][%w_]*$" ~= nil
+  end, "name of at most 63 letters, digits and _"),
+  listen = expect.string,
 }
 
 -- ---- workers -----------------------------------------------------------------------

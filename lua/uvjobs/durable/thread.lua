@@ -27,7 +27,8 @@ local function open(mailbox, spec)
     id = mailbox:receive()
   until id
   local ok, engine = xpcall(function()
-    return require(spec.module).open(spec.location, spec.options)
+    return require(spec.module).open(spec.location, spec.options, nil,
+      function() return mailbox:ends() end)
   end, describe)
   mailbox:answer(id, ok and {} or engine)
   return ok and engine or nil
@@ -36,11 +37,16 @@ end
 -- Requests that wait until a transaction is over: lists of { id, request }.
 local kept = {}
 
+-- Whether a request has to wait until the transaction that is open is over.
+local function excludes(engine, request)
+  return not engine.excludes or engine:excludes(request)
+end
+
 -- Moves what may be performed from a list to another; what may not is kept.
 local function admit(engine, from, into)
   local number = engine:transaction()
   for _, pair in ipairs(from) do
-    if number and pair[2].tx ~= number then
+    if number and pair[2].tx ~= number and excludes(engine, pair[2]) then
       kept[#kept + 1] = pair
     else
       into[#into + 1] = pair
@@ -89,7 +95,7 @@ return function(mailbox, spec)
   if not engine then return end
   while true do
     local may_go_on = #kept > 0 and not engine:transaction()
-    local is_readable = mailbox:wait(engine:fd(), may_go_on and 0 or IDLE)
+    local is_readable = mailbox:wait(engine:fd(), may_go_on and 0 or engine.hurry or IDLE)
     local is_busy, closes = perform(mailbox, engine)
     if closes then
       engine:close()
