@@ -115,6 +115,7 @@ build = {
     ["uvjobs.inspect.answer"] = "lua/uvjobs/inspect/answer.lua",
     ["uvjobs.inspect.ask"] = "lua/uvjobs/inspect/ask.lua",
     ["uvjobs.inspect.command"] = "lua/uvjobs/inspect/command.lua",
+    ["uvjobs.inspect.crowds"] = "lua/uvjobs/inspect/crowds.lua",
     ["uvjobs.inspect.json"] = "lua/uvjobs/inspect/json.lua",
     ["uvjobs.inspect.lines"] = "lua/uvjobs/inspect/lines.lua",
     ["uvjobs.inspect.object"] = "lua/uvjobs/inspect/object.lua",

@@ -268,6 +268,14 @@ describe("uvjobs top", function()
     wait_for "\nicanon\n"
   end)
 
+  it("looks again so early that a change is shown within a second #I15", function()
+    for _, took in ipairs { 0, 0.1, 0.3 } do
+      -- What changes just after a look is seen by the next one, which takes as long.
+      assert.is_true(top.pause_after(took) + 2 * took <= 1)
+    end
+    assert.equal(0.25, top.pause_after(30))
+  end)
+
   it("says so when the process has ended", function()
     local out, complaint, status = outside.uvjobs "top 2147483647"
     assert.same({ "", "uvjobs: there is no process 2147483647\n", 1 }, { out, complaint, status })

@@ -11,8 +11,8 @@ local why = require "uvjobs.inspect.why"
 local virtual = helper.virtual
 
 --- What a process would be told that looks now.
-local function look(seen)
-  return ask.read(answer("look", seen or {}))[1]
+local function look(question)
+  return ask.read(answer(question or "look", {}))[1]
 end
 
 --- The text, with places that differ from run to run made equal.
@@ -68,13 +68,91 @@ describe("a tree", function()
       local shop <close> = helper.quiet { name = "shop" }
       for i = 1, 5 do shop:spawn({ name = "sale" }, function() uvjobs.sleep(i) end) end
       uvjobs.sleep(0.5)
-      local loop = look()
       assert.equal([[
 #1 "main", active in "main", 0.5 s old: it runs (SPEC)
 └─ #2 to #6 "sale" (5 jobs), active in "shop", 0.5 s old: it sleeps (SPEC)
-]], tree_of(loop))
-      local _, lines = tree_of(loop, { all = true }):gsub("\n", "")
+]], tree_of(look "tree"))
+      local _, lines = tree_of(look "look"):gsub("\n", "")
       assert.equal(6, lines)
+      shop:close()
+    end)
+  end)
+
+  it("tells jobs of a circle one by one, and the one that runs, however alike they are", function()
+    virtual(function()
+      local shop <close> = helper.quiet { name = "shop" }
+      local jobs = {}
+      for i = 1, 5 do
+        jobs[i] = shop:spawn({ name = "one" }, function()
+          uvjobs.sleep(1)
+          local other = jobs[i % 5 + 1]
+          other:wait()
+        end)
+      end
+      uvjobs.sleep(2)
+      local first = jobs[1].id - 2
+      local text = plain(tree.lines(look "tree", {}), first)
+      assert.equal("#2 \"one\", #3 \"one\", #4 \"one\", #5 \"one\", #6 \"one\", #2 \"one\"",
+        text:match "each for the next: ([^\n]*)")
+      for i = 2, 6 do assert.matches(("%%- #%d \"one\", active"):format(i), text) end
+      shop:close()
+    end)
+  end)
+
+  it("is a few lines for many jobs that do the same, in the answer already", function()
+    virtual(function()
+      local shop <close> = helper.quiet { name = "shop", limit = math.huge }
+      for _ = 1, 1000 do shop:spawn({ name = "sale" }, uvjobs.sleep, 9) end
+      uvjobs.sleep(0.5)
+      assert.is_true(#answer("tree", {}) < 2000)
+      assert.matches('#2 to #1001 "sale" %(1000 jobs%)', tree_of(look "tree"))
+      shop:close()
+    end)
+  end)
+
+  it("tells jobs of a circle one by one, however alike they are", function()
+    virtual(function()
+      local shop <close> = helper.quiet { name = "shop" }
+      local jobs = {}
+      for i = 1, 5 do
+        jobs[i] = shop:spawn({ name = "one" }, function()
+          uvjobs.sleep(1)
+          jobs[i % 5 + 1]:wait()
+        end)
+      end
+      uvjobs.sleep(2)
+      local text = plain(tree.lines(look "tree", {}), jobs[1].id - 2)
+      assert.equal('#2 "one", #3 "one", #4 "one", #5 "one", #6 "one", #2 "one"',
+        text:match "each for the next: ([^\n]*)")
+      for i = 2, 6 do assert.matches(('\n[|`]%%- #%d "one", active'):format(i), text) end
+      shop:close()
+    end)
+  end)
+
+  it("is a few lines for many jobs that do the same, in the answer already", function()
+    virtual(function()
+      local shop <close> = helper.quiet { name = "shop", limit = math.huge }
+      for _ = 1, 1000 do shop:spawn({ name = "sale" }, uvjobs.sleep, 9) end
+      uvjobs.sleep(0.5)
+      assert.is_true(#answer("tree", {}) < 2000)
+      assert.matches('#2 to #1001 "sale" %(1000 jobs%)', tree_of(look "tree"))
+      shop:close()
+    end)
+  end)
+
+  it("is in the order of the numbers, whichever jobs have ended before", function()
+    virtual(function()
+      local shop <close> = helper.quiet { name = "shop", limit = math.huge }
+      for _ = 1, 3 do
+        for i = 1, 400 do shop:spawn(uvjobs.sleep, i * 7 % 11 + 0.5) end
+        uvjobs.sleep(5)
+      end
+      local last, count = 0, 0
+      for record in insight.jobs() do
+        assert.is_true(record.id > last)
+        last, count = record.id, count + 1
+      end
+      assert.equal(shop.active_count + 1, count)
       shop:close()
     end)
   end)
@@ -114,7 +192,7 @@ describe("a tree", function()
         shop:spawn(function() shop:spawn({ name = "orphan" }, function() uvjobs.sleep(9) end) end)
       end
       uvjobs.sleep(1)
-      assert.matches('\n#7 to #11 "orphan" %(5 jobs%), active in "shop"', tree_of(look()))
+      assert.matches('\n#7 to #11 "orphan" %(5 jobs%), active in "shop"', tree_of(look "tree"))
       shop:close()
     end)
   end)

@@ -37,13 +37,24 @@ static int connect_to(int fd, const char *path, uint64_t limit_ns)
              : -errno;
 }
 
-int uj_client_connect(const char *path, uint64_t limit_ns)
+static int check_peer(int fd, uid_t user)
+{
+  struct ucred other;
+  socklen_t size = sizeof(other);
+  if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &other, &size) != 0)
+    return -errno;
+  return other.uid == 0 || other.uid == user ? 0 : -EPERM;
+}
+
+int uj_client_connect(const char *path, uint64_t limit_ns, uid_t user)
 {
   int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   int error;
   if (fd < 0)
     return -errno;
   error = connect_to(fd, path, limit_ns);
+  if (error == 0)
+    error = check_peer(fd, user);
   if (error == 0)
     return fd;
   close(fd);
@@ -81,8 +92,9 @@ int uj_client_call(pid_t process)
   return -ENOSYS;
 }
 
-int uj_client_connect(const char *path, uint64_t limit_ns)
+int uj_client_connect(const char *path, uint64_t limit_ns, uid_t user)
 {
+  (void)user;
   (void)path;
   (void)limit_ns;
   return -ENOSYS;

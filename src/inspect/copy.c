@@ -21,6 +21,9 @@
  * looks at may be half changed. */
 enum { MOST_SECONDS = 20 };
 
+/* How a copy ends. */
+enum { GOOD = 0, BAD = 10 };
+
 /* ---- making one ---------------------------------------------------------- */
 
 /* The kernel's fork, without what the C library does besides: it calls
@@ -51,12 +54,14 @@ static void reset_signals(void)
   (void)sigprocmask(SIG_UNBLOCK, &set, NULL);
 }
 
-static void set_limits(void)
+static void set_limits(pid_t parent)
 {
   struct rlimit none = {0, 0}, time = {MOST_SECONDS, MOST_SECONDS};
   int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
   (void)prctl(PR_SET_NAME, "uvjobs look");
   (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (getppid() != parent)
+    _exit(BAD); /* it has ended before that, and nobody waits for this */
   (void)setrlimit(RLIMIT_CORE, &none);
   (void)setrlimit(RLIMIT_CPU, &time);
   if (fd >= 0) {
@@ -81,14 +86,14 @@ static void close_others(unsigned fd)
 pid_t uj_copy_make(int fd)
 {
   sigset_t all, before;
-  pid_t pid;
+  pid_t pid, parent = getpid();
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
   pid = clone_process();
   if (pid == 0) {
     close_others((unsigned)fd);
     reset_signals();
-    set_limits();
+    set_limits(parent);
     return 0;
   }
   pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -96,8 +101,6 @@ pid_t uj_copy_make(int fd)
 }
 
 /* ---- in the copy --------------------------------------------------------- */
-
-enum { GOOD = 0, BAD = 10 };
 
 _Noreturn void uj_copy_end(bool is_good)
 {

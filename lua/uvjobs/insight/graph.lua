@@ -11,36 +11,39 @@ core.own_source()
 
 local graph = {}
 
--- The dependants of each record, and of how many holders it still waits to go on.
+-- Those that need a holder, and how many holders each of them still waits for to go on.
 local function prepare(records, nobody_helps)
-  local dependants, missing, work = {}, {}, {}
+  local waiting, missing = {}, {}
   for _, record in ipairs(records) do
     local needs = nobody_helps and record.likely or record.needs
-    if needs == "none" or #record.holders == 0 then
-      work[#work + 1] = record
-    else
+    if needs ~= "none" and #record.holders > 0 then
+      waiting[#waiting + 1] = record
       missing[record] = needs == "all" and #record.holders or 1
     end
   end
-  return dependants, missing, work
+  return waiting, missing
 end
 
--- Lists of holders can be long and shared: those who wait for the same list are one entry
--- of each holder.
-local function connect(records, dependants, missing)
-  local waiters = {} -- by list
-  for _, record in ipairs(records) do
-    local list = missing[record] and record.holders
-    if list and waiters[list] then
+-- The dependants of each holder, and the holders that can go on. Lists of holders can be long
+-- and shared: those who wait for the same list are one entry of each holder.
+local function connect(waiting, missing)
+  local waiters, dependants, work = {}, {}, {} -- waiters: by list
+  for _, record in ipairs(waiting) do
+    local list = record.holders
+    if waiters[list] then
       table.insert(waiters[list], record)
-    elseif list then
+    else
       waiters[list] = { record }
       for _, holder in ipairs(list) do
-        dependants[holder] = dependants[holder] or {}
+        if not dependants[holder] then
+          dependants[holder] = {}
+          if not missing[holder] then work[#work + 1] = holder end
+        end
         table.insert(dependants[holder], waiters[list])
       end
     end
   end
+  return dependants, work
 end
 
 --- The jobs that cannot go on, whatever the others do that can, unless somebody cancels one.
@@ -48,8 +51,8 @@ end
 ---@param nobody_helps? boolean it is known that no job does what it only could do
 ---@return table<uvjobs.insight.Record, true> stuck
 function graph.stuck(records, nobody_helps)
-  local dependants, missing, work = prepare(records, nobody_helps)
-  connect(records, dependants, missing)
+  local waiting, missing = prepare(records, nobody_helps)
+  local dependants, work = connect(waiting, missing)
   local goes_on = {}
   while #work > 0 do
     local record = table.remove(work)
@@ -64,7 +67,7 @@ function graph.stuck(records, nobody_helps)
     end
   end
   local stuck = {}
-  for _, record in ipairs(records) do
+  for _, record in ipairs(waiting) do
     if not goes_on[record] then stuck[record] = true end
   end
   return stuck
@@ -101,6 +104,7 @@ end
 ---@return uvjobs.insight.Record[][] circles
 function graph.circles(records, stuck)
   local circles, seen = {}, {}
+  if not next(stuck) then return circles end
   for _, record in ipairs(records) do
     local circle = stuck[record] and circle_from(record, stuck, seen, record)
     if circle then

@@ -209,7 +209,7 @@ local function group_by_scheduler(look)
       look.by_scheduler[record.of] = group
       look.schedulers[#look.schedulers + 1] = group
     end
-    table.insert(group.records, record)
+    group.records[#group.records + 1] = record
   end
 end
 

@@ -3,6 +3,7 @@
 -- elsewhere, and nothing is collected.
 
 local core = require "uvjobs.core"
+local crowds = require "uvjobs.inspect.crowds"
 local doing = require "uvjobs.insight.doing"
 local graph = require "uvjobs.insight.graph"
 local lines = require "uvjobs.inspect.lines"
@@ -55,19 +56,23 @@ local function seconds(span)
   return span and ("%.6f"):format(span)
 end
 
-local function add_job(list, record, number, stuck, seen)
+-- `crowd`: the others that are told with it; or nil.
+local function add_job(list, record, number, stuck, seen, crowd)
   local job, times = record.job, record.times or {}
   local next = graph.next(record, stuck)
+  local last = crowd and crowd[#crowd]
   list[#list + 1] = lines.encode("job", {
     "id", record.id, "name", record.name, "state", record.state, "scheduler", number,
     "parent", record.parent, "age", record.age and ("%.3f"):format(record.age),
-    "kind", record.kind, "waits", waits_for(record, seen),
+    "kind", record.kind, "waits", crowd and crowd.waits or waits_for(record, seen),
     "left", record.left and ("%.3f"):format(record.left), "at", record.at,
     "holders", ids_of(record.holders), "held_by", #record.holders > 0 and #record.holders,
     "next", next and next.id, "needs", record.needs, "stuck", stuck[record],
     "resumes", job.resumes, "preemptions", job.preemptions,
     "waited", seconds(times.waited), "ready", seconds(times.ready), "ran", seconds(times.ran),
-  }, 40)
+    "count", last and #crowd, "last", last and last.id,
+    "last_age", last and last.age and ("%.3f"):format(last.age),
+  }, 46)
 end
 
 local function add_circles(list, look, stuck)
@@ -104,6 +109,30 @@ local answers = {}
 function answers.look(_, seen)
   local look, stuck, numbers = take()
   return tell(look, stuck, numbers, look.records, seen)
+end
+
+-- The jobs that the lines besides their own must find: the one that runs, and those of circles.
+local function find_alone(look, stuck, seen)
+  local alone = {}
+  local running = seen.job and look.by_id[seen.job.id]
+  if running then alone[running] = true end
+  for _, circle in ipairs(graph.circles(look.records, stuck)) do
+    for _, record in ipairs(circle) do alone[record] = true end
+  end
+  return alone
+end
+
+--- `tree`: the same, but of many jobs that do the same only the first, how many they are and the
+--- last.
+function answers.tree(_, seen)
+  local look, stuck, numbers = take()
+  local list, alone = {}, find_alone(look, stuck, seen)
+  local all = crowds.find(look, function(record) return waits_for(record, seen) end, alone)
+  for _, crowd in ipairs(all) do
+    local number = numbers[look.by_scheduler[crowd[1].of]]
+    add_job(list, crowd[1], number, stuck, seen, #crowd > 1 and crowd or nil)
+  end
+  return tell(look, stuck, numbers, {}, seen) .. table.concat(list, "\n") .. "\n"
 end
 
 -- ---- some of it --------------------------------------------------------------------------

@@ -39,12 +39,16 @@ end
 
 -- ---- the socket ---------------------------------------------------------------------------
 
+-- There is no socket of the process, or one that it has left behind, or a place that another
+-- user has taken.
+local IS_ABSENT <const> = { ENOENT = true, ECONNREFUSED = true, EPERM = true, EACCES = true }
+
 -- Asks by the first socket that answers.
 local function try(process, question)
   local answer, problem, message
   for _, path in ipairs(processes.sockets(process)) do
-    answer, problem, message = core.ask(path, question, ANSWER_S)
-    if answer or problem ~= "ENOENT" and problem ~= "ECONNREFUSED" then break end
+    answer, problem, message = core.ask(path, question, ANSWER_S, process.user)
+    if answer or not IS_ABSENT[problem] then break end
   end
   return answer, problem, message
 end
@@ -53,12 +57,13 @@ end
 local function ask_process(process, question)
   local answer, problem, message = try(process, question)
   local waited = 0
-  while not answer and (problem == "ENOENT" or problem == "ECONNREFUSED") do
+  while not answer and IS_ABSENT[problem] do
     if waited == 0 then
       local called, _, refusal = core.call_process(process.pid)
       if not called then return nil, refusal end
     elseif waited > OPEN_S then
-      return nil, "it does not open a socket"
+      return nil, problem == "EPERM" and "another user has taken the place of its socket"
+        or "it does not open a socket"
     end
     core.nap(LOOK_S)
     waited = waited + LOOK_S
@@ -69,7 +74,7 @@ end
 
 local function has_socket(process)
   for _, path in ipairs(processes.sockets(process)) do
-    if core.ask(path, "hello", ANSWER_S) then return true end
+    if core.ask(path, "hello", ANSWER_S, process.user) then return true end
   end
   return false
 end
@@ -159,7 +164,7 @@ function take.circle(loop, fields)
   loop.circles[#loop.circles + 1] = circle
 end
 
---- Reads the answer to "look".
+--- Reads the answer to a look.
 ---@param answer string
 ---@return uvjobs.inspect.Loop[]
 function ask.read(answer)
@@ -178,7 +183,8 @@ end
 
 --- Looks at a process.
 ---@param pid integer
----@param question? string "look" for all jobs, or "top KEY N"
+---@param question? string "look" for all jobs, "tree" for those that do the same
+--- together, or "top KEY N" for some
 ---@return uvjobs.inspect.Loop[]? loops
 ---@return string? problem
 ---@return boolean? has_ended

@@ -10,6 +10,7 @@ local processes = require "uvjobs.inspect.processes"
 local top = require "uvjobs.inspect.top"
 local tree = require "uvjobs.inspect.tree"
 local why = require "uvjobs.inspect.why"
+local shown = require("uvjobs.inspect.words").shown
 
 core.own_source()
 
@@ -110,9 +111,14 @@ local WORDS <const> = {
   trace = { "PID" }, profile = { "PID" },
 }
 
+-- What a terminal shows of a text of several lines.
+local function show(text)
+  return (text:gsub("[^\n]+", shown))
+end
+
 local function complain(text)
   pcall(io.stdout.flush, io.stdout)
-  io.stderr:write("uvjobs: ", text, "\n")
+  io.stderr:write("uvjobs: ", show(text), "\n")
   return 1
 end
 
@@ -229,9 +235,14 @@ end
 
 -- ---- what they print ---------------------------------------------------------------------
 
-local function print_lines(lines)
-  io.stdout:write(table.concat(lines, "\n"), "\n")
+local function print_text(text)
+  io.stdout:write(text, "\n")
   return core.flush() and 0 or 1
+end
+
+local function print_lines(lines)
+  for i, line in ipairs(lines) do lines[i] = shown(line) end
+  return print_text(table.concat(lines, "\n"))
 end
 
 local function has_utf8()
@@ -250,26 +261,26 @@ function run.ps(asked)
       list[i] = { pid = row.process.pid, command = row.process.command, jobs = row.jobs,
         state = row.state }
     end
-    return print_lines { json.encode(list) }
+    return print_text(json.encode(list))
   end
   local columns = core.terminal_size(1)
   return print_lines(overview.lines(rows, columns))
 end
 
 local function print_tree(asked, process, loops)
-  if asked.json then return print_lines { json.encode(object.of(process, loops)) } end
+  if asked.json then return print_text(json.encode(object.of(process, loops))) end
   local list = { ("process %d: %s"):format(process.pid, process.command) }
   for i, loop in ipairs(loops) do
     if #loops > 1 then list[#list + 1] = ("loop %d of %d"):format(i, #loops) end
-    local options = { all = asked.all, lines = not asked.ascii and has_utf8() }
-    local lines = tree.lines(loop, options)
+    local lines = tree.lines(loop, { lines = not asked.ascii and has_utf8() })
     table.move(lines, 1, #lines, #list + 1, list)
   end
   return print_lines(list)
 end
 
 function run.tree(asked)
-  local loops, problem = ask.look(asked.pid)
+  local question = (asked.all or asked.json) and "look" or "tree"
+  local loops, problem = ask.look(asked.pid, question)
   if not loops then return complain(problem) end
   local process = processes.get(asked.pid) or { pid = asked.pid, command = "it has ended" }
   return print_tree(asked, process, loops)

@@ -15,13 +15,14 @@ local function escape(char)
   return ESCAPES[char] or ("\\u%04x"):format(char:byte())
 end
 
--- Bytes that are no UTF-8 are taken for Latin-1. `<` is escaped so that the text can stand in a
--- page.
+-- Bytes that are no UTF-8 are taken for Latin-1. All controls are escaped, so that a terminal
+-- does not obey them; `<` is, so that the text can stand in a page.
 local function string_of(text)
   if not utf8.len(text) then
     text = text:gsub("[\x80-\xff]", function(char) return utf8.char(char:byte()) end)
   end
-  return '"' .. text:gsub('[%c"\\<\x7f]', escape) .. '"'
+  text = text:gsub('[%c"\\<\x7f]', escape):gsub("\xc2([\x80-\x9f])", escape)
+  return '"' .. text .. '"'
 end
 
 local function number_of(number)

@@ -2,6 +2,7 @@
 
 local ask = require "uvjobs.inspect.ask"
 local core = require "uvjobs.core"
+local screen = require "uvjobs.inspect.screen"
 local words = require "uvjobs.inspect.words"
 
 core.own_source()
@@ -29,11 +30,12 @@ end
 ---@field state string
 
 local function complete(row)
-  local loops, problem, has_ended = ask.look(row.process.pid)
+  -- The jobs that run or are in a circle come without being asked for.
+  local loops, problem, has_ended = ask.look(row.process.pid, "top age 0")
   row.loops = loops
   if loops then
     row.jobs = 0
-    for _, loop in ipairs(loops) do row.jobs = row.jobs + #loop.jobs end
+    for _, loop in ipairs(loops) do row.jobs = row.jobs + tonumber(loop.fields.jobs) end
     row.state = state_of(loops)
   elseif not has_ended then
     row.state = problem:gsub("^process %d+: ", ""):gsub("^it is stopped,.*", "stopped")
@@ -66,7 +68,9 @@ function overview.lines(rows, columns)
     list[#list + 1] = format:format(
       row.process.pid, row.jobs or "?", row.state, row.process.command)
   end
-  for i, line in ipairs(list) do list[i] = line:sub(1, columns or #line):gsub("%s+$", "") end
+  for i, line in ipairs(list) do
+    list[i] = (columns and screen.cut(line, columns) or words.shown(line)):gsub("%s+$", "")
+  end
   return list
 end
 

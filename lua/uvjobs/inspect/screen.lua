@@ -11,15 +11,19 @@ local screen = {}
 
 -- The text in so many columns; characters that are wider than one are counted as one.
 local function cut(text, width)
-  text = text:gsub("%c", "?")
+  text = words.shown(text)
   local length = utf8.len(text)
-  if not length then
-    text = text:gsub("[\x80-\xff]", "?")
-    length = #text
-  end
   if length <= width then return text, length end
   if width < 1 then return "", 0 end
   return text:sub(1, utf8.offset(text, width) - 1) .. "~", width
+end
+
+--- The text in so many columns at most.
+---@param text string
+---@param width integer
+---@return string
+function screen.cut(text, width)
+  return (cut(text, width))
 end
 
 local function left(text, width)

@@ -11,8 +11,11 @@ core.own_source()
 
 local top = {}
 
--- How often it looks, in seconds, and how many jobs it asks for: more than any terminal shows.
+-- A change is shown after so many seconds at most, of which a look takes some; how long it waits
+-- at least between two looks, so that the process is not looked at all the time; and how many
+-- jobs it asks for: more than any terminal shows.
 local INTERVAL_S <const> = 1
+local LEAST_S <const> = 0.25
 local MOST <const> = 300
 
 local STYLES <const> = {
@@ -147,25 +150,34 @@ local function draw(view)
 end
 
 -- Waits for keys until the next look is due.
-local function wait(view)
+local function wait(view, limit)
   draw(view)
   local waited = 0
   repeat
-    local text = core.read_keys(INTERVAL_S / 4)
+    local text = core.read_keys(limit / 4)
     if not text then view.over = true end
-    if text == "" then waited = waited + INTERVAL_S / 4 end
+    if text == "" then waited = waited + limit / 4 end
     for _, key in ipairs(split(text or "")) do top.press(view, key) end
     draw(view)
-  until view.over or view.wants_look or waited >= INTERVAL_S and not view.paused
+  until view.over or view.wants_look or waited >= limit and not view.paused
   view.wants_look = false
+end
+
+--- How long to wait after a look that took so long: what changes just after its moment is to be
+--- shown by the next one in time.
+---@param took number seconds
+---@return number seconds
+function top.pause_after(took)
+  return math.max(INTERVAL_S - 2 * took, LEAST_S)
 end
 
 local function show(view)
   while not view.over do
+    local begun = core.monotonic()
     local ok, problem, has_ended = top.look(view)
     if has_ended then return problem end
     if not ok then view.message = problem end
-    wait(view)
+    wait(view, top.pause_after(core.monotonic() - begun))
   end
 end
 

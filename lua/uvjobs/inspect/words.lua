@@ -6,6 +6,34 @@ core.own_source()
 
 local words = {}
 
+-- Characters that are not shown, but change what a terminal does or the order in which others
+-- are shown: the controls of ISO 6429, as UTF-8 has those of 8 bits, and those of Unicode for
+-- text from right to left, which can make a line look like another one.
+local UNSEEN <const> = { "%c", "\xc2[\x80-\x9f]", "\xe2\x80[\x8e\x8f\xa8-\xae]",
+  "\xe2\x81[\xa6-\xa9]" }
+
+local function valid(text)
+  local parts, from = {}, 1
+  local _, bad = utf8.len(text)
+  while bad do
+    parts[#parts + 1] = text:sub(from, bad - 1)
+    from = bad + 1
+    _, bad = utf8.len(text, from)
+  end
+  parts[#parts + 1] = text:sub(from)
+  return table.concat(parts, "?")
+end
+
+--- A text that a terminal shows as it is, whatever a program has put into a name: bytes that are
+--- no UTF-8, and characters that are not shown, are "?".
+---@param text string
+---@return string
+function words.shown(text)
+  text = valid(text)
+  for _, pattern in ipairs(UNSEEN) do text = text:gsub(pattern, "?") end
+  return text
+end
+
 --- `#7 "import"`
 ---@param job table<string, string>
 ---@return string

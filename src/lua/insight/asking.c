@@ -79,14 +79,16 @@ static int ask_by(lua_State *L)
   return error == 0 ? push_answer(L, fd) : push_error(L, -error);
 }
 
+/* ask(path, question, seconds[, user]) */
 static int l_ask(lua_State *L)
 {
   const char *path = luaL_checkstring(L, 1);
   double seconds = luaL_checknumber(L, 3);
+  uid_t user = (uid_t)luaL_optinteger(L, 4, (lua_Integer)geteuid());
   int fd, status;
   luaL_checkstring(L, 2);
   lua_settop(L, 3);
-  fd = uj_client_connect(path, uj_seconds_to_ns(seconds));
+  fd = uj_client_connect(path, uj_seconds_to_ns(seconds), user);
   if (fd < 0)
     return push_error(L, -fd);
   lua_pushcfunction(L, ask_by);
@@ -136,6 +138,15 @@ static int l_nap(lua_State *L)
   return 0;
 }
 
+/* monotonic(): seconds from a moment that stays the same. */
+static int l_monotonic(lua_State *L)
+{
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  lua_pushnumber(L, (double)now.tv_sec + (double)now.tv_nsec / UJ_NS_PER_S);
+  return 1;
+}
+
 static int l_take_terminal(lua_State *L)
 {
   lua_pushboolean(L, uj_terminal_take());
@@ -180,6 +191,7 @@ const luaL_Reg uj_asking_internals[] = {
     {"call_process", l_call_process},
     {"list_directory", l_list_directory},
     {"nap", l_nap},
+    {"monotonic", l_monotonic},
     {"user", l_user},
     {"pid", l_pid},
     {NULL, NULL}};

@@ -1,6 +1,6 @@
 #include "lua/insight/glance.h"
 
-#include <stdlib.h>
+#include <string.h>
 
 #include "core/mutex.h"
 #include "loop/driver.h"
@@ -131,26 +131,76 @@ static void look_at_mutexes(struct glance *glances, const struct uj_loop *loop)
   }
 }
 
-static int by_number(const void *a, const void *b)
+/* ---- in order ------------------------------------------------------------ */
+
+/* Moves the jobs to the front. Returns how many there are. */
+static uint32_t compact(struct glance *glances, uint32_t n)
 {
-  const struct glance *left = a, *right = b;
-  return (left->id > right->id) - (left->id < right->id);
+  uint32_t count = 0;
+  for (uint32_t slot = 0; slot < n; slot++)
+    if (glances[slot].id != 0)
+      glances[count++] = glances[slot];
+  return count;
 }
 
-/* [-0, +1, m] Pushes an array of what is seen, in the order of the numbers:
- * that of the slots depends on what was there before. Free slots come first.
- * Nothing is allocated while it looks, so all of it is from one moment. */
+static bool is_sorted(const struct glance *glances, uint32_t n)
+{
+  for (uint32_t i = 1; i < n; i++)
+    if (glances[i].id < glances[i - 1].id)
+      return false;
+  return true;
+}
+
+/* Sorts by one byte of the number, into another array; equal ones stay in their
+ * order. */
+static void sort_by_byte(const struct glance *from, struct glance *to,
+                         uint32_t n, unsigned byte)
+{
+  uint32_t starts[257] = {0};
+  for (uint32_t i = 0; i < n; i++)
+    starts[(from[i].id >> (8 * byte) & 0xff) + 1]++;
+  for (int i = 0; i < 256; i++)
+    starts[i + 1] += starts[i];
+  for (uint32_t i = 0; i < n; i++)
+    to[starts[from[i].id >> (8 * byte) & 0xff]++] = from[i];
+}
+
+/* By number: the order of the slots depends on what was there before. `spare`
+ * has as much room. qsort() of the C library can call malloc(), and in a copy
+ * of the process that can wait for ever: see inspect/copy.h. */
+static void sort(struct glance *glances, struct glance *spare, uint32_t n,
+                 uint64_t greatest)
+{
+  unsigned byte = 0;
+  if (is_sorted(glances, n))
+    return;
+  for (; byte < 8 && greatest >> (8 * byte) != 0; byte++) {
+    struct glance *from = byte % 2 == 0 ? glances : spare;
+    sort_by_byte(from, from == glances ? spare : glances, n, byte);
+  }
+  if (byte % 2 != 0)
+    memcpy(glances, spare, n * sizeof(*glances));
+}
+
+/* [-0, +1, m] Room for all jobs, twice. */
+static struct glance *push_room(lua_State *L, uint32_t n)
+{
+  return lua_newuserdatauv(L, 2 * (size_t)n * sizeof(struct glance), 0);
+}
+
+/* [-0, +1, m] Pushes an array of what is seen, in the order of the numbers, of
+ * `n` elements. Nothing is allocated while it looks, so all of it is from one
+ * moment. */
 static struct glance *push_seen(struct uj_state *S, lua_State *L, uint32_t *n)
 {
-  struct glance *glances;
-  *n = S->jobs.next;
-  glances = lua_newuserdatauv(L, *n * sizeof(*glances), 0);
-  while (S->jobs.next > *n) { /* a finalizer has spawned */
+  uint32_t slots = S->jobs.next;
+  struct glance *glances = push_room(L, slots);
+  while (S->jobs.next > slots) { /* a finalizer has spawned */
     lua_pop(L, 1);
-    *n = S->jobs.next;
-    glances = lua_newuserdatauv(L, *n * sizeof(*glances), 0);
+    slots = S->jobs.next;
+    glances = push_room(L, slots);
   }
-  for (uint32_t slot = 0; slot < *n; slot++) {
+  for (uint32_t slot = 0; slot < slots; slot++) {
     struct uj_ljob *job = slot > 0 ? uj_ljob_live(S, slot) : NULL;
     glances[slot] = (struct glance){.due_ns = UJ_NEVER};
     if (job != NULL)
@@ -158,7 +208,8 @@ static struct glance *push_seen(struct uj_state *S, lua_State *L, uint32_t *n)
   }
   look_at_scheds(glances, &S->loop);
   look_at_mutexes(glances, &S->loop);
-  qsort(glances, *n, sizeof(*glances), by_number);
+  *n = compact(glances, slots);
+  sort(glances, glances + slots, *n, S->loop.last_id);
   return glances;
 }
 
@@ -218,8 +269,7 @@ static int l_glances(lua_State *L)
   const struct glance *glances = push_seen(S, L, &n);
   lua_createtable(L, (int)uj_slots_used(&S->jobs), 0);
   for (uint32_t i = 0; i < n; i++) {
-    struct uj_ljob *job =
-        glances[i].id != 0 ? uj_ljob_live(S, glances[i].slot) : NULL;
+    struct uj_ljob *job = uj_ljob_live(S, glances[i].slot);
     if (job == NULL || job->core.id != glances[i].id)
       continue;
     push_glance(S, L, job, &glances[i], now_ns);
