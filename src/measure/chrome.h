@@ -16,13 +16,15 @@
 /* The longest name of an event, in bytes of JSON. */
 enum { UJ_CHROME_NAME = 96, UJ_CHROME_BUFFER = 65536, UJ_CHROME_LEAST = 1024 };
 
+struct uj_chrome_name {
+  uint32_t hash;
+  uint8_t length;
+  char text[UJ_CHROME_NAME];
+};
+
 /* Names that many events have, in JSON. A name has a number. */
 struct uj_chrome_names {
-  struct uj_chrome_name {
-    uint32_t hash;
-    uint8_t length;
-    char text[UJ_CHROME_NAME];
-  } * list;
+  struct uj_chrome_name *list;
   uint32_t count, room;
   uint32_t *slots; /* of the numbers, plus 1, by hash; 0 is free */
 };
