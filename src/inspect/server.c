@@ -136,11 +136,23 @@ static bool look(const struct uj_question *question)
   return say(question->fd, "end\n");
 }
 
+/* The loop that is meant by "cancel 93 of 2"; 0 for any. */
+static unsigned loop_meant(const char *text)
+{
+  const char *of = strstr(text, " of ");
+  return strncmp(text, "cancel ", 7) == 0 && of != NULL
+             ? (unsigned)strtoul(of + 4, NULL, 10)
+             : 0;
+}
+
 static bool act(const struct uj_question *question)
 {
+  const unsigned meant = loop_meant(question->text);
   struct uj_answer answer;
   char refusal[sizeof(answer.refusal)] = "there is no loop";
   for (unsigned loop = 0; (loop = uj_loops_next(loop)) != 0;) {
+    if (meant != 0 && loop != meant)
+      continue;
     switch (uj_loops_ask(loop, question, &answer)) {
     case UJ_ASKED_ACTED:
       if (!answer.is_refused)

@@ -7,9 +7,10 @@
  *
  * A question is a line of at most 1000 bytes:
  *   hello        what is known without asking a loop
- *   cancel ..., trace ...
+ *   cancel ..., trace ..., profile ...
  *                go to the loops; the first that does not refuse it has done it
  *   others       go to a copy of the process, for each loop
+ * Each loop has its own numbers of jobs: "cancel 93 of 2" is for loop 2 only.
  * An answer is lines, of which the last is `end`, or begins with `error`.
  * Whatever is no such line, and whoever has another user, is not answered. */
 #ifndef UJ_INSPECT_SERVER_H

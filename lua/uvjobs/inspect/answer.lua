@@ -26,7 +26,8 @@ local function add_loop(list, look, seen)
     "version", uvjobs._VERSION, "jobs", #look.records, "time", ("%.3f"):format(uvjobs.now()),
     "running", job and job.id, "held", seen.held and ("%.3f"):format(seen.held),
     "outside", seen.outside, "control", seen.control, "traceback", seen.traceback,
-  }, 16)
+    "number", seen.number,
+  }, 18)
 end
 
 local function add_scheduler(list, number, group)

@@ -133,6 +133,16 @@ function ask.process(pid, question)
   return answer
 end
 
+--- Cancels a job, if the program allows that.
+---@param pid integer
+---@param id string|integer the number of the job
+---@param loop string|integer? the number of its loop, when the process has several
+---@return string? answer
+---@return string? problem why it was not done
+function ask.cancel(pid, id, loop)
+  return ask.process(pid, loop and ("cancel %s of %s"):format(id, loop) or "cancel " .. id)
+end
+
 -- ---- a look ------------------------------------------------------------------------------
 
 ---@class uvjobs.inspect.Loop

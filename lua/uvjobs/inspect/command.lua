@@ -40,7 +40,8 @@ options:
 usage: uvjobs why PID JOB
 
 Says why a job does not go on: who holds what it waits for, what that one waits for, and
-so on. JOB is the number of a job, like '#93' or 93, or its name.
+so on. JOB is the number of a job, like '#93' or 93, or its name; '2#93' is in the second of
+several loops.
 ]],
   top = [[
 usage: uvjobs top [--once] PID

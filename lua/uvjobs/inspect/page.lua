@@ -119,10 +119,11 @@ function follow(job, jobs) {
   return lines.join("\n");
 }
 
-async function cancel(job) {
+async function cancel(job, loop) {
   if (!confirm("Cancel job " + label(job) + "?")) return;
   try {
-    await get("/api/cancel?pid=" + pid + "&job=" + job.id, "POST");
+    await get("/api/cancel?pid=" + pid + "&job=" + job.id
+      + "&loop=" + loop.number, "POST");
   } catch (error) {
     alert(error.message);
   }
@@ -159,7 +160,7 @@ function loopView(loop, parts) {
       if (why !== job.id) return job.waits.replace(/^it (waits for )?/, "");
       const box = make("div");
       box.append(make("pre", follow(job, jobs)));
-      if (loop.control) box.append(button("cancel", () => cancel(job)));
+      if (loop.control) box.append(button("cancel", () => cancel(job, loop)));
       return box;
     } },
     { name: "at", style: "place", value: job => job.at },

@@ -47,6 +47,15 @@ keys["\27[5~"] = function(view) move(view, -20) end
 keys["\3"], keys["\4"] = keys.q, keys.q
 keys[" "] = function(view) view.paused = not view.paused end
 
+-- Each loop of a process has numbers of its own.
+local function find_again(loops, row)
+  local id, number = row.job.id, row.loop.fields.number
+  for _, loop in ipairs(loops) do
+    if loop.fields.number == number and loop.by_id[id] then return loop.by_id[id], loop end
+  end
+  return nil, ("job #%s has ended"):format(id)
+end
+
 -- The chain of holders needs all jobs.
 function keys.w(view)
   local row = selected(view)
@@ -56,7 +65,7 @@ function keys.w(view)
   end
   local loops, problem = view.ask "look"
   local job, loop
-  if loops then job, loop = why.find(loops, row.job.id) end
+  if loops then job, loop = find_again(loops, row) end
   if job then view.why = why.lines(loop, job) else view.message = problem or loop end
 end
 
@@ -67,16 +76,16 @@ function keys.c(view)
     view.message = "the program does not allow it: run{ inspect = { control = true } }"
     return
   end
-  view.cancels = row.job.id
+  view.cancels = row
   view.question = ("cancel job %s? (y/n)"):format(words.label(row.job))
 end
 
 local function answer_question(view, key)
-  local id = view.cancels
+  local row = view.cancels
   view.question, view.cancels = nil, nil
   if key ~= "y" and key ~= "Y" then return end
-  local _, problem = view.cancel(id)
-  view.message = problem or ("job #%s is cancelled"):format(id)
+  local _, problem = view.cancel(row.job.id, row.loop.fields.number)
+  view.message = problem or ("job #%s is cancelled"):format(row.job.id)
   view.wants_look = true
 end
 
@@ -115,7 +124,7 @@ function top.view(pid)
     title = ("uvjobs top: process %d: %s"):format(pid, process and process.command or "?"),
     loops = {}, sort = "age", selected = 1,
     ask = function(question) return ask.look(pid, question) end,
-    cancel = function(id) return ask.process(pid, "cancel " .. id) end,
+    cancel = function(...) return ask.cancel(pid, ...) end,
   }
 end
 

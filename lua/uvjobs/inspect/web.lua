@@ -76,10 +76,10 @@ local function list(pids)
   end, pids)
 end
 
-local function cancel(pid, id)
+local function cancel(pid, id, loop)
   return uvjobs.work(function(...)
-    return require "uvjobs.inspect.ask".process(...)
-  end, pid, "cancel " .. id)
+    return require "uvjobs.inspect.ask".cancel(...)
+  end, pid, id, loop)
 end
 
 -- ---- requests ----------------------------------------------------------------------------
@@ -115,8 +115,10 @@ end
 
 routes["POST /api/cancel"] = function(stream, query, allowed)
   local pid, id = pid_of(query, allowed), query.job and query.job:match "^%d+$"
-  if not pid or not id then return respond_json(stream, 400, { error = "bad query" }) end
-  local answer, problem = cancel(pid, id)
+  if not pid or not id or query.loop and not query.loop:find "^%d+$" then
+    return respond_json(stream, 400, { error = "bad query" })
+  end
+  local answer, problem = cancel(pid, id, query.loop)
   if not answer then return respond_json(stream, 409, { error = problem }) end
   return respond_json(stream, 200, {})
 end

@@ -7,26 +7,32 @@ core.own_source()
 
 local why = {}
 
---- The job that is meant by `#93`, `93` or a name.
+-- As a job is named on the command line: with its loop if there are several.
+local function name_of(loops, number, job)
+  return (#loops > 1 and number or "") .. "#" .. job.id
+end
+
+--- The job that is meant by `#93`, `93` or a name; or by `2#93`, which is in the second loop.
 ---@param loops uvjobs.inspect.Loop[]
 ---@param text string
 ---@return table<string, string>? job
 ---@return uvjobs.inspect.Loop|string loop its loop, or what is wrong
 function why.find(loops, text)
-  local id = text:match "^#?(%d+)$"
-  local found, loop_of = {}, nil
-  for _, loop in ipairs(loops) do
-    for _, job in ipairs(loop.jobs) do
+  local only, id = text:match "^(%d*)#(%d+)$"
+  only, id = tonumber(only), id or text:match "^%d+$"
+  local found, names, loop_of = {}, {}, nil
+  for number, loop in ipairs(loops) do
+    for _, job in ipairs(only and only ~= number and {} or loop.jobs) do
       if job.id == id or not id and job.name == text then
         found[#found + 1], loop_of = job, loop
+        names[#names + 1] = name_of(loops, number, job)
       end
     end
   end
   if #found == 1 then return found[1], loop_of end
   if #found == 0 then return nil, ("there is no job %s; it may have ended"):format(text) end
-  local labels = {}
-  for i = 1, math.min(#found, 10) do labels[i] = "#" .. found[i].id end
-  return nil, ("%d jobs are called %s: %s%s"):format(#found, text, table.concat(labels, ", "),
+  local shown = table.concat(names, ", ", 1, math.min(#names, 10))
+  return nil, ("%d jobs are called %s: %s%s"):format(#found, text, shown,
     #found > 10 and " and others" or "")
 end
 

@@ -76,6 +76,8 @@ static int tell_it(lua_State *L)
   uj_hub_push(self->S->hub, L, inspecting->answerer);
   lua_pushstring(L, self->question->text);
   lua_newtable(L);
+  lua_pushinteger(L, (lua_Integer)inspecting->loop.number);
+  lua_setfield(L, -2, "number");
   set_flag(L, "outside", self->outside);
   set_flag(L, "control", inspecting->options.control);
   set_flag(L, "values", inspecting->options.values);
@@ -127,14 +129,27 @@ static struct uj_ljob *find_job(struct uj_state *S, uint64_t id)
   return NULL;
 }
 
-/* "cancel 93" */
+/* Whether the rest of the question, which may be empty, means this loop. */
+static bool means_us(const struct uj_state *S, const char *rest)
+{
+  char *end;
+  unsigned long number;
+  if (*rest == '\0')
+    return true;
+  if (strncmp(rest, " of ", strlen(" of ")) != 0)
+    return false;
+  number = strtoul(rest + strlen(" of "), &end, 10);
+  return *end == '\0' && number == S->inspecting->loop.number;
+}
+
+/* "cancel 93", or "cancel 93 of 2" in loop 2 */
 static const char *cancel(struct uj_state *S,
                           const struct uj_question *question)
 {
   char *end;
   uint64_t id = strtoull(question->text + strlen("cancel "), &end, 10);
   struct uj_ljob *job;
-  if (*end != '\0' || id == 0)
+  if (id == 0 || !means_us(S, end))
     return "the number of a job expected";
   if (!S->inspecting->options.control)
     return "the program does not allow it: run{ inspect = { control = true } }";
