@@ -175,6 +175,33 @@ describe("the functions of coroutine", function()
   end)
 end)
 
+describe("the functions of coroutine in the place of Lua's own", function()
+  it("name bad arguments like those, and show the coroutine of wrap() as those do", function()
+    local r = helper.child [[
+      local function uses()
+        local list = {}
+        for _, name in ipairs { "resume", "wrap", "close" } do
+          for _, value in ipairs { 1, "x", {}, print == nil } do
+            list[#list + 1] = select(2, pcall(coroutine[name], value))
+          end
+          list[#list + 1] = select(2, pcall(coroutine[name], nil))
+        end
+        list[#list + 1] = select(2, pcall(coroutine.resume))
+        local own = nil
+        local wrapped = coroutine.wrap(function() own = coroutine.running() coroutine.yield() end)
+        wrapped()
+        local _, shown = debug.getupvalue(wrapped, 1)
+        list[#list + 1] = tostring(shown == own)
+        return table.concat(list, "\n")
+      end
+      local expected, resume = uses(), coroutine.resume
+      require "uvjobs"
+      print(resume ~= coroutine.resume, uses() == expected or uses())
+    ]]
+    assert.same({ status = 0, err = "", out = "true\ttrue\n" }, r)
+  end)
+end)
+
 describe("the end of a program with jobs on top of each other", function()
   local PRELUDE <const> = [[
     local uvjobs = require "uvjobs"

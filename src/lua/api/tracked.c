@@ -4,25 +4,34 @@
 #include <lauxlib.h>
 #include <lualib.h>
 #include <stdbool.h>
+#include <string.h>
 
 enum { FAILED = -1 };
 
-static struct uj_tracked *tracked_of(lua_State *L)
+/* The upvalues of the functions. */
+enum { UP_TRACKED = 1, UP_EXPECTED };
+
+/* Those of what wrap() returns. The coroutine comes first, as in Lua's own,
+ * because there are debuggers that ask for it. */
+enum { UP_COROUTINE = 1, UP_WRAPPED_TRACKED };
+
+static struct uj_tracked *tracked_at(lua_State *L, int upvalue)
 {
-  return lua_touserdata(L, lua_upvalueindex(1));
+  return lua_touserdata(L, lua_upvalueindex(upvalue));
 }
 
 static lua_State *check_coroutine(lua_State *L)
 {
   lua_State *co = lua_tothread(L, 1);
   if (co == NULL)
-    luaL_typeerror(L, 1, "coroutine");
+    luaL_typeerror(L, 1, lua_tostring(L, lua_upvalueindex(UP_EXPECTED)));
   return co;
 }
 
 /* [-nargs, +n, m] Resumes with the values on the top. Returns how many came
  * out; or FAILED, with the error on the top. */
-static int resume(lua_State *L, lua_State *co, int nargs)
+static int resume(lua_State *L, struct uj_tracked *tracked, lua_State *co,
+                  int nargs)
 {
   int status, n;
   if (!lua_checkstack(co, nargs)) {
@@ -30,7 +39,7 @@ static int resume(lua_State *L, lua_State *co, int nargs)
     return FAILED;
   }
   lua_xmove(L, co, nargs);
-  status = uj_resume_tracked(tracked_of(L), co, L, nargs, &n);
+  status = uj_resume_tracked(tracked, co, L, nargs, &n);
   if (status != LUA_OK && status != LUA_YIELD) {
     lua_xmove(co, L, 1);
     return FAILED;
@@ -48,7 +57,7 @@ static int resume(lua_State *L, lua_State *co, int nargs)
 static int l_resume(lua_State *L)
 {
   lua_State *co = check_coroutine(L);
-  int n = resume(L, co, lua_gettop(L) - 1);
+  int n = resume(L, tracked_at(L, UP_TRACKED), co, lua_gettop(L) - 1);
   lua_pushboolean(L, n != FAILED);
   if (n == FAILED) {
     lua_insert(L, -2);
@@ -62,13 +71,14 @@ static int l_resume(lua_State *L)
  * gets the place of the call in front, as Lua's own does it. */
 static int l_wrapped(lua_State *L)
 {
-  lua_State *co = lua_tothread(L, lua_upvalueindex(2));
-  int status, n = resume(L, co, lua_gettop(L));
+  lua_State *co = lua_tothread(L, lua_upvalueindex(UP_COROUTINE));
+  struct uj_tracked *tracked = tracked_at(L, UP_WRAPPED_TRACKED);
+  int status, n = resume(L, tracked, co, lua_gettop(L));
   if (n != FAILED)
     return n;
   status = lua_status(co);
   if (status != LUA_OK && status != LUA_YIELD) { /* it has failed by itself */
-    status = uj_resume_close_tracked(tracked_of(L), co, L);
+    status = uj_resume_close_tracked(tracked, co, L);
     lua_xmove(co, L, 1);
   }
   if (status != LUA_ERRMEM && lua_type(L, -1) == LUA_TSTRING) {
@@ -84,10 +94,10 @@ static int l_wrap(lua_State *L)
 {
   lua_State *co;
   luaL_checktype(L, 1, LUA_TFUNCTION);
-  lua_pushvalue(L, lua_upvalueindex(1));
   co = lua_newthread(L);
   lua_pushvalue(L, 1);
   lua_xmove(L, co, 1);
+  lua_pushvalue(L, lua_upvalueindex(UP_TRACKED));
   lua_pushcclosure(L, l_wrapped, 2);
   return 1;
 }
@@ -113,7 +123,7 @@ static int l_close(lua_State *L)
     return uj_resume_close_itself(L);
   if (state != NULL)
     return luaL_error(L, "cannot close a %s coroutine", state);
-  if (uj_resume_close_tracked(tracked_of(L), co, L) == LUA_OK) {
+  if (uj_resume_close_tracked(tracked_at(L, UP_TRACKED), co, L) == LUA_OK) {
     lua_pushboolean(L, 1);
     return 1;
   }
@@ -126,7 +136,7 @@ static int l_close(lua_State *L)
  */
 
 /* The stack of open(). */
-enum { AT_TRACKED = 1, AT_TABLE, AT_OWN };
+enum { AT_TRACKED = 1, AT_TABLE, AT_OWN, AT_EXPECTED };
 
 /* Whether the table has Lua's own function. Another one, of a profiler for
  * instance, stays. */
@@ -141,6 +151,21 @@ static bool is_own(lua_State *L, const char *name)
   return function != NULL && function == own;
 }
 
+/* [-0, +1, m] Pushes what Lua's own functions call a coroutine when they get
+ * something else: "thread" or "coroutine", according to the release. */
+static void push_expected(lua_State *L)
+{
+  const char *text;
+  lua_getfield(L, AT_OWN, "resume");
+  (void)lua_pcall(L, 0, 0, 0);
+  text = lua_tostring(L, -1);
+  if (text != NULL && strstr(text, "(thread expected") != NULL)
+    lua_pushliteral(L, "thread");
+  else
+    lua_pushliteral(L, "coroutine");
+  lua_remove(L, -2);
+}
+
 /* (tracked, coroutine) */
 static int open(lua_State *L)
 {
@@ -148,11 +173,13 @@ static int open(lua_State *L)
       {"resume", l_resume}, {"wrap", l_wrap}, {"close", l_close}, {NULL, NULL}};
   lua_pushcfunction(L, luaopen_coroutine);
   lua_call(L, 0, 1);
+  push_expected(L);
   for (const luaL_Reg *at = functions; at->name != NULL; at++) {
     if (!is_own(L, at->name))
       continue;
     lua_pushvalue(L, AT_TRACKED);
-    lua_pushcclosure(L, at->func, 1);
+    lua_pushvalue(L, AT_EXPECTED);
+    lua_pushcclosure(L, at->func, 2);
     lua_setfield(L, AT_TABLE, at->name);
   }
   return 0;
