@@ -52,11 +52,11 @@ end
 
 -- ---- what the other files call -----------------------------------------------------
 
---- Asks the engine. Suspends.
-function methods:_call(request)
+--- Asks the engine. Suspends. `patience` is as for the port.
+function methods:_call(request, patience)
   if self._is_closed then error(core.make_error("closed", "the store is closed"), 0) end
   transaction.check_outside(self, request)
-  return self._port:call(request)
+  return self._port:call(request, patience)
 end
 
 --- Tasks may have come to these queues; `true` for any.

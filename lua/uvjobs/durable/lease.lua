@@ -35,9 +35,9 @@ end
 
 local function beat(work)
   local sent, process = uvjobs.now(), work._process
-  local result = work._store:_call {
+  local result = work._store:_call({
     op = "beat", process = process, lease = options.microseconds(work._options.lease),
-  }
+  }, work._patience)
   if work._process ~= process then return end
   if not result.alive then
     lease.lost(work)

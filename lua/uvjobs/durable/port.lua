@@ -113,15 +113,16 @@ end
 -- stored; for so long that only a store that does not answer is given up.
 local function leave(self, asked, err)
   if not asked.id or self.service:withdraw(asked.id) then error(err, 0) end
-  pcall(uvjobs.protect, uvjobs.timeout, PATIENCE, await_answer, asked)
+  local patience = asked.patience and asked.patience.seconds or self.patience
+  pcall(uvjobs.protect, uvjobs.timeout, patience, await_answer, asked)
   if asked.answer == nil then
     if uvjobs.code(err) then core.set_stored(err, "unknown") end
     error(err, 0)
   end
 end
 
-local function ask(self, request)
-  local asked <close> = setmetatable({ waiting = self.waiting }, Asked)
+local function ask(self, request, patience)
+  local asked <close> = setmetatable({ waiting = self.waiting, patience = patience }, Asked)
   local ok, err = pcall(uvjobs.await, function(resume)
     asked.resume = resume
     asked.id = self.service:ask(request)
@@ -131,8 +132,12 @@ local function ask(self, request)
   return asked.answer
 end
 
-function Threaded:call(request)
-  return value_of(ask(self, request))
+--- Asks, and waits for the answer.
+---@param request table
+---@param patience? { seconds?: number } how long a job waits for an answer that has an error of its
+---  own by then; it may be changed meanwhile, and counts from that error on
+function Threaded:call(request, patience)
+  return value_of(ask(self, request, patience))
 end
 
 function Threaded:tell(request)
@@ -142,14 +147,17 @@ end
 -- The engine is closed by its thread, while the loop goes on. Only one that does not answer is
 -- waited for by the loop, and then the thread must end by itself.
 function Threaded:close()
+  self.patience = 0
   if core.can_suspend() then
-    pcall(uvjobs.protect, uvjobs.timeout, PATIENCE, self.call, self, { op = "close" })
+    pcall(uvjobs.protect, uvjobs.timeout, self.closing, self.call, self, { op = "close" })
   end
   self.service:close()
 end
 
-local function open_in_thread(name, location, options, on_hint)
-  local self = setmetatable({ waiting = {}, on_hint = on_hint }, Threaded)
+local function open_in_thread(name, location, options, on_hint, closing)
+  local self = setmetatable({
+    waiting = {}, on_hint = on_hint, patience = PATIENCE, closing = closing or PATIENCE,
+  }, Threaded)
   self.service = core.service(THREAD, { module = name, location = location, options = options },
     function(id, answer) hear(self, id, answer) end)
   local ok, err = pcall(self.call, self, { op = "open" })
@@ -173,7 +181,7 @@ end
 --- Errors: those of the engine; `cancelled`, `timeout` and `killed` of the current job.
 function port.open(name, module, location, options, on_hint)
   if module.threaded and not core.is_virtual() then
-    return open_in_thread(name, location, options, on_hint)
+    return open_in_thread(name, location, options, on_hint, module.closing)
   end
   return open_inline(module, location, options)
 end

@@ -14,11 +14,13 @@ local PAUSE <const> = 0.05 -- seconds between them
 local PERIOD <const> = 60  -- seconds
 
 --- Deletes all that there is to delete. Suspends.
+---@param store table
+---@param patience? table as for the port
 ---@return integer count
-function prune.all(store)
+function prune.all(store, patience)
   local count = 0
   while true do
-    local n = store:_call { op = "prune", most = MOST }
+    local n = store:_call({ op = "prune", most = MOST }, patience)
     count = count + n
     if n < MOST then return count end
     uvjobs.sleep(PAUSE)
@@ -35,7 +37,7 @@ function prune.go_on(work)
       work._has_ended:clear()
     end
     uvjobs.sleep(PERIOD * (0.9 + 0.2 * core.random()))
-    local ok, err = pcall(prune.all, work._store)
+    local ok, err = pcall(prune.all, work._store, work._patience)
     if not ok and (core.interrupted() or uvjobs.code(err) ~= "unavailable") then error(err, 0) end
   end
 end

@@ -21,7 +21,7 @@ local worker = {}
 local TYPE <const> = "uvjobs.Work"
 local MOST_CLAIMED <const> = 200 -- tasks of a queue at once
 local POLL <const> = 1           -- seconds; a tenth more or less, so that processes spread
-local FLUSH_TIMEOUT <const> = 1  -- seconds
+local FLUSH_TIMEOUT <const> = 0.9 -- seconds, of the one that closing may take besides (D12)
 local AGAIN <const> = backoff.complete({ base = 0.1, max = 5, jitter = "equal" }, 5)
 
 ---@class uvjobs.Work
@@ -38,7 +38,7 @@ end
 local function insist(self, request)
   local n = 0
   while true do
-    local ok, value = pcall(self._store._call, self._store, request)
+    local ok, value = pcall(self._store._call, self._store, request, self._patience)
     if ok then return value end
     if core.interrupted() then error(value, 0) end
     if n == 0 then report(self, "The store does not answer", value) end
@@ -336,15 +336,19 @@ end
 local function leave(self)
   self._claimer:join()
   wait_until_idle(self)
-  if self._process then self._store:_call { op = "leave", process = self._process } end
+  if self._process then
+    self._store:_call({ op = "leave", process = self._process }, { seconds = 0 })
+  end
 end
 
 local function close(self)
+  self._patience.seconds = FLUSH_TIMEOUT
   self._claimer:cancel() -- what it is being given comes all the same, and is given back
   if next(self._attempts) then self._jobs:wait_idle(self._options.wait_timeout) end
   close_attempts(self)
   local ok, err = pcall(uvjobs.timeout, FLUSH_TIMEOUT, leave, self)
   if not ok then report(self, "Closing a worker failed", err) end
+  self._patience.seconds = 0
   self._service:close()
   self._jobs:close()
   self._store._works[self] = nil
@@ -418,7 +422,7 @@ function worker.new(store, given)
   local self = setmetatable({
     _store = store, _options = given, _queues = given.queues, _by_name = {}, _attempts = {},
     _of_job = {}, _outcomes = {}, _settling = {}, _in_flight = 0, _suspects = 0, _closing = false,
-    _wake = uvjobs.event(), _ended = uvjobs.event(), _idle = uvjobs.event(),
+    _patience = {}, _wake = uvjobs.event(), _ended = uvjobs.event(), _idle = uvjobs.event(),
     _closed = uvjobs.event(), _busy = uvjobs.event(), _has_ended = uvjobs.event(),
   }, Work)
   for _, queue in ipairs(self._queues) do

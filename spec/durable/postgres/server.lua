@@ -18,6 +18,38 @@ function server.run(...)
   return result
 end
 
+-- The server's processes that serve stores, but for the one that asks.
+local OTHERS <const> = [[SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend'
+  AND pid <> pg_backend_pid()]]
+
+--- Ends at most so many connections.
+function server.end_connections(most)
+  server.run(("SELECT pg_terminate_backend(pid) FROM (%s ORDER BY random() LIMIT %d) p"):format(
+    OTHERS, most))
+end
+
+--- Asks pg_ctl: "-m fast restart".
+function server.control(what)
+  assert(os.execute(os.getenv "UVJOBS_POSTGRES_CONTROL" .. " " .. what .. " >/dev/null </dev/null"))
+end
+
+-- The server itself, which makes one for each connection.
+local FATHER <const> = [[SELECT split_part(pg_read_file('postmaster.pid'), E'\n', 1)::int]]
+
+--- Stops the server and its processes that serve stores, until the value is closed: they keep their
+--- connections and say nothing, as behind a network that is cut.
+function server.freeze()
+  local pids = {}
+  for i, row in ipairs(server.run(OTHERS)) do pids[i] = row[1] end
+  local stopped = #pids
+  pids[stopped + 1] = server.run(FATHER)[1][1]
+  local list = table.concat(pids, " ")
+  assert(os.execute("kill -STOP " .. list))
+  return setmetatable({ count = stopped }, { __close = function()
+    os.execute("kill -CONT " .. list .. " 2>/dev/null")
+  end })
+end
+
 --- A schema that is not there yet, as an element of spec/durable/stores.lua has it.
 function server.new_place()
   count = count + 1

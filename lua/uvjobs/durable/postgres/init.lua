@@ -20,6 +20,7 @@ Engine.__index = Engine
 local SCHEMA <const> = "uvjobs"
 local LOOK <const> = 0.5             -- seconds between two looks for dead processes
 local AGAIN <const>, MOST <const> = 0.1, 5 -- seconds until it connects again
+local CLOSING <const> = 0.3          -- seconds that closing may take
 local MOST_TRIES <const> = 5         -- of a transaction that others have crossed
 
 local plans = {}
@@ -414,5 +415,5 @@ end
 
 return {
   open = open, options = { schema = true, listen = true }, threaded = true, virtual = false,
-  shared = true, problem = location.problem,
+  shared = true, problem = location.problem, closing = CLOSING,
 }

@@ -9,8 +9,8 @@ Link.__index = Link
 local link = {}
 
 local LIMIT <const> = 5    -- seconds that the server may take to answer
-local SLICE <const> = 0.1  -- seconds between two looks whether the thread is to end
-local GRACE <const> = 0.3  -- seconds that an answer may take when it is
+local SLICE <const> = 0.05 -- seconds between two looks whether the thread is to end
+local GRACE <const> = 0.05 -- seconds that an answer may take when it is
 
 local MOST_PREPARED <const> = 300
 
