@@ -185,14 +185,18 @@ function find.select(look, record)
   return holders, needs
 end
 
--- The kinds whose object tells more than their name.
-local HAS_THING <const> = { permit = true, select = true, event = true, get = true, put = true }
+-- The kinds whose object tells who can help, and those whose object is only told.
+local HAS_THING <const> = { permit = true, select = true, event = true }
+local SHOWS_THING <const> = { get = true, put = true }
 
 -- A wait that ends by itself, after a time, does not need its holders to go on.
 local function complete(look, record)
   record.at = core.place(record.job)
-  if HAS_THING[record.kind] then record.thing = core.thing(record.job) end
-  local how = find[record.kind]
+  local kind = record.kind
+  if HAS_THING[kind] or SHOWS_THING[kind] and look.with_things then
+    record.thing = core.thing(record.job)
+  end
+  local how = find[kind]
   if how then record.holders, record.needs = how(look, record) end
   if record.left then record.needs, record.likely = "none", nil end
   local awaited = look.by_scheduler[record.sched]
@@ -223,9 +227,12 @@ local function fill(look)
 end
 
 --- Looks at all jobs that live.
+---@param without_things? boolean for who needs no queues: in a copy of the process each that is
+---  found costs a copy of a page of memory, since it is read by way of the job's stack
 ---@return uvjobs.insight.Look look
-function Look.take()
+function Look.take(without_things)
   local look = setmetatable({
+    with_things = not without_things,
     by_id = {}, by_scheduler = {}, schedulers = {}, keys = {}, lines = {},
   }, Look)
   core.uninterrupted(function() fill(look) end)

@@ -71,7 +71,7 @@ local HOLD <const> = {
 }
 
 local function with_holders(text, record)
-  if #record.holders == 0 then return text end
+  if not record.holders[1] then return text end
   local labels = words.labels(record.holders, 3)
   if record.kind == "job" or record.kind == "close" or record.kind == "shield" then
     return ("%s job %s"):format(text, labels)

@@ -85,7 +85,7 @@ local function add_circles(list, look, stuck)
 end
 
 local function take()
-  local look = Look.take()
+  local look = Look.take(true)
   local numbers = {}
   for number, group in ipairs(look.schedulers) do numbers[group] = number end
   return look, graph.stuck(look.records), numbers

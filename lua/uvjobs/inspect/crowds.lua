@@ -16,18 +16,15 @@ local function timeless(record, waits)
   return record.left and waits:gsub(", %S+ s left$", "") or waits
 end
 
--- The table to which this path of keys leads; it is made if there is none.
-local function at_path(node, ...)
-  for i = 1, select("#", ...) do
-    local key = select(i, ...) or false
-    local next = node[key]
-    if not next then
-      next = {}
-      node[key] = next
-    end
-    node = next
+-- The table behind a key, which may be nil; it is made if there is none.
+local function below(node, key)
+  key = key or false
+  local next = node[key]
+  if not next then
+    next = {}
+    node[key] = next
   end
-  return node
+  return next
 end
 
 local function parents_of(look)
@@ -51,8 +48,8 @@ local function group(look, waits_of, alone)
       crowd = {}
     else
       local waits = timeless(record, waits_of(record))
-      crowd = at_path(nodes, look.by_id[record.parent] or false, record.at, waits, record.name,
-        record.state, record.of)
+      local node = below(below(nodes, look.by_id[record.parent]), record.at)
+      crowd = below(below(below(below(node, waits), record.name), record.state), record.of)
       crowd.waits = waits
     end
     if #crowd == 0 then list[#list + 1] = crowd end
