@@ -68,6 +68,21 @@ describe("a copy", function()
     os.remove(lock)
   end)
 
+  it("need not load files, for which it would need locks of other threads", function()
+    local self <close> = helper.start [[
+      local uvjobs = require "uvjobs"
+      uvjobs.run(function()
+        io.stdout:write "ready\n":flush()
+        while not package.loaded["uvjobs.inspect.answer"] do uvjobs.sleep(0.01) end
+        io.stdout:write "loaded\n":flush()
+        uvjobs.sleep(60)
+      end)]]
+    self:wait_for "ready"
+    helper.look(self)
+    self:wait_for "loaded"
+    assert.equal(1, #helper.look(self).jobs)
+  end)
+
   it("ends with the process", function()
     local copy
     do

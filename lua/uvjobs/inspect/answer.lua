@@ -202,10 +202,11 @@ function answers.top(question, seen)
 end
 
 --- The answer to a question, as lines; what is not known has none.
----@param question string a word and its arguments
+---@param question string? a word and its arguments; nil only to have this loaded
 ---@param seen table what the loop knows of the job that runs: see engine/inspecting.h
 ---@return string
 return function(question, seen)
+  if not question then return "" end
   local answer = answers[question:match "^%a+"]
   return answer and answer(question, seen) or ""
 end

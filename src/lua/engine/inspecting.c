@@ -198,6 +198,19 @@ static const char *act(void *owner, const struct uj_question *question)
   return S->inspecting->refusal[0] != '\0' ? S->inspecting->refusal : NULL;
 }
 
+/* What reads a file calls malloc(), whose lock another thread may have held
+ * when the copy was made: so the modules are loaded before the first one is.
+ * Where the loop does not come to that, the copy tries. */
+static void prepare(struct uj_state *S, lua_State *L)
+{
+  if (S->inspecting->prepared)
+    return;
+  S->inspecting->prepared = true;
+  uj_hub_push(S->hub, L, S->inspecting->answerer);
+  if (uj_outside_pcall(S, L, 0) != LUA_OK)
+    lua_pop(L, 1);
+}
+
 bool uj_inspecting_look(struct uj_state *S, lua_State *L)
 {
   struct uj_inspecting *self = S->inspecting;
@@ -205,6 +218,7 @@ bool uj_inspecting_look(struct uj_state *S, lua_State *L)
   if (!atomic_load_explicit(&self->loop.asked, memory_order_relaxed))
     return false;
   self->L = L;
+  prepare(S, L);
   uj_loops_answer(&self->loop);
   return true;
 }

@@ -25,9 +25,10 @@ struct uj_inspecting_options {
 struct uj_inspecting {
   struct uj_inspected loop;
   struct uj_inspecting_options options;
-  lua_State *L; /* the coroutine that answers */
-  int answerer; /* the place on the hub of what set_answerer() was given */
-  int actor;    /* the same of set_actor() */
+  lua_State *L;  /* the coroutine that answers */
+  bool prepared; /* the answerer has loaded what it needs */
+  int answerer;  /* the place on the hub of what set_answerer() was given */
+  int actor;     /* the same of set_actor() */
   char refusal[256];
 };
 
@@ -45,7 +46,8 @@ void uj_inspecting_stop(struct uj_state *S);
  * runs, or where the loop runs. Returns whether somebody has asked. */
 bool uj_inspecting_look(struct uj_state *S, lua_State *L);
 
-/* set_answerer(fn): fn(question, seen) returns the answer, as text. `seen` is a
+/* set_answerer(fn): fn() loads what it needs, in the loop, and
+ * fn(question, seen) returns the answer, as text. `seen` is a
  * table: `job`, the job that runs; `traceback`, where it stands; `outside`,
  * whether the loop did not answer; `held`, for how many seconds the job has
  * held it at least; `values` and `control` as in the options. set_actor(fn):
