@@ -333,6 +333,7 @@ build = {
         "src/lua/state/state.c",
         "src/measure/chrome.c",
         "src/measure/histogram.c",
+        "src/measure/tape.c",
         "src/memory/heap.c",
         "src/memory/pages.c",
         "src/random/random.c",

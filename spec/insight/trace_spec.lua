@@ -237,6 +237,26 @@ describe("insight.trace", function()
     end)
   end)
 
+  it("writes what a job does that never suspends again before it is killed #I11", function()
+    with_file(function(path)
+      shell("timeout -s KILL 60 %s", [[
+        local uvjobs, insight = require "uvjobs", require "uvjobs.insight"
+        uvjobs.run(function(path)
+          local trace = insight.trace { file = path }
+          for _ = 1, 51 do uvjobs.yield() end -- the first stretch began before it
+          local function slices()
+            local file <close> = io.open(path)
+            return select(2, file:read "a":gsub('"ph":"X"', ""))
+          end
+          while slices() < 50 do end
+          os.execute "kill -9 $PPID"
+          while trace do end
+        end, ...)
+      ]], path)
+      assert.equal(50, check(path).X)
+    end)
+  end)
+
   it("stops when the disk is full, says so once, and the program goes on", function()
     with_file(function(path)
       local said = shell("trap '' XFSZ; ulimit -f 200; %s", [[

@@ -132,6 +132,7 @@ local FLOORS <const> = {
   { "src/inspect/[%w_]+" },
   { "src/repeat/repeat" },
   { "src/repeat/agenda" },
+  { "src/measure/tape" },
   { "src/loop/[%w_]+", "src/memory/[%w_]+", "src/calendar/schedule", "src/calendar/pattern",
     "src/calendar/zonefile", "src/random/random", "src/measure/histogram",
     "src/measure/chrome" },

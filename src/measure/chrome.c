@@ -12,6 +12,13 @@ enum { EVENT_ROOM = 512, MOST_NAMES = 4096, SLOTS = 2 * MOST_NAMES };
 static const char foot[] = "\n]\n";
 enum { FOOT = sizeof(foot) - 1 };
 
+static void stop_writing(struct uj_chrome *self)
+{
+  if (self->fd >= 0)
+    (void)close(self->fd);
+  self->fd = -1;
+}
+
 /* ---- text ---------------------------------------------------------------- */
 
 /* Begins an event. Returns where it is to be written, or NULL when nothing is
@@ -32,7 +39,8 @@ static void end(struct uj_chrome *self, const char *at)
   size_t used = (size_t)(at - self->buffer);
   if (self->end + used + FOOT > self->limit) {
     self->full = true;
-    uj_chrome_close(self);
+    uj_chrome_flush(self);
+    stop_writing(self);
     return;
   }
   self->used = used;
@@ -165,22 +173,13 @@ static uint32_t hash_of(const char *text, size_t length)
   return hash;
 }
 
-static bool grow(struct uj_chrome_names *names)
+/* There is room for all names from the beginning on, since another thread may
+ * read them meanwhile; the system has only those pages of it that are used. */
+static bool make_names(struct uj_chrome_names *names)
 {
-  uint32_t room = names->room == 0 ? 64 : 2 * names->room;
-  struct uj_chrome_name *list;
-  if (names->slots == NULL)
-    names->slots = calloc(SLOTS, sizeof(*names->slots));
-  if (names->slots == NULL || names->count >= MOST_NAMES)
-    return false;
-  if (names->count < names->room)
-    return true;
-  list = realloc(names->list, room * sizeof(*list));
-  if (list == NULL)
-    return false;
-  names->list = list;
-  names->room = room;
-  return true;
+  names->list = calloc(MOST_NAMES, sizeof(*names->list));
+  names->slots = calloc(SLOTS, sizeof(*names->slots));
+  return names->list != NULL && names->slots != NULL;
 }
 
 /* The slot of the name, or the free one where it belongs. */
@@ -205,14 +204,11 @@ uint32_t uj_chrome_name(struct uj_chrome *self, const char *text, size_t length)
   struct uj_chrome_name *name;
   length = escape(escaped, text, length);
   hash = hash_of(escaped, length);
-  if (names->slots != NULL) {
-    slot = find_slot(names, escaped, length, hash);
-    if (*slot != 0)
-      return *slot - 1;
-  }
-  if (!grow(names))
-    return 0;
   slot = find_slot(names, escaped, length, hash);
+  if (*slot != 0)
+    return *slot - 1;
+  if (names->count >= MOST_NAMES)
+    return 0;
   name = &names->list[names->count++];
   name->hash = hash;
   name->length = (uint8_t)length;
@@ -225,15 +221,7 @@ static void free_names(struct uj_chrome_names *names)
 {
   free(names->list);
   free(names->slots);
-  *names = (struct uj_chrome_names){NULL, 0, 0, NULL};
-}
-
-static void abandon(struct uj_chrome *self)
-{
-  if (self->fd >= 0)
-    (void)close(self->fd);
-  self->fd = -1;
-  free_names(&self->names);
+  *names = (struct uj_chrome_names){.list = NULL};
 }
 
 /* ---- the file ------------------------------------------------------------ */
@@ -284,10 +272,12 @@ int uj_chrome_open(struct uj_chrome *self, const char *path, uint64_t limit,
   make_head(self);
   error = write_first(self);
   if (error == 0 &&
-      (!grow(&self->names) || uj_chrome_name(self, "job", 3) != 0))
+      (!make_names(&self->names) || uj_chrome_name(self, "job", 3) != 0))
     error = ENOMEM;
-  if (error != 0)
-    abandon(self);
+  if (error != 0) {
+    stop_writing(self);
+    free_names(&self->names);
+  }
   return error;
 }
 
@@ -298,7 +288,7 @@ static void fail(struct uj_chrome *self, int error)
   self->error = error;
   if (ftruncate(self->fd, (off_t)self->end) == 0)
     (void)write_at(self->fd, foot, FOOT, self->end);
-  abandon(self);
+  stop_writing(self);
 }
 
 void uj_chrome_flush(struct uj_chrome *self)
@@ -308,7 +298,7 @@ void uj_chrome_flush(struct uj_chrome *self)
   if (self->fd < 0 || self->used == 0)
     return;
   if ((int)getpid() != self->pid) {
-    abandon(self);
+    stop_writing(self);
     return;
   }
   at = ADD(at, foot); /* there is always room */
@@ -325,7 +315,8 @@ void uj_chrome_flush(struct uj_chrome *self)
 void uj_chrome_close(struct uj_chrome *self)
 {
   uj_chrome_flush(self);
-  abandon(self);
+  stop_writing(self);
+  free_names(&self->names);
 }
 
 uint64_t uj_chrome_size(const struct uj_chrome *self)

@@ -25,7 +25,7 @@ struct uj_chrome_name {
 /* Names that many events have, in JSON. A name has a number. */
 struct uj_chrome_names {
   struct uj_chrome_name *list;
-  uint32_t count, room;
+  uint32_t count;
   uint32_t *slots; /* of the numbers, plus 1, by hash; 0 is free */
 };
 
@@ -58,7 +58,8 @@ uint64_t uj_chrome_size(const struct uj_chrome *self);
  * parent. */
 void uj_chrome_flush(struct uj_chrome *self);
 
-/* The number of a name; 0, which is "job", when there are too many. */
+/* The number of a name; 0, which is "job", when there are too many. It may be
+ * called while another thread adds events with numbers of earlier calls. */
 uint32_t uj_chrome_name(struct uj_chrome *self, const char *text,
                         size_t length);
 

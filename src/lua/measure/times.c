@@ -316,8 +316,12 @@ static int l_trace_stop(lua_State *L)
  * events, bytes. */
 static int l_trace_state(lua_State *L)
 {
-  const struct uj_meter *meter = uj_state(L)->meter;
-  const struct uj_trace *trace = meter->trace;
+  struct uj_state *S = uj_state(L);
+  const struct uj_meter *meter = S->meter;
+  const struct uj_trace *trace;
+  uj_trace_sync(S);
+  leave_trace(S);
+  trace = meter->trace;
   if (trace != NULL)
     lua_pushliteral(L, "open");
   else if (meter->trace_error != 0)
@@ -325,11 +329,11 @@ static int l_trace_state(lua_State *L)
   else
     lua_pushstring(L, meter->trace_full ? "full" : "closed");
   lua_pushinteger(L, meter->ntraces);
-  lua_pushinteger(L, (lua_Integer)(trace != NULL ? trace->chrome.events
+  lua_pushinteger(L, (lua_Integer)(trace != NULL ? trace->tape->chrome.events
                                                  : meter->traced_events));
-  lua_pushinteger(L,
-                  (lua_Integer)(trace != NULL ? uj_chrome_size(&trace->chrome)
-                                              : meter->traced_bytes));
+  lua_pushinteger(L, (lua_Integer)(trace != NULL
+                                       ? uj_chrome_size(&trace->tape->chrome)
+                                       : meter->traced_bytes));
   return 4;
 }
 

@@ -47,7 +47,7 @@ static bool find_own_name(struct uj_state *S, struct uj_ljob *job,
     return false;
   }
   name = lua_tolstring(L, -1, &length);
-  *number = uj_chrome_name(&S->meter->trace->chrome, name, length);
+  *number = uj_chrome_name(&S->meter->trace->tape->chrome, name, length);
   lua_pop(L, 1);
   return true;
 }
@@ -61,7 +61,7 @@ static uint32_t find_sched_name(struct uj_state *S, struct uj_ljob *job)
   series = uj_lsched_of(job->core.sched)->series;
   if (series == NULL || series->name == NULL)
     return 0;
-  return uj_chrome_name(&S->meter->trace->chrome, series->name,
+  return uj_chrome_name(&S->meter->trace->tape->chrome, series->name,
                         series->name_size - 1);
 }
 
@@ -82,22 +82,10 @@ static uint32_t name_of(struct uj_state *S, struct uj_ljob *job)
 
 /* ---- events -------------------------------------------------------------- */
 
-/* Nothing is written any more: the file has reached its limit, which is what
- * was asked for, or there was an error. */
-UJ_SELDOM static void give_up(struct uj_state *S)
-{
-  const struct uj_chrome *chrome = &S->meter->trace->chrome;
-  if (chrome->error != 0)
-    uj_text_write_error("uvjobs: the trace ends here, since its file cannot be "
-                        "written: %s\n",
-                        strerror(chrome->error));
-  uj_trace_stop(S);
-}
-
 static void look(struct uj_state *S)
 {
-  if (S->meter->trace->chrome.fd < 0)
-    give_up(S);
+  if (uj_tape_is_over(S->meter->trace->tape))
+    uj_trace_stop(S);
 }
 
 /* When a job was spawned that has not run yet. */
@@ -107,37 +95,48 @@ static uint64_t birth_of(const struct uj_times *times)
          times->spent_ns[UJ_PHASE_READY];
 }
 
-static void add_birth(struct uj_state *S, struct uj_ljob *job,
-                      const struct uj_times *times)
+static void add(struct uj_state *S, struct uj_tape_event event)
 {
-  uj_chrome_begin_job(&S->meter->trace->chrome, name_of(S, job), job->core.id,
-                      job->parent, birth_of(times));
+  uj_tape_add(S->meter->trace->tape, event);
+}
+
+static void add_birth(struct uj_state *S, struct uj_ljob *job, uint64_t at_ns)
+{
+  add(S, (struct uj_tape_event){.kind = UJ_TAPE_BEGIN,
+                                .name = name_of(S, job),
+                                .id = job->core.id,
+                                .other = job->parent,
+                                .at_ns = at_ns});
 }
 
 void uj_trace_resume(struct uj_state *S, struct uj_ljob *job,
                      struct uj_times *times, uint64_t now_ns)
 {
-  struct uj_chrome *chrome = &S->meter->trace->chrome;
-  if (times == NULL && job->resumes == 0)
-    uj_chrome_begin_job(chrome, name_of(S, job), job->core.id, job->parent,
-                        now_ns);
+  struct uj_trace *trace = S->meter->trace;
+  trace->arrow = UJ_TAPE_NO_ARROW;
+  if (job->resumes == 0)
+    add_birth(S, job, times != NULL ? birth_of(times) : now_ns);
   if (times == NULL)
     return;
   if (job->resumes == 0) {
-    add_birth(S, job, times);
-    if (job->parent != 0 && birth_of(times) >= chrome->begin_ns)
-      uj_chrome_arrow(chrome, "spawn", birth_of(times), now_ns);
+    trace->from_ns = birth_of(times);
+    if (job->parent != 0 && trace->from_ns >= trace->begin_ns)
+      trace->arrow = UJ_TAPE_SPAWN;
   } else if (times->waker != UJ_WAKER_NONE &&
-             times->since_ns > chrome->begin_ns)
-    uj_chrome_arrow(chrome, "wake",
-                    times->since_ns - (times->waker == UJ_WAKER_ENDED), now_ns);
+             times->since_ns > trace->begin_ns) {
+    trace->from_ns = times->since_ns - (times->waker == UJ_WAKER_ENDED);
+    trace->arrow = UJ_TAPE_WAKE;
+  }
 }
 
 static void count(struct uj_state *S, uint64_t now_ns)
 {
   struct uj_trace *trace = S->meter->trace;
   uint64_t ready = uj_loop_count_ready(&S->loop);
-  uj_chrome_count(&trace->chrome, ready, uj_slots_used(&S->jobs), now_ns);
+  add(S, (struct uj_tape_event){.kind = UJ_TAPE_COUNT,
+                                .id = ready,
+                                .other = uj_slots_used(&S->jobs),
+                                .at_ns = now_ns});
   trace->next_count_ns = now_ns + uj_clock_max(COUNT_NS, ready * COUNT_JOB_NS);
 }
 
@@ -145,8 +144,14 @@ void uj_trace_suspend(struct uj_state *S, struct uj_ljob *job,
                       uint64_t begin_ns, uint64_t end_ns)
 {
   struct uj_trace *trace = S->meter->trace;
-  uj_chrome_slice(&trace->chrome, name_of(S, job), job->core.id, begin_ns,
-                  end_ns);
+  add(S, (struct uj_tape_event){.kind = UJ_TAPE_SLICE,
+                                .arrow = trace->arrow,
+                                .name = name_of(S, job),
+                                .id = job->core.id,
+                                .from_ns = trace->from_ns,
+                                .other = begin_ns,
+                                .at_ns = end_ns});
+  trace->arrow = UJ_TAPE_NO_ARROW;
   if (end_ns >= trace->next_count_ns)
     count(S, end_ns);
   look(S);
@@ -154,12 +159,14 @@ void uj_trace_suspend(struct uj_state *S, struct uj_ljob *job,
 
 void uj_trace_ended(struct uj_state *S, struct uj_ljob *job, uint64_t now_ns)
 {
-  static const char *const states[UJ_SCHED_ENDS] = {"done", "failed",
-                                                    "cancelled", "killed"};
   if (!job->core.started && job->core.timed)
-    add_birth(S, job, uj_times_of(job));
-  uj_chrome_end_job(&S->meter->trace->chrome, name_of(S, job), job->core.id,
-                    states[job->core.state - UJ_JOB_DONE], now_ns);
+    add_birth(S, job, birth_of(uj_times_of(job)));
+  add(S,
+      (struct uj_tape_event){.kind = UJ_TAPE_END,
+                             .state = (uint8_t)(job->core.state - UJ_JOB_DONE),
+                             .name = name_of(S, job),
+                             .id = job->core.id,
+                             .at_ns = now_ns});
   look(S);
 }
 
@@ -173,7 +180,7 @@ void uj_trace_poll(struct uj_state *S, uint64_t now_ns)
   if (!sleeps && passed_ns < (is_idle ? FLUSH_IDLE_NS : FLUSH_BUSY_NS))
     return;
   trace->flushed_ns = now_ns;
-  uj_chrome_flush(&trace->chrome);
+  uj_tape_wake(trace->tape);
   look(S);
 }
 
@@ -185,42 +192,62 @@ static void add_living(struct uj_state *S, uint64_t now_ns)
   for (uint32_t slot = 1; slot < S->jobs.next; slot++) {
     struct uj_ljob *job = uj_ljob_live(S, slot);
     if (job != NULL && job->core.started)
-      uj_chrome_begin_job(&S->meter->trace->chrome, name_of(S, job),
-                          job->core.id, job->parent, now_ns);
+      add_birth(S, job, now_ns);
   }
   count(S, now_ns);
 }
 
 int uj_trace_start(struct uj_state *S, const char *path, uint64_t limit)
 {
-  struct uj_trace *trace = malloc(sizeof(*trace));
+  struct uj_trace *trace = calloc(1, sizeof(*trace));
   uint64_t now_ns = uj_meter_read(S);
-  int error;
   if (trace == NULL)
     return ENOMEM;
-  error = uj_chrome_open(&trace->chrome, path, limit, now_ns);
-  if (error != 0) {
+  trace->tape = uj_tape_open(path, limit, now_ns);
+  if (trace->tape == NULL) {
+    int error = errno;
     free(trace);
     return error;
   }
+  trace->begin_ns = now_ns;
   trace->flushed_ns = uj_driver_now();
   trace->generation = ++S->meter->ntraces;
   S->meter->trace = trace;
   add_living(S, now_ns);
-  uj_chrome_flush(&trace->chrome);
+  uj_tape_wake(trace->tape);
   return 0;
 }
 
+void uj_trace_sync(struct uj_state *S)
+{
+  if (S->meter->trace == NULL)
+    return;
+  uj_tape_sync(S->meter->trace->tape);
+  look(S);
+}
+
+static void note_end(struct uj_meter *meter, const struct uj_chrome *chrome)
+{
+  meter->traced_events = chrome->events;
+  meter->traced_bytes = uj_chrome_size(chrome);
+  meter->trace_error = chrome->error;
+  meter->trace_full = chrome->full;
+}
+
+/* It also ends when the file has reached its limit, which is what was asked
+ * for, or when there was an error. */
 void uj_trace_stop(struct uj_state *S)
 {
   struct uj_trace *trace = S->meter->trace;
   if (trace == NULL)
     return;
-  uj_chrome_close(&trace->chrome);
-  S->meter->traced_events = trace->chrome.events;
-  S->meter->traced_bytes = uj_chrome_size(&trace->chrome);
-  S->meter->trace_error = trace->chrome.error;
-  S->meter->trace_full = trace->chrome.full;
   S->meter->trace = NULL;
+  uj_tape_close(trace->tape);
+  note_end(S->meter, &trace->tape->chrome);
+  uj_tape_free(trace->tape);
   free(trace);
+  if (S->meter->trace_error != 0)
+    uj_text_write_error("uvjobs: the trace ends here, since its file cannot be "
+                        "written: %s\n",
+                        strerror(S->meter->trace_error));
 }

@@ -16,13 +16,16 @@
 #include "lua/measure/meter.h"
 #include "lua/state/job.h"
 #include "lua/state/state.h"
-#include "measure/chrome.h"
+#include "measure/tape.h"
 
 struct uj_trace {
   uint64_t next_count_ns; /* when the jobs are counted the next time */
-  uint64_t flushed_ns;    /* by the real clock */
-  uint16_t generation;    /* see uj_times::name */
-  struct uj_chrome chrome;
+  uint64_t begin_ns;
+  uint64_t flushed_ns; /* by the real clock */
+  uint64_t from_ns;    /* of the arrow to the present stretch */
+  uint8_t arrow;       /* enum uj_tape_arrow */
+  uint16_t generation; /* see uj_times::name */
+  struct uj_tape *tape;
 };
 
 /* [-0, +0, -] The job is resumed; `times` is from before that, or NULL. */
@@ -39,6 +42,9 @@ void uj_trace_poll(struct uj_state *S, uint64_t now_ns);
 
 /* Begins a trace. Returns 0 or an errno. */
 int uj_trace_start(struct uj_state *S, const char *path, uint64_t limit);
+/* Waits until all of it is written so far. If it has ended by itself, it is not
+ * there any more. */
+void uj_trace_sync(struct uj_state *S);
 /* Ends it, if there is one. */
 void uj_trace_stop(struct uj_state *S);
 
