@@ -23,6 +23,7 @@ gzip|command -v gzip
 # A server for the specs of the store in PostgreSQL.
 uj_postgres_needs='
 postgresql|uj_postgres_bin
+pgbouncer|test -x /usr/sbin/pgbouncer
 '
 # shellcheck disable=SC2034
 uj_test_needs="$uj_build_needs$uj_postgres_needs

@@ -103,8 +103,8 @@ return function(mailbox, spec)
       return
     end
     if is_readable then hear(mailbox, engine) end
-    if not is_busy then
-      if mailbox:ends() then break end
+    if not is_busy and mailbox:ends() then break end
+    if not is_busy or engine.hurry then
       local warning = engine:idle()
       if warning then mailbox:answer(0, { warning = warning }) end
     end

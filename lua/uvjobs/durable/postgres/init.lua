@@ -20,6 +20,7 @@ Engine.__index = Engine
 local SCHEMA <const> = "uvjobs"
 local LOOK <const> = 0.5             -- seconds between two looks for dead processes
 local AGAIN <const>, MOST <const> = 0.1, 5 -- seconds until it connects again
+local SOON <const> = 0.05            -- seconds until a warning can be heard
 local CLOSING <const> = 0.3          -- seconds that closing may take
 local MOST_TRIES <const> = 5         -- of a transaction that others have crossed
 
@@ -302,7 +303,8 @@ local function after(self, requests, answers)
       end
     end
   end
-  self.hurry = self.listener:flush()
+  if self.link and self.link.conn then self.listener:keep() end
+  self.hurry = self.listener:flush() or self.warning and SOON
 end
 
 -- ---- the engine --------------------------------------------------------------------

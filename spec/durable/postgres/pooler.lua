@@ -1,0 +1,46 @@
+--- A PgBouncer for specs, in transaction mode, before the server of UVJOBS_POSTGRES.
+local files = require "spec.files"
+
+local pooler = {}
+
+local CONFIG <const> = [[
+[databases]
+postgres = host=%s user=uvjobs
+[pgbouncer]
+listen_addr =
+unix_socket_dir = %s
+listen_port = 6432
+auth_type = any
+pool_mode = transaction
+default_pool_size = 3
+logfile = %s/log
+pidfile = %s/pid
+]]
+
+local function host() return (os.getenv "UVJOBS_POSTGRES"):match "host=([^&]*)" end
+
+--- Whether the program and what it needs are there.
+function pooler.is_there()
+  return host() ~= nil and
+    (os.execute "PATH=$PATH:/usr/sbin command -v pgbouncer >/dev/null 2>&1") == true
+end
+
+--- Starts one. Returns a table with `where`, its connection string, and `stop()`.
+function pooler.start()
+  local place = os.tmpname()
+  os.remove(place)
+  assert(os.execute("mkdir -m 777 " .. place))
+  files.write(place .. "/ini", CONFIG:format(host(), place, place, place))
+  local user = os.execute 'test "$(id -u)" -eq 0' and
+    "setpriv --reuid=postgres --regid=postgres --clear-groups " or ""
+  assert(os.execute(("PATH=$PATH:/usr/sbin; %spgbouncer -q -d %s/ini >/dev/null 2>&1 </dev/null")
+    :format(user, place)))
+  return {
+    where = "postgres://uvjobs@/postgres?port=6432&host=" .. place,
+    stop = function()
+      os.execute(("kill $(cat %s/pid); rm -rf %s"):format(place, place))
+    end,
+  }
+end
+
+return pooler
