@@ -156,6 +156,7 @@ build = {
     ["uvjobs.supervisor"] = "lua/uvjobs/supervisor/init.lua",
     ["uvjobs.supervisor.child"] = "lua/uvjobs/supervisor/child.lua",
     ["uvjobs.supervisor.explain"] = "lua/uvjobs/supervisor/explain.lua",
+    ["uvjobs.supervisor.fault"] = "lua/uvjobs/supervisor/fault.lua",
     ["uvjobs.supervisor.intensity"] = "lua/uvjobs/supervisor/intensity.lua",
     ["uvjobs.supervisor.list"] = "lua/uvjobs/supervisor/list.lua",
     ["uvjobs.supervisor.nested"] = "lua/uvjobs/supervisor/nested.lua",

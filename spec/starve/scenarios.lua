@@ -442,5 +442,6 @@ add_run("a random order", function() return 1 end)
 dofile "spec/starve/schedule_scenarios.lua"(add_run, quiet, equals)
 dofile "spec/starve/priorities_scenarios.lua"(add_run, quiet, equals)
 dofile "spec/starve/policy_scenarios.lua"(add_run, quiet, equals)
+dofile "spec/starve/supervisor_scenarios.lua"(add_run, equals)
 
 return scenarios

@@ -162,6 +162,19 @@ function child.is(value)
   return getmetatable(value) == TYPE
 end
 
+--- The whole tree that a supervisor belongs to.
+function child.root_of(supervisor)
+  while supervisor._parent do supervisor = supervisor._parent[KIND].supervisor end
+  return supervisor
+end
+
+--- Whether a child cannot become ready any more.
+function child.is_over(one)
+  local state, phase = one[STATE], one[KIND].supervisor._phase
+  return state == S.DELETED or state == S.ENDED and phase ~= child.phases.ROUND
+    or phase == child.phases.CLOSED
+end
+
 --- The table of what few children have.
 function child.more(self)
   local more = self[MORE]

@@ -5,6 +5,7 @@
 local arguments = require "uvjobs.arguments"
 local child = require "uvjobs.supervisor.child"
 local core = require "uvjobs.core"
+local fault = require "uvjobs.supervisor.fault"
 local options = require "uvjobs.supervisor.options"
 local nested = require "uvjobs.supervisor.nested"
 require "uvjobs.supervisor.explain"
@@ -76,8 +77,14 @@ local function is_open(self)
   return self._phase ~= STOPPING and self._phase ~= CLOSED
 end
 
-local function raise_closed()
-  error(core.make_error("closed", "the supervisor is closed"), 0)
+-- The cause is the error with which it, or one that it is in, has ended.
+local function raise_closed(self)
+  local cause = self._failure
+  while cause == nil and self._parent do
+    self = self._parent[KIND].supervisor
+    cause = self._failure
+  end
+  error(core.make_error("closed", "the supervisor is closed", nil, cause), 0)
 end
 
 -- ---- starting ----------------------------------------------------------------------
@@ -88,13 +95,9 @@ local Starting = {}
 function Starting.__close(starting, err)
   local one = starting.child
   if err ~= nil and one[SINCE] == false and one[STATE] ~= S.DELETED and not starting.failed then
-    rules.close_one(one[KIND].supervisor, one, S.TO_DELETE)
+    local self = one[KIND].supervisor
+    fault.attempt(self, rules.close_one, self, one, S.TO_DELETE)
   end
-end
-
-local function root_of(self)
-  while self._parent do self = self._parent[KIND].supervisor end
-  return self
 end
 
 -- Whether a child may still start: it, and the supervisors that it is in, are not over.
@@ -113,11 +116,11 @@ local function await_start(self, one)
     local problem = more and more.problem
     if more and problem ~= nil then
       starting.failed = true
-      local root = root_of(self)
+      local root = child.root_of(self)
       if root._failure ~= nil then nested.wait_ended(root) end
       error(problem, 0)
     elseif not may_start(self, one) then
-      raise_closed()
+      raise_closed(self)
     end
     child.wait_change(one)
   end
@@ -130,9 +133,14 @@ local make
 -- leaves what is wrong to the long way.
 local function start_plainly(self, given)
   local place = self._places + 1
-  local one = start_plain(self._inner, given, self._names, self._plain_kinds, self._children,
-    place, Child, RUNNING)
-  if one then self._places, self._count = place, self._count + 1 end
+  local ok, one = pcall(start_plain, self._inner, given, self._names, self._plain_kinds,
+    self._children, place, Child, RUNNING)
+  if not ok then
+    if self._children[place] then fault.fail(self, one) end -- it was begun
+    error(one, 0)
+  elseif one then
+    self._places, self._count = place, self._count + 1
+  end
   return one
 end
 
@@ -152,13 +160,13 @@ function methods:start(given)
   end
   enter "start"
   local one = options.new_child(self, given)
-  if not is_open(self) then raise_closed() end
+  if not is_open(self) then raise_closed(self) end
   local started = one
   if given.supervisor then
     started = make(options.of_nested(given.supervisor, given.name, self._options), one)
     child.more(one).nested = started
   end
-  rules.start(self, one)
+  fault.guard(self, rules.start, self, one)
   if not one[SINCE] then await_start(self, one) end
   return started
 end
@@ -172,7 +180,7 @@ local function close_and_wait(self, one, state)
     error(("a child cannot %s itself"):format(state == S.TO_START and "restart" or
       state == S.TO_DELETE and "delete" or "stop"), 3)
   end
-  rules.close_one(self, one, state, job)
+  fault.guard(self, rules.close_one, self, one, state, job)
   while one[JOB] and child.is_closing[one[STATE]] do child.wait_change(one) end
 end
 
@@ -206,12 +214,12 @@ function methods:restart(which)
   check_self(self, "restart")
   local one = find(self, which, "restart")
   enter "restart"
-  if not is_open(self) or one[STATE] == S.DELETED then raise_closed() end
+  if not is_open(self) or one[STATE] == S.DELETED then raise_closed(self) end
   local before = one[JOB]
   close_and_wait(self, one, S.TO_START)
   while one[STATE] ~= S.RUNNING or one[JOB] == before and before do
     if one[STATE] == S.DELETED or one[STATE] == S.STOPPED or not is_open(self) then
-      raise_closed()
+      raise_closed(self)
     elseif one[STATE] == S.ENDED then
       return
     end
@@ -311,7 +319,7 @@ local function begin_close(self, job)
   if parent and parent[JOB] and not child.is_closing[parent[STATE]] then
     parent[STATE] = S.TO_STOP
   end
-  rules.stop_all(self, nil, job, job and containing(self, job) or nil)
+  fault.attempt(self, rules.stop_all, self, nil, job, job and containing(self, job) or nil)
 end
 
 --- Stops all children in reverse, each within its close_timeout, and restarts none. It may

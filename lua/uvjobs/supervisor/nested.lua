@@ -3,6 +3,7 @@
 
 local core = require "uvjobs.core"
 local child = require "uvjobs.supervisor.child"
+local fault = require "uvjobs.supervisor.fault"
 local list = require "uvjobs.supervisor.list"
 local rules = require "uvjobs.supervisor.rules"
 
@@ -28,10 +29,10 @@ end
 --- killed: then closing goes on by itself.
 function nested.leave(self)
   if core.can_suspend() then
-    rules.stop_all(self, nil, uvjobs.current())
+    fault.attempt(self, rules.stop_all, self, nil, uvjobs.current())
     uvjobs.protect(nested.wait_ended, self)
   else
-    rules.stop_all(self)
+    fault.attempt(self, rules.stop_all, self)
   end
 end
 
@@ -42,8 +43,6 @@ end
 
 -- A run of a supervisor that is a child begins: it starts the children that it had.
 local function begin_again(self)
-  while self._phase == STOPPING do self._ended:wait() end
-  if self._phase ~= OVER then return end
   self._queued, self._at = 0, 1
   for place = 1, self._places do
     local one = self._children[place]
@@ -70,7 +69,8 @@ end
 function nested.run(one)
   local self = one[MORE].nested
   local _ <close> = setmetatable({ self }, Leaving)
-  begin_again(self)
+  while self._phase == STOPPING do self._ended:wait() end
+  if self._phase == OVER then fault.guard(self, begin_again, self) end
   nested.wait_ended(self)
   if self._failure ~= nil then error(self._failure, 0) end
 end

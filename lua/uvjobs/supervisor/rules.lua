@@ -15,6 +15,7 @@
 
 local core = require "uvjobs.core"
 local child = require "uvjobs.supervisor.child"
+local fault = require "uvjobs.supervisor.fault"
 local Intensity = require "uvjobs.supervisor.intensity"
 local list = require "uvjobs.supervisor.list"
 local pause_before = require "uvjobs.supervisor.pause"
@@ -36,7 +37,7 @@ local is_closing = child.is_closing
 local QUEUED <const>, WAITING <const> = child.states.QUEUED, child.states.WAITING
 local STARTING <const>, RUNNING <const> = child.states.STARTING, child.states.RUNNING
 local DOWN <const>, ENDED <const> = child.states.DOWN, child.states.ENDED
-local STOPPED <const>, DELETED <const> = child.states.STOPPED, child.states.DELETED
+local STOPPED <const> = child.states.STOPPED
 local TO_END <const>, TO_STOP <const> = child.states.TO_END, child.states.TO_STOP
 local TO_DELETE <const>, TO_START <const> = child.states.TO_DELETE, child.states.TO_START
 local TO_ROUND <const> = child.states.TO_ROUND
@@ -106,6 +107,16 @@ local function begin(self, one)
   if one[MORE] then notify(one) end
 end
 
+-- The pause before a run is over.
+local function end_pause(self, one)
+  one[MORE].pause, one[MORE].next_start = nil, nil
+  begin(self, one)
+  if self._holder == one and one[STATE] ~= STARTING then
+    self._holder = false
+    start_line(self)
+  end
+end
+
 -- What the job of a child does.
 local function run(one)
   local more = one[MORE]
@@ -114,13 +125,7 @@ local function run(one)
   if not more then return one[FN](one) end
   if more.pause then
     uvjobs.sleep(more.pause)
-    local self = one[KIND].supervisor
-    more.pause, more.next_start = nil, nil
-    begin(self, one)
-    if self._holder == one and one[STATE] ~= STARTING then
-      self._holder = false
-      start_line(self)
-    end
+    fault.guard(one[KIND].supervisor, end_pause, one[KIND].supervisor, one)
   end
   if more.watcher then uvjobs.yield() end -- it must wait before this holds the loop
   local given = more.arguments
@@ -186,9 +191,8 @@ function rules.start(self, one)
   if one[STATE] ~= RUNNING and one[JOB] then self._holder = one end
 end
 
---- A child is ready.
-function child.on_ready(one, value)
-  local self, more = one[KIND].supervisor, more_of(one)
+local function note_ready(self, one, value)
+  local more = more_of(one)
   more.value, more.first = value, nil
   one[STATE], one[SINCE] = RUNNING, now()
   watch.finish(self, one)
@@ -197,6 +201,12 @@ function child.on_ready(one, value)
     self._holder = false
     start_line(self)
   end
+end
+
+--- A child is ready.
+function child.on_ready(one, value)
+  local self = one[KIND].supervisor
+  fault.guard(self, note_ready, self, one, value)
 end
 
 -- ---- closing -----------------------------------------------------------------------
@@ -275,6 +285,7 @@ function stop_all(self, failure, closer, skip)
 end
 
 rules.stop_all = stop_all
+fault.use(stop_all)
 
 --- Closes one child, for what `state` says.
 function rules.close_one(self, one, state, closer)
@@ -422,16 +433,10 @@ local function end_for_good(self, one, job, how, err)
   reports.of_end(self, one, job, how, err)
 end
 
--- The whole tree that a supervisor belongs to.
-local function root_of(self)
-  while self._parent do self = self._parent[KIND].supervisor end
-  return self
-end
-
 -- A child has failed in its first start. As long as the service is being put together,
 -- that ends all of it; later it is only the start() of this child that fails.
 local function fail_first(self, one, err)
-  local root = root_of(self)
+  local root = child.root_of(self)
   one[MORE].problem, one[MORE].first = err, nil
   remove(self, one)
   notify(one)
@@ -583,16 +588,11 @@ end
 -- the supervisor above it, in its turn.
 local function stop_at_end(one)
   local self = one[KIND].supervisor
-  if not self._parent then stop_all(self) end
+  if not self._parent then fault.attempt(self, stop_all, self) end
 end
 
-core.on_child_end(ended, stop_at_end)
+local function fail(one, err) fault.fail(one[KIND].supervisor, err) end
 
---- Whether a child cannot become ready any more.
-function child.is_over(one)
-  local state = one[STATE]
-  return state == DELETED or state == ENDED and one[KIND].supervisor._phase ~= ROUND
-    or one[KIND].supervisor._phase == CLOSED
-end
+core.on_child_end(ended, stop_at_end, fail)
 
 return rules

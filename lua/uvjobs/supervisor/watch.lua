@@ -3,6 +3,7 @@
 
 local core = require "uvjobs.core"
 local child = require "uvjobs.supervisor.child"
+local fault = require "uvjobs.supervisor.fault"
 
 core.own_source()
 
@@ -23,7 +24,7 @@ local function look_after(one, job, settle)
   one[KIND].supervisor._watched[one] = nil
   if job.closed then
     if uvjobs.code(err) == "timeout" then more.closed_at = due end
-    settle(one, job, job.state, false, err)
+    fault.attempt(one[KIND].supervisor, settle, one, job, job.state, false, err)
   end
 end
 

@@ -11,8 +11,8 @@
 #include "lua/state/sched.h"
 
 /* The places in the registry of the functions that are called when the run of a
- * child has ended, and when run() ends. */
-static const char ended_key, stop_key;
+ * child has ended, when run() ends, and when the first of them has failed. */
+static const char ended_key, stop_key, fail_key;
 
 static const char *const ends[] = {
     [UJ_JOB_DONE] = "done",
@@ -23,8 +23,7 @@ static const char *const ends[] = {
 
 /* ---- the end of a run ---------------------------------------------------- */
 
-/* (job): calls the function for the end of the job. Its errors are printed
- * here, where there may be memory for their texts. */
+/* (job): calls the function for the end of the job. */
 static int call_ended(lua_State *L)
 {
   const struct uj_ljob *job = uj_ljob_at(L, 1);
@@ -36,11 +35,37 @@ static int call_ended(lua_State *L)
     lua_pop(L, 1);
     lua_pushnil(L);
   }
-  if (lua_pcall(L, 4, 0, 0) == LUA_OK)
-    return 0;
-  uj_text_write_error("error in a supervisor: %s\n",
-                      uj_text_push(L, -1, "(%s without a text)"));
+  lua_call(L, 4, 0);
   return 0;
+}
+
+/* (job, error): ends the supervisor of the job, whose rules have failed. The
+ * error is printed here, where there may be memory for its text. */
+static int call_fail(lua_State *L)
+{
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &fail_key);
+  lua_getiuservalue(L, 1, UJ_JOB_UV_CHILD);
+  lua_pushvalue(L, 2);
+  lua_call(L, 2, 0);
+  uj_text_write_error("error in a supervisor: %s\n",
+                      uj_text_push(L, 2, "(%s without a text)"));
+  return 0;
+}
+
+/* [-1, +0, -] The call for the end of a job has failed with the error on the
+ * top. When there is no memory to say so either, the jobs of the supervisor are
+ * closed at once. */
+static void fail(struct uj_state *S, lua_State *L, const struct uj_ljob *job)
+{
+  uj_ljob_push(S, L, job);
+  lua_insert(L, -2);
+  lua_pushcfunction(L, call_fail);
+  lua_insert(L, -3);
+  if (uj_outside_pcall(S, L, 2) == LUA_OK)
+    return;
+  lua_pop(L, 1);
+  uj_text_write_error("%s\n", "no memory to tell a supervisor");
+  uj_sched_close(job->core.sched, NULL);
 }
 
 /* A job that never ran can end while the core goes over the jobs of a scheduler
@@ -55,10 +80,8 @@ void uj_children_ended(struct uj_state *S, const struct uj_ljob *job)
     return;
   lua_pushcfunction(L, call_ended);
   uj_ljob_push(S, L, job);
-  if (uj_outside_pcall(S, L, 1) == LUA_OK)
-    return;
-  uj_text_write_error("%s\n", "no memory to tell a supervisor");
-  lua_pop(L, 1);
+  if (uj_outside_pcall(S, L, 1) != LUA_OK)
+    fail(S, L, job);
 }
 
 void uj_children_register(lua_State *L)
@@ -67,13 +90,17 @@ void uj_children_register(lua_State *L)
   lua_rawsetp(L, LUA_REGISTRYINDEX, &ended_key);
   lua_pushboolean(L, 0);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &stop_key);
+  lua_pushboolean(L, 0);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &fail_key);
 }
 
 static int l_on_child_end(lua_State *L)
 {
   luaL_checktype(L, 1, LUA_TFUNCTION);
   luaL_checktype(L, 2, LUA_TFUNCTION);
-  lua_settop(L, 2);
+  luaL_checktype(L, 3, LUA_TFUNCTION);
+  lua_settop(L, 3);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &fail_key);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &stop_key);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &ended_key);
   return 0;

@@ -35,13 +35,13 @@ int uj_children_spawn(struct uj_state *S, lua_State *L, int at, int fn);
  * says that. close_child(job, seconds [, closer]): closes it within so many
  * seconds, or within three quarters of those that the job `closer` has left
  * itself; returns whether it has ended, as one that has not run does at once.
- * child_of(job): the child whose run the job is, or nil. on_child_end(fn,
- * stop): from now on fn(child, job, state, held) is called when the run of a
+ * child_of(job): the child whose run the job is, or nil. on_child_end(fn, stop,
+ * fail): from now on fn(child, job, state, held) is called when the run of a
  * child has ended; but not when its scheduler is closed and it has not run yet.
  * `held` is when it was closed because it has held the loop for too long, or
- * nil. stop(child) is called for one child of a supervisor when the run ends.
- * Both are called outside of jobs. kept_traceback(job): where a job has failed,
- * or nil. */
+ * nil. stop(child) is called for one child of a supervisor when the run ends,
+ * and fail(child, error) when fn has failed. All are called outside of jobs.
+ * kept_traceback(job): where a job has failed, or nil. */
 extern const luaL_Reg uj_children_internals[];
 
 #endif

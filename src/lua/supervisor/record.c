@@ -139,22 +139,23 @@ static bool read_options(lua_State *L)
 }
 
 /* [-0, +0, m] Enters the record, which is on the top, into the tables of its
- * supervisor; or takes it out of them again. */
+ * supervisor; or takes it out of them again. Whoever calls start_plain() sees
+ * by its place whether that was begun, so this comes first. */
 static void enter(lua_State *L, lua_Integer place, bool is_there)
 {
-  if (lua_type(L, AT_NAME) == LUA_TSTRING) {
-    lua_pushvalue(L, AT_NAME);
-    if (is_there)
-      lua_pushvalue(L, AT_RECORD);
-    else
-      lua_pushnil(L);
-    lua_rawset(L, AT_NAMES);
-  }
   if (is_there)
     lua_pushvalue(L, AT_RECORD);
   else
     lua_pushnil(L);
   lua_rawseti(L, AT_CHILDREN, place);
+  if (lua_type(L, AT_NAME) != LUA_TSTRING)
+    return;
+  lua_pushvalue(L, AT_NAME);
+  if (is_there)
+    lua_pushvalue(L, AT_RECORD);
+  else
+    lua_pushnil(L);
+  lua_rawset(L, AT_NAMES);
 }
 
 /* [-0, +1, m] Begins the run of the record at AT_RECORD, and pushes its job;
