@@ -21,7 +21,7 @@ end
 local function run(place, journal, env, finish)
   local command = ("%s %s spec/durable/postgres/scenario.lua '%s' %s %s %s"):format(
     process.GUARD, process.command(env), place.where, place.schema, journal, finish or "")
-  local _, kind, status = os.execute("{ " .. command .. "; } >/dev/null 2>&1")
+  local _, kind, status = os.execute("{ " .. command .. "; } >>" .. journal .. " 2>&1")
   return kind == "exit" and status or "signal " .. status
 end
 
@@ -47,6 +47,7 @@ end
 local function problem_of(place, journal, before, known)
   local stored, runs = read(journal)
   local rows = column(place, "name FROM @row")
+  if not journal:find "all done" then return "it did not end:\n" .. journal end
   for name in pairs(stored) do
     if not runs[name] then return "lost: " .. name end
     if tonumber(name:match "%d+") % 5 == 0 and not rows[name] then return "no row: " .. name end
@@ -59,7 +60,6 @@ local function problem_of(place, journal, before, known)
   end
   local live = next(column(place, "id FROM @task WHERE state <> 3"))
   if live then return ("not done: %d"):format(live) end
-  if not journal:find "all done" then return "it did not end" end
 end
 
 --- One moment. Returns whether the program was killed there, and what was wrong.

@@ -260,7 +260,9 @@ local function look_for_dead(self, requests)
   for _, request in ipairs(requests) do looks = looks or LOOKS[request.op] end
   if not looks or now - self.looked < LOOK then return end
   self.looked = now
-  processes.bury(self.session)
+  -- What goes wrong here is no matter of those who ask: it is tried again.
+  local ok, err = pcall(processes.bury, self.session)
+  if not ok and type(err) ~= "table" then error(err, 0) end
 end
 
 -- A claim whose answer was lost may have taken tasks that nobody knows of.
