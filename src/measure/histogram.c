@@ -38,7 +38,7 @@ static size_t size_of(uint32_t pages)
 static uint32_t *page_at(const struct uj_histogram *self, unsigned page)
 {
   uint32_t below = self->pages & ((UINT32_C(1) << page) - 1);
-  return self->buckets + buckets_of(below);
+  return below == 0 ? self->buckets : self->buckets + buckets_of(below);
 }
 
 /* See add_pages(); some are missing. */

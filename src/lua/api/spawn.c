@@ -48,8 +48,8 @@ static inline struct uj_ljob *push_record(lua_State *L, size_t size,
 
 /* [-0, +1, m] The same for a job of a scheduler that has an order, or whose
  * times are measured. */
-UJ_SELDOM static struct uj_ljob *push_larger(struct uj_state *S, lua_State *L,
-                                             struct uj_sched *sched, int nargs)
+UJ_APART static struct uj_ljob *push_larger(struct uj_state *S, lua_State *L,
+                                            struct uj_sched *sched, int nargs)
 {
   bool ranked = sched->order != NULL;
   size_t size =

@@ -16,8 +16,10 @@ static void anchor(struct uj_meter *meter, uint64_t now_ns)
   uint64_t span_ns = now_ns - meter->base_ns;
   uint64_t span_ticks = ticks - meter->base_ticks;
   if (span_ns >= LEAST_NS && span_ticks > 0) {
-    meter->ns_per_tick = (double)span_ns / (double)span_ticks;
-    meter->trusted_ticks = (uint64_t)((double)TRUSTED_NS / meter->ns_per_tick);
+    double ns_per_tick = (double)span_ns / (double)span_ticks;
+    /* So no product of the two has more than 2^59 in it. */
+    meter->scale = (uint64_t)(ns_per_tick * 4294967296.0);
+    meter->trusted_ticks = (uint64_t)((double)TRUSTED_NS / ns_per_tick);
   }
   meter->anchor_ns = now_ns;
   meter->anchor_ticks = ticks;
@@ -83,6 +85,6 @@ void uj_meter_forget_longest(struct uj_state *S)
 void uj_meter_birth(struct uj_state *S, struct uj_ljob *job)
 {
   struct uj_times *times = uj_times_of(job);
-  *times = (struct uj_times){.since_ns = uj_meter_read(S)};
+  *times = (struct uj_times){.since_ns = uj_meter_about(S)};
   job->core.timed = true;
 }

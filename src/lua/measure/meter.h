@@ -42,7 +42,7 @@ struct uj_meter {
   uint64_t base_ns, base_ticks;     /* first */
   uint64_t anchor_ns, anchor_ticks; /* last */
   uint64_t trusted_ticks;           /* since then, at most */
-  double ns_per_tick;
+  uint64_t scale;                   /* nanoseconds of 2^32 ticks */
 
   uint64_t begin_ns;   /* when the present stretch began, in real time */
   uint64_t longest_ns; /* the longest stretch so far */
@@ -119,10 +119,9 @@ static inline uint64_t uj_meter_read_real(struct uj_state *S)
   uint64_t passed, now_ns;
   meter->ticks = uj_driver_ticks();
   passed = meter->ticks - meter->anchor_ticks;
-  if (passed >= meter->trusted_ticks)
+  if (__builtin_expect(passed >= meter->trusted_ticks, false))
     return uj_meter_compare(S);
-  now_ns = meter->anchor_ns +
-           (uint64_t)(int64_t)((double)(int64_t)passed * meter->ns_per_tick);
+  now_ns = meter->anchor_ns + (passed * meter->scale >> 32);
   if (now_ns > meter->now_ns)
     meter->now_ns = now_ns;
   return meter->now_ns;
@@ -164,7 +163,8 @@ static inline void uj_meter_note_stretch(struct uj_state *S,
 /* Forgets the longest stretch so far, as when a run begins. */
 void uj_meter_forget_longest(struct uj_state *S);
 
-/* A job is spawned, and has room for a record. */
+/* A job is spawned, and has room for a record. The clock is not read for that:
+ * see uj_meter_about(). */
 void uj_meter_birth(struct uj_state *S, struct uj_ljob *job);
 
 #endif

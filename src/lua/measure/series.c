@@ -83,7 +83,10 @@ void uj_series_attach(struct uj_state *S, struct uj_ljob *job)
 /* The first bound that is not below the duration. */
 static inline unsigned find_bound(uint64_t span_ns)
 {
-  uint64_t fours = span_ns / 4000; /* units of 4 us */
+  uint64_t fours;
+  if (span_ns < 4000)
+    return 0;
+  fours = span_ns / 4000; /* units of 4 us */
   unsigned bound = (64 - (unsigned)__builtin_clzll(2 * fours | 1)) / 2;
   return bound < UJ_SERIES_BOUNDS ? bound : UJ_SERIES_BOUNDS;
 }

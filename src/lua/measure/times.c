@@ -67,7 +67,7 @@ static void host_ready(struct uj_loop *loop, struct uj_job *core)
 
 /* What is counted of a job that is resumed for the first time, or by a time. It
  * has been ready for `ready_ns` now. */
-UJ_SELDOM static void count_resume(struct uj_ljob *job, uint64_t ready_ns)
+static void count_resume(struct uj_ljob *job, uint64_t ready_ns)
 {
   struct uj_series *series = uj_lsched_of(job->core.sched)->series;
   struct uj_times *times = uj_times_of(job);
@@ -129,23 +129,34 @@ static void host_ended(struct uj_loop *loop, struct uj_job *core)
 
 /* ---- the host ------------------------------------------------------------ */
 
+UJ_SELDOM static void trace_resume(struct uj_state *S, struct uj_ljob *job,
+                                   uint64_t real_ns)
+{
+  uj_trace_resume(S, job, job->core.timed ? uj_times_of(job) : NULL,
+                  S->is_virtual ? S->virtual_ns : real_ns);
+}
+
+UJ_SELDOM static void attach(struct uj_state *S, struct uj_ljob *job)
+{
+  uj_series_attach(S, job);
+}
+
 /* Returns the real time. What the loop did since the end of the last stretch is
  * counted as a part of this one: it is not worth another reading. */
-static inline uint64_t begin(struct uj_state *S, struct uj_ljob *job)
+static inline UJ_OFTEN uint64_t begin(struct uj_state *S, struct uj_ljob *job)
 {
   uint64_t real_ns = S->meter->fresh ? S->meter->now_ns : uj_meter_read_real(S);
   if (uj_lsched_of(job->core.sched)->series == NULL)
-    uj_series_attach(S, job);
+    attach(S, job);
   if (S->meter->trace != NULL)
-    uj_trace_resume(S, job, job->core.timed ? uj_times_of(job) : NULL,
-                    S->is_virtual ? S->virtual_ns : real_ns);
+    trace_resume(S, job, real_ns);
   if (job->core.timed)
     begin_stretch(job, S->is_virtual ? S->virtual_ns : real_ns);
   return real_ns;
 }
 
-static void trace_suspend(struct uj_state *S, struct uj_ljob *job,
-                          uint64_t begin_ns, uint64_t end_ns)
+UJ_SELDOM static void trace_suspend(struct uj_state *S, struct uj_ljob *job,
+                                    uint64_t begin_ns, uint64_t end_ns)
 {
   if (S->is_virtual)
     begin_ns = end_ns = S->virtual_ns;
@@ -153,8 +164,8 @@ static void trace_suspend(struct uj_state *S, struct uj_ljob *job,
   leave_trace(S);
 }
 
-static inline void end(struct uj_state *S, struct uj_ljob *job,
-                       uint64_t begin_ns)
+static inline UJ_OFTEN void end(struct uj_state *S, struct uj_ljob *job,
+                                uint64_t begin_ns)
 {
   uint64_t real_ns = uj_meter_read_real(S);
   S->meter->fresh = true;
@@ -163,6 +174,18 @@ static inline void end(struct uj_state *S, struct uj_ljob *job,
     end_stretch(job, S->is_virtual ? S->virtual_ns : real_ns);
   if (S->meter->trace != NULL)
     trace_suspend(S, job, begin_ns, real_ns);
+}
+
+/* For others than host_resume(), which has both of them inside. */
+UJ_SELDOM static uint64_t begin_seldom(struct uj_state *S, struct uj_ljob *job)
+{
+  return begin(S, job);
+}
+
+UJ_SELDOM static void end_seldom(struct uj_state *S, struct uj_ljob *job,
+                                 uint64_t begin_ns)
+{
+  end(S, job, begin_ns);
 }
 
 static enum uj_job_state host_resume(struct uj_loop *loop, struct uj_job *core)
@@ -180,20 +203,20 @@ static void host_kill(struct uj_loop *loop, struct uj_job *core)
 {
   struct uj_state *S = uj_state_of(loop);
   struct uj_ljob *job = uj_ljob_of(core);
-  S->meter->begin_ns = begin(S, job);
+  S->meter->begin_ns = begin_seldom(S, job);
   S->meter->plain->kill(loop, core);
-  end(S, job, S->meter->begin_ns);
+  end_seldom(S, job, S->meter->begin_ns);
 }
 
 void uj_times_cover(struct uj_state *S, struct uj_ljob *job)
 {
-  end(S, job, S->meter->begin_ns);
+  end_seldom(S, job, S->meter->begin_ns);
 }
 
 void uj_times_uncover(struct uj_state *S, struct uj_ljob *job)
 {
   S->meter->fresh = false;
-  S->meter->begin_ns = begin(S, job);
+  S->meter->begin_ns = begin_seldom(S, job);
 }
 
 void uj_times_init(struct uj_state *S, lua_State *L,
