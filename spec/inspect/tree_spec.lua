@@ -78,38 +78,6 @@ describe("a tree", function()
     end)
   end)
 
-  it("tells jobs of a circle one by one, and the one that runs, however alike they are", function()
-    virtual(function()
-      local shop <close> = helper.quiet { name = "shop" }
-      local jobs = {}
-      for i = 1, 5 do
-        jobs[i] = shop:spawn({ name = "one" }, function()
-          uvjobs.sleep(1)
-          local other = jobs[i % 5 + 1]
-          other:wait()
-        end)
-      end
-      uvjobs.sleep(2)
-      local first = jobs[1].id - 2
-      local text = plain(tree.lines(look "tree", {}), first)
-      assert.equal("#2 \"one\", #3 \"one\", #4 \"one\", #5 \"one\", #6 \"one\", #2 \"one\"",
-        text:match "each for the next: ([^\n]*)")
-      for i = 2, 6 do assert.matches(("%%- #%d \"one\", active"):format(i), text) end
-      shop:close()
-    end)
-  end)
-
-  it("is a few lines for many jobs that do the same, in the answer already", function()
-    virtual(function()
-      local shop <close> = helper.quiet { name = "shop", limit = math.huge }
-      for _ = 1, 1000 do shop:spawn({ name = "sale" }, uvjobs.sleep, 9) end
-      uvjobs.sleep(0.5)
-      assert.is_true(#answer("tree", {}) < 2000)
-      assert.matches('#2 to #1001 "sale" %(1000 jobs%)', tree_of(look "tree"))
-      shop:close()
-    end)
-  end)
-
   it("tells jobs of a circle one by one, however alike they are", function()
     virtual(function()
       local shop <close> = helper.quiet { name = "shop" }

@@ -388,13 +388,7 @@ function operations.stats(self)
   local queues, now = {}, self.clock.date()
   for _, row in pairs(self.tasks) do
     if not row.tx then
-      local of_queue = queues[row.queue]
-      if not of_queue then
-        of_queue = { paused = self.paused[row.queue] or false, kinds = {} }
-        for number = 0, 5 do of_queue[rules.names[number]] = 0 end
-        queues[row.queue] = of_queue
-      end
-      local name = rules.names[row.state]
+      local of_queue, name = rules.counts_of(queues, row.queue), rules.names[row.state]
       of_queue[name] = of_queue[name] + 1
       if is_live(row.state) then of_queue.kinds[row.kind] = true end
       if row.state == READY then
@@ -402,6 +396,7 @@ function operations.stats(self)
       end
     end
   end
+  for name in pairs(self.paused) do rules.counts_of(queues, name).paused = true end
   local processes = 0
   for _ in pairs(self.processes) do processes = processes + 1 end
   return { queues = queues, processes = processes }

@@ -134,4 +134,15 @@ function rules.pattern(text)
   return "^" .. text:gsub("[%^%$%(%)%%%.%[%]%+%-]", "%%%0"):gsub("%*", ".*"):gsub("%?", ".") .. "$"
 end
 
+--- The counts of a queue in what `stats` returns, which begin at 0 when the queue is new there.
+function rules.counts_of(queues, name)
+  local counts = queues[name]
+  if not counts then
+    counts = { paused = false, kinds = {} }
+    for number = rules.SCHEDULED, rules.CANCELLED do counts[rules.names[number]] = 0 end
+    queues[name] = counts
+  end
+  return counts
+end
+
 return rules

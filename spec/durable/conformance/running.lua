@@ -144,6 +144,8 @@ return function(kind)
       store:define("set", function() ran:set() end)
       assert.is_false(store:pause "default")
       assert.is_true(store:pause "default")
+      local empty = store:stats().queues.default
+      assert.same({ true, 0 }, { empty.paused, empty.ready })
       store:enqueue "set"
       local _ <close> = durable.work(store)
       assert.is_nil((ran:wait(2 * durable.unit(kind))))

@@ -149,18 +149,8 @@ function plans.list(request)
   return { query }, function(results) return rows.tasks(results[1]) end
 end
 
-local function queue_of(queues, name)
-  local of_queue = queues[name]
-  if not of_queue then
-    of_queue = { paused = false, kinds = {} }
-    for number = 0, 5 do of_queue[rules.names[number]] = 0 end
-    queues[name] = of_queue
-  end
-  return of_queue
-end
-
 local function count_row(queues, queue, state, kind, count, oldest)
-  local of_queue, name = queue_of(queues, queue), rules.names[state]
+  local of_queue, name = rules.counts_of(queues, queue), rules.names[state]
   of_queue[name] = of_queue[name] + count
   if rules.is_live(state) then of_queue.kinds[kind] = true end
   if state == rules.READY then of_queue.oldest = math.max(of_queue.oldest or 0, oldest) end
@@ -175,7 +165,7 @@ function plans.stats()
   }, function(results)
     local queues = {}
     for _, row in ipairs(results[1]) do count_row(queues, table.unpack(row, 1, 5)) end
-    for _, row in ipairs(results[2]) do queue_of(queues, row[1]).paused = true end
+    for _, row in ipairs(results[2]) do rules.counts_of(queues, row[1]).paused = true end
     return { queues = queues, processes = results[3][1][1] }
   end
 end

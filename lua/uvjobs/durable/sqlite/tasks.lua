@@ -330,30 +330,20 @@ function operations.list(self, request)
   return found
 end
 
-local function queue_of(queues, name)
-  local of_queue = queues[name]
-  if not of_queue then
-    of_queue = { paused = false, kinds = {} }
-    for number = 0, 5 do of_queue[rules.names[number]] = 0 end
-    queues[name] = of_queue
-  end
-  return of_queue
-end
-
 function operations.stats(self)
   local queues, now = {}, self.clock.date()
   local counts = self:sql [[SELECT queue, state, kind, count(*), min(due) FROM uvjobs_task
     GROUP BY queue, state, kind]]
   for _, row in ipairs(counts:rows()) do
     local queue, state, kind, count, oldest = table.unpack(row, 1, 5)
-    local of_queue = queue_of(queues, queue)
+    local of_queue = rules.counts_of(queues, queue)
     local name = rules.names[state]
     of_queue[name] = of_queue[name] + count
     if rules.is_live(state) then of_queue.kinds[kind] = true end
     if state == READY then of_queue.oldest = math.max(of_queue.oldest or 0, now - oldest) end
   end
   for _, row in ipairs(self:sql("SELECT name FROM uvjobs_queue WHERE paused = 1"):rows()) do
-    queue_of(queues, row[1]).paused = true
+    rules.counts_of(queues, row[1]).paused = true
   end
   return {
     queues = queues,
