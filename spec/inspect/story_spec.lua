@@ -36,22 +36,24 @@ local function commands_of(output)
 end
 
 --- Starts a program as the document says. The shell gives the paths of modules as they are, so
---- they must not depend on the directory.
+--- they must not depend on the directory. The command is reached through a link, since `top` cuts
+--- the first line at the width of the screen, and the path of this tree may be long.
 local function start(story)
   local dir = os.tmpname()
   os.remove(dir)
   assert(os.execute("mkdir " .. dir))
   files.write(dir .. "/" .. story.name, story.code)
   local root = files.lines_of("pwd")[1]
+  assert(os.execute(("ln -s %s/bin %s/bin"):format(process.quote(root), dir)))
   local function absolute(path)
     return (";" .. path):gsub(";%./", ";" .. root .. "/"):gsub(";(%l)", ";" .. root .. "/%1"):sub(2)
   end
   local pipe <close> = assert(io.popen(
     ("cd %s && LUA_PATH_%s=%s LUA_CPATH_%s=%s && export LUA_PATH_%s LUA_CPATH_%s && "
-      .. "{ %s %s/bin/uvjobs %s >out 2>&1 </dev/null & } && echo $!"):format(dir,
+      .. "{ %s bin/uvjobs %s >out 2>&1 </dev/null & } && echo $!"):format(dir,
       process.VERSION, process.quote(absolute(package.path)), process.VERSION,
       process.quote(absolute(package.cpath)), process.VERSION, process.VERSION,
-      process.quote(process.interpreter()), root, story.name)))
+      process.quote(process.interpreter()), story.name)))
   local pid = math.tointeger(tonumber(pipe:read "l"))
   return setmetatable({ pid = pid, dir = dir }, { __close = function()
     os.execute(("kill -9 %d; rm -r %s"):format(pid, dir))
