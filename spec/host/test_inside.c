@@ -164,6 +164,80 @@ static void a_block_names_what_it_closes(void)
       "for _ in next, {}, nil, setmetatable({}, mt) do break end");
 }
 
+/* ---- calls --------------------------------------------------------------- */
+
+/* (expected): checks how many results are wanted of this call; returns none. */
+static int in_wanting(lua_State *L)
+{
+  CHECK_EQ(uj_inside_wanted_results(L), luaL_checkinteger(L, 1));
+  return 0;
+}
+
+static void a_call_knows_what_its_caller_takes(void)
+{
+  run_with(in_wanting, "probe(0)\n"
+                       "local a = probe(1)\n"
+                       "local a, b, c = probe(3)\n"
+                       "local d, e = probe(1), probe(1)\n"
+                       "if probe(1) then return end\n"
+                       "local t = { probe(-1) }\n"
+                       "t.x = probe(1)\n"
+                       "assert(not pcall(error, probe(-1)))\n"
+                       "assert((probe(1)) == nil)\n"
+                       "for _ = 1, 2 do probe(0) end\n"
+                       "setmetatable(t, { __index = function(_, n)\n"
+                       "  return probe(-1)\n"
+                       "end })\n"
+                       "local _ = t.y\n"
+                       "return probe(-1)");
+}
+
+static void other_functions_in_c_take_all(void)
+{
+  run_with(in_wanting, "assert(pcall(probe, -1))\n"
+                       "coroutine.wrap(probe)(-1)\n"
+                       "select(1, probe(-1))");
+}
+
+static int call_in_wanting(lua_State *L)
+{
+  for (int wanted = LUA_MULTRET; wanted < 9; wanted++) {
+    lua_pushcfunction(L, in_wanting);
+    lua_pushinteger(L, wanted);
+    lua_call(L, 1, wanted);
+    lua_settop(L, 0);
+  }
+  return 0;
+}
+
+static void what_lua_call_takes_is_known(void)
+{
+  run_with(call_in_wanting, "probe(); coroutine.wrap(probe)()");
+}
+
+/* In a continuation the call is the same. */
+static int go_on(lua_State *L, int status, lua_KContext context)
+{
+  (void)status;
+  (void)context;
+  return in_wanting(L);
+}
+
+static int yield_first(lua_State *L)
+{
+  return lua_yieldk(L, 0, 0, go_on);
+}
+
+static void a_continuation_knows_it(void)
+{
+  run_with(yield_first, "local co = coroutine.wrap(function()\n"
+                        "  probe(0)\n"
+                        "  local a, b = probe(2)\n"
+                        "  return probe(-1)\n"
+                        "end)\n"
+                        "for _ = 1, 4 do co() end");
+}
+
 /* ---- hooks --------------------------------------------------------------- */
 
 static int events[2], nevents;
@@ -447,6 +521,12 @@ int main(void)
        a_caught_error_leaves_variables_below},
       {"what a block closes is a metamethod called close",
        a_block_names_what_it_closes},
+      {"a call knows how many results its caller takes",
+       a_call_knows_what_its_caller_takes},
+      {"other functions in C take all results", other_functions_in_c_take_all},
+      {"what lua_call() takes is known", what_lua_call_takes_is_known},
+      {"a continuation knows how many results are taken",
+       a_continuation_knows_it},
       {"a hook hears of the count before the line",
        the_count_comes_before_the_line},
       {"a finalizer is known, in whatever coroutine", a_finalizer_is_known},

@@ -102,6 +102,22 @@ add_run("pending jobs", function()
   return count
 end, equals(6))
 
+add_run("jobs whose handles nobody takes", function()
+  local weak, ran = setmetatable({}, { __mode = "v" }), 0
+  local function run(n) ran = ran + n end
+  for _ = 1, 3 do
+    local jobs = uvjobs.scheduler { limit = 2 }
+    weak[1] = jobs
+    for i = 1, 3 do jobs:spawn(run, i) end
+    jobs:wait_idle()
+    for _ = 1, 200 do jobs:spawn(run, 0) end -- as many slots and more
+    jobs:spawn(function() run(uvjobs.current().id > 0 and 1 or 0) end)
+    jobs:wait_idle()
+  end
+  collectgarbage()
+  return ran, weak[1]
+end, equals(21, nil))
+
 add_run("many jobs at once", function()
   local jobs <close> = quiet { limit = math.huge }
   local count = 0

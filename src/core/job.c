@@ -32,6 +32,8 @@ void uj_job_init(struct uj_job *job, struct uj_sched *sched)
   job->in_line = false;
   job->ranked = false;
   job->timed = false;
+  job->unseen = false;
+  job->room = 0;
   job->hears = 0;
   job->heard = 0;
 }

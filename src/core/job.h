@@ -111,6 +111,8 @@ struct uj_job {
   bool in_line : 1;  /* it waits in a line, which counts it */
   bool ranked : 1;   /* it has a uj_rank: see uj_job_rank() */
   bool timed : 1;    /* for the host: it has a record of its times */
+  bool unseen : 1;   /* for the host: no program can know it */
+  unsigned room : 3; /* for the host: arguments that its record has room for */
 };
 
 /* Sets up a job that belongs to `sched` but is not admitted. */

@@ -36,6 +36,7 @@ void uj_sched_init(struct uj_sched *sched, struct uj_loop *loop)
   sched->running_ns = 0;
   sched->since_ns = 0;
   sched->order = NULL;
+  sched->nunseen = 0;
   sched->nheld = 0;
   sched->held_ns = 0;
   sched->timed = false;

@@ -89,6 +89,7 @@ struct uj_sched {
   bool announces_starts; /* it calls a function when a job starts */
   bool announces_ends;   /* the same when one has ended */
   bool nursery;          /* the first job that fails closes it */
+  uint32_t nunseen;      /* its jobs with uj_job::unseen */
   uint32_t nheld;        /* supervised jobs that are being closed because they
                             have held the loop for too long */
   uint64_t held_ns;      /* the first time at which one was, since there are

@@ -26,6 +26,7 @@
 #include "lua/repeating/repeating.h"
 #include "lua/state/error.h"
 #include "lua/state/job.h"
+#include "lua/state/unseen.h"
 #include "lua/supervisor/children.h"
 
 static uint64_t host_now(struct uj_loop *loop)
@@ -42,7 +43,7 @@ static enum uj_job_state fail(struct uj_state *S, lua_State *L,
                               struct uj_ljob *job)
 {
   lua_State *hub = S->hub;
-  uj_ljob_push(S, hub, job);
+  uj_ljob_push_inside(S, hub, job);
   lua_xmove(L, hub, 1);
   uj_ljob_set_value(hub, job, -2);
   lua_pop(hub, 1);
@@ -75,7 +76,7 @@ static enum uj_job_state foreign_yield(struct uj_ljob *job)
 static void forget_outcome(struct uj_state *S, struct uj_ljob *job)
 {
   lua_State *hub = S->hub;
-  uj_ljob_push(S, hub, job);
+  uj_ljob_push_inside(S, hub, job);
   uj_ljob_get_value(hub, job, -1);
   if (job->nresults != UJ_RESULTS_ONE ||
       !uj_error_is(hub, -1, UJ_CODE_KILLED, job)) {
@@ -264,17 +265,19 @@ __attribute__((noinline)) static void ended_heard(struct uj_state *S,
   if (job->is_child)
     uj_children_ended(S, job);
   if (!kept)
-    uj_slots_drop(&S->jobs, job->slot);
+    uj_ljob_release(S, job);
 }
 
 static void host_ended(struct uj_loop *loop, struct uj_job *core)
 {
   struct uj_state *S = uj_state_of(loop);
   struct uj_ljob *job = uj_ljob_of(core);
-  if (ends_unheard(S, job))
-    uj_slots_drop(&S->jobs, job->slot);
-  else
+  if (!ends_unheard(S, job))
     ended_heard(S, job);
+  else if (core->unseen)
+    uj_unseen_give(S, job);
+  else
+    uj_slots_drop(&S->jobs, job->slot);
 }
 
 static void host_late(struct uj_loop *loop, struct uj_job *core)

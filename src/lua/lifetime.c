@@ -61,6 +61,7 @@
 #include "lua/state/job.h"
 #include "lua/state/sched.h"
 #include "lua/state/state.h"
+#include "lua/state/unseen.h"
 #include "lua/supervisor/children.h"
 #include "random/random.h"
 
@@ -133,6 +134,7 @@ struct whole {
   struct uj_state state; /* first: the userdata is the state */
   struct uj_covers covers;
   struct uj_tracked tracked;
+  struct uj_unseen unseen;
   struct uj_pool pool;
   struct uj_hook hook;
   struct uj_stretch stretch;
@@ -167,6 +169,7 @@ static void connect(struct whole *whole)
   struct uj_state *S = &whole->state;
   S->covers = &whole->covers;
   S->tracked = &whole->tracked;
+  S->unseen = &whole->unseen;
   S->pool = &whole->pool;
   S->threads = &whole->pool.slots;
   S->hook = &whole->hook;
@@ -229,6 +232,7 @@ static void init_parts(struct uj_state *S, lua_State *L)
 {
   uj_loop_init(&S->loop, &uj_host);
   uj_slots_init(&S->jobs, make_slots_thread(S, L));
+  uj_unseen_init(S, L);
   uj_pool_init(S->pool, make_slots_thread(S, L));
   uj_dumping_init(S, L);
   uj_insight_init(S, L);

@@ -24,7 +24,7 @@ static void take_failed(struct uj_state *S, lua_State *L,
                         struct uj_lsched *sched)
 {
   uj_ljob_push(S, L, sched->failed);
-  uj_slots_drop(&S->jobs, sched->failed->slot);
+  uj_ljob_release(S, sched->failed);
   sched->failed = NULL;
 }
 
@@ -44,7 +44,7 @@ void uj_nursery_report(struct uj_state *S, struct uj_lsched *sched)
     return;
   uj_report_job(S, job);
   sched->failed = NULL;
-  uj_slots_drop(&S->jobs, job->slot);
+  uj_ljob_release(S, job);
 }
 
 /* An exception handler may end other schedulers, and so change the list: the

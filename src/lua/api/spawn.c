@@ -6,6 +6,7 @@
 
 #include "core/admit.h"
 #include "core/sched.h"
+#include "lua/api/making.h"
 #include "lua/api/order.h"
 #include "lua/base/args.h"
 #include "lua/base/options.h"
@@ -16,133 +17,7 @@
 #include "lua/state/job.h"
 #include "lua/state/outcome.h"
 #include "lua/state/sched.h"
-
-/* ---- making a job -------------------------------------------------------- */
-
-enum { MAX_ARGS = 240 };
-
-/* [-0, +0, m] Records where the job on the top was spawned. */
-static void record_source(lua_State *L)
-{
-  luaL_traceback(L, L, NULL, 1);
-  uj_ljob_set_extra(L, -2, "source");
-}
-
-/* [-0, +1, m] Pushes the userdata of a job, of this size and with so many user
- * values.
- *
- * uj_job_init() sets all of `core`; zeroing the fields behind that by their
- * size instead of by name forgets none. */
-static inline struct uj_ljob *push_record(lua_State *L, size_t size,
-                                          int nvalues, struct uj_sched *sched,
-                                          int nargs)
-{
-  const size_t behind_core = offsetof(struct uj_ljob, co);
-  struct uj_ljob *job = lua_newuserdatauv(L, size, nvalues);
-  job->object.tag = uj_job_tag;
-  uj_job_init(&job->core, sched);
-  memset((char *)job + behind_core, 0, sizeof(*job) - behind_core);
-  job->ninputs = (unsigned)nargs;
-  return job;
-}
-
-/* [-0, +1, m] The same for a job of a scheduler that has an order, or whose
- * times are measured. */
-UJ_APART static struct uj_ljob *push_larger(struct uj_state *S, lua_State *L,
-                                            struct uj_sched *sched, int nargs)
-{
-  bool ranked = sched->order != NULL;
-  size_t size =
-      uj_times_offset(ranked) + (S->measures ? sizeof(struct uj_times) : 0);
-  struct uj_ljob *job =
-      push_record(L, size, UJ_JOB_UV_ARGS - 1 + ranked + nargs, sched, nargs);
-  if (ranked) {
-    job->core.ranked = true;
-    uj_job_rank(&job->core)->place = (uint16_t)(UJ_JOB_UV_ARGS + nargs);
-    uj_rank_init(sched->order, uj_job_rank(&job->core), UJ_LEVEL_DEFAULT, NULL,
-                 false);
-  }
-  if (S->measures)
-    uj_meter_birth(S, job);
-  return job;
-}
-
-/* [-0, +1, m] Pushes a new job, not yet admitted: of the scheduler at `at`, for
- * the function at `fn` and the arguments above it. `name` is the calling
- * function. */
-static struct uj_ljob *push_new(struct uj_state *S, lua_State *L, int at,
-                                int fn, const char *name)
-{
-  int nargs = lua_gettop(L) - fn;
-  struct uj_sched *sched = &uj_lsched_at(L, at)->core;
-  struct uj_ljob *job;
-  if (nargs > MAX_ARGS)
-    luaL_error(L, "too many arguments to '%s' (at most %d)", name, MAX_ARGS);
-  if (sched->order != NULL || S->measures)
-    job = push_larger(S, L, sched, nargs);
-  else
-    job = push_record(L, sizeof(struct uj_ljob), UJ_JOB_UV_ARGS - 1 + nargs,
-                      sched, nargs);
-  for (int i = 0; i <= nargs; i++) {
-    lua_pushvalue(L, fn + i);
-    lua_setiuservalue(L, -2, UJ_JOB_UV_VALUE + i);
-  }
-  lua_getiuservalue(L, at, UJ_SCHED_UV_JOB_TYPE);
-  lua_setmetatable(L, -2);
-  if (S->current != NULL) {
-    job->parent = S->current->core.id;
-    if (S->current->has_context)
-      uj_context_inherit(S, L, job);
-  }
-  if (S->debug)
-    record_source(L);
-  return job;
-}
-
-struct uj_ljob *uj_spawn_make_main(struct uj_state *S, lua_State *L, int fn,
-                                   const char *name)
-{
-  struct uj_lsched *sched = uj_lsched_new(S, L);
-  struct uj_ljob *job;
-  uj_sched_set_limit(&sched->core, UJ_UNLIMITED);
-  lua_pushliteral(L, "main");
-  lua_setiuservalue(L, -2, UJ_SCHED_UV_NAME);
-  lua_insert(L, fn);
-  job = push_new(S, L, fn, fn + 1, name);
-  lua_replace(L, fn + 1);
-  lua_settop(L, fn + 1);
-  lua_pushliteral(L, "main");
-  uj_ljob_set_extra(L, -2, "name");
-  uj_ljob_keep(S, L, job);
-  return job;
-}
-
-/* The repetition is a user value behind the arguments of the job, which keeps
- * it after it has started, too. */
-enum { OCCURRENCE_ARGS = 1 };
-
-struct uj_ljob *uj_spawn_make_occurrence(struct uj_state *S, lua_State *L,
-                                         int at)
-{
-  struct uj_ljob *job = push_new(S, L, at, lua_gettop(L) - 2, "repeating");
-  job->ninputs = OCCURRENCE_ARGS;
-  job->repeats = true;
-  return job;
-}
-
-void uj_spawn_push_repetition(lua_State *L, int idx)
-{
-  lua_getiuservalue(L, idx, UJ_JOB_UV_ARGS + OCCURRENCE_ARGS);
-}
-
-struct uj_ljob *uj_spawn_make_child(struct uj_state *S, lua_State *L, int at,
-                                    int fn)
-{
-  struct uj_ljob *job = push_new(S, L, at, fn, "start");
-  job->ninputs = UJ_JOB_CHILD_ARGS;
-  job->is_child = true;
-  return job;
-}
+#include "lua/state/unseen.h"
 
 /* ---- the options of spawn() ---------------------------------------------- */
 
@@ -260,7 +135,7 @@ push_with_options(struct uj_state *S, lua_State *L,
   uj_arg_function(L, callee, 3);
   if (options.is_ranked)
     uj_lorder_need(L, 1);
-  job = push_new(S, L, 1, 3, callee->name);
+  job = uj_make_job(S, L, 1, 3, callee->name);
   job->core.deadline_ns = options.timeout_ns;
   if (options.is_silent)
     job->core.heard = UJ_HEARS_ALL;
@@ -287,7 +162,7 @@ static struct uj_ljob *push_spawned(struct uj_state *S, lua_State *L,
     return push_with_options(S, L, callee);
   if (type != LUA_TFUNCTION)
     uj_arg_function(L, callee, 2);
-  job = push_new(S, L, 1, 2, callee->name);
+  job = uj_make_job(S, L, 1, 2, callee->name);
   uj_ljob_keep(S, L, job);
   return job;
 }
@@ -305,7 +180,7 @@ UJ_SELDOM static void let_go(struct uj_state *S, struct uj_ljob *job)
 {
   if (job->core.ranked)
     uj_lorder_forget(S, job);
-  uj_slots_drop(&S->jobs, job->slot);
+  uj_ljob_release(S, job);
 }
 
 /* Admits a new job, or lets go of it. Even where there was room before the job
@@ -449,6 +324,47 @@ UJ_SELDOM static int spawn_by_order(struct uj_state *S, lua_State *L,
   return spawn_ranked(S, L, push_spawned(S, L, callee), can_suspend, refuse);
 }
 
+/* ---- spawning what nobody sees --------------------------------------------
+ */
+
+/* Whether a job that is spawned now in a scheduler without an order can be
+ * unseen: nobody takes its handle, and it has nothing that needs more than a
+ * record as most have it. Stack: self, fn, arguments. */
+static inline bool is_unseen(const struct uj_state *S, lua_State *L)
+{
+  return lua_gettop(L) <= 2 + UJ_UNSEEN_ARGS && uj_unseen_is_dropped(S, L) &&
+         lua_type(L, 2) == LUA_TFUNCTION && !S->measures && !S->debug &&
+         (S->current == NULL || !S->current->has_context);
+}
+
+/* The job that the caller could not spawn was admitted, or was dropped; it may
+ * have ended, and its record may be that of another one. */
+static int unseen_admitted(lua_State *L, int status, lua_KContext ctx)
+{
+  (void)status;
+  (void)ctx;
+  return uj_suspend_result(uj_state(L), L) == UJ_WAKE_CLOSED
+             ? raise_refusal(L, UJ_ECLOSED)
+             : 0;
+}
+
+static int spawn_unseen(struct uj_state *S, lua_State *L,
+                        struct uj_lsched *sched, bool can_suspend,
+                        int (*refuse)(lua_State *L, int status))
+{
+  struct uj_ljob *job = uj_make_unseen(S, L);
+  int status;
+  if (can_suspend && uj_sched_room(&sched->core) == UJ_EFULL) {
+    uj_sched_block(&sched->core, &job->core, &S->current->core);
+    return lua_yieldk(L, 0, 0, unseen_admitted);
+  }
+  status = admit(S, sched, job);
+  return status == UJ_OK ? 0 : refuse(L, status);
+}
+
+/* ---- spawning, without an order -------------------------------------------
+ */
+
 int uj_spawn_spawn(lua_State *L)
 {
   static const struct uj_callee callee = {"spawn", 1};
@@ -469,6 +385,8 @@ int uj_spawn_spawn(lua_State *L)
     return uj_suspend(L, S->current, NULL, UJ_NEVER, UJ_OP_SPAWN,
                       uj_suspend_return_nothing);
   }
+  if (is_unseen(S, L))
+    return spawn_unseen(S, L, sched, can_suspend, raise_refusal);
   job = push_spawned(S, L, &callee);
   if (job->core.ranked)
     return spawn_ranked(S, L, job, can_suspend, raise_refusal);
@@ -494,6 +412,8 @@ int uj_spawn_try_spawn(lua_State *L)
     check_function(L, &callee);
     return push_refusal(L, status);
   }
+  if (is_unseen(S, L))
+    return spawn_unseen(S, L, sched, false, push_refusal);
   job = push_spawned(S, L, &callee);
   if (job->core.ranked)
     return spawn_ranked(S, L, job, false, push_refusal);
@@ -518,7 +438,7 @@ static int shield_ended(lua_State *L, int status, lua_KContext ctx)
 static struct uj_ljob *start_shielded(struct uj_state *S, lua_State *L,
                                       struct uj_sched *sched, const char *name)
 {
-  struct uj_ljob *job = push_new(S, L, 1, 2, name);
+  struct uj_ljob *job = uj_make_job(S, L, 1, 2, name);
   uj_ljob_keep(S, L, job);
   lua_replace(L, 1);
   lua_settop(L, 1);

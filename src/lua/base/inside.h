@@ -80,6 +80,30 @@ enum {
 #define UJ_INSIDE_CLOSE_NAMEWHAT "metamethod"
 #define UJ_INSIDE_CLOSE_NAME "close"
 
+/* ---- calls --------------------------------------------------------------- */
+
+/* How many results the caller of the function in C takes that runs in L: -1
+ * when it takes all. It stands in the record of the call, behind seven words
+ * and an int: a number of 16 bits in 5.4; from 5.5 on the lowest eight of 32,
+ * and one too many. */
+static inline int uj_inside_wanted_results(lua_State *L)
+{
+  enum { BEFORE = 7 * sizeof(void *) + sizeof(int) };
+#if LUA_VERSION_NUM >= 505
+  uint32_t wanted;
+#else
+  int16_t wanted;
+#endif
+  lua_Debug ar;
+  lua_getstack(L, 0, &ar);
+  memcpy(&wanted, (const char *)ar.i_ci + BEFORE, sizeof(wanted));
+#if LUA_VERSION_NUM >= 505
+  return (int)(wanted & 0xff) - 1;
+#else
+  return wanted;
+#endif
+}
+
 /* ---- hooks --------------------------------------------------------------- */
 
 /* A coroutine inherits the hook of the one that makes it. */

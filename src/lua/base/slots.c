@@ -60,11 +60,16 @@ static void grow(struct uj_slots *slots, lua_State *L)
   set_room(slots, slots->room + UJ_SLOTS_CHUNK);
 }
 
+void uj_slots_reserve(struct uj_slots *slots, lua_State *L)
+{
+  if (slots->nfree == 0 && slots->next > slots->room)
+    grow(slots, L);
+}
+
 uint32_t uj_slots_put(struct uj_slots *slots, lua_State *L)
 {
   uint32_t slot;
-  if (slots->nfree == 0 && slots->next > slots->room)
-    grow(slots, L);
+  uj_slots_reserve(slots, L);
   slot = slots->nfree > 0 ? slots->free[--slots->nfree] : slots->next++;
   lua_xmove(L, slots->co, 1);
   lua_setiuservalue(slots->co, chunk_of(slot), place_of(slot));

@@ -28,6 +28,10 @@ struct uj_slots {
 void uj_slots_init(struct uj_slots *slots, lua_State *co);
 void uj_slots_term(struct uj_slots *slots, lua_State *L);
 
+/* [-0, +0, m] Makes room for one more value: the next uj_slots_put() cannot
+ * fail. */
+void uj_slots_reserve(struct uj_slots *slots, lua_State *L);
+
 /* [-1, +0, m] Puts the value on the top into a free slot, and returns that. It
  * is not 0. */
 uint32_t uj_slots_put(struct uj_slots *slots, lua_State *L);

@@ -7,7 +7,7 @@
 #include "loop/driver.h"
 #include "loop/signals.h"
 #include "lua/api/date.h"
-#include "lua/api/spawn.h"
+#include "lua/api/making.h"
 #include "lua/api/work.h"
 #include "lua/base/seconds.h"
 #include "lua/drive/cqueues.h"
@@ -20,6 +20,7 @@
 #include "lua/insight/glance.h"
 #include "lua/service/service.h"
 #include "lua/state/job.h"
+#include "lua/state/unseen.h"
 
 /* ---- what the host sees -------------------------------------------------- */
 
@@ -142,7 +143,7 @@ static int l_fd_is_timed(lua_State *L)
 
 static int l_has_jobs(lua_State *L)
 {
-  lua_pushboolean(L, uj_slots_used(&uj_state(L)->jobs) > 0);
+  lua_pushboolean(L, uj_unseen_count_jobs(uj_state(L)) > 0);
   return 1;
 }
 
@@ -187,7 +188,7 @@ static void step(struct uj_state *S, lua_State *L)
 /* When no job is left nobody may call step() again. */
 static void end_step(struct uj_state *S, lua_State *L)
 {
-  if (uj_slots_used(&S->jobs) == 0)
+  if (uj_unseen_count_jobs(S) == 0)
     uj_guests_finish(S, L);
   uj_insight_note_time(S, false);
   uj_watch_sleep(&S->watch);
@@ -247,7 +248,7 @@ static void insert_name(lua_State *L, bool has_options)
 static int start(struct uj_state *S, lua_State *L,
                  const struct uj_run_options *options, const char *name)
 {
-  struct uj_ljob *job = uj_spawn_make_main(S, L, 2, name);
+  struct uj_ljob *job = uj_make_main(S, L, 2, name);
   job->core.sched->slice_ns = options->slice_ns;
   job->core.deadline_ns = options->timeout_ns;
   if (!lua_isnil(L, 1)) {

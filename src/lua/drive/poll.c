@@ -16,6 +16,7 @@
 #include "lua/measure/meter.h"
 #include "lua/service/service.h"
 #include "lua/state/job.h"
+#include "lua/state/unseen.h"
 
 /* While jobs are ready, a poll can be late by as much more for each job that
  * lives, and by so much at most: see UJ_POLL_NS. */
@@ -40,7 +41,7 @@ static void wait_for_io(struct uj_state *S, lua_State *L, uint64_t due_ns)
 
 static uint64_t next_poll(const struct uj_state *S)
 {
-  uint64_t span_ns = UJ_POLL_NS + uj_slots_used(&S->jobs) * POLL_JOB_NS;
+  uint64_t span_ns = UJ_POLL_NS + uj_unseen_count_jobs(S) * POLL_JOB_NS;
   return S->pace->polled_ns + uj_clock_min(span_ns, POLL_MAX_NS);
 }
 

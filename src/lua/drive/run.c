@@ -12,9 +12,9 @@
 #include "loop/task.h"
 #include "lua/api/date.h"
 #include "lua/api/exit.h"
+#include "lua/api/making.h"
 #include "lua/api/nursery.h"
 #include "lua/api/order.h"
-#include "lua/api/spawn.h"
 #include "lua/api/stats.h"
 #include "lua/base/args.h"
 #include "lua/base/text.h"
@@ -141,7 +141,7 @@ static struct uj_ljob *prepare(struct uj_state *S, lua_State *L,
   int error;
   luaL_checkstack(L, 2 * LUA_MINSTACK, "uvjobs");
   uj_times_use(S, UJ_METER_STATS, options->loop.timed);
-  job = uj_spawn_make_main(S, L, AT_SCHED, "run");
+  job = uj_make_main(S, L, AT_SCHED, "run");
   job->is_awaited = true;
   job->core.sched->slice_ns = options->slice_ns;
   error = open_driver(S, options);

@@ -6,6 +6,7 @@
 #include "lua/engine/ending.h"
 #include "lua/engine/pool.h"
 #include "lua/state/job.h"
+#include "lua/state/unseen.h"
 #include "lua/supervisor/children.h"
 
 int uj_drive_open(struct uj_state *S)
@@ -21,6 +22,7 @@ static int trim(lua_State *L)
 {
   struct uj_state *S = lua_touserdata(L, 1);
   if (uj_slots_sparse(&S->jobs)) {
+    uj_unseen_trim(S);
     uj_slots_compact(&S->jobs, L, NULL);
     for (uint32_t slot = 1; slot < S->jobs.next; slot++)
       uj_state_job(S, slot)->slot = slot;

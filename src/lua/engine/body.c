@@ -222,7 +222,7 @@ bool uj_body_start(struct uj_state *S, struct uj_ljob *job)
     return false;
   co = job->co;
   lua_pushcfunction(co, uj_body);
-  uj_ljob_push(S, co, job);
+  uj_ljob_push_inside(S, co, job);
   lua_pushcfunction(co, on_error);
   if (job->co_slot == 0) /* a new coroutine has the job's function already */
     lua_rotate(co, 1, -1);

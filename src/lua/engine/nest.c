@@ -144,7 +144,7 @@ static void push_own(struct uj_state *S, const struct uj_ljob *job)
     uj_slots_push(S->threads, hub, job->co_slot);
     return;
   }
-  uj_ljob_push(S, hub, job);
+  uj_ljob_push_inside(S, hub, job);
   uj_ljob_get_value(hub, job, -1);
   lua_remove(hub, -2);
 }

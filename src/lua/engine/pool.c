@@ -2,6 +2,7 @@
 
 #include "lua/base/alloc.h"
 #include "lua/engine/hook.h"
+#include "lua/state/unseen.h"
 
 /* How many idle coroutines are kept: this many, which is enough for the usual
  * limits and little for the collector to walk over; or, with many jobs, one for
@@ -49,7 +50,7 @@ static int make_thread(lua_State *L)
 {
   struct uj_ljob *job = lua_touserdata(L, 2);
   lua_State *co = lua_newthread(L);
-  uj_ljob_push(lua_touserdata(L, 1), L, job);
+  uj_ljob_push_inside(lua_touserdata(L, 1), L, job);
   uj_ljob_get_value(L, job, -1);
   lua_xmove(L, co, 1);
   lua_insert(L, -2);
@@ -158,6 +159,7 @@ void uj_pool_give(struct uj_state *S, struct uj_ljob *job)
     if (lua_gethook(job->co) != NULL) /* maybe of the job's own */
       uj_hook_reset(S, job->co, false);
     pool->idle[pool->nidle++] = (struct uj_thread){job->co, job->co_slot};
+    job->co_slot = 0;
   }
   job->co = NULL;
 }
@@ -183,6 +185,7 @@ void uj_pool_trim(struct uj_state *S)
     drop_idle(pool);
   pool->peak = pool->used;
   pool->old_id = S->loop.last_id;
+  uj_unseen_trim(S);
 }
 
 /* Each coroutine that has a slot is idle or has a job: both are told its new

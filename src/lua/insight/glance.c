@@ -15,6 +15,7 @@
 #include "lua/measure/times.h"
 #include "lua/state/job.h"
 #include "lua/state/sched.h"
+#include "lua/state/unseen.h"
 
 /* What a job waits for, in the words of lua/uvjobs/insight/. */
 static const char *const op_words[] = {
@@ -267,7 +268,7 @@ static int l_glances(lua_State *L)
   lua_Integer count = 0;
   uint32_t n;
   const struct glance *glances = push_seen(S, L, &n);
-  lua_createtable(L, (int)uj_slots_used(&S->jobs), 0);
+  lua_createtable(L, (int)uj_unseen_count_jobs(S), 0);
   for (uint32_t i = 0; i < n; i++) {
     struct uj_ljob *job = uj_ljob_live(S, glances[i].slot);
     if (job == NULL || job->core.id != glances[i].id)

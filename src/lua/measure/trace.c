@@ -8,6 +8,7 @@
 #include "loop/driver.h"
 #include "lua/base/text.h"
 #include "lua/measure/series.h"
+#include "lua/state/unseen.h"
 
 /* Jobs are counted so often at most. Counting those that are ready takes some
  * nanoseconds for each, and must not take a tenth of the time. */
@@ -135,7 +136,7 @@ static void count(struct uj_state *S, uint64_t now_ns)
   uint64_t ready = uj_loop_count_ready(&S->loop);
   add(S, (struct uj_tape_event){.kind = UJ_TAPE_COUNT,
                                 .id = ready,
-                                .other = uj_slots_used(&S->jobs),
+                                .other = uj_unseen_count_jobs(S),
                                 .at_ns = now_ns});
   trace->next_count_ns = now_ns + uj_clock_max(COUNT_NS, ready * COUNT_JOB_NS);
 }

@@ -5,6 +5,7 @@
 
 #include "core/end.h"
 #include "lua/api/date.h"
+#include "lua/api/making.h"
 #include "lua/api/spawn.h"
 #include "lua/base/args.h"
 #include "lua/base/object.h"
@@ -136,7 +137,7 @@ static int make_occurrence(lua_State *L)
   lua_getiuservalue(L, AT_SELF, UV_FUNCTION);
   push_occurrence(L, making, AT_SELF);
   lua_pushvalue(L, AT_SELF);
-  job = uj_spawn_make_occurrence(S, L, AT_SCHED);
+  job = uj_make_occurrence(S, L, AT_SCHED);
   job->core.deadline_ns = self->timeout_ns;
   if (lua_getiuservalue(L, AT_SELF, UV_NAME) == LUA_TNIL)
     lua_pop(L, 1);
@@ -264,7 +265,7 @@ void uj_repeating_ended(struct uj_state *S, const struct uj_ljob *job)
 {
   struct lrepeating *self;
   uj_ljob_push(S, S->hub, job);
-  uj_spawn_push_repetition(S->hub, -1);
+  uj_make_push_repetition(S->hub, -1);
   self = lua_touserdata(S->hub, -1);
   lua_pop(S->hub, 2);
   if (self->latest == job)
@@ -454,7 +455,7 @@ static bool is_occurrence(struct uj_state *S, lua_State *L,
   if (!job->repeats)
     return false;
   uj_ljob_push(S, L, job);
-  uj_spawn_push_repetition(L, -1);
+  uj_make_push_repetition(L, -1);
   is_own = lua_touserdata(L, -1) == lua_touserdata(L, 1);
   lua_pop(L, 2);
   return is_own;

@@ -22,9 +22,39 @@ void uj_ljob_keep(struct uj_state *S, lua_State *L, struct uj_ljob *job)
   job->slot = uj_slots_put(&S->jobs, L);
 }
 
+void uj_ljob_note_seen(struct uj_state *S, struct uj_ljob *job)
+{
+  struct uj_sched *sched = job->core.sched;
+  job->core.unseen = false;
+  if (--sched->nunseen > 0)
+    return;
+  lua_pushnil(S->hub);
+  lua_rawsetp(S->hub, UJ_HUB_TYPES, sched);
+}
+
+/* A program gets to know the job: so it becomes one like the others. */
+UJ_SELDOM static void show(struct uj_state *S, uint32_t slot)
+{
+  struct uj_ljob *job = uj_state_job(S, slot);
+  uj_ljob_push_inside(S, S->hub, job);
+  lua_rawgetp(S->hub, UJ_HUB_TYPES, job->core.sched);
+  lua_setmetatable(S->hub, -2);
+  lua_pop(S->hub, 1);
+  uj_ljob_note_seen(S, job);
+}
+
 void uj_ljob_push(struct uj_state *S, lua_State *L, const struct uj_ljob *job)
 {
-  uj_slots_push(&S->jobs, L, job->slot);
+  if (job->core.unseen)
+    show(S, job->slot);
+  uj_ljob_push_inside(S, L, job);
+}
+
+void uj_ljob_release(struct uj_state *S, struct uj_ljob *job)
+{
+  if (job->core.unseen)
+    uj_ljob_note_seen(S, job);
+  uj_slots_drop(&S->jobs, job->slot);
 }
 
 void uj_ljob_hand(struct uj_ljob *job, lua_State *from, int n)

@@ -163,6 +163,18 @@ void uj_ljob_keep(struct uj_state *S, lua_State *L, struct uj_ljob *job);
 
 /* [-0, +1, -] Pushes a job that is kept. */
 void uj_ljob_push(struct uj_state *S, lua_State *L, const struct uj_ljob *job);
+/* [-0, +1, -] The same where no program gets it: one that is unseen stays so,
+ * see unseen.h. */
+static inline void uj_ljob_push_inside(struct uj_state *S, lua_State *L,
+                                       const struct uj_ljob *job)
+{
+  uj_slots_push(&S->jobs, L, job->slot);
+}
+
+/* [-0, +0, -] Lets go of a job that is kept. */
+void uj_ljob_release(struct uj_state *S, struct uj_ljob *job);
+/* [-0, +0, -] A job is not unseen any more. */
+void uj_ljob_note_seen(struct uj_state *S, struct uj_ljob *job);
 
 /* [from: -n, +0, -] Moves the n topmost values of `from` to the stack of a
  * parked job, which is resumed with them. There is always room for one; for

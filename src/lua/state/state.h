@@ -49,6 +49,7 @@ struct uj_repeats;
 struct uj_services;
 struct uj_stretch;
 struct uj_tracked;
+struct uj_unseen;
 struct uj_work;
 
 /* The user values of the state: the hub, and the types to which Lua code adds
@@ -67,7 +68,8 @@ enum uj_hub {
   UJ_HUB_DEADLINE,      /* function: see uj_suspend_push_error(); or nil */
   UJ_HUB_ERROR,         /* what run() or step() is to raise, or nil */
   UJ_HUB_HANDLER, /* function: handler of schedulers without one; or nil */
-  UJ_HUB_TOP = UJ_HUB_HANDLER
+  UJ_HUB_TYPES,   /* table: see unseen.h */
+  UJ_HUB_TOP = UJ_HUB_TYPES
 };
 
 #define UJ_FOREIGN_YIELD \
@@ -80,6 +82,7 @@ struct uj_state {
   lua_State *L; /* the coroutine that called run() or step(); NULL outside */
   struct uj_driver *driver; /* NULL until something needs to wait */
   struct uj_slots jobs;     /* the jobs that live */
+  struct uj_unseen *unseen; /* and records that are used again */
 
   /* What runs. */
   lua_State *volatile running; /* the coroutine of the current job that runs */

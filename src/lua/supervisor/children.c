@@ -2,6 +2,7 @@
 
 #include "core/admit.h"
 #include "core/end.h"
+#include "lua/api/making.h"
 #include "lua/api/order.h"
 #include "lua/api/spawn.h"
 #include "lua/base/seconds.h"
@@ -164,7 +165,7 @@ int uj_children_spawn(struct uj_state *S, lua_State *L, int at, int fn)
     return UJ_ECLOSED;
   lua_pushvalue(L, fn + 1);
   lua_insert(L, fn + 1);
-  job = uj_spawn_make_child(S, L, at, fn);
+  job = uj_make_child(S, L, at, fn);
   job->core.sched->in_turn = true;
   job->core.heard = UJ_HEARS_ALL; /* the supervisor reports what is to be */
   return uj_spawn_keep_and_admit(S, L, at, job, &rank);
