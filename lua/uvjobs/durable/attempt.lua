@@ -18,8 +18,18 @@ attempt.CANCEL, attempt.CLOSE, attempt.LOST = "cancel", "close", "lost"
 ---@param work table of worker.lua
 ---@param row table from the store
 ---@param queue table of that work
-function attempt.new(work, row, queue)
-  return { work = work, row = row, queue = queue, over = false }
+---@param kind table of options.lua
+function attempt.new(work, row, queue, kind)
+  return {
+    work = work, row = row, queue = queue, kind = kind, over = false, job = false, stop = false,
+    snooze = false,
+  }
+end
+
+--- Whether the function has returned, and there is no more to say of it.
+---@param job uvjobs.Job which has ended
+function attempt.is_done(self, job)
+  return job.state == "done" and self.stop ~= attempt.LOST and not self.snooze
 end
 
 local function dead(self, reason, err, traceback)
@@ -50,16 +60,13 @@ local function told(self, how)
   return how
 end
 
---- What a store is told when the job has ended; nil when it is not to be told.
----@param kind table of options.lua
+--- What a store is told when the job has ended and is not done; nil when it is not to be told.
 ---@param job uvjobs.Job which has ended
 ---@return table? element of the list of `settle`
 ---@return any err of the job, if it failed
-function attempt.outcome(self, kind, job)
-  local state = job.state
+function attempt.outcome(self, job)
   if self.stop == attempt.LOST then return nil end
-  if state == "done" then
-    if not self.snooze then return told(self, { outcome = "done" }) end
+  if job.state == "done" then
     return told(self, { outcome = "snooze", delay = options.microseconds(self.snooze) })
   elseif self.stop == attempt.CANCEL then
     return told(self, { outcome = "cancelled" })
@@ -67,7 +74,7 @@ function attempt.outcome(self, kind, job)
     return told(self, { outcome = "release" })
   end
   local _, err = job:result()
-  return told(self, failed(self, kind, err, job:traceback())), err
+  return told(self, failed(self, self.kind, err, job:traceback())), err
 end
 
 --- What a store is told of a task whose arguments cannot be read.

@@ -1,49 +1,59 @@
 -- The tasks of one queue in memory: those that are ready, by level and then by (due, id),
--- and those that are scheduled, by due. A task that leaves them in the middle leaves its
--- entry behind, which is skipped when its turn comes.
+-- and those that are scheduled, by due. A task that leaves them in the middle stays where it is,
+-- in another state, and is skipped when its turn comes.
+
+local rules = require "uvjobs.durable.rules"
 
 local lineup = {}
 
 local LEVELS <const> = 10
-
--- An entry is { due, id, row }; without the row it has been taken out.
-local function before(a, b)
-  if a[1] ~= b[1] then return a[1] < b[1] end
-  return a[2] < b[2]
-end
+local READY <const>, SCHEDULED <const> = rules.READY, rules.SCHEDULED
 
 -- ---- a sorted list with a moving beginning -----------------------------------------
 
+local function is_before(a, b)
+  if a.due ~= b.due then return a.due < b.due end
+  return a.id < b.id
+end
+
 -- Almost everything is added at the end, or, when it comes back, at the beginning.
-local function list_add(list, entry)
+local function list_add(list, row)
   local first, last = list.first, list.last
-  if last < first or not before(entry, list[last]) then
+  if last < first or not is_before(row, list[last]) then
     list.last = last + 1
-    list[last + 1] = entry
-  elseif before(entry, list[first]) then
+    list[last + 1] = row
+  elseif is_before(row, list[first]) then
     list.first = first - 1
-    list[first - 1] = entry
+    list[first - 1] = row
   else
     local low, high = first, last -- the place is behind low, and at high at the latest
     while high - low > 1 do
       local middle = (low + high) // 2
-      if before(entry, list[middle]) then high = middle else low = middle end
+      if is_before(row, list[middle]) then high = middle else low = middle end
     end
     table.move(list, high, last, high + 1)
-    list[high] = entry
+    list[high] = row
     list.last = last + 1
   end
 end
 
 local function list_trim(list)
-  while list.first <= list.last and not list[list.first][3] do
-    list[list.first] = nil
-    list.first = list.first + 1
+  local first = list.first
+  while first <= list.last and list[first].state ~= READY do
+    list[first] = nil
+    first = first + 1
   end
-  if list.first > list.last then list.first, list.last = 1, 0 end
+  if first > list.last then first, list.last = 1, 0 end
+  list.first = first
 end
 
 -- ---- a heap ------------------------------------------------------------------------
+
+-- An entry is { number, id, row }.
+local function before(a, b)
+  if a[1] ~= b[1] then return a[1] < b[1] end
+  return a[2] < b[2]
+end
 
 local function heap_add(heap, entry)
   local i = #heap + 1
@@ -88,56 +98,41 @@ end
 
 --- Adds a task that is ready.
 function lineup.add(self, row)
-  local entry = { row.due, row.id, row }
-  row.entry = entry
-  list_add(self[row.priority], entry)
+  list_add(self[row.priority], row)
 end
 
 --- Adds a task that is scheduled.
 function lineup.add_scheduled(self, row)
-  local entry = { row.due, row.id, row }
-  row.entry = entry
-  heap_add(self.scheduled, entry)
-end
-
---- Takes a task out, wherever it is.
-function lineup.remove(row)
-  if row.entry then
-    row.entry[3] = nil
-    row.entry = nil
-  end
+  heap_add(self.scheduled, { row.due, row.id, row })
 end
 
 --- Takes the next scheduled task that is due, or returns nil and when one is.
 function lineup.take_due(self, now)
   local heap = self.scheduled
   while heap[1] do
-    local entry = heap[1]
-    if entry[3] and entry[1] > now then return nil, entry[1] end
+    local due, row = heap[1][1], heap[1][3]
+    local is_there = row.state == SCHEDULED
+    if is_there and due > now then return nil, due end
     heap_pop(heap)
-    if entry[3] then
-      entry[3].entry = nil
-      return entry[3]
-    end
+    if is_there then return row end
   end
 end
 
 --- For a `for` loop: the ready tasks in order, when waiting makes none more urgent.
 function lineup.plain(self)
-  local level, i = 0, nil
+  local level, i, list = -1, 1, { last = 0 }
   return function()
-    while level < LEVELS do
-      local list = self[level]
-      if not i then
-        list_trim(list)
-        i = list.first
-      end
+    while true do
       while i <= list.last do
-        local row = list[i][3]
+        local row = list[i]
         i = i + 1
-        if row then return row end
+        if row.state == READY then return row end
       end
-      level, i = level + 1, nil
+      level = level + 1
+      if level == LEVELS then return nil end
+      list = self[level]
+      list_trim(list)
+      i = list.first
     end
   end
 end
@@ -153,23 +148,23 @@ function lineup.aged(self, level_of)
   local function head(level)
     local list = self[level]
     while at[level] <= list.last do
-      local entry = list[at[level]]
-      if entry[3] then return entry end
+      local row = list[at[level]]
+      if row.state == READY then return row end
       at[level] = at[level] + 1
     end
   end
   return function()
     local best, best_level, best_rank
     for level = 0, LEVELS - 1 do
-      local entry = head(level)
-      local rank = entry and level_of(entry[3])
-      if entry and (not best or rank < best_rank or rank == best_rank and before(entry, best)) then
-        best, best_level, best_rank = entry, level, rank
+      local row = head(level)
+      local rank = row and level_of(row)
+      if row and (not best or rank < best_rank or rank == best_rank and is_before(row, best)) then
+        best, best_level, best_rank = row, level, rank
       end
     end
     if not best then return nil end
     at[best_level] = at[best_level] + 1
-    return best[3]
+    return best
   end
 end
 

@@ -19,16 +19,18 @@ end
 
 -- ---- tasks -------------------------------------------------------------------------
 
-local FIELDS <const> = {
-  "id", "state", "kind", "queue", "args", "priority", "due", "key", "attempt", "attempts",
-  "crashes", "most_crashes", "keep_done", "keep_dead", "process", "lease", "cancelling", "saved",
-  "errors", "reason", "enqueued", "started", "ended",
-}
-
+-- A row that stands in a line, or that a process has been given, never changes but for what its
+-- claim and `save` write into it: other changes make a new row of the task, and the old one, whose
+-- state is nil then, is skipped where it still stands. So a claim need not copy.
 local function copy_of(row)
-  local copy = {}
-  for i = 1, #FIELDS do copy[FIELDS[i]] = row[FIELDS[i]] end
-  return copy
+  return {
+    id = row.id, state = row.state, kind = row.kind, queue = row.queue, args = row.args,
+    priority = row.priority, due = row.due, key = row.key, attempt = row.attempt,
+    attempts = row.attempts, crashes = row.crashes, most_crashes = row.most_crashes,
+    keep_done = row.keep_done, keep_dead = row.keep_dead, process = row.process, lease = row.lease,
+    cancelling = row.cancelling, saved = row.saved, errors = row.errors, reason = row.reason,
+    enqueued = row.enqueued, started = row.started, ended = row.ended, expires = row.expires,
+  }
 end
 
 local function line_of(self, queue)
@@ -74,10 +76,9 @@ local function stand_in_line(self, row)
 end
 
 local function delete(self, row)
-  lineup.remove(row)
-  leave_process(self, row)
+  if row.state == RUNNING then leave_process(self, row) end
   release_key(self, row)
-  self.tasks[row.id] = nil
+  self.tasks[row.id], row.state = nil, nil
 end
 
 -- Changes a task as a rule says; nil deletes it.
@@ -86,15 +87,17 @@ local function change(self, row, changes)
     delete(self, row)
     return
   end
-  lineup.remove(row)
-  if row.state == RUNNING then leave_process(self, row) end
-  for field, value in pairs(changes) do row[field] = value or nil end
-  row.cancelling = row.cancelling or false
-  if not is_live(row.state) then
-    release_key(self, row)
-    lineup.heap_add(self.ended, { row.expires, row.id, row })
+  local new = copy_of(row)
+  delete(self, row)
+  for field, value in pairs(changes) do new[field] = value or nil end
+  new.cancelling = new.cancelling or false
+  self.tasks[new.id] = new
+  if is_live(new.state) then
+    hold_key(self, new)
+    stand_in_line(self, new)
+  else
+    lineup.heap_add(self.ended, { new.expires, new.id, new })
   end
-  stand_in_line(self, row)
 end
 
 -- ---- tasks come --------------------------------------------------------------------
@@ -131,7 +134,7 @@ local function enqueue_one(self, task, now, tx)
     return { row.id, true }
   end
   if tx then
-    tx.merges[#tx.merges + 1] = { row, task }
+    tx.merges[#tx.merges + 1] = { row.id, task }
   elseif not row.tx then
     merge(self, row, task, now)
   end
@@ -178,7 +181,10 @@ function operations.commit(self, request)
     row.tx = nil
     stand_in_line(self, row)
   end
-  for _, pair in ipairs(tx.merges) do merge(self, pair[1], pair[2], now) end
+  for _, pair in ipairs(tx.merges) do
+    local row = self.tasks[pair[1]]
+    if row then merge(self, row, pair[2], now) end
+  end
 end
 
 function operations.rollback(self, request)
@@ -238,6 +244,40 @@ end
 
 -- ---- tasks run ---------------------------------------------------------------------
 
+local DONE <const> = { outcome = "done" }
+
+-- The task that a process runs, if the fence holds.
+local function fenced(self, number, id, lease)
+  local process = self.processes[number]
+  local row = process and process.tasks[id]
+  if row and row.lease == lease then return row end
+end
+
+function operations.finish(self, request)
+  local now, lost, done = self.clock.date(), {}, request.done
+  for i = 1, #done, 2 do
+    local row = fenced(self, request.process, done[i], done[i + 1])
+    if not row then
+      lost[#lost + 1] = done[i]
+    elseif row.keep_done <= 0 then
+      delete(self, row)
+    else
+      change(self, row, rules.settle(row, DONE, now))
+    end
+  end
+  return lost
+end
+
+function operations.settle(self, request)
+  local now, held = self.clock.date(), {}
+  for i, how in ipairs(request.list) do
+    local row = fenced(self, request.process, how.id, how.lease)
+    held[i] = row ~= nil
+    if row then change(self, row, rules.settle(row, how, now)) end
+  end
+  return held
+end
+
 local function wake_due(line, now)
   while true do
     local row, due = lineup.take_due(line, now)
@@ -248,11 +288,10 @@ local function wake_due(line, now)
 end
 
 local function claim_one(process, number, row, now)
-  lineup.remove(row)
   row.state, row.process, row.lease = RUNNING, number, row.lease + 1
   row.attempt, row.started, row.cancelling = row.attempt + 1, now, false
   process.tasks[row.id] = row
-  return copy_of(row)
+  return row
 end
 
 local function candidates(line, want, now)
@@ -282,7 +321,8 @@ end
 
 function operations.claim(self, request)
   local process = self.processes[request.process]
-  if not process then return { alive = false, tasks = {} } end
+  local lost = request.done and operations.finish(self, request)
+  if not process then return { alive = false, lost = lost, tasks = {} } end
   local claim = {
     process = process, number = request.process, now = self.clock.date(), kinds = {},
     suspects = request.suspects, tasks = {},
@@ -296,26 +336,9 @@ function operations.claim(self, request)
     if not self.paused[want.queue] then claim_from(line, want, claim) end
   end
   return {
-    alive = true, renewed = true, tasks = claim.tasks,
+    alive = true, renewed = true, lost = lost, tasks = claim.tasks,
     delay = next_due and next_due - claim.now or nil,
   }
-end
-
--- The task that a process runs, if the fence holds.
-local function fenced(self, number, id, lease)
-  local process = self.processes[number]
-  local row = process and process.tasks[id]
-  if row and row.lease == lease then return row end
-end
-
-function operations.settle(self, request)
-  local now, held = self.clock.date(), {}
-  for i, how in ipairs(request.list) do
-    local row = fenced(self, request.process, how.id, how.lease)
-    held[i] = row ~= nil
-    if row then change(self, row, rules.settle(row, how, now)) end
-  end
-  return held
 end
 
 function operations.save(self, request)
@@ -374,7 +397,6 @@ function operations.retry(self, request)
   if before == RUNNING or before == READY then return before end
   if not is_live(before) and row.key and holder_of(self, row.kind, row.key) then return false end
   change(self, row, rules.retry(self.clock.date()))
-  hold_key(self, row)
   return before
 end
 
@@ -407,7 +429,7 @@ function operations.prune(self, request)
   while count < request.most and heap[1] and heap[1][1] <= now do
     local entry = lineup.heap_pop(heap)
     local row = entry[3]
-    if self.tasks[row.id] == row and row.expires == entry[1] then
+    if row.state then
       delete(self, row)
       count = count + 1
     end

@@ -89,12 +89,29 @@ local function check_self(self, name)
   if getmetatable(self) ~= TYPE then arguments.fail_self(3, name, TYPE, self) end
 end
 
-function Task.__index(self, key)
-  if key == "errors" then
-    self.errors = errors_of(self._row.errors)
-    return self.errors
-  end
-  return methods[key]
+-- What of a row a task has.
+local OF_ROW <const> = {
+  id = true, kind = true, queue = true, key = true, priority = true, attempt = true,
+  attempts = true, crashes = true,
+}
+
+-- What is made when it is asked for.
+local MADE <const> = {
+  errors = function(row) return errors_of(row.errors) end,
+  saved = function(row) return decoded(row.saved) end,
+  enqueued = function(row) return seconds(row.enqueued) end,
+  due = function(row) return seconds(row.due) end,
+}
+
+function Task.__index(self, name)
+  local method = methods[name]
+  if method then return method end
+  if OF_ROW[name] then return self._attempt.row[name] end
+  local make = MADE[name]
+  if not make then return nil end
+  local value = make(self._attempt.row)
+  self[name] = value
+  return value
 end
 
 function Task.__tostring(self)
@@ -113,10 +130,10 @@ end
 function methods:save(value)
   check_self(self, "save")
   core.check_suspend("save", 2)
-  local text = options.encode(value, self._limit, 2, 1, "save", "value")
   local attempt = self._attempt
+  local text = options.encode(value, attempt.work._store._args_limit, 2, 1, "save", "value")
   if attempt.over then raise_lost(self) end
-  if not attempt.work:_save(self._row, text) then
+  if not attempt.work:_save(attempt.row, text) then
     attempt.work:_lose(attempt, 0)
     raise_lost(self)
   end
@@ -138,16 +155,9 @@ end
 
 --- Makes the task of an attempt.
 ---@param attempt table of worker.lua
----@param row table from the store
----@param limit integer bytes that `save` can store
 ---@return uvjobs.Task
-function task.new(attempt, row, limit)
-  return setmetatable({
-    id = row.id, kind = row.kind, queue = row.queue, key = row.key, priority = row.priority,
-    attempt = row.attempt, attempts = row.attempts, crashes = row.crashes,
-    saved = decoded(row.saved), enqueued = seconds(row.enqueued), due = seconds(row.due),
-    _attempt = attempt, _row = row, _limit = limit,
-  }, Task)
+function task.new(attempt)
+  return setmetatable({ _attempt = attempt }, Task)
 end
 
 return task

@@ -20,6 +20,7 @@ local worker = {}
 
 local TYPE <const> = "uvjobs.Work"
 local MOST_CLAIMED <const> = 200 -- tasks of a queue at once
+local DEFAULT <const> = 5        -- the priority of jobs, too
 local POLL <const> = 1           -- seconds; a tenth more or less, so that processes spread
 local FLUSH_TIMEOUT <const> = 0.9 -- seconds, of the one that closing may take besides (D12)
 local AGAIN <const> = backoff.complete({ base = 0.1, max = 5, jitter = "equal" }, 5)
@@ -105,7 +106,19 @@ local function settle_later(self, how, row)
   self._ended:set()
 end
 
+local function finish_later(self, row)
+  local n = #self._done + 1
+  self._done[n] = row
+  if n == 1 then self._ended:set() end
+end
+
 local function is_suspect(row) return row.crashes > 0 end
+
+local function settle_end(self, one, job)
+  local how, err = attempt.outcome(one, job)
+  if how then settle_later(self, how, one.row) end
+  if how and how.outcome == "dead" then report(self, "A task is dead", err, one.row) end
+end
 
 -- The job of an attempt has ended, or was dropped before it began.
 local function end_attempt(self, one, job)
@@ -114,34 +127,40 @@ local function end_attempt(self, one, job)
   local row = one.row
   self._attempts[row.id] = nil
   self._of_job[job] = nil
+  self._running = self._running - 1
   if is_suspect(row) then self._suspects = self._suspects - 1 end
   free_slot(self, one.queue, row)
-  if next(self._attempts) == nil then self._busy:clear() end
-  local how, err = attempt.outcome(one, one.kind, job)
-  if how then settle_later(self, how, row) end
-  if how and how.outcome == "dead" then report(self, "A task is dead", err, row) end
-  self._idle:set()
+  if self._running == 0 then self._busy:clear() end
+  if attempt.is_done(one, job) then
+    finish_later(self, row)
+  else
+    settle_end(self, one, job)
+  end
+  if self._closing then self._idle:set() end
 end
 
-local function start(self, queue, row)
-  local one = attempt.new(self, row, queue)
-  one.kind = self._store._kinds[row.kind]
-  local args, problem = core.decode(row.args)
-  take_slot(queue, row)
-  if args == nil and problem then
-    free_slot(self, queue, row)
-    settle_later(self, attempt.corrupt(one, "its arguments cannot be read: " .. problem), row)
-    return
-  end
-  if is_suspect(row) then self._suspects = self._suspects + 1 end
-  local job = self._jobs:try_spawn({
-    name = ("%s #%d"):format(row.kind, row.id), timeout = one.kind.timeout, report = false,
-    priority = row.priority,
-  }, one.kind.fn, task.new(one, row, self._store._args_limit), args)
+local function begin(self, one, args)
+  local row, kind, given = one.row, one.kind, self._spawn
+  given.name = row.kind .. " #" .. row.id
+  given.timeout, given.priority = kind.timeout, row.priority ~= DEFAULT and row.priority or nil
+  local job = self._jobs:try_spawn(given, kind.fn, task.new(one), args)
   one.job = job
   self._attempts[row.id] = one
   self._of_job[job] = one
-  self._busy:set()
+  self._running = self._running + 1
+  if self._running == 1 then self._busy:set() end
+end
+
+local function start(self, queue, row)
+  local one = attempt.new(self, row, queue, self._store._kinds[row.kind])
+  local args, problem = core.decode(row.args)
+  if args == nil and problem then
+    settle_later(self, attempt.corrupt(one, "its arguments cannot be read: " .. problem), row)
+    return
+  end
+  take_slot(queue, row)
+  if is_suspect(row) then self._suspects = self._suspects + 1 end
+  begin(self, one, args)
 end
 
 -- Closes a job, and kills it when it does not end in time.
@@ -190,10 +209,14 @@ end
 
 local IS_LIVE <const> = { release = true, retry = true, snooze = true }
 
+local function report_not_held(self, row)
+  report_lost(self, row, "has ended, but another process has it")
+end
+
 -- The store has answered whether the fence of a task held.
 local function settled(self, row, how, held)
   if not held then
-    report_lost(self, row, "has ended, but another process has it")
+    report_not_held(self, row)
   elseif IS_LIVE[how.outcome] then
     self._store:_hint { row.queue }
   else
@@ -218,26 +241,72 @@ local function take_outcomes(self)
 end
 
 -- Tells the store of all outcomes that there are.
-local function settle_once(self)
+local function settle_outcomes(self)
   local list, rows = take_outcomes(self)
-  self._in_flight = #list
+  self._in_flight = self._in_flight + #list
   local held = insist(self, { op = "settle", process = self._process, list = list })
-  self._in_flight = 0
+  self._in_flight = self._in_flight - #list
   for i, row in ipairs(rows) do settled(self, row, list[i], held[i]) end
   self._idle:set()
+end
+
+-- Takes the tasks that are done: their rows, and what the store is told of them, a list of an id,
+-- its lease, the next id and so on. Nil when there are none.
+local function take_done(self)
+  local all, rows, list = self._done, {}, {}
+  if #all == 0 then return nil end
+  self._done = {}
+  for i = 1, #all do
+    local row = all[i]
+    if row.process == self._process then
+      local n = #rows
+      rows[n + 1], list[2 * n + 1], list[2 * n + 2] = row, row.id, row.lease
+    else
+      report_not_held(self, row)
+    end
+  end
+  self._in_flight = self._in_flight + #rows
+  return rows, list
+end
+
+-- The store could not be told: somebody else has to.
+local function give_back_done(self, rows)
+  self._in_flight = self._in_flight - #rows
+  for _, row in ipairs(rows) do finish_later(self, row) end
+end
+
+-- The store has answered whose fence did not hold.
+local function finished(self, rows, lost)
+  local is_lost = {}
+  for _, id in ipairs(lost) do is_lost[id] = true end
+  self._in_flight = self._in_flight - #rows
+  for i = 1, #rows do
+    local row = rows[i]
+    if is_lost[row.id] then report_not_held(self, row) else self._store:_notify(row.id) end
+  end
+  self._has_ended:set()
+  self._idle:set()
+end
+
+local function finish(self)
+  local rows, list = take_done(self)
+  if rows then
+    finished(self, rows, insist(self, { op = "finish", process = self._process, done = list }))
+  end
 end
 
 local function settle(self)
   while true do
     self._ended:wait()
     self._ended:clear()
-    if #self._outcomes > 0 then settle_once(self) end
+    if #self._outcomes > 0 then settle_outcomes(self) end
+    finish(self)
   end
 end
 
 -- Whether nothing runs and everything is told.
 local function is_idle(self)
-  return next(self._attempts) == nil and #self._outcomes == 0 and self._in_flight == 0
+  return self._running == 0 and #self._outcomes == 0 and #self._done == 0 and self._in_flight == 0
 end
 
 -- ---- claiming ----------------------------------------------------------------------
@@ -255,12 +324,21 @@ local function join(self)
   self._renewed = sent
 end
 
+-- The store is told of what is done on the same way. When that is not to be known any more,
+-- because the worker closes, the job that settles tells it again.
 local function claim(self, wants)
   local sent = uvjobs.now()
-  local result = insist(self, {
+  local rows, list = take_done(self)
+  local ok, result = pcall(insist, self, {
     op = "claim", process = self._process, lease = options.microseconds(self._options.lease),
     kinds = self._store:_kind_names(), suspects = self._suspects == 0 and 1 or 0, wants = wants,
+    done = list,
   })
+  if not ok then
+    if rows then give_back_done(self, rows) end
+    error(result, 0)
+  end
+  if rows then finished(self, rows, result.lost) end
   if result.renewed then lease.renewed(self, sent) end
   return result
 end
@@ -421,7 +499,8 @@ end
 function worker.new(store, given)
   local self = setmetatable({
     _store = store, _options = given, _queues = given.queues, _by_name = {}, _attempts = {},
-    _of_job = {}, _outcomes = {}, _settling = {}, _in_flight = 0, _suspects = 0, _closing = false,
+    _of_job = {}, _running = 0, _done = {}, _outcomes = {}, _settling = {}, _in_flight = 0,
+    _suspects = 0, _closing = false, _spawn = { report = false },
     _patience = {}, _wake = uvjobs.event(), _ended = uvjobs.event(), _idle = uvjobs.event(),
     _closed = uvjobs.event(), _busy = uvjobs.event(), _has_ended = uvjobs.event(),
   }, Work)

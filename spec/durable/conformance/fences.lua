@@ -85,6 +85,65 @@ return function(kind)
       store:_call { op = "leave", process = process }
     end))
 
+  -- Of five tasks that a process runs, every second is kept when it is done.
+  local function five(store)
+    local process = durable.join(store)
+    for i = 1, 5 do durable.put(store, { keep_done = i % 2 * 60000000 }) end
+    return process, durable.claim(store, process, 5)
+  end
+
+  local function done_of(rows, change)
+    local done = {}
+    for i, row in ipairs(rows) do
+      done[#done + 1], done[#done + 2] = row.id, row.lease + (change and i % 2 or 0)
+    end
+    return done
+  end
+
+  it("finishes many tasks at once, and names those whose fence did not hold #D7",
+    durable.with_store(kind, function(store)
+      local process, rows = five(store)
+      local function finish(list)
+        return store:_call { op = "finish", process = process, done = list }
+      end
+      local lost = finish(done_of(rows, true))
+      table.sort(lost)
+      assert.same({ rows[1].id, rows[3].id, rows[5].id }, lost)
+      assert.same({}, finish(done_of { rows[1], rows[3] }))
+      assert.same({ rows[2].id }, finish(done_of { rows[2] }))
+      assert.same({}, finish {})
+      local kept, gone = store:get(rows[1].id), store:get(rows[2].id)
+      assert.equal("done", kept.state)
+      assert.is_nil(kept.process)
+      assert.is_true(kept.ended >= kept.started)
+      assert.is_nil(gone)
+      assert.equal("running", store:get(rows[5].id).state)
+      store:_call { op = "leave", process = process }
+    end))
+
+  it("finishes tasks on the way of a claim, also when that finds nothing #D6",
+    durable.with_store(kind, function(store)
+      local process, rows = five(store)
+      local function claim(list, of)
+        return store:_call {
+          op = "claim", process = of or process, lease = 60000000, kinds = { "kind" },
+          suspects = 1, wants = { { queue = "default", n = 5 } }, done = list,
+        }
+      end
+      local result = claim(done_of { rows[1], rows[2] })
+      assert.same({}, result.lost)
+      assert.same({}, result.tasks)
+      durable.put(store)
+      result = claim(done_of { rows[2], rows[3] })
+      assert.same({ rows[2].id }, result.lost)
+      assert.equal(1, #result.tasks)
+      result = claim(done_of { rows[4] }, 1000000)
+      assert.is_false(result.alive)
+      assert.same({ rows[4].id }, result.lost)
+      assert.equal("running", store:get(rows[4].id).state)
+      store:_call { op = "leave", process = process }
+    end))
+
   it("raises 'lost' in a job that saves when its task is gone #D7", durable.with_store(kind,
     function(store)
       local code, work, reports = nil, nil, {}

@@ -4,6 +4,7 @@
 local processes = require "uvjobs.durable.postgres.processes"
 local rows = require "uvjobs.durable.postgres.rows"
 local rules = require "uvjobs.durable.rules"
+local plans = require "uvjobs.durable.postgres.tasks"
 
 local claims = {}
 
@@ -72,9 +73,9 @@ end
 
 -- Adds tasks to an answer, in their order.
 local function add(answer, result)
-  local tasks = rows.tasks(result)
-  table.sort(tasks, rows.before)
-  table.move(tasks, 1, #tasks, #answer.tasks + 1, answer.tasks)
+  local taken = rows.tasks(result)
+  table.sort(taken, rows.before)
+  table.move(taken, 1, #taken, #answer.tasks + 1, answer.tasks)
 end
 
 -- The answer of the first two queries.
@@ -93,6 +94,14 @@ end
 
 local PER_WANT <const> = 3
 
+-- What is done is sent on the same way.
+local function add_done(queries, request)
+  if not request.done then return nil end
+  local finish, lost_of = plans.finish(request)
+  queries[#queries + 1] = finish[1]
+  return #queries, lost_of
+end
+
 --- Whether the order of the index is that in which tasks are taken.
 function claims.is_plain(request)
   for _, want in ipairs(request.wants) do
@@ -109,8 +118,10 @@ function claims.plan(request)
     queries[#queries + 1] = claim_query(request, want)
     queries[#queries + 1] = { NEXT, want.queue, n = 1 }
   end
+  local at_done, lost_of = add_done(queries, request)
   return queries, function(results)
     local answer = answer_of(results)
+    if lost_of then answer.lost = lost_of { results[at_done] } end
     for i = 1, answer.alive and #request.wants or 0 do
       local at = 2 + (i - 1) * PER_WANT
       add(answer, results[at + 2])
@@ -196,7 +207,11 @@ end
 
 --- A claim that is done step by step.
 function claims.step(self, request)
-  local answer = answer_of(self:round(beginning(request)))
+  local queries = beginning(request)
+  local at_done, lost_of = add_done(queries, request)
+  local results = self:round(queries)
+  local answer = answer_of(results)
+  if lost_of then answer.lost = lost_of { results[at_done] } end
   local claim = { suspects = request.suspects }
   for _, want in ipairs(answer.alive and request.wants or {}) do
     self:ask(WAKE, want.queue)

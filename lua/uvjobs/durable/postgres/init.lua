@@ -125,7 +125,13 @@ end
 
 noting.fire = noting.enqueue
 
+function noting.finish(self, request)
+  local running, done = self.running[request.process] or {}, request.done
+  for i = 1, #done, 2 do running[done[i]] = nil end
+end
+
 function noting.claim(self, request, value)
+  if request.done then noting.finish(self, request) end
   local running = self.running[request.process] or {}
   self.running[request.process] = value.alive and running or nil
   for _, task in ipairs(value.tasks) do running[task.id] = task.queue end
@@ -172,6 +178,8 @@ local function doubt(self, request)
   if request.op == "settle" then
     for _, how in ipairs(request.list) do self.doubts[how.id] = how.lease end
   end
+  local done = request.done or {}
+  for i = 1, #done, 2 do self.doubts[done[i]] = done[i + 1] end
 end
 
 local function fail_all(self, requests, err)
@@ -279,15 +287,40 @@ local ALIVE <const> = "SELECT 1 FROM @process WHERE number = $1::bigint AND expi
 
 -- A task whose outcome was told before, and the answer lost, is not held any more. As long as the
 -- process lives, nobody but itself can have done that.
-local function resolve_doubts(self, request, answer)
-  for i, how in ipairs(answer.value and request.list or {}) do
+local function is_alive(self, request)
+  return self.session:ask(ALIVE, request.process).n == 1
+end
+
+local resolving = {}
+
+function resolving.settle(self, request, held)
+  for i, how in ipairs(request.list) do
     if self.doubts[how.id] == how.lease then
       self.doubts[how.id] = nil
-      if not answer.value[i] then
-        answer.value[i] = self.session:ask(ALIVE, request.process).n == 1
-      end
+      if not held[i] then held[i] = is_alive(self, request) end
     end
   end
+end
+
+function resolving.finish(self, request, lost)
+  local done, in_doubt = request.done, {}
+  for i = 1, #done, 2 do
+    local id = done[i]
+    if self.doubts[id] == done[i + 1] then self.doubts[id], in_doubt[id] = nil, true end
+  end
+  for i = #lost, 1, -1 do
+    if in_doubt[lost[i]] and is_alive(self, request) then table.remove(lost, i) end
+  end
+end
+
+-- When that fails, nobody is told what has been taken.
+function resolving.claim(self, request, value)
+  if not request.done then return end
+  local ok, err = pcall(resolving.finish, self, request, value.lost)
+  if ok then return end
+  local running = self.running[request.process] or {}
+  for _, task in ipairs(value.tasks) do running[task.id] = nil end
+  error(err, 0)
 end
 
 local function before(self, requests)
@@ -297,8 +330,9 @@ end
 
 local function after(self, requests, answers)
   for i, request in ipairs(next(self.doubts) and requests or {}) do
-    if request.op == "settle" then
-      local ok, err = pcall(resolve_doubts, self, request, answers[i])
+    local resolve = resolving[request.op]
+    if resolve and answers[i].value then
+      local ok, err = pcall(resolve, self, request, answers[i].value)
       if not ok then
         doubt(self, request)
         answers[i] = answer_of(err, request)

@@ -101,6 +101,31 @@ function plans.settle(request)
     end
 end
 
+-- Rows are not locked first, which would be written to the WAL for each.
+local FINISH <const> = [[
+WITH how AS MATERIALIZED (SELECT * FROM unnest($2::bigint[], $3::bigint[]) AS u (id, lease)),
+deleted AS (
+  DELETE FROM @task t USING how WHERE t.id = how.id AND t.lease = how.lease AND t.process = $1
+    AND t.state = 2 AND t.keep_done <= 0 RETURNING t.id),
+changed AS (
+  UPDATE @task t SET state = 3, process = NULL, cancelling = false, ended = @NOW,
+    expires = @NOW + t.keep_done
+  FROM how WHERE t.id = how.id AND t.lease = how.lease AND t.process = $1 AND t.state = 2
+    AND t.keep_done > 0 RETURNING t.id)
+SELECT id FROM how
+EXCEPT (SELECT id FROM deleted UNION ALL SELECT id FROM changed)]]
+
+function plans.finish(request)
+  local done, ids, leases, n = request.done, {}, {}, #request.done // 2
+  for i = 1, n do ids[i], leases[i] = done[2 * i - 1], done[2 * i] end
+  ids.n, leases.n = n, n
+  return { { FINISH, request.process, ids, leases, n = 3 } }, function(results)
+    local lost = {}
+    for i, row in ipairs(results[1]) do lost[i] = row[1] end
+    return lost
+  end
+end
+
 local SAVE <const> = [[UPDATE @task SET saved = $1 WHERE id = $2::bigint AND lease = $3::bigint
   AND process = $4::bigint AND state = 2]]
 

@@ -16,8 +16,8 @@ local TRANSACTION <const> = 5000000 -- microseconds that a transaction of the us
 
 local operations = {}
 for _, name in ipairs {
-  "enqueue", "sql", "claim", "settle", "save", "get", "list", "stats", "cancel", "retry", "pause",
-  "prune",
+  "enqueue", "sql", "claim", "finish", "settle", "save", "get", "list", "stats", "cancel", "retry",
+  "pause", "prune",
 } do operations[name] = tasks[name] end
 for _, name in ipairs { "join", "beat", "leave" } do operations[name] = processes[name] end
 for name, operation in pairs(schedules) do operations[name] = operation end

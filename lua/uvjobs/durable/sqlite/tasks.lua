@@ -120,6 +120,43 @@ VALUES (%d, ?, ?, ?, %s, ?, ?, ?, ?, ?, %s, ?)%s]]):format(
   }
 end
 
+-- ---- settling ----------------------------------------------------------------------
+
+local FENCE <const> = " WHERE id = ? AND lease = ? AND process = ? AND state = 2"
+local DONE <const> = "DELETE FROM uvjobs_task" .. FENCE .. " AND keep_done = 0"
+
+local function settle_one(self, process, how, now)
+  local row = row_of(self:sql("SELECT " .. COLUMNS .. " FROM uvjobs_task" .. FENCE):first(
+    how.id, how.lease, process))
+  if not row then return false end
+  change(self, row.id, rules.settle(row, how, now))
+  return true
+end
+
+function operations.settle(self, request)
+  local now, held = self.clock.date(), {}
+  for i, how in ipairs(request.list) do
+    held[i] = settle_one(self, request.process, how, now)
+  end
+  return held
+end
+
+local IS_DONE <const> = { outcome = "done" }
+
+-- A task that is not kept is deleted without being read.
+function operations.finish(self, request)
+  local now, lost, done, process = self.clock.date(), {}, request.done, request.process
+  local delete = self:sql(DONE)
+  for i = 1, #done, 2 do
+    local id, lease = done[i], done[i + 1]
+    if delete:run(id, lease, process) == 0 then
+      IS_DONE.id, IS_DONE.lease = id, lease
+      if not settle_one(self, process, IS_DONE, now) then lost[#lost + 1] = id end
+    end
+  end
+  return lost
+end
+
 -- ---- claiming ----------------------------------------------------------------------
 
 local MOST_WOKEN <const> = 1000
@@ -242,8 +279,9 @@ local function is_paused(self, queue)
 end
 
 function operations.claim(self, request)
+  local lost = request.done and operations.finish(self, request)
   local renewed = self:renew(request.process, request.lease)
-  if renewed == nil then return { alive = false, tasks = {} } end
+  if renewed == nil then return { alive = false, lost = lost, tasks = {} } end
   local claim = {
     now = self.clock.date(), kinds = {}, suspects = request.suspects, tasks = {},
   }
@@ -260,33 +298,9 @@ function operations.claim(self, request)
     end
   end
   return {
-    alive = true, renewed = renewed, tasks = claim.tasks,
+    alive = true, renewed = renewed, lost = lost, tasks = claim.tasks,
     delay = next_due and next_due - claim.now or nil,
   }
-end
-
--- ---- settling ----------------------------------------------------------------------
-
-local FENCE <const> = " WHERE id = ? AND lease = ? AND process = ? AND state = 2"
-local DONE <const> = "DELETE FROM uvjobs_task" .. FENCE .. " AND keep_done = 0"
-
-local function settle_one(self, process, how, now)
-  if how.outcome == "done" and self:sql(DONE):run(how.id, how.lease, process) == 1 then
-    return true
-  end
-  local row = row_of(self:sql("SELECT " .. COLUMNS .. " FROM uvjobs_task" .. FENCE):first(
-    how.id, how.lease, process))
-  if not row then return false end
-  change(self, row.id, rules.settle(row, how, now))
-  return true
-end
-
-function operations.settle(self, request)
-  local now, held = self.clock.date(), {}
-  for i, how in ipairs(request.list) do
-    held[i] = settle_one(self, request.process, how, now)
-  end
-  return held
 end
 
 function operations.save(self, request)
