@@ -174,6 +174,17 @@ function arguments.unexpected_value(expected, value)
   return ("%s expected, got %s"):format(expected, arguments.shown(value))
 end
 
+--- A table of options as problem_of_options() reads it, which is raw: what a metatable would add
+--- has not been checked.
+---@param given any
+---@return any the same value, or a copy of a table that has a metatable
+function arguments.raw(given)
+  if type(given) ~= "table" or getmetatable(given) == nil then return given end
+  local copy = {}
+  for name, value in next, given do copy[name] = value end
+  return copy
+end
+
 --- What is wrong with a table of options, or nil. It is read raw, as C reads those of other calls:
 --- the error of a `__pairs` would be blamed on uvjobs.
 ---@param given any

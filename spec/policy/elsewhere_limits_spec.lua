@@ -6,6 +6,7 @@
 -- many probes, and a breaker that never leaves its state).
 local helper = require "spec.helper"
 local policy = require "uvjobs.policy"
+local testing = require "uvjobs.testing"
 local uvjobs = require "uvjobs"
 
 local outcome, quiet, raises, virtual = helper.outcome, helper.quiet, helper.raises, helper.virtual
@@ -110,6 +111,26 @@ describe("a rate", function()
     end)
   end)
 
+  it("goes down when a server says that it was too much, and up again when it does not #P17",
+    function()
+      virtual(function()
+        local rate, at, allowed = policy.rate { rate = 10 }, {}, 2 -- calls a second
+        local polite = policy.compose { policy.retry { attempts = 5, backoff = 1 }, rate }
+        for _ = 1, 20 do
+          polite:call(function()
+            local now = uvjobs.now()
+            if #at > 0 and now - at[#at] < 1 / allowed - 1e-6 then
+              rate:set { rate = allowed } -- as the reply says
+              error "429"
+            end
+            at[#at + 1] = now
+          end)
+        end
+        for i = 2, #at do assert.is_true(at[i] - at[i - 1] >= 1 / allowed - 1e-6) end
+        assert.is_true(uvjobs.now() < 20 / allowed + 2)
+      end)
+    end)
+
   it("is neither stuck nor emptied by changes while calls wait #P17", function()
     virtual(function()
       local rate, jobs, done = policy.rate { rate = 5 }, quiet { limit = math.huge }, 0
@@ -121,6 +142,31 @@ describe("a rate", function()
       jobs:wait_and_close()
       assert.equal(50, done)
       assert.is_true(uvjobs.now() < 11)
+    end)
+  end)
+end)
+
+describe("a step of the date", function()
+  it("moves neither a rate, a breaker nor the wait of a retry", function()
+    virtual(function()
+      local rate = policy.rate { rate = 1 }
+      local breaker = policy.breaker { minimum = 1, open = 5 }
+      pcall(breaker.call, breaker, error)
+      rate:call(helper.ignore)
+      local jobs <close>, at = quiet(), nil
+      jobs:spawn(uvjobs.retry, { backoff = 3 }, function()
+        at = uvjobs.now()
+        if at == 0 then error "no" end
+      end)
+      for _, step in ipairs { 3600, -7200 } do
+        testing.set_date(uvjobs.time() + step)
+        assert.same({ false, 1.0 }, { rate:try() })
+        assert.equal(5.0, raises("open", breaker.call, breaker, helper.ignore).retry_after)
+      end
+      rate:call(helper.ignore)
+      assert.equal(1.0, uvjobs.now())
+      uvjobs.sleep(4)
+      assert.same({ "half_open", 3.0 }, { breaker:state(), at })
     end)
   end)
 end)

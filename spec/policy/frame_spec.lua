@@ -70,6 +70,29 @@ describe("a policy", function()
     end)
   end)
 
+  it("reads its options raw, as it has checked them", function()
+    local function inheriting(own, values) return setmetatable(own, { __index = values }) end
+    virtual(function()
+      local calls = 0
+      local function fail()
+        calls = calls + 1
+        error("no", 0)
+      end
+      local one = policy.retry(inheriting({ backoff = inheriting({ base = 0 }, { base = "x" }) },
+        { attempts = "many" }))
+      pcall(one.call, one, fail)
+      pcall(uvjobs.retry, inheriting({ backoff = 0 }, { budget = 1, attempts = {} }), fail)
+      assert.equal(6, calls)
+      local limit = policy.limit(inheriting({ limit = 1 }, { key = 1 }))
+      limit:set(inheriting({}, { limit = "x" }))
+      assert.equal(7, limit:call(function() return 7 end))
+    end)
+    assert.equal("uvjobs.Policy: timeout", tostring(policy.timeout(inheriting({ seconds = 1 },
+      { name = 1 }))))
+    assert.equal("uvjobs.Policy: compose", tostring(policy.compose(inheriting(
+      { policy.timeout(1) }, { policy.timeout(1), 2, name = 1 }))))
+  end)
+
   it("is used in jobs only", function()
     local one = traced("a", {})
     assert.equal("'call' must be called in a job: use uvjobs.run",

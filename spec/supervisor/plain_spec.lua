@@ -98,6 +98,17 @@ describe("A plain child", function()
     assert.same({ "a", "b" }, names)
   end))
 
+  it("has the options that its table has itself, as every child", virtual(function()
+    local inherited = { __index = { restart = "temporary", ready = 1, name = 2, backoff = "x" } }
+    local service <close> = supervised.new(setmetatable({}, inherited))
+    for _, given in ipairs { { forever }, { forever, close_timeout = 1 } } do
+      local child = service:start(setmetatable(given, inherited))
+      assert.same({ "permanent", "running" }, { child.restart, child.state })
+    end
+    local inner = service:start { name = "inner", supervisor = setmetatable({}, inherited) }
+    assert.equal("one_for_one", inner.strategy)
+  end))
+
   it("is not started by a job that is to end, nor in what is closed #S8 #M5", virtual(function()
     local service = supervised.new()
     service:start { name = "a", forever }

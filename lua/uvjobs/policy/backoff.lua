@@ -48,7 +48,7 @@ function backoff.complete(value, max)
   if type(value) == "number" then
     return { base = value, factor = 1, max = value, jitter = "none" }
   end
-  value = value or {}
+  value = arguments.raw(value) or {}
   return {
     base = value.base or 0.1,
     factor = value.factor or 2,

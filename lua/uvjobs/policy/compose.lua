@@ -84,6 +84,7 @@ end
 ---@param list uvjobs.Policy[] at least one, and perhaps the option `name`
 ---@return uvjobs.Policy
 return function(list)
+  list = arguments.raw(list)
   local parts = check(list)
   local shown = flatten(parts, {}, true)
   local names = names_of(shown)

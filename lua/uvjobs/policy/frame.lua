@@ -176,7 +176,7 @@ end
 
 -- ---- for the constructors and the functions of kinds -------------------------------
 
---- Checks the options of a constructor, and blames its caller. Does not copy them.
+--- Checks the options of a constructor, and blames its caller.
 ---@param name string of the constructor
 ---@param given any nil stands for no options
 ---@param known table<string, uvjobs.Kind>
@@ -185,7 +185,7 @@ function frame.options(name, given, known)
   if given == nil then return {} end
   local problem = arguments.problem_of_options(given, known)
   if problem then arguments.fail(3, 1, name, problem) end
-  return given
+  return arguments.raw(given)
 end
 
 --- Whether an error says that the job which caught it is to end: its own `cancelled` or

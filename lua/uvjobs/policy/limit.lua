@@ -40,6 +40,7 @@ function methods:set(options)
   local fields = frame.fields_of(self, KIND, "set")
   local problem = arguments.problem_of_options(options, CHANGEABLE)
   if problem then arguments.fail(2, 1, "set", problem) end
+  options = arguments.raw(options)
   fields.limit = options.limit or fields.limit
   fields.pending_limit = options.pending_limit or fields.pending_limit
   fields.most_wait = options.most_wait or fields.most_wait

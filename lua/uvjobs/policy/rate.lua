@@ -76,6 +76,7 @@ function methods:set(options)
   local fields = frame.fields_of(self, KIND, "set")
   local problem = arguments.problem_of_options(options, CHANGEABLE)
   if problem then arguments.fail(2, 1, "set", problem) end
+  options = arguments.raw(options)
   local rate, burst = options.rate or fields.rate, options.burst or fields.burst
   local most_wait = options.most_wait or fields.most_wait
   problem = problem_of(rate, burst)

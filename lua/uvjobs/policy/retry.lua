@@ -212,13 +212,13 @@ function retry.call(first, ...)
   if type(first) ~= "table" then
     problem = arguments.unexpected("table or function", first)
   end
-  if type(first) == "table" and first.budget ~= nil then
+  if type(first) == "table" and rawget(first, "budget") ~= nil then
     problem = "option 'budget' is one of uvjobs.policy.retry, as it is about many calls"
   end
   if problem then arguments.fail(2, 1, "retry", problem) end
   arguments.check_function(2, 2, "retry", (...))
   core.check_suspend("retry", 2)
-  return call(new(first), ...)
+  return call(new(arguments.raw(first)), ...)
 end
 
 return retry

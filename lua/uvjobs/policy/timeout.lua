@@ -41,6 +41,7 @@ local function read(options)
   elseif type(options) ~= "table" then
     arguments.fail(3, 1, "timeout", arguments.unexpected("seconds or table", options))
   end
+  options = arguments.raw(options)
   local problem = arguments.problem_of_options(options, OPTIONS)
     or options.seconds == nil and "option 'seconds' is missing"
   if problem then arguments.fail(3, 1, "timeout", problem) end

@@ -19,7 +19,7 @@
 --     value       what it was ready with
 --     first       whether its first start decides about the call of start()
 --     problem     the error of that start
---     watcher     the job that looks after its start_timeout
+--     watcher     what looks after its start_timeout: see watch.lua
 --     pause       seconds that its run has to wait first
 --     next_start  when that is over
 --     streak      how many restarts in a row

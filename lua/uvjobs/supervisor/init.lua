@@ -159,6 +159,7 @@ function methods:start(given)
     if one then return one end
   end
   enter "start"
+  given = arguments.raw(given)
   local one = options.new_child(self, given)
   if not is_open(self) then raise_closed(self) end
   local started = one

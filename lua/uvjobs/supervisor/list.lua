@@ -6,11 +6,11 @@ local core = require "uvjobs.core"
 core.own_source()
 
 local at <const> = child.at
-local NAME <const>, STATE <const> = at.NAME, at.STATE
+local NAME <const>, KIND <const>, STATE <const> = at.NAME, at.KIND, at.STATE
 local PLACE <const>, MORE <const> = at.PLACE, at.MORE
 local notify = child.notify
 local QUEUED <const>, ENDED <const> = child.states.QUEUED, child.states.ENDED
-local DELETED <const> = child.states.DELETED
+local STOPPED <const>, DELETED <const> = child.states.STOPPED, child.states.DELETED
 local UP <const>, OVER <const>, CLOSED <const> = child.phases.UP, child.phases.OVER,
   child.phases.CLOSED
 
@@ -26,6 +26,7 @@ function list.init(self)
   self._names = {}    -- the children by their names
   self._queued = 0    -- how many children stand in the line
   self._at = 1        -- none of them before this place
+  self._found_at = 1  -- where any_significant() has found one
 end
 
 -- Takes the gaps out of the list of children. Nobody may be going along it.
@@ -81,6 +82,21 @@ function list.remove(self, one)
     and 2 * self._count < self._places then
     make_dense(self)
   end
+end
+
+--- Whether there is a significant child that has not ended. The search begins where the last one
+--- has found one: otherwise the ends of thousands would each go over all before it.
+function list.any_significant(self)
+  local children, places, begin_at = self._children, self._places, self._found_at
+  for i = 0, places - 1 do
+    local place = (begin_at - 1 + i) % places + 1
+    local one = children[place]
+    if one and one[KIND].significant and one[STATE] ~= ENDED and one[STATE] ~= STOPPED then
+      self._found_at = place
+      return true
+    end
+  end
+  return false
 end
 
 --- Puts a child that does not run into the line.

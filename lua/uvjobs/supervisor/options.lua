@@ -84,6 +84,7 @@ local CHILD <const> = with_common {
 local LONGEST_PAUSE <const> = 30 -- seconds, unless the option says otherwise
 
 local function full_backoff(given)
+  given = arguments.raw(given)
   if type(given) == "table" and given.jitter == nil then
     local with_jitter = { jitter = 0.2 }
     for name, value in next, given do with_jitter[name] = value end
@@ -99,10 +100,10 @@ local DEFAULTS <const> = {
 }
 
 local function complete(given, defaults)
-  local full = {}
+  local full, pauses = {}, rawget(given, "backoff")
   for name, value in pairs(defaults) do full[name] = value end
   for name, value in next, given do full[name] = value end
-  if given.backoff then full.backoff = full_backoff(given.backoff) end
+  if pauses then full.backoff = full_backoff(pauses) end
   return full
 end
 
@@ -120,7 +121,7 @@ end
 function options.of_nested(given, name, parent)
   local full = complete(given, DEFAULTS)
   full.name = name
-  full.exception_handler = given.exception_handler or parent.exception_handler
+  full.exception_handler = full.exception_handler or parent.exception_handler
   return full
 end
 

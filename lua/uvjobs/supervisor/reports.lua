@@ -60,16 +60,17 @@ function reports.note_end(one, how, err)
 end
 
 --- Notes a restart among the last ones of the supervisor.
-function reports.note_restart(self, one, err)
+function reports.note_restart(self, one, how, err)
   local recent = self._recent
   if #recent == KEPT then table.remove(recent, 1) end
-  recent[#recent + 1] = { time = now(), child = one, exception = err }
+  recent[#recent + 1] = { time = now(), child = one, state = how, exception = err }
 end
 
--- The first line of the text of an error, which may have none. (The error of a supervisor that has
--- given up has many.)
-local function text_of(err)
-  if err == nil then return "it has returned" end
+-- Why a child was restarted: the first line of the text of its error, which may have none. (The
+-- error of a supervisor that has given up has many.)
+local function reason_of(restart)
+  if restart.state == "done" then return "it has returned" end
+  local err = restart.exception
   local ok, text = pcall(tostring, err)
   return ok and text:match "^[^\n]*" or ("a %s without a text"):format(type(err))
 end
@@ -90,7 +91,7 @@ function reports.new_failure(self, err)
   local options, lines = self._options, {}
   for i, restart in ipairs(self._recent) do
     lines[i] = ("\n  at %.3f s: %s: %s"):format(
-      restart.time, child.label(restart.child), text_of(restart.exception))
+      restart.time, child.label(restart.child), reason_of(restart))
   end
   return core.make_error("intensity", ("%s gave up: more than %s restart%s in %s s%s"):format(
     options.name and ("supervisor '%s'"):format(options.name) or "a supervisor",

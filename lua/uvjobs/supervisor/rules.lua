@@ -63,7 +63,7 @@ function rules.init(self, options, parent)
   self._is_composed = false  -- somebody waits for its end
   self._is_final = false     -- it does not begin again
   self._watchers = false     -- a scheduler, see watch.lua
-  self._watched = {}         -- when the start_timeout of children is over, that it looks after
+  self._watched = {}         -- the times of those, see there
   rules.begin(self, self._phase)
 end
 
@@ -195,7 +195,7 @@ local function note_ready(self, one, value)
   local more = more_of(one)
   more.value, more.first = value, nil
   one[STATE], one[SINCE] = RUNNING, now()
-  watch.finish(self, one)
+  watch.finish(one)
   notify(one)
   if self._holder == one then
     self._holder = false
@@ -309,7 +309,7 @@ function rules.close_one(self, one, state, closer)
     self._intensity:stop_clock(watch.held_since(self))
   end
   if one[STATE] ~= TO_END and one[STATE] ~= TO_DELETE then one[STATE] = state end
-  watch.finish(self, one)
+  watch.finish(one)
   if core.close_child(job, one[KIND].close_timeout, closer) and one[JOB] then
     settle(one, job, job.state)
   end
@@ -376,7 +376,7 @@ local function restart(self, one, job, how, err, was_up, held_line)
   more.waited = pause
   more.restarts = (more.restarts or 0) + 1
   reports.note_end(one, how, err)
-  reports.note_restart(self, one, err)
+  reports.note_restart(self, one, how, err)
   if self._intensity:add(watch.held_since(self)) then return give_up(self, one, job, err) end
   if self._options.strategy == "one_for_one" then
     launch(self, one, pause)
@@ -389,20 +389,11 @@ local function restart(self, one, job, how, err, was_up, held_line)
   reports.of_restart(self, one, job, err, pause)
 end
 
-local function any_significant(self)
-  for place = 1, self._places do
-    local one = self._children[place]
-    if one and one[KIND].significant and one[STATE] ~= ENDED and one[STATE] ~= STOPPED then
-      return true
-    end
-  end
-  return false
-end
-
 -- Whether the supervisor ends because a significant child has ended.
 local function shuts_down(self, one)
   local auto = self._options.auto_shutdown
-  return one[KIND].significant and (auto == "any" or auto == "all" and not any_significant(self))
+  return one[KIND].significant
+    and (auto == "any" or auto == "all" and not list.any_significant(self))
 end
 
 local function go_on(self)
@@ -532,7 +523,7 @@ function settle(one, job, how, was_busy, err)
     end
     if held_line and is_closing[state] then self._due = more.next_start or self._due end
     more.value, more.pause, more.next_start = nil, nil, nil
-    watch.finish(self, one)
+    watch.finish(one)
   end
   local is_alone = (self._phase == UP or self._phase == ROUND) and not is_closing[state]
   if is_alone and self._inner.closed then
