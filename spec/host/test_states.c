@@ -123,6 +123,28 @@ static void it_can_be_wrapped(void)
   lua_close(L);
 }
 
+/* Two modules that each put one in, the later on top of the earlier; the later
+ * takes its own away again. */
+static void it_can_be_wrapped_twice(void)
+{
+  struct counted first = {NULL, NULL, 0, 0}, second = first;
+  lua_State *L = luaL_newstate();
+  use(L);
+  first.below = lua_getallocf(L, &first.context);
+  lua_setallocf(L, counted_alloc, &first);
+  second.below = lua_getallocf(L, &second.context);
+  lua_setallocf(L, counted_alloc, &second);
+  run(L, "kept = {} for i = 1, 1000 do kept[i] = { i } end");
+  CHECK(second.nblocks >= 1000);
+  CHECK(first.nblocks >= second.nblocks);
+  lua_setallocf(L, second.below, second.context);
+  run(L, "for i = 1, 1000 do assert(kept[i][1] == i) end kept = nil\n"
+         "collectgarbage()\n"
+         "for i = 1, 100 do waiting:spawn(core.sleep, 60) end core.step()");
+  CHECK_EQ(has_heap(L), UJ_SPEC_HEAP);
+  lua_close(L);
+}
+
 static void states_have_heaps_of_their_own(void)
 {
   lua_State *a = luaL_newstate(), *b = luaL_newstate();
@@ -204,6 +226,7 @@ int main(void)
       {"a state with the common allocator gets a heap",
        the_common_one_gets_a_heap},
       {"a program can wrap the allocator later", it_can_be_wrapped},
+      {"two modules can wrap it, one after the other", it_can_be_wrapped_twice},
       {"the heap is known when the module is loaded anew",
        it_is_known_when_loaded_anew},
       {"each state has a heap of its own", states_have_heaps_of_their_own},

@@ -26,7 +26,8 @@ static void blocks_of_every_size(void)
  * too little for a block. */
 static void use_up_a_chunk(size_t size)
 {
-  size_t most = (SPAN - HEADER) / size + (UJ_HEAP_SPANS - 1) * (SPAN / size);
+  size_t block = uj_heap_block_size(size);
+  size_t most = (SPAN - HEADER) / block + (UJ_HEAP_SPANS - 1) * (SPAN / block);
   void **blocks, *other;
   init(CHUNK);
   blocks = take_many(most, size);
@@ -49,6 +50,21 @@ static void a_chunk_is_used_up(void)
     use_up_a_chunk(size);
   for (size_t size = 512; size <= UJ_HEAP_LARGEST; size += UJ_HEAP_STEP)
     use_up_a_chunk(size);
+}
+
+/* A request fits, and little is lost by that; what Lua asks for most is met. */
+static void sizes_of_blocks(void)
+{
+  static const size_t exact[] = {720, 768, 1024, 1536, 2048};
+  CHECK_EQ(uj_heap_block_size(0), 0);
+  for (size_t size = 1; size <= UJ_HEAP_LARGEST; size++) {
+    size_t block = uj_heap_block_size(size);
+    CHECK(block >= size);
+    CHECK_EQ(block % UJ_HEAP_STEP, 0);
+    CHECK(block - size < (size <= 512 ? UJ_HEAP_STEP : block / 5));
+  }
+  for (size_t i = 0; i < sizeof exact / sizeof *exact; i++)
+    CHECK_EQ(uj_heap_block_size(exact[i]), exact[i]);
 }
 
 static void no_block_of_no_size(void)
@@ -136,11 +152,12 @@ static void what_came_from_below_stays_there(void)
 static void resize_once(size_t old_size, size_t new_size)
 {
   void *block = take(old_size), *moved;
-  bool is_same = (old_size - 1) / UJ_HEAP_STEP == (new_size - 1) / UJ_HEAP_STEP;
   moved = resize(block, old_size, new_size);
   check();
   if (old_size <= BIG) {
-    CHECK_EQ(moved == block, is_same);
+    CHECK_EQ(moved == block,
+             new_size <= BIG &&
+                 uj_heap_block_size(old_size) == uj_heap_block_size(new_size));
     CHECK_EQ(is_inside(&heap, moved), new_size <= BIG);
   }
   give(moved, new_size);
@@ -158,6 +175,74 @@ static void contents_survive_other_sizes(void)
   for (size_t i = 0; i < COUNT; i++)
     for (size_t j = 0; j < COUNT; j++)
       resize_once(sizes[i], sizes[j]);
+  term();
+}
+
+/* ---- what is free but of another size ----------------------------------- */
+
+static size_t wasted(void)
+{
+  return heap.cut - heap.used;
+}
+
+/* Fills four chunks with blocks of 256 bytes and keeps the first of each span.
+ */
+static void **take_and_keep_few(size_t count)
+{
+  void **blocks = take_many(count, 256);
+  for (size_t i = 0; i < count; i++)
+    if ((char *)blocks[i] != heap.base + HEADER &&
+        (uintptr_t)blocks[i] % SPAN != 0) {
+      give(blocks[i], 256);
+      blocks[i] = NULL;
+    }
+  check();
+  return blocks;
+}
+
+static void no_span_while_much_is_free(void)
+{
+  size_t count = 4 * CHUNK / 256 - 8;
+  void **blocks, *other, *same;
+  init(64 * MIB);
+  blocks = take_and_keep_few(count);
+  CHECK(wasted() > heap.used / 2 + UJ_HEAP_SLACK);
+  other = take(400);
+  CHECK(!is_inside(&heap, other));
+  same = take(250); /* of a size that has free blocks */
+  CHECK(is_inside(&heap, same));
+  other = resize(other, 400, 256); /* it stays where it was */
+  CHECK(!is_inside(&heap, other));
+  check();
+  give_many(blocks, count, 256, 1);
+  give(same, 250);
+  give(other, 256);
+  same = take(400); /* the spans are free again */
+  CHECK(is_inside(&heap, same));
+  give(same, 400);
+  term();
+}
+
+/* Phase after phase with blocks of one size, of which a few are kept: what is
+ * free but cannot be used has a bound. */
+static void many_sizes_one_after_the_other(void)
+{
+  enum { EACH = 4000, SIZES = 120 };
+  static void *kept[SIZES][EACH];
+  init(256 * MIB);
+  for (size_t i = 0; i < SIZES; i++) {
+    size_t size = 60 + i * 16;
+    for (size_t k = 0; k < EACH; k++)
+      kept[i][k] = take(size);
+    for (size_t k = 0; k < EACH; k++)
+      if (k % 50 != 0)
+        give(kept[i][k], size);
+    check();
+  }
+  CHECK(uj_heap_committed(&heap) <= 16 * MIB);
+  for (size_t i = 0; i < SIZES; i++)
+    for (size_t k = 0; k < EACH; k += 50)
+      give(kept[i][k], 60 + i * 16);
   term();
 }
 
@@ -321,6 +406,7 @@ int main(void)
       {"blocks of every size are aligned and keep what is written",
        blocks_of_every_size},
       {"a chunk is used to its last block", a_chunk_is_used_up},
+      {"a request gets a block that is little larger", sizes_of_blocks},
       {"there is no block of size 0", no_block_of_no_size},
       {"a freed block is used again", a_freed_block_is_used_again},
       {"a full span with a freed block is used again",
@@ -330,6 +416,10 @@ int main(void)
       {"contents survive other sizes", contents_survive_other_sizes},
       {"nothing is lost by a caller that is wrong about the old size",
        a_wrong_old_size},
+      {"no span is cut while much is free in others",
+       no_span_while_much_is_free},
+      {"a program that goes through many sizes wastes little",
+       many_sizes_one_after_the_other},
       {"sizes that cannot be had change nothing", impossible_sizes},
       {"what an exhausted range has no room for comes from below",
        an_exhausted_range},

@@ -6,6 +6,9 @@
 #include "blocks.h"
 
 #include <sys/mman.h>
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
 #include <sys/syscall.h>
 
 #include "memory/pages.h"
@@ -32,7 +35,7 @@ static void check_gave_back(void)
 
 static void a_burst(size_t size, size_t step)
 {
-  size_t count = 20 * CHUNK / size;
+  size_t count = 20 * CHUNK / size; /* a size of blocks */
   void **blocks;
   init(64 * MIB);
   for (int round = 0; round < 2; round++) {
@@ -76,7 +79,17 @@ static void the_memory_of_a_burst(void)
   a_burst(512, 1);
   a_burst(512, 63);
   a_burst(BIG, 2);
-  a_burst(1040, 17);
+  a_burst(1280, 17);
+}
+
+/* The test has a process of its own, which has no large pages from now on. */
+static void small_pages(void)
+{
+#ifdef PR_SET_THP_DISABLE
+  CHECK_EQ(prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0), 0);
+#endif
+  a_burst(512, 63);
+  a_burst_of_all_sizes();
 }
 
 /* As many empty chunks are kept as there are chunks with blocks. */
@@ -224,6 +237,7 @@ int main(void)
        the_memory_of_a_burst},
       {"the memory of a burst of all sizes is given back and used again",
        a_burst_of_all_sizes},
+      {"a system without large pages gives the same memory", small_pages},
       {"a part of the memory is kept while there are blocks",
        some_memory_is_kept},
       {"a chunk with blocks is used before one without",

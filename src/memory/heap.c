@@ -10,6 +10,46 @@
 #define CHUNK_SIZE (SPAN_SIZE * UJ_HEAP_SPANS)
 #define ALL_FREE UINT64_MAX
 
+/* ---- sizes -------------------------------------------------------------- */
+
+/* The sizes of blocks above SMALL, where not each multiple of a step is one. At
+ * most a fifth of a block is lost. Among them are those that Lua asks for most:
+ * arrays of 16 and hashes of 24 bytes times a power of two, and the first stack
+ * of a coroutine, of 720 bytes. */
+#define SMALL 512U
+static const uint16_t large_sizes[] = {576,  640,  720,  768,  896,
+                                       1024, 1280, 1536, 1792, 2048};
+
+static size_t size_of_kind(size_t kind)
+{
+  return kind <= SMALL / UJ_HEAP_STEP
+             ? kind * UJ_HEAP_STEP
+             : large_sizes[kind - SMALL / UJ_HEAP_STEP - 1];
+}
+
+static size_t steps_of(size_t size)
+{
+  return (size + UJ_HEAP_STEP - 1) / UJ_HEAP_STEP;
+}
+
+size_t uj_heap_block_size(size_t size)
+{
+  size_t kind = 0;
+  while (size_of_kind(kind) < size)
+    kind++;
+  return size_of_kind(kind);
+}
+
+static void init_kinds(struct uj_heap *heap)
+{
+  uint8_t kind = 0;
+  for (size_t i = 0; i <= UJ_HEAP_LARGEST / UJ_HEAP_STEP; i++) {
+    if (size_of_kind(kind) < i * UJ_HEAP_STEP)
+      kind++;
+    heap->kinds[i] = kind;
+  }
+}
+
 /* ---- chunks ------------------------------------------------------------- */
 
 static struct uj_chunk *chunk_at(const struct uj_heap *heap, uint32_t i)
@@ -122,12 +162,23 @@ static struct uj_span *span_of(void *block)
               ->spans[(uintptr_t)block >> SPAN_BITS & (UJ_HEAP_SPANS - 1)];
 }
 
-static struct uj_span *take_span(struct uj_heap *heap, size_t size)
+/* Whether too much is free in the spans that there are to cut another. */
+static bool wastes_too_much(const struct uj_heap *heap)
 {
-  struct uj_chunk *chunk =
-      uj_link_empty(&heap->roomy)
-          ? add_chunk(heap)
-          : uj_container(heap->roomy.next, struct uj_chunk, link);
+  return heap->cut - heap->used > heap->used / 2 + UJ_HEAP_SLACK;
+}
+
+/* The first chunk with a free span. Returns NULL without memory. */
+static struct uj_chunk *roomy_chunk(struct uj_heap *heap)
+{
+  return uj_link_empty(&heap->roomy)
+             ? add_chunk(heap)
+             : uj_container(heap->roomy.next, struct uj_chunk, link);
+}
+
+static struct uj_span *take_span(struct uj_heap *heap, size_t kind)
+{
+  struct uj_chunk *chunk = wastes_too_much(heap) ? NULL : roomy_chunk(heap);
   struct uj_span *span;
   unsigned i;
   if (chunk == NULL)
@@ -144,7 +195,8 @@ static struct uj_span *take_span(struct uj_heap *heap, size_t size)
   span->free = NULL;
   span->fresh = first_block(chunk, i);
   span->end = (char *)chunk + (i + 1) * SPAN_SIZE;
-  span->size = (uint32_t)size;
+  span->size = (uint16_t)size_of_kind(kind);
+  span->kind = (uint16_t)kind;
   span->used = 0;
   uj_link_init(&span->link);
   return span;
@@ -158,6 +210,7 @@ static void give_span(struct uj_heap *heap, struct uj_span *span)
   if (chunk->free == 0) /* to the front: chunks without blocks are last */
     uj_link_append(heap->roomy.next, &chunk->link);
   chunk->free |= UINT64_C(1) << (span - chunk->spans);
+  heap->cut -= SPAN_SIZE;
 }
 
 static bool has_blocks(const struct uj_chunk *chunk)
@@ -172,10 +225,11 @@ static void give_all_spans(struct uj_heap *heap, struct uj_chunk *chunk)
 {
   for (uint64_t taken = ~chunk->free; taken != 0; taken &= taken - 1) {
     struct uj_span *span = &chunk->spans[__builtin_ctzll(taken)];
-    struct uj_span **current = &heap->current[span->size / UJ_HEAP_STEP];
     uj_link_remove(&span->link);
-    if (*current == span)
-      *current = &heap->none;
+    if (heap->current[span->kind] == span)
+      heap->current[span->kind] = &heap->none;
+    else
+      heap->cut -= SPAN_SIZE;
   }
   chunk_is_empty(heap, chunk);
 }
@@ -187,7 +241,7 @@ static void span_is_empty(struct uj_heap *heap, struct uj_span *span)
   struct uj_chunk *chunk = chunk_of(span);
   if (!has_blocks(chunk))
     give_all_spans(heap, chunk);
-  else if (heap->current[span->size / UJ_HEAP_STEP] != span)
+  else if (heap->current[span->kind] != span)
     give_span(heap, span);
 }
 
@@ -207,44 +261,72 @@ static void *take_block(struct uj_span *span)
   return block;
 }
 
-/* Allocates when the current span is full. */
-static void *allocate_slowly(struct uj_heap *heap, size_t i)
+/* Makes a span the current one of its size. The one before is full. */
+static void set_current(struct uj_heap *heap, struct uj_span *span)
 {
-  struct uj_link *partial = &heap->partial[i];
-  struct uj_span *span;
-  if (!uj_link_empty(partial)) {
-    span = uj_container(partial->next, struct uj_span, link);
-    uj_link_remove(&span->link);
-  } else
-    span = take_span(heap, i * UJ_HEAP_STEP);
+  const struct uj_span *before = heap->current[span->kind];
+  if (before != &heap->none) {
+    heap->cut += SPAN_SIZE;
+    heap->used += (size_t)before->used * before->size;
+  }
+  heap->current[span->kind] = span;
+}
+
+/* The first span of the list, which is not in it any more. */
+static struct uj_span *take_partial(struct uj_heap *heap,
+                                    struct uj_link *partial)
+{
+  struct uj_span *span = uj_container(partial->next, struct uj_span, link);
+  uj_link_remove(&span->link);
+  heap->cut -= SPAN_SIZE;
+  heap->used -= (size_t)span->used * span->size;
+  return span;
+}
+
+/* Allocates when the current span is full. */
+static void *allocate_slowly(struct uj_heap *heap, size_t kind)
+{
+  struct uj_link *partial = &heap->partial[kind];
+  struct uj_span *span = uj_link_empty(partial) ? take_span(heap, kind)
+                                                : take_partial(heap, partial);
   if (span == NULL)
     return NULL;
-  heap->current[i] = span;
+  set_current(heap, span);
   return take_block(span);
 }
 
 /* Returns NULL if the heap has no room, or if the block is too large for it. */
 static void *allocate(struct uj_heap *heap, size_t size)
 {
-  size_t i = (size + UJ_HEAP_STEP - 1) / UJ_HEAP_STEP;
+  size_t kind;
   void *block;
   if (size > UJ_HEAP_LARGEST)
     return NULL;
-  block = take_block(heap->current[i]);
-  return block != NULL ? block : allocate_slowly(heap, i);
+  kind = heap->kinds[steps_of(size)];
+  block = take_block(heap->current[kind]);
+  return block != NULL ? block : allocate_slowly(heap, kind);
+}
+
+/* A block of another span than the current one of its size was freed. */
+static void released_elsewhere(struct uj_heap *heap, struct uj_span *span)
+{
+  heap->used -= span->size;
+  if (span->used == 0)
+    span_is_empty(heap, span);
+  else if (uj_link_empty(&span->link)) /* it was full */
+    uj_link_append(&heap->partial[span->kind], &span->link);
 }
 
 static void release(struct uj_heap *heap, void *block)
 {
   struct uj_span *span = span_of(block);
-  size_t i = span->size / UJ_HEAP_STEP;
   memcpy(block, &span->free, sizeof(void *));
   span->free = block;
   span->used--;
-  if (span->used == 0)
+  if (span != heap->current[span->kind])
+    released_elsewhere(heap, span);
+  else if (span->used == 0)
     span_is_empty(heap, span);
-  else if (span != heap->current[i] && uj_link_empty(&span->link))
-    uj_link_append(&heap->partial[i], &span->link); /* it was full */
 }
 
 static void *allocate_anywhere(struct uj_heap *heap, size_t size)
@@ -257,9 +339,10 @@ static void *allocate_anywhere(struct uj_heap *heap, size_t size)
  * old size comes from its span, not from the caller, which may be wrong. */
 static void *resize(struct uj_heap *heap, void *block, size_t new_size)
 {
-  size_t room = span_of(block)->size;
+  const struct uj_span *span = span_of(block);
+  size_t room = span->size;
   void *moved;
-  if (new_size <= room && new_size + UJ_HEAP_STEP > room)
+  if (new_size <= room && heap->kinds[steps_of(new_size)] == span->kind)
     return block;
   moved = allocate_anywhere(heap, new_size);
   if (moved == NULL)
@@ -295,7 +378,10 @@ bool uj_heap_init(struct uj_heap *heap, size_t size, uj_allocator below,
   heap->nchunks = 0;
   heap->nbusy = 0;
   heap->nempty = 0;
+  heap->cut = 0;
+  heap->used = 0;
   heap->keeps_all = false;
+  init_kinds(heap);
   heap->below = below;
   heap->context = context;
   memset(&heap->none, 0, sizeof(heap->none));
@@ -319,11 +405,17 @@ size_t uj_heap_committed(const struct uj_heap *heap)
   return (size_t)(heap->nbusy + heap->nempty) * CHUNK_SIZE;
 }
 
+/* What was counted anew, to be compared with what the heap has. */
+struct sums {
+  size_t cut, used;
+};
+
+/* The checks return the number of blocks in use. */
 static uint64_t check_span(const struct uj_heap *heap, struct uj_chunk *chunk,
-                           unsigned i)
+                           unsigned i, struct sums *sums)
 {
   const struct uj_span *span = &chunk->spans[i];
-  bool is_current = heap->current[span->size / UJ_HEAP_STEP] == span;
+  bool is_current = heap->current[span->kind] == span;
   bool is_listed = !uj_link_empty(&span->link);
   bool has_fresh = span->size <= (size_t)(span->end - span->fresh);
   uint64_t nfree = 0;
@@ -338,6 +430,10 @@ static uint64_t check_span(const struct uj_heap *heap, struct uj_chunk *chunk,
   (void)is_current;
   (void)is_listed;
   (void)has_fresh;
+  if (!is_current) {
+    sums->cut += SPAN_SIZE;
+    sums->used += (size_t)span->used * span->size;
+  }
   return span->used;
 }
 
@@ -352,14 +448,15 @@ static void check_roomy(const struct uj_heap *heap)
   (void)was_empty;
 }
 
-static uint64_t check_chunk(const struct uj_heap *heap, struct uj_chunk *chunk)
+static uint64_t check_chunk(const struct uj_heap *heap, struct uj_chunk *chunk,
+                            struct sums *sums)
 {
   uint64_t used = 0;
   assert(uj_link_empty(&chunk->link) == (chunk->free == 0));
   assert(has_blocks(chunk) == (chunk->free != ALL_FREE));
   for (unsigned i = 0; i < UJ_HEAP_SPANS; i++)
     if (!(chunk->free >> i & 1))
-      used += check_span(heap, chunk, i);
+      used += check_span(heap, chunk, i, sums);
   return used;
 }
 
@@ -367,14 +464,17 @@ uint64_t uj_heap_check(const struct uj_heap *heap)
 {
   uint64_t used = 0;
   uint32_t nempty = 0, nbare = 0;
+  struct sums sums = {0, 0};
   for (uint32_t i = 0; i < heap->nchunks; i++) {
     struct uj_chunk *chunk = chunk_at(heap, i);
     nbare += is_bare(heap, i);
     if (is_bare(heap, i))
       continue;
     nempty += chunk->free == ALL_FREE;
-    used += check_chunk(heap, chunk);
+    used += check_chunk(heap, chunk, &sums);
   }
+  assert(sums.cut == heap->cut);
+  assert(sums.used == heap->used);
   assert(nempty == heap->nempty);
   assert(nbare + nempty + heap->nbusy == heap->nchunks);
   assert(!keeps_too_much(heap));

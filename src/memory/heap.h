@@ -2,11 +2,19 @@
  * jobs, closures. Only one thread may use it at a time.
  *
  * Blocks of up to UJ_HEAP_LARGEST bytes come from *spans* of 32 KiB, each of
- * which has blocks of one size only, a multiple of 16. Spans are cut from
- * *chunks* of 2 MiB, and chunks, one after the other, from a reserved range of
- * addresses. So a block needs no header: its address tells whether it is ours,
- * and which span it belongs to. Larger blocks, and all blocks once the range is
- * full, come from the allocator below.
+ * which has blocks of one size only: a multiple of 16 up to 512 bytes, and few
+ * sizes above. Spans are cut from *chunks* of 2 MiB, and chunks, one after the
+ * other, from a reserved range of addresses. So a block needs no header: its
+ * address tells whether it is ours, and which span it belongs to. Larger blocks
+ * come from the allocator below.
+ *
+ * A span keeps its size for as long as one of its blocks is in use. A program
+ * that goes through many sizes and keeps a few blocks of each would have more
+ * and more memory that is free but of the wrong size. So no further span is cut
+ * while the free blocks of all spans come to more than half of what is in use
+ * and UJ_HEAP_SLACK: until they are used or their spans are free, blocks of
+ * sizes that have none come from the allocator below. They do, too, when the
+ * range is full.
  *
  * All chunks but the first ask for large pages, so the memory of a hundred
  * thousand jobs takes one page fault for each 2 MiB instead of each 4 KiB.
@@ -17,7 +25,10 @@
  *   - a span without a block in use is free, unless it is current and its chunk
  *     has blocks;
  *   - chunks with memory and a free span are in uj_heap::roomy, those without a
- *     block at the end of it.
+ *     block at the end of it;
+ *   - uj_heap::cut is what the spans come to that are neither free nor current,
+ *     and uj_heap::used what their blocks come to that are in use: so taking a
+ *     block counts nothing.
  *
  * After J. Bonwick: The Slab Allocator (1994), without constructors. */
 #ifndef UJ_MEMORY_HEAP_H
@@ -31,13 +42,16 @@
 
 #define UJ_HEAP_STEP 16U
 #define UJ_HEAP_LARGEST 2048U
-#define UJ_HEAP_SIZES (UJ_HEAP_LARGEST / UJ_HEAP_STEP + 1)
+#define UJ_HEAP_SIZES 43U     /* of blocks; the first is no size */
 #define UJ_HEAP_SPANS 64U     /* in a chunk */
 #define UJ_HEAP_CHUNKS 32768U /* in the largest range */
 
 /* So many chunks without a block keep their memory, or as many as have blocks
  * if that is more. */
 #define UJ_HEAP_KEPT 8U
+
+/* So many bytes may be free in spans however little is in use. */
+#define UJ_HEAP_SLACK ((size_t)4 << 20)
 
 /* Allocates, resizes and frees, as lua_Alloc does; making a block smaller never
  * fails. `old_size` is only for the allocator below: the heap knows the sizes
@@ -52,7 +66,8 @@ struct uj_span {
   char *fresh;
   char *end;
   struct uj_link link; /* in uj_heap::partial of its size; or self-linked */
-  uint32_t size;       /* of a block */
+  uint16_t size;       /* of a block, in bytes */
+  uint16_t kind;       /* the number of that size, in uj_heap::current */
   uint32_t used;       /* blocks in use */
 };
 
@@ -64,11 +79,15 @@ struct uj_chunk {
 };
 
 struct uj_heap {
-  char *base;                             /* of the range */
-  size_t size;                            /* of the range */
-  uint32_t nchunks;                       /* cut from the range so far */
-  uint32_t nbusy;                         /* chunks that have blocks */
-  uint32_t nempty;                        /* chunks with memory, no blocks */
+  char *base;       /* of the range */
+  size_t size;      /* of the range */
+  size_t cut;       /* bytes: see the invariants */
+  size_t used;      /* bytes: see the invariants */
+  uint32_t nchunks; /* cut from the range so far */
+  uint32_t nbusy;   /* chunks that have blocks */
+  uint32_t nempty;  /* chunks with memory, no blocks */
+  uint8_t kinds[UJ_HEAP_LARGEST / UJ_HEAP_STEP + 1]; /* for so many steps: the
+                                                        number of the size */
   struct uj_span *current[UJ_HEAP_SIZES]; /* for a size: allocates first */
   struct uj_link partial[UJ_HEAP_SIZES];  /* of uj_span::link: has free ones */
   struct uj_link roomy;               /* of uj_chunk::link: have a free span */
@@ -89,6 +108,10 @@ void uj_heap_term(struct uj_heap *heap);
 /* A uj_allocator: the context is the heap. */
 void *uj_heap_realloc(void *heap, void *block, size_t old_size,
                       size_t new_size);
+
+/* The bytes of the block that a request for `size` bytes gets, of which there
+ * are at most UJ_HEAP_LARGEST. */
+size_t uj_heap_block_size(size_t size);
 
 /* The bytes of the range that have memory. */
 size_t uj_heap_committed(const struct uj_heap *heap);

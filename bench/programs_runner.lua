@@ -1,0 +1,67 @@
+-- The table of bench/programs: in each round a program runs with the heap and without it, in turn
+-- the one and the other first. What counts is the median of the ratios.
+
+local PROGRAMS <const> = {
+  "trees", "strings", "tables", "closures", "json", "cache", "sizes", "sizes-small", "sizes-large",
+}
+
+local rounds, wanted, is_wanted = 5, {}, false
+do
+  local i = 1
+  while arg[i] do
+    if arg[i] == "-n" then
+      i = i + 1
+      rounds = assert(math.tointeger(tonumber(arg[i])), "-n ROUNDS")
+    else
+      wanted[arg[i]], is_wanted = true, true
+    end
+    i = i + 1
+  end
+end
+
+local function interpreter()
+  local i = 0
+  while arg[i - 1] do i = i - 1 end
+  return arg[i]
+end
+
+local function measure(program, heap)
+  local command = ("UVJOBS_HEAP=%s %s bench/programs.lua %s"):format(heap, interpreter(), program)
+  local pipe <close> = assert(io.popen(command))
+  local cpu, most, rest = (pipe:read "l" or ""):match "^(%S+) (%S+) (%S+)$"
+  assert(cpu, command .. " gave no numbers")
+  return { cpu = tonumber(cpu), most = tonumber(most), rest = tonumber(rest) }
+end
+
+local function median(list)
+  table.sort(list)
+  return list[(#list + 1) // 2]
+end
+
+local function row(program)
+  local all = {}
+  for _, name in ipairs { "cpu", "most", "rest" } do
+    all[name] = { with = {}, without = {}, ratio = {} }
+  end
+  for round = 1, rounds do
+    local without = round % 2 == 0 and measure(program, "0")
+    local with = measure(program, "1")
+    without = without or measure(program, "0")
+    for name, of in pairs(all) do
+      of.with[round], of.without[round] = with[name], without[name]
+      of.ratio[round] = with[name] / without[name]
+    end
+  end
+  local mb = 1e6
+  print(("| `%s` | %.2f | %.2f | %.1f / %.1f MB | %.2f | %.1f / %.1f MB |"):format(program,
+    median(all.cpu.with), median(all.cpu.ratio), median(all.most.with) / mb,
+    median(all.most.without) / mb, median(all.most.ratio), median(all.rest.with) / mb,
+    median(all.rest.without) / mb))
+end
+
+print("| program | CPU seconds | ratio | memory at most, with / without | ratio "
+  .. "| memory afterwards |")
+print "|---|---|---|---|---|---|"
+for _, program in ipairs(PROGRAMS) do
+  if not is_wanted or wanted[program] then row(program) end
+end
