@@ -432,12 +432,13 @@ static inline void model_abandon(int j)
   bool closes = job->on_abandon == UJ_ABANDON_CLOSE
                     ? job->wake != UJ_WAKE_OK
                     : job->wake == UJ_WAKE_TIMEOUT;
+  int closer = job->wake == UJ_WAKE_KILLED ? NOBODY : j;
   job->on_abandon = UJ_ABANDON_NOTHING;
   job->abandoned_job = job->abandoned_sched = NOBODY;
   if (closes && target != NOBODY)
-    model_close(target, model_grace(j, sched_of(target)->close_ns));
+    model_close(target, model_grace(closer, sched_of(target)->close_ns));
   else if (closes && s != NOBODY)
-    model_sched_close(s, j);
+    model_sched_close(s, closer);
 }
 
 static inline uint64_t count_abandoning(const struct list *list)

@@ -71,6 +71,15 @@ static inline int model_first(void)
   return list->count == 0 ? NOBODY : list->job[0];
 }
 
+/* The first job of this turn's list is killed next. What its wait has left is
+ * closed before, on its behalf. */
+static inline void model_begin_kill(void)
+{
+  int j = model_first();
+  if (j != NOBODY && m.job[j].wake == UJ_WAKE_KILLED)
+    model_abandon(j);
+}
+
 static inline void model_preempt(int j)
 {
   struct model_job *job = &m.job[j];
@@ -137,6 +146,7 @@ static inline void model_leave_limits(int j, uint64_t deadline_ns, bool protect)
 static inline void model_run(int j)
 {
   struct model_job *job = &m.job[j];
+  model_begin_kill();
   list_remove(m.from_busy ? &m.busy : &m.batch, j);
   job->place = UJ_AT_NONE;
   job->on_abandon = UJ_ABANDON_NOTHING;

@@ -492,6 +492,8 @@ static inline void host_kill(struct uj_loop *l, struct uj_job *core)
 static inline void host_ended(struct uj_loop *l, struct uj_job *core)
 {
   (void)l;
+  if (m.nends == 0 && play.running == NOBODY)
+    model_begin_kill();
   compare_end(core);
 }
 

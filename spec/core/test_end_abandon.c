@@ -127,6 +127,21 @@ static void leaves_it_to_who_runs(void)
   fake_term(&f);
 }
 
+static void is_closed_for_one_that_is_killed(void)
+{
+  for (enum uj_on_abandon how = UJ_ABANDON_NOTHING; how <= UJ_ABANDON_CLOSE;
+       how++) {
+    struct fake_job *w = init_waiter(how);
+    uj_job_wake(&w->job, UJ_WAKE_KILLED);
+    fake_turn(&f);
+    LOG(&f, "w! w=killed");
+    CHECK_EQ(f.loop.nabandoning, 0);
+    CHECK_EQ(target->job.state,
+             how == UJ_ABANDON_CLOSE ? UJ_JOB_CLOSING : UJ_JOB_ACTIVE);
+    fake_term(&f);
+  }
+}
+
 static void a_refused_wait_is_left_too(void)
 {
   struct fake_job *w;
@@ -257,6 +272,8 @@ int main(void)
        closes_when_the_time_has_passed},
       {"it depends on how the wait ended", closes_as_it_was_left},
       {"a waiter that runs first closes by itself", leaves_it_to_who_runs},
+      {"it is closed for a waiter that is killed",
+       is_closed_for_one_that_is_killed},
       {"a wait that is refused is one that was left",
        a_refused_wait_is_left_too},
       {"a target that has ended is left alone", an_ended_target_is_left_alone},

@@ -336,4 +336,34 @@ describe("a <close> variable", function()
       end)
     end
   end)
+
+  -- The job has swallowed its cancellation and computed for too long, where nothing interrupts it:
+  -- so it is killed as soon as it waits, which is in the end of the block.
+  it("that is a scheduler or a nursery is closed, too, when its job is killed at the end of the block"
+    .. " #M8", function()
+    local function block(fn)
+      local owned <close> = quiet()
+      fn(owned)
+    end
+    local function nursery(fn)
+      uvjobs.nursery({ exception_handler = ignore }, fn)
+    end
+    for _, own in ipairs { block, nursery } do
+      uvjobs.run({ interrupt = "none", signals = false }, function()
+        local child
+        local jobs <close> = quiet()
+        local job = jobs:spawn(own, function(owned)
+          child = owned:spawn(uvjobs.sleep, 1000)
+          pcall(uvjobs.sleep, 1000)
+          local stop = uvjobs.now() + 0.02
+          repeat until uvjobs.now() > stop
+        end)
+        uvjobs.yield()
+        helper.raises("timeout", job.close, job, 0.01)
+        assert.is_true(child.scheduler.closed)
+        child:join()
+        assert.same({ "killed", "cancelled" }, { job.state, child.state })
+      end)
+    end
+  end)
 end)

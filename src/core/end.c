@@ -150,6 +150,13 @@ void uj_sched_close(struct uj_sched *sched, struct uj_job *closer)
   uj_sched_close_within(sched, closer, UJ_NEVER);
 }
 
+/* On whose behalf something is closed, in time for it: a waiter that is killed
+ * does not wait, so what it leaves has its own close timeout. */
+static struct uj_job *closer_for(struct uj_job *job)
+{
+  return job->wake == UJ_WAKE_KILLED ? NULL : job;
+}
+
 /* When it runs, the waiter is told that the other had to be killed, unless it
  * is interrupted itself: that is why it keeps what it hears. */
 static void abandon_job(struct uj_job *job, struct uj_job *target)
@@ -162,7 +169,7 @@ static void abandon_job(struct uj_job *job, struct uj_job *target)
     target->heard |= UJ_HEARS_KILLED;
     job->hears = UJ_HEARS_KILLED;
   }
-  uj_job_close(target, uj_job_grace(job, close_ns));
+  uj_job_close(target, uj_job_grace(closer_for(job), close_ns));
 }
 
 static void abandon_sched(struct uj_job *job, struct uj_sched *target)
@@ -170,7 +177,7 @@ static void abandon_sched(struct uj_job *job, struct uj_sched *target)
   const struct uj_host *host = job->sched->loop->host;
   if (job->wake == UJ_WAKE_TIMEOUT && host->late != NULL)
     host->late(job->sched->loop, job);
-  uj_sched_close(target, job);
+  uj_sched_close(target, closer_for(job));
 }
 
 void uj_job_abandon(struct uj_job *job)

@@ -58,7 +58,9 @@ enum uj_hears { UJ_HEARS_FAILED = 1, UJ_HEARS_KILLED = 2, UJ_HEARS_ALL = 3 };
 
 /* What happens to the target of a wait (`target` or `target_sched`) when the
  * waiter leaves the wait too early. Normally the waiter does it when it next
- * runs. If the target hogs the loop, uj_loop_expire() does it on its behalf. */
+ * runs. If the target hogs the loop, uj_loop_expire() does it on its behalf;
+ * and so does the turn that kills the waiter, because what the waiter would do
+ * by itself is interrupted. */
 enum uj_on_abandon {
   UJ_ABANDON_NOTHING,    /* nothing */
   UJ_ABANDON_CLOSE_LATE, /* it is closed if the wait's own limit passed */

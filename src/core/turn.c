@@ -100,7 +100,10 @@ static void run_first(struct uj_loop *loop, struct uj_link *queue)
   struct uj_job *job = uj_job_first(queue);
   uj_link_remove(&job->queue);
   job->place = UJ_AT_NONE;
-  uj_job_forget_abandon(job);
+  if (job->wake == UJ_WAKE_KILLED)
+    uj_job_abandon(job); /* it will not do that by itself */
+  else
+    uj_job_forget_abandon(job);
   run_job(loop, job);
 }
 
