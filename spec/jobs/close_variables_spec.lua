@@ -339,7 +339,7 @@ describe("a <close> variable", function()
 
   -- The job has swallowed its cancellation and computed for too long, where nothing interrupts it:
   -- so it is killed as soon as it waits, which is in the end of the block.
-  it("that is a scheduler or a nursery is closed, too, when its job is killed at the end of the block"
+  it("that is a scheduler or a nursery is closed when its job is killed at the end of the block"
     .. " #M8", function()
     local function block(fn)
       local owned <close> = quiet()
