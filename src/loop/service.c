@@ -237,11 +237,13 @@ static bool fall_asleep(struct uj_service *self)
 static void wake_up(struct uj_service *self)
 {
   char bytes[16];
+  ssize_t size;
   pthread_mutex_lock(&self->lock);
   self->sleeps = false;
   pthread_mutex_unlock(&self->lock);
-  while (read(self->wake[0], bytes, sizeof(bytes)) > 0)
-    ;
+  do /* there is seldom more than one */
+    size = read(self->wake[0], bytes, sizeof(bytes));
+  while (size == (ssize_t)sizeof(bytes));
 }
 
 bool uj_service_wait(struct uj_service *self, int fd, int timeout_ms)

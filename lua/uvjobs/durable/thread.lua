@@ -56,13 +56,16 @@ local function admit(engine, from, into)
 end
 
 local function receive(mailbox, engine)
-  local waiting, new, admitted = kept, {}, {}
-  kept = {}
-  while #new < MOST_AT_ONCE do
+  local waiting, new, admitted, n = kept, {}, {}, 0
+  while n < MOST_AT_ONCE do
     local id, request = mailbox:receive()
     if not id then break end
-    new[#new + 1] = { id, request }
+    n = n + 1
+    new[n] = { id, request }
   end
+  if n == 0 and #waiting == 0 then return new end
+  if n == 1 and #waiting == 0 and not engine:transaction() then return new end
+  kept = {}
   admit(engine, waiting, admitted)
   if #kept == 0 or engine:transaction() then
     admit(engine, new, admitted)
@@ -95,7 +98,8 @@ return function(mailbox, spec)
   if not engine then return end
   while true do
     local may_go_on = #kept > 0 and not engine:transaction()
-    local is_readable = mailbox:wait(engine:fd(), may_go_on and 0 or engine.hurry or IDLE)
+    local fd, seconds = engine:fd(), engine.hurry or engine.hears_in or IDLE
+    local is_readable = mailbox:wait(fd, may_go_on and 0 or seconds)
     local is_busy, closes = perform(mailbox, engine)
     if closes then
       engine:close()

@@ -12,6 +12,7 @@ local Engine = {}
 Engine.__index = Engine
 
 local BUSY_MS <const> = 5000      -- how long others may hold the file
+local DEAF <const> = 5000           -- microseconds: see be_deaf()
 local TRANSACTION <const> = 5000000 -- microseconds that a transaction of the user may last
 
 local operations = {}
@@ -51,7 +52,8 @@ end
 
 local function perform_all(self, requests)
   local answers = {}
-  for i, request in ipairs(requests) do
+  for i = 1, #requests do
+    local request = requests[i]
     answers[i] = { value = operations[request.op](self, request) }
   end
   return answers
@@ -63,7 +65,7 @@ end
 
 -- A commit that fails in the middle may have happened.
 local function commit(self)
-  local ok, err = pcall(self.db.exec, self.db, "COMMIT")
+  local ok, err = pcall(self.ends.run, self.ends)
   if ok then return end
   if type(err) == "table" and err.code == "unavailable" then err.stored = "unknown" end
   error(err, 0)
@@ -71,8 +73,8 @@ end
 
 local function in_transaction(self, requests)
   local reads = true
-  for _, request in ipairs(requests) do reads = reads and READS[request.op] end
-  self.db:exec(reads and "BEGIN" or "BEGIN IMMEDIATE")
+  for i = 1, #requests do reads = reads and READS[requests[i].op] end
+  if reads then self.begins_reading:run() else self.begins:run() end
   local answers = perform_all(self, requests)
   commit(self)
   return answers
@@ -100,7 +102,7 @@ end
 local of_transaction = {}
 
 function of_transaction.begin(self)
-  self.db:exec "BEGIN IMMEDIATE"
+  self.begins:run()
   self.last_transaction = self.last_transaction + 1
   self.open = { number = self.last_transaction, since = self.clock.now() }
   return self.last_transaction
@@ -170,30 +172,53 @@ local function all_fail(requests, message)
   return answers
 end
 
+-- What this connection writes is noticed, too. To look at that each time would cost as much as
+-- the writing, so after a commit nothing is heard for a moment.
+local function be_deaf(self)
+  if self.notices and not self.hears_at then
+    self.hears_at, self.hears_in = self.clock.now() + DEAF, DEAF / 1e6
+  end
+end
+
+local function is_deaf(self)
+  if self.hears_at and self.clock.now() < self.hears_at then return true end
+  self.hears_at, self.hears_in = nil, nil
+  return false
+end
+
+local function is_of_user(request)
+  return request.tx ~= nil or request.op == "begin"
+end
+
+-- Performs those from a place on that can be committed together; returns the place behind them.
+local function perform_neighbours(self, requests, first, answers)
+  local last = first
+  while requests[last + 1] and not is_of_user(requests[last + 1]) do last = last + 1 end
+  local group = first == 1 and last == #requests and requests or
+    table.move(requests, first, last, 1, {})
+  table.move(perform_group(self, group), 1, #group, first, answers)
+  return last + 1
+end
+
 function Engine:perform(requests)
   local problem = upkeep.problem(self)
   if problem then return all_fail(requests, problem) end
-  local answers, group, places = {}, {}, {}
-  local function flush()
-    if #group == 0 then return end
-    for i, answer in ipairs(perform_group(self, group)) do answers[places[i]] = answer end
-    group, places = {}, {}
-  end
-  for i, request in ipairs(requests) do
-    if request.tx or request.op == "begin" then
-      flush()
-      answers[i] = perform_in_transaction(self, request)
+  local answers, i = {}, 1
+  while i <= #requests do
+    if is_of_user(requests[i]) then
+      answers[i] = perform_in_transaction(self, requests[i])
+      i = i + 1
     else
-      group[#group + 1], places[#places + 1] = request, i
+      i = perform_neighbours(self, requests, i, answers)
     end
   end
-  flush()
   upkeep.after_commit(self)
+  be_deaf(self)
   return answers
 end
 
 function Engine:fd()
-  return self.notices and self.notices:fd()
+  return self.notices and not is_deaf(self) and self.notices:fd() or nil
 end
 
 --- Another connection has changed something, or this one has.
@@ -214,7 +239,7 @@ end
 function Engine:close()
   roll_back(self)
   pcall(self.db.checkpoint, self.db, "passive")
-  self.statements = {}
+  self.statements, self.begins, self.begins_reading, self.ends = {}, nil, nil, nil
   self.db:close()
   self.locks:close()
   if self.notices then self.notices:close() end
@@ -245,6 +270,8 @@ local function open(path, options, clock)
   self.db = native.open(path, BUSY_MS)
   local ok, err = pcall(function()
     schema.open(self.db, path, options.durability or "full")
+    self.begins, self.begins_reading = self.db:prepare "BEGIN IMMEDIATE", self.db:prepare "BEGIN"
+    self.ends = self.db:prepare "COMMIT"
     self.locks = native.locks(path .. "-lock")
     self.notices = native.notices(path .. "-wal")
     upkeep.begin(self, native)
