@@ -8,6 +8,7 @@ local port = require "uvjobs.durable.port"
 local prune = require "uvjobs.durable.prune"
 local rules = require "uvjobs.durable.rules"
 local schedules = require "uvjobs.durable.schedules"
+local spans = require "uvjobs.durable.spans"
 local task = require "uvjobs.durable.task"
 local transaction = require "uvjobs.durable.transaction"
 local worker = require "uvjobs.durable.worker"
@@ -56,7 +57,8 @@ end
 function methods:_call(request, patience)
   if self._is_closed then error(core.make_error("closed", "the store is closed"), 0) end
   transaction.check_outside(self, request)
-  return self._port:call(request, patience)
+  if request.op ~= "enqueue" then return self._port:call(request, patience) end
+  return spans.enqueue(request.tasks, self._port.call, self._port, request, patience)
 end
 
 --- Tasks may have come to these queues; `true` for any.
@@ -172,6 +174,7 @@ end
 function methods:sql_for(kind, args, given)
   enter(self, "sql_for")
   local one = options.task(self._kinds, self._args_limit, 2, "sql_for", 1, kind, args, given)
+  one.meta = spans.meta()
   local answer = self:_call { op = "sql", task = one }
   return answer.text, answer.parameters
 end

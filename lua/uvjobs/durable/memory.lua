@@ -30,6 +30,7 @@ local function copy_of(row)
     keep_done = row.keep_done, keep_dead = row.keep_dead, process = row.process, lease = row.lease,
     cancelling = row.cancelling, saved = row.saved, errors = row.errors, reason = row.reason,
     enqueued = row.enqueued, started = row.started, ended = row.ended, expires = row.expires,
+    meta = row.meta,
   }
 end
 
@@ -109,7 +110,7 @@ local function insert(self, task, now, tx)
     id = id, kind = task.kind, queue = task.queue, args = task.args, priority = task.priority,
     key = task.key, attempt = 0, attempts = task.attempts, crashes = 0,
     most_crashes = task.most_crashes, keep_done = task.keep_done, keep_dead = task.keep_dead,
-    lease = 0, cancelling = false, enqueued = now, tx = tx,
+    lease = 0, cancelling = false, enqueued = now, tx = tx, meta = task.meta,
   }
   row.state, row.due = rules.first_due(task, now)
   self.tasks[id] = row

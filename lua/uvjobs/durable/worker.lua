@@ -10,6 +10,7 @@ local core = require "uvjobs.core"
 local lease = require "uvjobs.durable.lease"
 local options = require "uvjobs.durable.options"
 local prune = require "uvjobs.durable.prune"
+local spans = require "uvjobs.durable.spans"
 local task = require "uvjobs.durable.task"
 
 core.own_source()
@@ -143,7 +144,7 @@ local function begin(self, one, args)
   local row, kind, given = one.row, one.kind, self._spawn
   given.name = row.kind .. " #" .. row.id
   given.timeout, given.priority = kind.timeout, row.priority ~= DEFAULT and row.priority or nil
-  local job = self._jobs:try_spawn(given, kind.fn, task.new(one), args)
+  local job = self._jobs:try_spawn(given, spans.of_run(row, kind.fn), task.new(one), args)
   one.job = job
   self._attempts[row.id] = one
   self._of_job[job] = one

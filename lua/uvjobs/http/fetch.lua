@@ -8,6 +8,7 @@ local cqueues_socket = require "cqueues.socket"
 local http_request = require "http.request"
 local uri_patterns = require "lpeg_patterns.uri"
 local core = require "uvjobs.core"
+local spans = require "uvjobs.http.spans"
 
 core.own_source()
 
@@ -287,5 +288,5 @@ return function(url, options)
     sockets_by_coroutine[running] = before
     close_all(call.sockets)
   end)
-  return run(call, new_request(uri, options))
+  return spans.fetch(run, call, new_request(uri, options))
 end

@@ -35,6 +35,8 @@ core.own_source()
 ---@field socket userdata of the connection
 ---@field began number when the request came, by uvjobs.now()
 ---@field method? string
+---@field path? string without a query; only while somebody takes spans, as the next
+---@field traceparent? string of the client
 ---@field expects_continue? boolean the client sends the body when it is told to
 ---@field job? uvjobs.Job nil before the head is read, and when the request was refused
 ---@field started boolean the job has run

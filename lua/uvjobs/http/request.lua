@@ -5,6 +5,7 @@ local head = require "uvjobs.http.head"
 local patches = require "uvjobs.http.patches"
 local records = require "uvjobs.http.records"
 local response = require "uvjobs.http.response"
+local spans = require "uvjobs.http.spans"
 local streams = require "uvjobs.http.stream"
 local uvjobs = require "uvjobs"
 local core = require "uvjobs.core"
@@ -95,7 +96,7 @@ local function handle(request)
   local record = request.server_record
   request.started = true
   request.deadline = record.request_timeout and uvjobs.now() + record.request_timeout
-  record.server.onstream(record.server, request.stream)
+  spans.serve(request, record.server.onstream, record.server, request.stream)
   request.returned = true
 end
 
@@ -148,6 +149,7 @@ local function look_at_head(request)
   local stream = request.stream
   local headers = first_headers(stream)
   request.method = headers:get ":method"
+  spans.look(request, headers)
   request.expects_continue = headers:has "expect" and response.is_http1(stream) and
     stream.peer_version == 1.1
   if is_too_large(request, headers) then return "413" end

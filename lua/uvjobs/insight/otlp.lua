@@ -72,12 +72,17 @@ end
 local INTERNAL <const> = 1 -- SPAN_KIND_INTERNAL
 local ERROR <const> = 2    -- STATUS_CODE_ERROR
 
+local function links_of(one)
+  local link = one.link
+  return link and setmetatable({ { traceId = link.trace, spanId = link.id } }, json.list) or nil
+end
+
 local function span_of(one)
   local attributes = one.attributes
   attributes["uvjobs.job.name"], attributes["uvjobs.scheduler.name"] = one.job, one.scheduler
   return {
     traceId = one.trace, spanId = one.id, parentSpanId = one.parent, name = one.name,
-    kind = INTERNAL, startTimeUnixNano = nanoseconds(one.start),
+    kind = one.kind or INTERNAL, links = links_of(one), startTimeUnixNano = nanoseconds(one.start),
     endTimeUnixNano = nanoseconds(one.start + one.seconds),
     attributes = attributes_of(attributes),
     status = one.problem and { code = ERROR, message = one.problem } or {},
@@ -182,6 +187,7 @@ local function give_up(self)
 end
 
 local function work(self)
+  span.mute() -- spans of the requests that it makes would be sent by further ones
   local _ <close> = setmetatable({}, { __close = function() give_up(self) end })
   while not (self.closing and #self.queue == 0) do
     wait_for_batch(self)

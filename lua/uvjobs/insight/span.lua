@@ -23,11 +23,14 @@ local sink
 ---@field parent? string the id of the span that this one is within
 ---@field is_sampled boolean whether it is sent
 ---@field name string
+---@field kind? integer of span.SERVER to span.CONSUMER; nil for a part of the program itself
+---@field link? { trace: string, id: string } another span that this one belongs to
 ---@field attributes table<string, any>
 ---@field start number date, in seconds
 ---@field begun number by the clock of the loop
 ---@field seconds? number how long it took; nil until it has ended
----@field problem? string what it has raised: the code of the error, or "error"
+---@field problem? string what it has raised: the code of the error, or "error"; or what else it is
+---  that went wrong
 ---@field job? string the name of the job
 ---@field scheduler? string the name of its scheduler
 
@@ -99,13 +102,14 @@ end
 
 -- ---- a span ------------------------------------------------------------------------------
 
-local function new_span(name, attributes, parent)
-  local job = uvjobs.current()
+-- Of what belongs together all is sent, or nothing: so who has begun it has decided.
+local function new_span(name, attributes, parent, link)
+  local job, first = uvjobs.current(), parent or link
   local sampled
-  if parent then sampled = parent.is_sampled else sampled = is_sampled() end
+  if first then sampled = first.is_sampled else sampled = is_sampled() end
   return {
     trace = parent and parent.trace or digits() .. digits(), id = digits(),
-    parent = parent and parent.id, is_sampled = sampled, name = name,
+    parent = parent and parent.id, link = link, is_sampled = sampled, name = name,
     attributes = sampled and copy_of(attributes) or nil, start = uvjobs.time(),
     begun = uvjobs.now(), job = job.name, scheduler = job.scheduler.name,
   }
@@ -142,12 +146,52 @@ function span.run(name, attributes, fn, ...)
   return within(new_span(name, attributes, parent), parent, fn, ...)
 end
 
+-- ---- the spans of the library itself ---------------------------------------------------
+
+--- What a span is to others, by the numbers of OTLP.
+span.SERVER, span.CLIENT, span.PRODUCER, span.CONSUMER = 2, 3, 4, 5
+
+--- As span.run(), for what comes in or goes out. It is called in a job, while there is a sink.
+--- `parent` is another span than the current one, or false for the beginning of a trace; `link` a
+--- span that led to this one in another trace.
+---@param options { name: string, kind: integer, attributes: table, parent?: table|false,
+---  link?: table }
+---@param fn function
+---@param ... any is passed on
+---@return any ... what `fn` returns
+function span.within(options, fn, ...)
+  local before, parent = uvjobs.context[KEY], options.parent
+  if parent == nil then parent = before end
+  local one = new_span(options.name, options.attributes, parent or nil, options.link)
+  one.kind = options.kind
+  return within(one, before, fn, ...)
+end
+
+--- Adds an attribute to the span in which the job is.
+---@param name string
+---@param value string|number|boolean|nil
+function span.note(name, value)
+  local one = uvjobs.context[KEY]
+  if one and one.attributes then one.attributes[name] = value end
+end
+
+--- The span in which the job is has failed, though nothing is raised.
+---@param problem string
+function span.fail(problem)
+  uvjobs.context[KEY].problem = problem
+end
+
+--- From now on the job is in a trace that nobody sends, and so is a server that it asks.
+function span.mute()
+  uvjobs.context[KEY] = { trace = digits() .. digits(), id = digits(), is_sampled = false }
+end
+
 -- ---- other processes ---------------------------------------------------------------------
 
 --- The span that a traceparent names (W3C Trace Context, level 1), or nil when it is none.
 ---@param text any
 ---@return table?
-local function parse(text)
+function span.parse(text)
   if type(text) ~= "string" then return nil end
   local version, trace, id, flags, rest = text:match "^(%x%x)%-(%x+)%-(%x+)%-(%x%x)(.*)$"
   if not version or version == "ff" or text:find "%u" then return nil end
@@ -167,7 +211,7 @@ local remote_guard = {
 --- insight.follow(); blames its caller.
 function span.follow(traceparent, fn, ...)
   arguments.check_function(3, 2, "follow", fn)
-  local remote = parse(traceparent)
+  local remote = span.parse(traceparent)
   if not remote or not uvjobs.current() then return fn(...) end
   local _ <close> = setmetatable({ before = uvjobs.context[KEY] }, remote_guard)
   uvjobs.context[KEY] = remote

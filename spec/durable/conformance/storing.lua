@@ -14,6 +14,25 @@ local function equal_types(a, b)
 end
 
 return function(kind)
+  it("keeps what the program says of itself, for whoever runs the task",
+    durable.with_store(kind, function(store)
+      local meta = '{"traceparent":"00-\u{e4}"}'
+      local given = { {}, { key = "k" }, { key = "l", on_key = "debounce" } }
+      for i = 1, 3 do
+        given[i].meta = meta
+        -- What the program with the second one says is not kept: the task is that of the first.
+        durable.put(store, given[i])
+        given[i].meta = "{}"
+        if given[i].key then durable.put(store, given[i]) end
+      end
+      durable.put(store)
+      local rows = durable.claim(store, durable.join(store), 4)
+      assert.equal(4, #rows)
+      for i = 1, 3 do assert.equal(meta, rows[i].meta) end
+      assert.is_nil(rows[4].meta)
+      assert.equal(meta, store:_call({ op = "get", id = rows[1].id }).meta)
+    end))
+
   it("returns arguments equal, integers as integers and floats as floats #D4",
     durable.with_store(kind, function(store)
       store:define("any", print)

@@ -5,7 +5,7 @@ local rows = {}
 local FIELDS <const> = {
   "id", "state", "queue", "kind", "priority", "due", "lease", "process", "attempt", "attempts",
   "crashes", "most_crashes", "cancelling", "key", "keep_done", "keep_dead", "enqueued", "started",
-  "ended", "reason", "args", "saved", "errors",
+  "ended", "reason", "args", "saved", "errors", "meta",
 }
 
 --- The columns of a task, of the table `t`.

@@ -20,7 +20,7 @@ CREATE TABLE IF NOT EXISTS @task (
   cancelling boolean NOT NULL DEFAULT false, key text,
   keep_done bigint NOT NULL, keep_dead bigint NOT NULL,
   enqueued bigint NOT NULL, started bigint, ended bigint, expires bigint, reason text,
-  args text NOT NULL, saved text, errors text
+  args text NOT NULL, saved text, errors text, meta text
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02,
   autovacuum_analyze_scale_factor = 0.05);
 CREATE INDEX IF NOT EXISTS task_ready ON @task (queue, priority, due, id)

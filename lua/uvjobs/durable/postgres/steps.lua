@@ -11,9 +11,9 @@ local steps = { claim = claims.step }
 
 local PUT <const> = [[
 INSERT INTO @task AS t (state, queue, kind, priority, due, attempts, most_crashes, keep_done,
-  keep_dead, enqueued, args, key)
+  keep_dead, enqueued, args, key, meta)
 SELECT CASE WHEN n.due > @NOW THEN 0 ELSE 1 END, $1, $2, $3::smallint, n.due, $6::bigint,
-  $7::bigint, $8::bigint, $9::bigint, @NOW, $10, $11
+  $7::bigint, $8::bigint, $9::bigint, @NOW, $10, $11, $12
 FROM (SELECT coalesce($5::bigint, @NOW + coalesce($4::bigint, 0)) AS due) n
 ON CONFLICT (kind, key) WHERE key IS NOT NULL AND state <= 2 DO ]]
 
@@ -37,7 +37,8 @@ local MOST_TRIES <const> = 100
 local function put(self, task)
   local query = {
     ON_KEY[task.on_key or "keep"], task.queue, task.kind, task.priority, task.delay, task.date,
-    task.attempts, task.most_crashes, task.keep_done, task.keep_dead, task.args, task.key, n = 11,
+    task.attempts, task.most_crashes, task.keep_done, task.keep_dead, task.args, task.key,
+    task.meta, n = 12,
   }
   for _ = 1, MOST_TRIES do
     local results = self:round { query, { HOLDER, task.kind, task.key, n = 2 } }

@@ -11,19 +11,19 @@ local plans = {}
 
 local INSERT <const> = [[
 INSERT INTO @task (state, queue, kind, priority, due, attempts, most_crashes, keep_done, keep_dead,
-  enqueued, args)
+  enqueued, args, meta)
 SELECT CASE WHEN n.due > @NOW THEN 0 ELSE 1 END, n.queue, n.kind, n.priority, n.due, n.attempts,
-  n.most_crashes, n.keep_done, n.keep_dead, @NOW, n.args
+  n.most_crashes, n.keep_done, n.keep_dead, @NOW, n.args, n.meta
 FROM (SELECT u.*, coalesce(u.date, @NOW + coalesce(u.delay, 0)) AS due
   FROM unnest($1::text[], $2::text[], $3::smallint[], $4::bigint[], $5::bigint[], $6::bigint[],
-    $7::bigint[], $8::bigint[], $9::bigint[], $10::text[]) WITH ORDINALITY
+    $7::bigint[], $8::bigint[], $9::bigint[], $10::text[], $11::text[]) WITH ORDINALITY
   AS u (queue, kind, priority, delay, date, attempts, most_crashes, keep_done, keep_dead, args,
-    place)
+    meta, place)
 ) n ORDER BY n.place RETURNING id]]
 
 local COLUMNS <const> = {
   "queue", "kind", "priority", "delay", "date", "attempts", "most_crashes", "keep_done",
-  "keep_dead", "args",
+  "keep_dead", "args", "meta",
 }
 
 --- The query that stores tasks without keys; it returns their ids in order.
@@ -51,13 +51,14 @@ function plans.statement(task, write)
   local due = place(task.date or task.delay or 0, "bigint")
   due = (task.date and DUE.date or DUE.delay):format(due)
   local text = ([[INSERT INTO @task (state, queue, kind, priority, due, attempts, most_crashes,
-keep_done, keep_dead, enqueued, args, key)
-SELECT CASE WHEN n.due > @NOW THEN 0 ELSE 1 END, %s, %s, %s, n.due, %s, %s, %s, %s, @NOW, %s, %s
+keep_done, keep_dead, enqueued, args, key, meta)
+SELECT CASE WHEN n.due > @NOW THEN 0 ELSE 1 END, %s, %s, %s, n.due, %s, %s, %s, %s, @NOW, %s, %s, %s
 FROM (SELECT %s AS due) n ON CONFLICT DO NOTHING]]):format(
     place(task.queue, "text"), place(task.kind, "text"), place(task.priority, "smallint"),
     place(task.attempts, "bigint"), place(task.most_crashes, "bigint"),
     place(task.keep_done, "bigint"), place(task.keep_dead, "bigint"), place(task.args, "text"),
-    task.key and place(task.key, "text") or "NULL", due)
+    task.key and place(task.key, "text") or "NULL",
+    task.meta and place(task.meta, "text") or "NULL", due)
   parameters.n = n
   return { text = write(text), parameters = parameters }
 end

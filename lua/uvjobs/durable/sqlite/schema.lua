@@ -22,7 +22,7 @@ CREATE TABLE IF NOT EXISTS uvjobs_task (
   cancelling INTEGER NOT NULL DEFAULT 0, key TEXT,
   keep_done INTEGER NOT NULL, keep_dead INTEGER NOT NULL,
   enqueued INTEGER NOT NULL, started INTEGER, ended INTEGER, expires INTEGER, reason TEXT,
-  args TEXT NOT NULL, saved TEXT, errors TEXT
+  args TEXT NOT NULL, saved TEXT, errors TEXT, meta TEXT
 );
 CREATE INDEX IF NOT EXISTS uvjobs_ready
   ON uvjobs_task (queue, priority, due, id) WHERE state = 1;

@@ -13,21 +13,21 @@ local operations = {}
 local FIELDS <const> = {
   "id", "state", "queue", "kind", "priority", "due", "lease", "process", "attempt", "attempts",
   "crashes", "most_crashes", "cancelling", "key", "keep_done", "keep_dead", "enqueued", "started",
-  "ended", "reason", "args", "saved", "errors",
+  "ended", "reason", "args", "saved", "errors", "meta",
 }
 local COLUMNS <const> = table.concat(FIELDS, ", ")
 
 -- The columns of a step as a row; nil without one.
 local function row_of(id, state, queue, kind, priority, due, lease, process, attempt, attempts,
   crashes, most_crashes, cancelling, key, keep_done, keep_dead, enqueued, started, ended, reason,
-  args, saved, errors)
+  args, saved, errors, meta)
   if id == nil then return nil end
   return {
     id = id, state = state, queue = queue, kind = kind, priority = priority, due = due,
     lease = lease, process = process, attempt = attempt, attempts = attempts, crashes = crashes,
     most_crashes = most_crashes, cancelling = cancelling ~= 0, key = key, keep_done = keep_done,
     keep_dead = keep_dead, enqueued = enqueued, started = started, ended = ended, reason = reason,
-    args = args, saved = saved, errors = errors,
+    args = args, saved = saved, errors = errors, meta = meta,
   }
 end
 
@@ -67,7 +67,7 @@ operations.change, operations.row_of, operations.columns = change, row_of, COLUM
 
 local INSERT <const> = [[
 INSERT INTO uvjobs_task (state, queue, kind, priority, due, attempts, most_crashes, key, keep_done,
-  keep_dead, enqueued, args) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)]]
+  keep_dead, enqueued, args, meta) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)]]
 
 -- The live task of a kind and key.
 local function holder_of(self, kind, key)
@@ -91,7 +91,7 @@ local function enqueue_one(self, task, now)
   end
   local state, due = rules.first_due(task, now)
   self:sql(INSERT):run(state, task.queue, task.kind, task.priority, due, task.attempts,
-    task.most_crashes, task.key, task.keep_done, task.keep_dead, now, task.args)
+    task.most_crashes, task.key, task.keep_done, task.keep_dead, now, task.args, task.meta)
   return { self.db:last_id(), true }
 end
 
@@ -110,12 +110,12 @@ function operations.sql(_, request)
   local due = task.date and "?" or NOW .. " + ?"
   return {
     text = ([[INSERT INTO uvjobs_task (state, queue, kind, priority, due, attempts, most_crashes,
-key, keep_done, keep_dead, enqueued, args)
-VALUES (%d, ?, ?, ?, %s, ?, ?, ?, ?, ?, %s, ?)%s]]):format(
+key, keep_done, keep_dead, enqueued, args, meta)
+VALUES (%d, ?, ?, ?, %s, ?, ?, ?, ?, ?, %s, ?, ?)%s]]):format(
       delayed and rules.SCHEDULED or READY, due, NOW, task.key and " ON CONFLICT DO NOTHING" or ""),
     parameters = {
       task.queue, task.kind, task.priority, task.date or task.delay or 0, task.attempts,
-      task.most_crashes, task.key, task.keep_done, task.keep_dead, task.args, n = 10,
+      task.most_crashes, task.key, task.keep_done, task.keep_dead, task.args, task.meta, n = 11,
     },
   }
 end
@@ -187,15 +187,15 @@ end
 
 -- What the worker needs of a task: each field is copied between two Lua states.
 local OF_CLAIM <const> = "id, queue, kind, priority, due, lease, attempt, attempts, crashes, " ..
-  "key, enqueued, args, saved, errors"
+  "key, enqueued, args, saved, errors, meta"
 
 local function claimed(id, queue, kind, priority, due, lease, attempt, attempts, crashes, key,
-  enqueued, args, saved, errors)
+  enqueued, args, saved, errors, meta)
   if id == nil then return nil end
   return {
     id = id, queue = queue, kind = kind, priority = priority, due = due, lease = lease,
     attempt = attempt, attempts = attempts, crashes = crashes, key = key, enqueued = enqueued,
-    args = args, saved = saved, errors = errors,
+    args = args, saved = saved, errors = errors, meta = meta,
   }
 end
 
