@@ -274,6 +274,7 @@ build = {
         "src/lua/base/nearest.c",
         "src/lua/base/object.c",
         "src/lua/base/options.c",
+        "src/lua/base/record.c",
         "src/lua/base/slots.c",
         "src/lua/base/text.c",
         "src/lua/drive/cqueues.c",

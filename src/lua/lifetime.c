@@ -121,6 +121,7 @@ static int end(lua_State *L)
   uj_series_term(S);
   uj_pool_term(S, L);
   uj_slots_term(&S->jobs, L);
+  uj_slots_term(&S->records, L);
   if (S->driver != NULL)
     uj_driver_free(S->driver);
   S->driver = NULL;
@@ -233,6 +234,7 @@ static void init_parts(struct uj_state *S, lua_State *L)
   uj_loop_init(&S->loop, &uj_host);
   uj_slots_init(&S->jobs, make_slots_thread(S, L));
   uj_unseen_init(S, L);
+  uj_slots_init(&S->records, make_slots_thread(S, L));
   uj_pool_init(S->pool, make_slots_thread(S, L));
   uj_dumping_init(S, L);
   uj_insight_init(S, L);

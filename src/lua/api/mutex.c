@@ -4,7 +4,7 @@
 
 #include "core/mutex.h"
 #include "lua/api/permit.h"
-#include "lua/base/object.h"
+#include "lua/base/record.h"
 #include "lua/engine/suspend.h"
 #include "lua/state/job.h"
 
@@ -12,29 +12,27 @@
 
 static const char mutex_tag[] = MUTEX_TYPE;
 
+/* The record of the userdata: uj_loop::locked refers to it. */
 struct lmutex {
-  struct uj_object object;
+  struct uj_record record;
   struct uj_mutex core;
-  bool collected; /* a finalizer has made it reachable again: see mutex_gc() */
 };
 
+/* A finalizer can have made it reachable again after mutex_gc(). */
 static struct uj_mutex *check_self(lua_State *L, const char *name)
 {
-  struct lmutex *mutex = uj_object_self(L, mutex_tag, name);
-  if (mutex->collected)
+  struct lmutex *mutex = uj_record_self(L, mutex_tag, name);
+  if (mutex->record.slot == 0)
     luaL_error(L, "'%s' of a mutex that was collected", name);
   return &mutex->core;
 }
 
 static int l_mutex(lua_State *L)
 {
-  struct lmutex *mutex;
-  uj_state(L);
-  mutex = lua_newuserdatauv(L, sizeof(*mutex), 0);
-  mutex->object.tag = mutex_tag;
-  mutex->collected = false;
+  struct uj_state *S = uj_state(L);
+  struct lmutex *mutex = uj_record_push(&S->records, L, mutex_tag,
+                                        sizeof(*mutex), UJ_RECORD_UV, 0);
   uj_mutex_init(&mutex->core);
-  luaL_setmetatable(L, MUTEX_TYPE);
   return 1;
 }
 
@@ -42,12 +40,14 @@ static int l_mutex(lua_State *L)
  * locked any more, even if a finalizer makes it reachable again. */
 static int mutex_gc(lua_State *L)
 {
-  struct lmutex *mutex = uj_object_to(L, 1, mutex_tag);
+  struct uj_state *S = lua_touserdata(L, lua_upvalueindex(1));
+  struct lmutex *mutex = uj_record_to(L, 1, mutex_tag);
   if (mutex == NULL)
     return 0;
   uj_waitq_close(&mutex->core.waiters);
   uj_mutex_term(&mutex->core);
-  mutex->collected = true;
+  if (!S->dead)
+    uj_record_release(&S->records, &mutex->record);
   return 0;
 }
 
@@ -129,7 +129,7 @@ static int mutex_unlock(lua_State *L)
 /* Works for a collected mutex, too. */
 static int mutex_tostring(lua_State *L)
 {
-  const struct lmutex *mutex = uj_object_self(L, mutex_tag, "tostring");
+  const struct lmutex *mutex = uj_record_self(L, mutex_tag, "tostring");
   const struct uj_job *owner = mutex->core.owner;
   if (owner == NULL)
     lua_pushliteral(L, MUTEX_TYPE ": free");

@@ -88,20 +88,21 @@ unsigned uj_lorder_take_priority(lua_State *L,
 
 /* ---- the order ----------------------------------------------------------- */
 
-/* [-1, +0, m] Keeps the value on the top for the scheduler at idx. */
+/* [-1, +0, -] Keeps the value on the top with the record of the scheduler at
+ * idx. */
 static void keep(lua_State *L, int idx, int place)
 {
-  lua_getiuservalue(L, idx, UJ_SCHED_UV_JOB_TYPE);
+  lua_getiuservalue(L, idx, UJ_RECORD_UV);
   lua_insert(L, -2);
-  lua_rawseti(L, -2, place);
+  lua_setiuservalue(L, -2, place);
   lua_pop(L, 1);
 }
 
 /* [-0, +1, -] Pushes the table of the keys of the scheduler at idx, or nil. */
 static void push_keys(lua_State *L, int idx)
 {
-  lua_getiuservalue(L, idx, UJ_SCHED_UV_JOB_TYPE);
-  lua_rawgeti(L, -1, UJ_JOB_TYPE_KEYS);
+  lua_getiuservalue(L, idx, UJ_RECORD_UV);
+  lua_getiuservalue(L, -1, UJ_SCHED_RECORD_UV_KEYS);
   lua_remove(L, -2);
 }
 
@@ -132,7 +133,7 @@ static void set_order(lua_State *L, int idx, uint64_t aging_ns, bool is_fair)
     lua_pop(L, 1);
     return;
   }
-  keep(L, idx, UJ_JOB_TYPE_ORDER);
+  keep(L, idx, UJ_SCHED_RECORD_UV_ORDER);
   uj_sched_set_order(sched, order);
 }
 
@@ -215,7 +216,7 @@ static void need_keys(lua_State *L, int idx)
   push_keys(L, idx);
   if (lua_isnil(L, -1)) {
     lua_pop(L, 1);
-    keep(L, idx, UJ_JOB_TYPE_KEYS);
+    keep(L, idx, UJ_SCHED_RECORD_UV_KEYS);
     uj_lsched_at(L, idx)->core.order->nmade = 0;
   } else
     lua_pop(L, 2);
@@ -329,24 +330,24 @@ static void keep_twin(struct uj_state *S, lua_State *L,
  * an empty one is given up. */
 enum { MANY_KEYS = 1000 };
 
-/* [-0, +0, -] The job is on the top. Its key is in the table, and the table in
- * its place: so setting them to nil needs no memory. */
-static void leave_key(lua_State *L, struct uj_order *order,
+/* [-0, +0, -] The job is on the top. Its key is in the table: so setting it to
+ * nil needs no memory. */
+static void leave_key(struct uj_state *S, lua_State *L, struct uj_sched *sched,
                       const struct uj_rank *rank)
 {
   struct lkey *key = lkey_of(rank->key);
   if (--key->uses > 0)
     return;
   uj_group_term(&key->core);
-  lua_getmetatable(L, -1);
-  lua_rawgeti(L, -1, UJ_JOB_TYPE_KEYS);
+  uj_slots_push(&S->records, L, uj_lsched_of(sched)->record.slot);
+  lua_getiuservalue(L, -1, UJ_SCHED_RECORD_UV_KEYS);
   lua_getiuservalue(L, -3, rank->place);
   lua_pushnil(L);
   lua_rawset(L, -3);
   lua_pop(L, 1);
-  if (order->nmade > MANY_KEYS && uj_link_empty(&order->keys)) {
+  if (sched->order->nmade > MANY_KEYS && uj_link_empty(&sched->order->keys)) {
     lua_pushnil(L);
-    lua_rawseti(L, -2, UJ_JOB_TYPE_KEYS);
+    lua_setiuservalue(L, -2, UJ_SCHED_RECORD_UV_KEYS);
   }
   lua_pop(L, 1);
 }
@@ -360,7 +361,7 @@ void uj_lorder_forget(struct uj_state *S, struct uj_ljob *job)
   uj_ljob_push(S, hub, job);
   if (rank->is_turned_away)
     keep_twin(S, hub, job);
-  leave_key(hub, job->core.sched->order, rank);
+  leave_key(S, hub, job->core.sched, rank);
   lua_pop(hub, 1);
   rank->key = NULL;
 }

@@ -222,16 +222,20 @@ static int l_scheduler(lua_State *L)
 static int sched_gc(lua_State *L)
 {
   struct uj_lsched *sched = uj_lsched_to(L, 1);
+  struct uj_state *S;
   if (sched == NULL)
     return 0;
+  S = uj_state_of(sched->core.loop);
   if (sched->series != NULL)
-    uj_series_retire(uj_state_of(sched->core.loop), sched);
+    uj_series_retire(S, sched);
   if (sched->core.nlive > 0) {
     uj_object_finalize_again(L);
     return 0;
   }
   uj_waitq_close(&sched->core.idle);
   uj_sched_term(&sched->core);
+  if (!S->dead)
+    uj_record_release(&S->records, &sched->record);
   return 0;
 }
 
@@ -360,7 +364,8 @@ static bool push_order_property(lua_State *L, const struct uj_order *order,
 
 static bool push_property(lua_State *L, const void *object, const char *key)
 {
-  const struct uj_sched *core = &((const struct uj_lsched *)object)->core;
+  const struct uj_sched *core = &uj_lsched_at(L, 1)->core;
+  (void)object;
   if (strcmp(key, "limit") == 0)
     uj_arg_push_count(L, core->limit);
   else if (strcmp(key, "pending_limit") == 0)

@@ -3,6 +3,7 @@
 #include "core/turn.h"
 #include "loop/driver.h"
 #include "lua/api/date.h"
+#include "lua/base/record.h"
 #include "lua/engine/ending.h"
 #include "lua/engine/pool.h"
 #include "lua/state/job.h"
@@ -27,6 +28,8 @@ static int trim(lua_State *L)
     for (uint32_t slot = 1; slot < S->jobs.next; slot++)
       uj_state_job(S, slot)->slot = slot;
   }
+  if (uj_slots_sparse(&S->records))
+    uj_records_compact(&S->records, L);
   uj_pool_compact(S, L);
   return 0;
 }
@@ -34,7 +37,8 @@ static int trim(lua_State *L)
 void uj_drive_trim(struct uj_state *S, lua_State *L)
 {
   int status;
-  if (!uj_slots_sparse(&S->jobs) && !uj_slots_sparse(&S->pool->slots))
+  if (!uj_slots_sparse(&S->jobs) && !uj_slots_sparse(&S->records) &&
+      !uj_slots_sparse(&S->pool->slots))
     return;
   lua_pushcfunction(L, trim);
   lua_pushlightuserdata(L, S);

@@ -23,9 +23,7 @@ struct uj_scope;
 enum {
   UJ_JOB_TYPE_SCHED = 1,
   UJ_JOB_TYPE_ON_START, /* see enum uj_announced */
-  UJ_JOB_TYPE_ON_END,
-  UJ_JOB_TYPE_ORDER, /* see api/order.h */
-  UJ_JOB_TYPE_KEYS
+  UJ_JOB_TYPE_ON_END
 };
 
 /* What a job of Lua can wait for besides what the core knows: uj_job::op. Its

@@ -6,13 +6,42 @@
 
 const char uj_sched_tag[] = UJ_SCHED_TYPE;
 
+/* [-0, +1, m] Pushes a list of what is in the common metatable of jobs: keys
+ * and values, one after the other. It is made with the first scheduler, and
+ * costs less to go through than the table. */
+static void push_job_fields(struct uj_state *S, lua_State *L)
+{
+  int list = lua_gettop(L) + 1, n = 0;
+  if (!uj_hub_is_nil(S->hub, UJ_HUB_JOB_FIELDS)) {
+    uj_hub_push(S->hub, L, UJ_HUB_JOB_FIELDS);
+    return;
+  }
+  lua_newtable(L);
+  uj_hub_push(S->hub, L, UJ_HUB_JOB_TYPE);
+  lua_pushnil(L);
+  while (lua_next(L, list + 1)) {
+    lua_pushvalue(L, -2);
+    lua_rawseti(L, list, ++n);
+    lua_rawseti(L, list, ++n);
+  }
+  lua_settop(L, list);
+  lua_pushvalue(L, list);
+  uj_hub_set(S->hub, L, UJ_HUB_JOB_FIELDS);
+}
+
 /* [-0, +0, m] Gives the scheduler on the top the metatable of its jobs: a copy
  * of the common one which refers to the scheduler. */
 static void make_job_type(struct uj_state *S, lua_State *L)
 {
-  int sched = lua_gettop(L);
-  uj_hub_push(S->hub, L, UJ_HUB_JOB_TYPE);
-  uj_object_push_copy(L, UJ_JOB_TYPE_SCHED);
+  int sched = lua_gettop(L), list = sched + 1, n;
+  push_job_fields(S, L);
+  n = (int)lua_rawlen(L, list);
+  lua_createtable(L, UJ_JOB_TYPE_SCHED, n / 2);
+  for (int i = 1; i < n; i += 2) {
+    lua_rawgeti(L, list, i);
+    lua_rawgeti(L, list, i + 1);
+    lua_rawset(L, list + 1);
+  }
   lua_pushvalue(L, sched);
   lua_rawseti(L, -2, UJ_JOB_TYPE_SCHED);
   lua_setiuservalue(L, sched, UJ_SCHED_UV_JOB_TYPE);
@@ -22,14 +51,13 @@ static void make_job_type(struct uj_state *S, lua_State *L)
 struct uj_lsched *uj_lsched_new(struct uj_state *S, lua_State *L)
 {
   struct uj_lsched *sched =
-      lua_newuserdatauv(L, sizeof(*sched), UJ_SCHED_UV_COUNT);
-  uj_object_init_counted(&sched->object, uj_sched_tag);
+      uj_record_push(&S->records, L, uj_sched_tag, sizeof(*sched),
+                     UJ_SCHED_UV_COUNT, UJ_SCHED_RECORD_UV_COUNT);
   sched->cpu_ns = 0;
   sched->failed = NULL;
   sched->scope = NULL;
   sched->series = NULL;
   uj_sched_init(&sched->core, &S->loop);
-  luaL_setmetatable(L, UJ_SCHED_TYPE);
   make_job_type(S, L);
   return sched;
 }

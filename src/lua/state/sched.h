@@ -1,5 +1,6 @@
-/* A scheduler as Lua's side has it: the userdata `uvjobs.Scheduler`. The
- * metatable of its jobs refers to it, so it lives as long as any of them. */
+/* A scheduler as Lua's side has it: the userdata `uvjobs.Scheduler`, and its
+ * record. The metatable of its jobs refers to the userdata, so both live as
+ * long as any of them. */
 #ifndef UJ_LUA_STATE_SCHED_H
 #define UJ_LUA_STATE_SCHED_H
 
@@ -7,7 +8,7 @@
 #include <stdbool.h>
 
 #include "core/sched.h"
-#include "lua/base/object.h"
+#include "lua/base/record.h"
 #include "lua/state/job.h"
 #include "lua/state/state.h"
 
@@ -18,12 +19,19 @@ struct uj_series;
 
 /* The user values of a scheduler. */
 enum {
-  UJ_SCHED_UV_HANDLER = 1, /* the exception handler, or nil */
+  UJ_SCHED_UV_HANDLER = UJ_RECORD_UV + 1, /* the exception handler, or nil */
   UJ_SCHED_UV_NAME,
   UJ_SCHED_UV_JOB_TYPE, /* the metatable of its jobs, which also holds the
                            functions of enum uj_announced */
   UJ_SCHED_UV_SCOPE,    /* keeps `scope` */
   UJ_SCHED_UV_COUNT = UJ_SCHED_UV_SCOPE
+};
+
+/* The user values of its record: what `core.order` refers to. */
+enum {
+  UJ_SCHED_RECORD_UV_ORDER = 1,
+  UJ_SCHED_RECORD_UV_KEYS, /* the table of the keys of its jobs, or nil */
+  UJ_SCHED_RECORD_UV_COUNT = UJ_SCHED_RECORD_UV_KEYS
 };
 
 /* The functions that are called when a job of the scheduler starts or ends.
@@ -35,7 +43,8 @@ enum uj_announced {
 };
 
 struct uj_lsched {
-  struct uj_counted_object object;
+  struct uj_record record; /* in uj_state::records, since uj_loop::scheds refers
+                              to `core` */
   struct uj_sched core;
   uint64_t cpu_ns;          /* how long its jobs have run; 0 when that is not
                                timed */
@@ -58,17 +67,17 @@ static inline struct uj_lsched *uj_lsched_of(struct uj_sched *core)
 /* The scheduler at idx, or NULL when it is something else. */
 static inline struct uj_lsched *uj_lsched_to(lua_State *L, int idx)
 {
-  return uj_object_to(L, idx, uj_sched_tag);
+  return uj_record_to(L, idx, uj_sched_tag);
 }
 /* The scheduler at idx, which is one. */
 static inline struct uj_lsched *uj_lsched_at(lua_State *L, int idx)
 {
-  return lua_touserdata(L, idx);
+  return uj_record_at(L, idx);
 }
 /* The scheduler that is self; raises otherwise. */
 static inline struct uj_lsched *uj_lsched_self(lua_State *L, const char *name)
 {
-  return uj_object_self(L, uj_sched_tag, name);
+  return uj_record_self(L, uj_sched_tag, name);
 }
 
 /* [-0, +1, m] Pushes a list of the jobs that a scheduler has now, and of its

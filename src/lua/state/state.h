@@ -63,6 +63,7 @@ enum uj_hub {
   UJ_HUB_LOADED,        /* table: package.loaded */
   UJ_HUB_NO_MEMORY,     /* string: an error that cannot be made when needed */
   UJ_HUB_FOREIGN_YIELD, /* string: the same */
+  UJ_HUB_JOB_FIELDS,    /* table: see make_job_type(); or nil */
   UJ_HUB_NESTED,        /* table: see nest.h */
   UJ_HUB_WATCHED,       /* table: see watchers.h */
   UJ_HUB_DEADLINE,      /* function: see uj_suspend_push_error(); or nil */
@@ -83,6 +84,7 @@ struct uj_state {
   struct uj_driver *driver; /* NULL until something needs to wait */
   struct uj_slots jobs;     /* the jobs that live */
   struct uj_unseen *unseen; /* and records that are used again */
+  struct uj_slots records;  /* what lists of C refer to: see base/record.h */
 
   /* What runs. */
   lua_State *volatile running; /* the coroutine of the current job that runs */
