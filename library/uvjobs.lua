@@ -215,9 +215,9 @@ local uvjobs = {}
 ---@field limit? integer|number calls at once: >= 1 or math.huge; default 100
 ---@field progress? uvjobs.Progress gets 1 for each call that has ended well
 
---- A list of queues, events and jobs, with the seconds after which select() gives up.
+--- A list of queues, channels, events and jobs, with the seconds after which select() gives up.
 ---@class uvjobs.Sources
----@field [integer] uvjobs.Queue|uvjobs.Event|uvjobs.Job
+---@field [integer] uvjobs.Queue|uvjobs.Channel|uvjobs.Event|uvjobs.Job
 ---@field timeout? number
 
 ---@class uvjobs.EachOptions: uvjobs.MapOptions
@@ -523,11 +523,11 @@ function uvjobs.map(list, fn, options) end
 ---@return integer count how many items there were
 function uvjobs.each(list, fn, options) end
 
---- Waits until one of several queues, events and jobs is ready, and takes the value of a
---- queue. When several are ready, the first one in the list counts. Suspends, unless one
---- is ready. The error of a job is not raised.
+--- Waits until one of several queues, channels, events and jobs is ready, and takes the value
+--- of a queue or a channel. When several are ready, the first one in the list counts.
+--- Suspends, unless one is ready. The error of a job is not raised.
 ---@param sources uvjobs.Sources at least one source
----@return uvjobs.Queue|uvjobs.Event|uvjobs.Job|nil source nil when the time is over
+---@return uvjobs.Queue|uvjobs.Channel|uvjobs.Event|uvjobs.Job|nil source nil when the time is over
 ---@return any value what came from a queue, or nil when that is closed and empty; true for
 ---  an event that is set and for a job that has ended; "timeout"
 ---@return string? why "closed" for a queue that is closed and empty
@@ -866,6 +866,94 @@ function Queue:items() end
 --- Closes the queue: it takes no more values, and wakes all jobs that wait for it. Does
 --- not suspend.
 function Queue:close() end
+
+---@class uvjobs.ChannelOptions
+---@field message_limit? integer|number bytes of a value: >= 1 or math.huge; default 64 MiB
+
+--- Makes an empty channel. Does not suspend.
+---@param capacity? integer|number >= 0 or math.huge, the default
+---@param options? uvjobs.ChannelOptions
+---@return uvjobs.Channel
+function uvjobs.channel(capacity, options) end
+
+--- A queue between threads: the values are copied. A channel that arrives in another Lua
+--- state, in a message or an argument, is the same channel there.
+---@class uvjobs.Channel: userdata
+---@field capacity integer|number
+---@field closed boolean it takes no more values; some may be left
+---@field id integer its number, which no other channel of the process has
+---@field message_limit integer|number how many bytes a value may take
+---@operator len: integer
+local Channel = {}
+
+--- Appends a copy of a value. Suspends while the channel is full. Unless it returns true,
+--- the value is not in the channel. Raises when the value cannot be copied.
+---@param value any not nil: boolean, number, string, channel, blob or a table of these
+---@param timeout? number seconds, >= 0; nil waits for ever
+---@return true? put
+---@return ("timeout"|"closed")? reason
+function Channel:put(value, timeout) end
+
+--- Takes the first value. Suspends while the channel is empty.
+---@param timeout? number seconds, >= 0; nil waits for ever
+---@return any value nil when there is none
+---@return ("timeout"|"closed")? reason
+function Channel:get(timeout) end
+
+--- Appends a copy of a value if there is room. Does not suspend; may be called outside of
+--- jobs, too. With capacity 0 there is never room.
+---@param value any as for put
+---@return true? put
+---@return ("full"|"closed")? reason
+function Channel:try_put(value) end
+
+--- Takes the first value if there is one that is kept for nobody. Does not suspend; may be
+--- called outside of jobs, too.
+---@return any value nil when there is none
+---@return ("empty"|"closed")? reason
+function Channel:try_get() end
+
+--- Iterates over the values until the channel is closed and empty. Each step suspends
+--- while the channel is empty. Jobs of several threads may iterate: each value goes to one.
+---@return fun(channel: uvjobs.Channel): any
+---@return uvjobs.Channel
+function Channel:items() end
+
+--- Closes the channel for all threads: it takes no more values, and wakes all jobs that
+--- wait for it. Does not suspend.
+function Channel:close() end
+
+--- Makes a blob of the bytes of a string, which are copied. Does not suspend.
+---@param bytes string
+---@return uvjobs.Blob
+function uvjobs.blob(bytes) end
+
+--- Bytes that never change, and that Lua states share: sending a blob copies nothing.
+---@class uvjobs.Blob: userdata
+---@operator len: integer
+local Blob = {}
+
+--- A part of the bytes as a string.
+---@param i? integer default 1
+---@param j? integer default -1; negative positions count from the end
+---@return string
+function Blob:sub(i, j) end
+
+--- A part of the bytes as a blob that shares them.
+---@param i? integer default 1
+---@param j? integer default -1
+---@return uvjobs.Blob
+function Blob:slice(i, j) end
+
+--- The codes of bytes.
+---@param i? integer default 1
+---@param j? integer default i
+---@return integer ...
+function Blob:byte(i, j) end
+
+--- All bytes as a string.
+---@return string
+function Blob:string() end
 
 --- Makes a semaphore with `n` free permits. Does not suspend.
 ---@param n integer|number permits: >= 1 or math.huge

@@ -1,4 +1,4 @@
--- uvjobs.select: waits for the first of several queues, events and jobs. A watch takes
+-- uvjobs.select: waits for the first of several queues, channels, events and jobs. A watch takes
 -- nothing; this looks at the sources in their order whenever something has come to one of
 -- them. No job runs between the look that takes a value and the return.
 
@@ -20,6 +20,8 @@ looks["uvjobs.Queue"] = function(queue)
   return value ~= nil, value
 end
 
+looks["uvjobs.Channel"] = looks["uvjobs.Queue"]
+
 looks["uvjobs.Event"] = function(event)
   return event:is_set(), true
 end
@@ -30,7 +32,7 @@ end
 
 local function check_source(i, source)
   if not looks[core.typename(source)] then
-    fail(4, 1, "select", arguments.unexpected_element("queue, event or job", i, source))
+    fail(4, 1, "select", arguments.unexpected_element("queue, channel, event or job", i, source))
   elseif source == uvjobs.current() then
     fail(4, 1, "select", ("element %d is the current job, which cannot wait for itself"):format(i))
   end
@@ -90,12 +92,12 @@ local function wait(list, timeout)
   return nil, "timeout"
 end
 
---- Waits until one of several queues, events and jobs is ready, and takes the value of a
---- queue. When several are ready, the first one in the list counts. Suspends.
+--- Waits until one of several queues, channels, events and jobs is ready, and takes the value
+--- of a queue or a channel. When several are ready, the first one in the list counts. Suspends.
 --- Errors: misuse; `cancelled`, `timeout` and `killed` of the current job. An error of a job
 --- among the sources is not raised.
 ---@param sources uvjobs.Sources
----@return uvjobs.Queue|uvjobs.Event|uvjobs.Job|nil source nil when the time is over
+---@return uvjobs.Queue|uvjobs.Channel|uvjobs.Event|uvjobs.Job|nil source nil when the time is over
 ---@return any value the value of a queue, which is nil when that is closed and empty; true
 ---  for an event and for a job that has ended; "timeout"
 ---@return string? why "closed" for a queue that is closed and empty

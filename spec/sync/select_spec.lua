@@ -228,7 +228,7 @@ describe("select", function()
       refused(nil, "table expected, got nil")
       refused({}, "at least one source expected, got none")
       refused({ e, uvjobs.mutex() },
-        "queue, event or job expected as element 2, got uvjobs.Mutex")
+        "queue, channel, event or job expected as element 2, got uvjobs.Mutex")
       refused({ e, uvjobs.current() },
         "element 2 is the current job, which cannot wait for itself")
       refused({ e, tiemout = 1 }, "unknown option 'tiemout', did you mean 'timeout'?")

@@ -20,14 +20,15 @@ end
 -- The types, with the word that the reference has for a value of each.
 local TYPES = {
   scheduler = "Scheduler", job = "Job", event = "Event", queue = "Queue", semaphore = "Semaphore",
-  mutex = "Mutex", permit = "Permit", err = "Error", repeating = "Repeating",
+  mutex = "Mutex", permit = "Permit", err = "Error", repeating = "Repeating", channel = "Channel",
+  blob = "Blob",
 }
 
 -- Types that users never have in their hands, or that have a page of their own.
 local INTERNAL = {
   Await = true, Scope = true, State = true, Watch = true, Work = true, Zone = true,
   Schedule = true, Histogram = true,
-  Rate = true, Gate = true, Window = true, Service = true,
+  Rate = true, Gate = true, Window = true, Service = true, Waiter = true,
 }
 
 -- The scheduler of the repetition among the samples, which has to be closed.
@@ -63,6 +64,7 @@ local function samples()
     job = job, err = error_like(err, core.make_error("open", "sample", 1, "cause")),
     event = uvjobs.event(), queue = uvjobs.queue(), mutex = uvjobs.mutex(),
     semaphore = semaphore, permit = permit, repeating = repeating,
+    channel = uvjobs.channel(), blob = uvjobs.blob "sample",
   }
 end
 
@@ -134,6 +136,7 @@ local function callers()
     function(options) uvjobs.each({}, print, options) end,
     uvjobs.progress,
     function(options) uvjobs.work(options, function() end) end,
+    function(options) uvjobs.channel(1, options) end,
   }
 end
 

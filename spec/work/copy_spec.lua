@@ -103,8 +103,8 @@ end)
 describe("what is not copied", function()
   after_each(helper.check_clean)
 
-  local text = "bad argument #%d to 'work' (nil, boolean, number, string or table of them "
-    .. "expected, got %s)"
+  local text = "bad argument #%d to 'work' (nil, boolean, number, string, channel, blob or table "
+    .. "of them expected, got %s)"
 
   it("are functions, userdata and threads", in_run(function()
     for name, value in pairs {
@@ -115,9 +115,9 @@ describe("what is not copied", function()
     } do
       assert.equal(text:format(2, name), message(uvjobs.work, echo, value))
       assert.equal(text:format(4, name), message(uvjobs.work, echo, 1, nil, value, print))
-      assert.equal(text:format(3, name .. " in a table"),
+      assert.equal(text:format(3, name .. " at value[1].a"),
                    message(uvjobs.work, echo, "", { { a = value } }))
-      assert.equal(text:format(2, name .. " in a table"),
+      assert.equal(text:format(2, name .. " as a key"),
                    message(uvjobs.work, echo, { [value] = 1 }))
     end
     assert.equal(0, uvjobs.stats().work)
@@ -170,9 +170,10 @@ describe("the error of a function in the pool", function()
 
   it("says when a result cannot be copied", function()
     uvjobs.run(function()
-      assert.equal("'work': result #2 cannot be copied (nil, boolean, number, string or "
-        .. "table of them expected, got function)", error_of(function() return 1, print end))
-      assert.matches("^'work': result #1 .* got FILE%* in a table%)$",
+      assert.equal("'work': result #2 cannot be copied (nil, boolean, number, string, channel, "
+        .. "blob or table of them expected, got function)",
+        error_of(function() return 1, print end))
+      assert.matches("^'work': result #1 .* got FILE%* at value%[1%]%[1%]%)$",
                      error_of(function() return { { io.stdout } } end))
     end)
   end)

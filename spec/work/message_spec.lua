@@ -128,7 +128,8 @@ describe("on_message", function()
       local function send() require "uvjobs.worker".send(1) end
       assert.matches("'send': work has no option 'on_message'$", message(uvjobs.work, send))
       assert.matches("'send': work has no option 'on_message'$", message(uvjobs.work, {}, send))
-      assert.matches("bad argument #2 to 'send' %(nil, boolean, number, string or table of them",
+      assert.matches("bad argument #2 to 'send' %(nil, boolean, number, string, "
+        .. "channel, blob or table of them",
         message(uvjobs.work, { on_message = print }, function()
           require "uvjobs.worker".send(1, print)
         end))

@@ -169,8 +169,8 @@ describe("misuse of work", function()
       end
       assert.equal("bad argument #1 to 'work' (function expected, got no value)",
                    message(uvjobs.work))
-      assert.equal("bad argument #3 to 'work' (nil, boolean, number, string or table of them "
-        .. "expected, got function)", message(uvjobs.work, nothing, 1, print))
+      assert.equal("bad argument #3 to 'work' (nil, boolean, number, string, channel, "
+        .. "blob or table of them expected, got function)", message(uvjobs.work, nothing, 1, print))
       assert.equal(0, uvjobs.stats().work)
     end)
   end)

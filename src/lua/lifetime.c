@@ -26,6 +26,10 @@
 #include "lua/api/worker.h"
 #include "lua/base/allocator.h"
 #include "lua/base/backtrace.h"
+#include "lua/channel/blob.h"
+#include "lua/channel/channel.h"
+#include "lua/channel/handle.h"
+#include "lua/channel/hear.h"
 #include "lua/drive/cqueues.h"
 #include "lua/drive/embed.h"
 #include "lua/drive/luv.h"
@@ -116,6 +120,7 @@ static int end(lua_State *L)
     uj_signals_end_at_once(uj_driver_signals(S->driver));
   close_jobs(S, L, close_running(S, L));
   uj_work_end(S);
+  uj_channels_end(S);
   uj_trace_stop(S);
   uj_profiling_term(S);
   uj_series_term(S);
@@ -159,6 +164,7 @@ struct whole {
   struct uj_closing closing;
   struct uj_work work;
   struct uj_services services;
+  struct uj_channels channels;
   struct uj_pace pace;
   struct uj_embed embed;
   struct uj_luv luv;
@@ -195,6 +201,7 @@ static void connect(struct whole *whole)
   S->closing = &whole->closing;
   S->work = &whole->work;
   S->services = &whole->services;
+  S->channels = &whole->channels;
   S->pace = &whole->pace;
   S->embed = &whole->embed;
   S->luv = &whole->luv;
@@ -245,6 +252,7 @@ static void init_parts(struct uj_state *S, lua_State *L)
   uj_random_init(S->random, uj_driver_now() ^ uj_driver_ticks());
   uj_alarms_init(S);
   uj_services_init(S);
+  uj_channels_init(S);
   uj_repeating_init(S, L);
   uj_rates_init(S);
   uj_watchers_init(S, L);
@@ -299,6 +307,8 @@ static void register_types(lua_State *L)
   uj_await_register(L);
   uj_work_register(L);
   uj_service_register(L);
+  uj_channels_register(L);
+  uj_handle_register(L);
   uj_ljob_register(L);
   lua_settop(L, state);
   uj_levent_register(L);
@@ -308,6 +318,10 @@ static void register_types(lua_State *L)
   uj_lhistogram_register(L);
   lua_settop(L, state);
   uj_lqueue_register(L);
+  lua_settop(L, state);
+  uj_lchannel_register(L);
+  lua_settop(L, state);
+  uj_lblob_register(L);
   lua_settop(L, state);
   uj_permit_register(L);
   uj_rate_register(L);

@@ -26,6 +26,8 @@
 #include "lua/api/time.h"
 #include "lua/api/work.h"
 #include "lua/base/object.h"
+#include "lua/channel/blob.h"
+#include "lua/channel/channel.h"
 #include "lua/drive/cqueues.h"
 #include "lua/drive/embed.h"
 #include "lua/drive/luv.h"
@@ -56,12 +58,16 @@
 
 /* What becomes a part of the table that `require "uvjobs"` returns. */
 static const luaL_Reg *const public_rooms[] = {
-    uj_await_functions,  uj_current_functions,   uj_debug_functions,
-    uj_embed_functions,  uj_error_functions,     uj_exit_functions,
-    uj_levent_functions, uj_lmutex_functions,    uj_lqueue_functions,
-    uj_run_functions,    uj_scheduler_functions, uj_lsemaphore_functions,
-    uj_scope_functions,  uj_stats_functions,     uj_time_functions,
-    uj_date_functions,   uj_work_functions,      NULL};
+    uj_await_functions,     uj_current_functions,
+    uj_debug_functions,     uj_embed_functions,
+    uj_error_functions,     uj_exit_functions,
+    uj_levent_functions,    uj_lmutex_functions,
+    uj_lqueue_functions,    uj_run_functions,
+    uj_scheduler_functions, uj_lsemaphore_functions,
+    uj_scope_functions,     uj_stats_functions,
+    uj_time_functions,      uj_date_functions,
+    uj_work_functions,      uj_lchannel_functions,
+    uj_lblob_functions,     NULL};
 
 /* What only the library's own Lua code calls. */
 static const luaL_Reg *const internal_rooms[] = {

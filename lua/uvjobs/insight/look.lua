@@ -24,7 +24,7 @@ core.own_source()
 ---@field likely? "all"|"any" the same, as far as can be expected; others could help all the same
 ---@field hold? uvjobs.insight.Hold of a pending job whose scheduler has an order: why it waits
 ---@field child? uvjobs.Child of which it is a run
----@field thing? userdata the queue, event, semaphore, watch and so on that it waits for
+---@field thing? userdata the queue, channel, event, semaphore, watch and so on that it waits for
 ---@field doing? string what it does inside a function of the library, in words
 ---@field times? uvjobs.Times how long it has waited, was ready and ran; nil unless measured
 ---@field at? string where it stands, "file:line"
@@ -187,7 +187,7 @@ end
 
 -- The kinds whose object tells who can help, and those whose object is only told.
 local HAS_THING <const> = { permit = true, select = true, event = true }
-local SHOWS_THING <const> = { get = true, put = true }
+local SHOWS_THING <const> = { get = true, put = true, receive = true, send = true }
 
 -- A wait that ends by itself, after a time, does not need its holders to go on.
 local function complete(look, record)

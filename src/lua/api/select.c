@@ -4,6 +4,7 @@
 #include "lua/api/queue.h"
 #include "lua/base/args.h"
 #include "lua/base/object.h"
+#include "lua/channel/channel.h"
 #include "lua/engine/suspend.h"
 #include "lua/engine/watchers.h"
 #include "lua/state/job.h"
@@ -27,11 +28,11 @@ static void add(struct uj_state *S, lua_State *L, struct watch *watch)
   struct uj_watcher *watcher = &watch->watcher;
   struct uj_spot *spot = &watcher->spots[watcher->nspots];
   spot->watcher = watcher;
-  if (!uj_lqueue_watch(L, -1) && !uj_levent_watch(L, -1) &&
-      uj_ljob_to(L, -1) == NULL)
-    luaL_error(L, "queue, event or job expected");
   uj_watchers_add(S, L, spot, lua_touserdata(L, -1));
   watcher->nspots++;
+  if (!uj_lqueue_watch(L, -1) && !uj_levent_watch(L, -1) &&
+      !uj_lchannel_watch(S, L, -1) && uj_ljob_to(L, -1) == NULL)
+    luaL_error(L, "queue, channel, event or job expected");
 }
 
 /* [-0, +1, m] Pushes a watch of the list at index 1, still of no source. */

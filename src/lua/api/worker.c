@@ -323,10 +323,10 @@ static int keep_error(lua_State *L)
 {
   struct uj_call *call = lua_touserdata(L, 1);
   struct uj_packer into;
-  call->result.size = 0;
+  uj_buffer_clear(&call->result);
   uj_pack_begin(L, &into, &call->result);
   if (!uj_pack(L, &into, 2)) {
-    call->result.size = 0;
+    uj_buffer_clear(&call->result);
     uj_text_push(L, 2, "(error object is a %s value)");
     uj_pack_begin(L, &into, &call->result);
     uj_pack(L, &into, -2);

@@ -10,6 +10,7 @@
 #include "lua/api/making.h"
 #include "lua/api/work.h"
 #include "lua/base/seconds.h"
+#include "lua/channel/hear.h"
 #include "lua/drive/cqueues.h"
 #include "lua/drive/guests.h"
 #include "lua/drive/luv.h"
@@ -71,8 +72,11 @@ void uj_embed_arm(struct uj_state *S, lua_State *L)
   uj_driver_poll(S->driver);
   uj_work_wake_ended(S);
   uj_services_hear(S, L);
+  uj_channels_hear(S);
   uj_date_look(S, S->date);
   due_ns = next_due(S, L, &fd);
+  if (!uj_channels_sleep(S))
+    due_ns = 0;
   if (!uj_embed_attached(S) || !uj_loop_ready(&S->loop))
     uj_driver_set_alarm(S->driver, due_ns);
   uj_loop_set_asleep(&S->loop, !uj_loop_ready(&S->loop));

@@ -5,6 +5,7 @@
 #include "loop/driver.h"
 #include "lua/api/date.h"
 #include "lua/api/work.h"
+#include "lua/channel/hear.h"
 #include "lua/drive/guests.h"
 #include "lua/drive/luv.h"
 #include "lua/drive/stuck.h"
@@ -34,9 +35,12 @@ static void wait_for_io(struct uj_state *S, lua_State *L, uint64_t due_ns)
   if (uj_services_have_news(S)) /* a poll in a busy job has noted the wake */
     due_ns = 0;
   uj_driver_watch(S->driver, UJ_GUEST_LUV, fd);
+  if (!uj_channels_sleep(S))
+    due_ns = 0;
   uj_watch_sleep(&S->watch);
   uj_driver_wait(S->driver, due_ns);
   uj_watch_wake(&S->watch);
+  uj_channels_wake_up(S);
 }
 
 static uint64_t next_poll(const struct uj_state *S)
@@ -88,7 +92,7 @@ static void wait(struct uj_state *S, lua_State *L, bool guests)
 {
   uint64_t due_ns = uj_loop_due(&S->loop);
   bool io = guests || S->work->waiting > 0;
-  if (due_ns == UJ_NEVER && !io)
+  if (due_ns == UJ_NEVER && !io && !uj_channels_are_reachable(S))
     give_up(S, L);
   else if (!io && is_told_stuck(S, L))
     return;
@@ -176,6 +180,7 @@ void uj_poll(struct uj_state *S, lua_State *L)
   run_late_guests(S, L);
   uj_work_wake_ended(S);
   uj_services_hear(S, L);
+  uj_channels_hear(S);
   uj_date_look(S, S->date);
   uj_guests_update_time(S, L);
   if (uj_state_has_error(S) && S->main != NULL)

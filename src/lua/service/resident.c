@@ -47,6 +47,7 @@ void uj_resident_give(struct uj_resident *self, lua_State *L, int module,
   int top = lua_gettop(L);
   luaL_checkstack(L, LUA_MINSTACK, "service");
   uj_pack_begin(L, &into, &self->given);
+  into.never_carry = true;
   lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
   lua_getfield(L, -1, LUA_LOADLIBNAME);
   lua_getfield(L, -1, "path");
@@ -63,6 +64,7 @@ static int pack(lua_State *L)
 {
   struct uj_packer into;
   uj_pack_begin(L, &into, lua_touserdata(L, 1));
+  into.never_carry = true; /* a message is nothing but bytes */
   pack_or_raise(L, &into, 2);
   return 0;
 }
@@ -113,7 +115,7 @@ static int mailbox_wait(lua_State *L)
 static int unpack(lua_State *L)
 {
   const struct uj_message *message = lua_touserdata(L, 1);
-  struct uj_buffer buffer = {message->data, message->size, message->size};
+  struct uj_buffer buffer = {.data = message->data, .size = message->size};
   struct uj_unpacker from;
   uj_unpack_begin(L, &from, &buffer);
   uj_unpack(L, &from);

@@ -47,7 +47,7 @@ static int deliver(lua_State *L)
 {
   struct service *self = lua_touserdata(L, 1);
   struct uj_message *message = lua_touserdata(L, 2);
-  struct uj_buffer buffer = {message->data, message->size, message->size};
+  struct uj_buffer buffer = {.data = message->data, .size = message->size};
   struct uj_unpacker from;
   lua_rawgetp(L, LUA_REGISTRYINDEX, &services_key);
   if (lua_rawgetp(L, -1, self) == LUA_TNIL)

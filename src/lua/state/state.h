@@ -18,6 +18,7 @@
 #include "lua/base/slots.h"
 
 struct uj_alarms;
+struct uj_channels;
 struct uj_closing;
 struct uj_covers;
 struct uj_cqueues;
@@ -136,6 +137,7 @@ struct uj_state {
   struct uj_closing *closing;
   struct uj_work *work;
   struct uj_services *services;
+  struct uj_channels *channels;
   struct uj_pace *pace;
   struct uj_embed *embed;
   struct uj_luv *luv;
