@@ -180,6 +180,11 @@ inline interrupted_job()
      job[1].protect = true;
      closes(C)
   :: cur == 1 && cleaned[1] -> end_as(CANCELLED)
+#ifndef TICK_IDLE /* it swallows that, and leaves a block */
+  :: cur == 1 && !cleaned[1] ->
+     cleaned[1] = true;
+     wait_and_close(C, ABANDON_CLOSE)
+#endif
   :: cur > 1 -> end_as(CANCELLED)
 #ifdef GOOD
   :: cur > 1 && !cleaned[cur] ->

@@ -131,12 +131,27 @@ inline next_queue()
   n_i = 0
 }
 
+/* uj_job_abandon() for a job that is killed while it leaves a wait that closes
+ * a scheduler. */
+inline abandon_killed()
+{
+  if
+  :: job[cur].wake == W_KILLED && job[cur].on_abandon == ABANDON_CLOSE ->
+#ifndef BUG_ORPHANS
+     sched_close_within(job[cur].target, NONE, NEVER);
+#endif
+     assert(sched[job[cur].target].closed)
+  :: else
+  fi
+}
+
 /* run_first() and run_job(), until they call host->resume(). */
 inline run_first()
 {
   first_in(queue, cur);
   link_remove(cur);
   job[cur].place = AT_NONE;
+  abandon_killed();
   forget_abandon(cur);
   assert(!ended(cur));
   if
