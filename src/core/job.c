@@ -58,7 +58,7 @@ void uj_job_move(struct uj_job *job, enum uj_job_state state)
   job->state = (uint8_t)state;
 }
 
-enum uj_wake uj_job_interrupted(const struct uj_job *job)
+enum uj_wake uj_job_find_interruption(const struct uj_job *job)
 {
   struct uj_loop *loop = job->sched->loop;
   if (job->kill_ns != UJ_NEVER && job->kill_ns <= uj_loop_now(loop))

@@ -163,9 +163,19 @@ static inline void uj_job_make_ready(struct uj_job *job)
     uj_loop_heed(loop, job);
 }
 
+/* uj_job_interrupted() for a job that something might interrupt. */
+enum uj_wake uj_job_find_interruption(const struct uj_job *job);
+
 /* Why the job must not begin, or go on with, an operation that can suspend:
- * UJ_WAKE_KILLED, _CANCELLED or _DEADLINE, in this order; or UJ_WAKE_OK. */
-enum uj_wake uj_job_interrupted(const struct uj_job *job);
+ * UJ_WAKE_KILLED, _CANCELLED or _DEADLINE, in this order; or UJ_WAKE_OK. Each
+ * such operation asks twice, and mostly there is nothing: so that is found out
+ * without a call. */
+static inline enum uj_wake uj_job_interrupted(const struct uj_job *job)
+{
+  if (job->kill_ns == UJ_NEVER && job->deadline_ns == UJ_NEVER && !job->cancel)
+    return UJ_WAKE_OK;
+  return uj_job_find_interruption(job);
+}
 
 /* Suspends the running job in `waitq` (NULL: until uj_job_wake()) and until
  * `due_ns` at most. The caller must give up the thread after it. An interrupted

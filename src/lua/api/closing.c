@@ -307,6 +307,13 @@ static int l_wait_and_leave(lua_State *L)
 
 /* ---- waiting without closing --------------------------------------------- */
 
+/* The context is not that of uj_suspend(): see park_idle(). */
+static int found_idle(lua_State *L, int status, lua_KContext ctx)
+{
+  (void)ctx;
+  return uj_suspend_return_nothing(L, status, 0);
+}
+
 static int l_wait_until_idle(lua_State *L)
 {
   struct uj_state *S = uj_state(L);
@@ -314,8 +321,7 @@ static int l_wait_until_idle(lua_State *L)
   struct uj_ljob *caller = uj_suspend_check(S, L, "wait");
   if (sched->core.nlive == 0 && !uj_suspend_needed(caller))
     return 0;
-  return park_idle(L, caller, sched, UJ_NEVER, UJ_ABANDON_CLOSE,
-                   uj_suspend_return_nothing);
+  return park_idle(L, caller, sched, UJ_NEVER, UJ_ABANDON_CLOSE, found_idle);
 }
 
 /* A job in wait_and_leave is woken, too, but waits on: it is not idle yet. */

@@ -73,10 +73,9 @@ static void pass_on_killed(struct uj_state *S, lua_State *L)
  * handler unless somebody else waits for it. */
 static int wait_ended(lua_State *L, int status, lua_KContext ctx)
 {
-  struct uj_state *S = uj_state(L);
+  struct uj_state *S = uj_suspend_state(L, ctx);
   struct uj_ljob *job;
   (void)status;
-  (void)ctx;
   (void)uj_suspend_self(S, L);
   pass_on_killed(S, L);
   if (uj_suspend_result(S, L) == UJ_WAKE_OK)
@@ -111,8 +110,8 @@ static int job_wait(lua_State *L)
 static int join_ended(lua_State *L, int status, lua_KContext ctx)
 {
   (void)status;
-  (void)ctx;
-  lua_pushboolean(L, uj_suspend_result(uj_state(L), L) == UJ_WAKE_OK);
+  lua_pushboolean(L,
+                  uj_suspend_result(uj_suspend_state(L, ctx), L) == UJ_WAKE_OK);
   return 1;
 }
 

@@ -167,9 +167,8 @@ static void check_value(lua_State *L, const struct uj_callee *callee)
  */
 static int put_waited(lua_State *L, int status, lua_KContext ctx)
 {
-  enum uj_wake wake = uj_suspend_result(uj_state(L), L);
+  enum uj_wake wake = uj_suspend_result(uj_suspend_state(L, ctx), L);
   (void)status;
-  (void)ctx;
   if (wake != UJ_WAKE_OK)
     return push_failure(L, wake == UJ_WAKE_CLOSED ? "closed" : "timeout");
   lua_pushboolean(L, 1);
@@ -219,22 +218,23 @@ static int queue_try_put(lua_State *L)
 
 /* [-0, +1, -] Pushes the value of a job that has waited in put(), which is at
  * index 2 of that function's stack. */
-static void take_over(lua_State *L, struct uj_job *putter)
+static void take_over(struct uj_state *S, lua_State *L, struct uj_job *putter)
 {
-  lua_State *co = uj_nest_parked(uj_state(L), uj_ljob_of(putter));
+  lua_State *co = uj_nest_parked(S, uj_ljob_of(putter));
   lua_pushvalue(co, 2);
   lua_xmove(co, L, 1);
 }
 
 /* [-0, +1, -] Pushes the first value, if there is one. */
-static enum uj_queue_result get(lua_State *L, struct lqueue *queue)
+static enum uj_queue_result get(struct uj_state *S, lua_State *L,
+                                struct lqueue *queue)
 {
   struct uj_job *putter;
   enum uj_queue_result result = uj_queue_get(&queue->core, &putter);
   if (result == UJ_QUEUE_STORED)
     take(L, queue);
   if (putter != NULL)
-    take_over(L, putter);
+    take_over(S, L, putter);
   if (putter != NULL && result == UJ_QUEUE_STORED)
     store(L, queue);
   trim(L, queue);
@@ -244,9 +244,8 @@ static enum uj_queue_result get(lua_State *L, struct lqueue *queue)
 /* The value is on the top: the job was handed it by whoever has put it. */
 static int get_waited(lua_State *L, int status, lua_KContext ctx)
 {
-  enum uj_wake wake = uj_suspend_result(uj_state(L), L);
+  enum uj_wake wake = uj_suspend_result(uj_suspend_state(L, ctx), L);
   (void)status;
-  (void)ctx;
   if (wake != UJ_WAKE_OK)
     return push_failure(L, wake == UJ_WAKE_CLOSED ? "closed" : "timeout");
   return 1;
@@ -256,7 +255,7 @@ static int get_until(struct uj_state *S, lua_State *L, struct lqueue *queue,
                      struct uj_ljob *caller, uint64_t span_ns)
 {
   if (!uj_suspend_needed(caller)) {
-    enum uj_queue_result result = get(L, queue);
+    enum uj_queue_result result = get(S, L, queue);
     if (result == UJ_QUEUE_CLOSED)
       return push_failure(L, "closed");
     if (result != UJ_QUEUE_WAIT)
@@ -278,9 +277,7 @@ static int queue_get(lua_State *L)
 static int queue_try_get(lua_State *L)
 {
   struct lqueue *queue = check_self(L, "try_get");
-  enum uj_queue_result result;
-  uj_state(L);
-  result = get(L, queue);
+  enum uj_queue_result result = get(uj_state(L), L, queue);
   if (result == UJ_QUEUE_CLOSED)
     return push_failure(L, "closed");
   return result == UJ_QUEUE_WAIT ? push_failure(L, "empty") : 1;

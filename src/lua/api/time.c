@@ -24,7 +24,7 @@ static int l_yield(lua_State *L)
   struct uj_state *S = uj_state(L);
   struct uj_ljob *self = uj_suspend_check(S, L, "yield");
   uj_job_yield(&self->core);
-  return lua_yieldk(L, 0, 0, uj_suspend_return_nothing);
+  return lua_yieldk(L, 0, (lua_KContext)S, uj_suspend_return_nothing);
 }
 
 /* now() */

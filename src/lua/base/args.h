@@ -44,7 +44,9 @@ static inline uint64_t uj_arg_opt_seconds(lua_State *L,
                                           const struct uj_callee *callee,
                                           int idx, uint64_t absent_ns)
 {
-  return lua_isnoneornil(L, idx) ? absent_ns : uj_arg_seconds(L, callee, idx);
+  if (lua_gettop(L) < idx || lua_isnil(L, idx))
+    return absent_ns;
+  return uj_arg_seconds(L, callee, idx);
 }
 
 /* How long something takes, which must be finite besides. */

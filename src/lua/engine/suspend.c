@@ -24,19 +24,14 @@ const char *uj_suspend_refusal(const struct uj_state *S, lua_State *L)
                          : "cannot suspend across a C call";
 }
 
-struct uj_ljob *uj_suspend_check(struct uj_state *S, lua_State *L,
-                                 const char *name)
+int uj_suspend_refuse(struct uj_state *S, lua_State *L, const char *name)
 {
-  struct uj_ljob *job = S->current;
-  if (job == NULL || S->running != L) {
-    luaL_error(L, "'%s' %s", name, uj_suspend_refusal(S, L));
-    return NULL;
-  }
+  const struct uj_ljob *job = S->current;
+  if (job == NULL || S->running != L)
+    return luaL_error(L, "'%s' %s", name, uj_suspend_refusal(S, L));
   if (job->core.wake == UJ_WAKE_KILLED)
-    raise_killed(S, L);
-  if (!lua_isyieldable(L) || !S->chain_yields)
-    luaL_error(L, "'%s' cannot suspend across a C call", name);
-  return job;
+    return raise_killed(S, L);
+  return luaL_error(L, "'%s' cannot suspend across a C call", name);
 }
 
 struct uj_ljob *uj_suspend_check_job(struct uj_state *S, lua_State *L,
@@ -50,8 +45,9 @@ struct uj_ljob *uj_suspend_check_job(struct uj_state *S, lua_State *L,
 int uj_suspend(lua_State *L, struct uj_ljob *job, struct uj_waitq *waitq,
                uint64_t due_ns, unsigned op, lua_KFunction k)
 {
+  struct uj_state *S = uj_state_of(job->core.sched->loop);
   uj_job_park(&job->core, waitq, due_ns, op);
-  return lua_yieldk(L, 0, 0, k);
+  return lua_yieldk(L, 0, (lua_KContext)S, k);
 }
 
 /* The error on the top of L tells the main job that it is to end: it says by
@@ -118,16 +114,14 @@ enum uj_wake uj_suspend_result(struct uj_state *S, lua_State *L)
 int uj_suspend_return_nothing(lua_State *L, int status, lua_KContext ctx)
 {
   (void)status;
-  (void)ctx;
-  uj_suspend_result(uj_state(L), L);
+  uj_suspend_result(uj_suspend_state(L, ctx), L);
   return 0;
 }
 
 int uj_suspend_return_true(lua_State *L, int status, lua_KContext ctx)
 {
   (void)status;
-  (void)ctx;
-  if (uj_suspend_result(uj_state(L), L) == UJ_WAKE_OK) {
+  if (uj_suspend_result(uj_suspend_state(L, ctx), L) == UJ_WAKE_OK) {
     lua_pushboolean(L, 1);
     return 1;
   }

@@ -29,9 +29,17 @@ static inline bool uj_suspend_is_killed(const struct uj_state *S, lua_State *L)
  * Lua's own functions have resumed, or across a C call. */
 const char *uj_suspend_refusal(const struct uj_state *S, lua_State *L);
 
+/* Raises: `name` cannot suspend here. */
+int uj_suspend_refuse(struct uj_state *S, lua_State *L, const char *name);
+
 /* The job that calls; raises when `name` cannot suspend here. */
-struct uj_ljob *uj_suspend_check(struct uj_state *S, lua_State *L,
-                                 const char *name);
+static inline struct uj_ljob *uj_suspend_check(struct uj_state *S, lua_State *L,
+                                               const char *name)
+{
+  if (!uj_suspend_can(S, L))
+    uj_suspend_refuse(S, L, name);
+  return S->current;
+}
 
 /* The job that calls, which need not be able to suspend; raises when there is
  * none. */
@@ -45,9 +53,18 @@ static inline uint64_t uj_suspend_due(struct uj_state *S, uint64_t span_ns)
                              : uj_clock_add(uj_loop_now(&S->loop), span_ns);
 }
 
-/* Parks the job and yields; `k` runs afterwards. */
+/* Parks the job and yields; `k` runs afterwards, with the state as its context.
+ */
 int uj_suspend(lua_State *L, struct uj_ljob *job, struct uj_waitq *waitq,
                uint64_t due_ns, unsigned op, lua_KFunction k);
+
+/* The state in a continuation: the context if that is one of uj_suspend(),
+ * which is found without a call; else 0. */
+static inline struct uj_state *uj_suspend_state(lua_State *L, lua_KContext ctx)
+{
+  struct uj_state *S = (struct uj_state *)ctx;
+  return S != NULL && !S->dead ? S : uj_state(L);
+}
 
 /* Whether the calling job must suspend, to be interrupted, even if what it asks
  * for is there. */
@@ -79,9 +96,10 @@ void uj_suspend_push_error(struct uj_state *S, lua_State *L, enum uj_wake wake);
  * _CLOSED. */
 enum uj_wake uj_suspend_result(struct uj_state *S, lua_State *L);
 
-/* Continuations of functions that have nothing to do when the job runs again:
- * they raise as uj_suspend_result() does, and return nothing; or true, or nil
- * and "timeout". */
+/* Continuations of functions that have nothing to do when the job runs again,
+ * with a context as uj_suspend_state() takes it: they raise as
+ * uj_suspend_result() does, and return nothing; or true, or nil and "timeout".
+ */
 int uj_suspend_return_nothing(lua_State *L, int status, lua_KContext ctx);
 int uj_suspend_return_true(lua_State *L, int status, lua_KContext ctx);
 
