@@ -2,10 +2,12 @@
 -- D28), docs/durable-stores.md how a store is written.
 
 local arguments = require "uvjobs.arguments"
+local census = require "uvjobs.durable.census"
 local core = require "uvjobs.core"
 local options = require "uvjobs.durable.options"
 local port = require "uvjobs.durable.port"
 local prune = require "uvjobs.durable.prune"
+local seen_queues = require "uvjobs.insight.queues"
 local rules = require "uvjobs.durable.rules"
 local schedules = require "uvjobs.durable.schedules"
 local spans = require "uvjobs.durable.spans"
@@ -418,6 +420,7 @@ function methods:close()
   closing:wait_and_close()
   schedules.close(self)
   self._is_closed = true
+  seen_queues.remove(self._census)
   self._port:close()
 end
 
@@ -515,6 +518,8 @@ function durable.open(where, given)
   }, Store)
   self._port = port.open(found.name, found.module, found.location, of_engine,
     function(hint) self:_hear(hint) end)
+  self._census = census.new(self, not found.module.threaded)
+  seen_queues.add(self._census)
   return self
 end
 

@@ -53,6 +53,13 @@ function Inline:tell(request)
   return value_of(answer)
 end
 
+--- Asks from no job: `on_answer(answer)` is called with what the engine answers, in this call.
+--- Raises while a transaction excludes it.
+function Inline:peek(request, on_answer)
+  if must_wait(self.engine, request) then error("a transaction is open", 0) end
+  on_answer(self.engine:perform({ request })[1])
+end
+
 function Inline:close()
   self.engine:close()
 end
@@ -142,6 +149,14 @@ end
 
 function Threaded:tell(request)
   self.service:ask(request)
+end
+
+--- Asks from no job: `on_answer(answer)` is called later, in no job either.
+function Threaded:peek(request, on_answer)
+  local asked = {}
+  function asked.resume() on_answer(asked.answer) end
+  asked.id = self.service:ask(request)
+  self.waiting[asked.id] = asked
 end
 
 -- The engine is closed by its thread, while the loop goes on. Only one that does not answer is

@@ -8,6 +8,7 @@ local doing = require "uvjobs.insight.doing"
 local graph = require "uvjobs.insight.graph"
 local lines = require "uvjobs.inspect.lines"
 local Look = require "uvjobs.insight.look"
+local queues = require "uvjobs.insight.queues"
 
 core.own_source()
 
@@ -91,6 +92,23 @@ local function take()
   return look, graph.stuck(look.records), numbers
 end
 
+-- Of very many queues so many are told.
+local MOST_QUEUES <const> = 100
+
+local function add_queues(list)
+  local rows = queues.rows()
+  for i = 1, math.min(#rows, MOST_QUEUES) do
+    local row = rows[i]
+    list[#list + 1] = lines.encode("queue", {
+      "name", row.name, "store", row.store, "here", row.here,
+      "limit", row.limit and limit_of(row.limit), "running", row.running, "ready", row.ready,
+      "scheduled", row.scheduled, "dead", row.dead, "paused", row.paused,
+      "oldest", row.oldest and ("%.3f"):format(row.oldest),
+      "counted", row.counted and ("%.3f"):format(row.counted), "counting", row.counting,
+    }, 24)
+  end
+end
+
 -- ---- everything --------------------------------------------------------------------------
 
 local function tell(look, stuck, numbers, records, seen)
@@ -101,6 +119,7 @@ local function tell(look, stuck, numbers, records, seen)
     add_job(list, record, numbers[look.by_scheduler[record.of]], stuck, seen)
   end
   add_circles(list, look, stuck)
+  add_queues(list)
   return table.concat(list, "\n") .. "\n"
 end
 
@@ -202,11 +221,15 @@ function answers.top(question, seen)
 end
 
 --- The answer to a question, as lines; what is not known has none.
----@param question string? a word and its arguments; nil only to have this loaded
+---@param question string? a word and its arguments; nil, in the process itself, so that this is
+--- loaded before a copy is made, and what it cannot find out is asked for
 ---@param seen table what the loop knows of the job that runs: see engine/inspecting.h
 ---@return string
 return function(question, seen)
-  if not question then return "" end
+  if not question then
+    queues.count()
+    return ""
+  end
   local answer = answers[question:match "^%a+"]
   return answer and answer(question, seen) or ""
 end

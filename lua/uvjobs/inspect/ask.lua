@@ -152,6 +152,7 @@ end
 ---@field by_id table<string, table<string, string>>
 ---@field circles string[][] numbers of jobs
 ---@field kinds table<string, string>[] how many jobs wait for what; only of "top"
+---@field queues table<string, string>[] queues of tasks
 
 local take = {}
 
@@ -162,6 +163,10 @@ end
 function take.job(loop, fields)
   if not loop.by_id[fields.id] then loop.jobs[#loop.jobs + 1] = fields end
   loop.by_id[fields.id] = fields
+end
+
+function take.queue(loop, fields)
+  loop.queues[#loop.queues + 1] = fields
 end
 
 function take.kind(loop, fields)
@@ -183,12 +188,43 @@ function ask.read(answer)
     local word, fields = lines.decode(line)
     if word == "loop" then
       loops[#loops + 1] = { fields = fields, schedulers = {}, jobs = {}, by_id = {}, circles = {},
-        kinds = {} }
+        kinds = {}, queues = {} }
     elseif take[word] and #loops > 0 then
       take[word](loops[#loops], fields)
     end
   end
   return loops
+end
+
+-- A process that is asked counts the tasks of its queues only then. This is how long that is waited
+-- for, and how old a count may be, in seconds.
+local COUNT_S <const> = 0.5
+local OLD_S <const> = 2
+
+local function is_counting(loops)
+  for _, loop in ipairs(loops) do
+    for _, queue in ipairs(loop.queues) do
+      if queue.counting and tonumber(queue.counted or math.huge) > OLD_S then return true end
+    end
+  end
+  return false
+end
+
+--- Looks at a process, and waits a little until the tasks of its queues are counted.
+---@param pid integer
+---@param question? string
+---@return uvjobs.inspect.Loop[]? loops
+---@return string? problem
+---@return boolean? has_ended
+function ask.look_patiently(pid, question)
+  local over = core.monotonic() + COUNT_S
+  while true do
+    local loops, problem, has_ended = ask.look(pid, question)
+    if not loops or not is_counting(loops) or core.monotonic() > over then
+      return loops, problem, has_ended
+    end
+    core.nap(COUNT_S / 10)
+  end
 end
 
 --- Looks at a process.

@@ -281,7 +281,7 @@ end
 
 function run.tree(asked)
   local question = (asked.all or asked.json) and "look" or "tree"
-  local loops, problem = ask.look(asked.pid, question)
+  local loops, problem = ask.look_patiently(asked.pid, question)
   if not loops then return complain(problem) end
   local process = processes.get(asked.pid) or { pid = asked.pid, command = "it has ended" }
   return print_tree(asked, process, loops)

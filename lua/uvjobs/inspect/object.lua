@@ -13,9 +13,12 @@ local NUMBERS <const> = {
   next = true, resumes = true, preemptions = true,
   waited = true, ready = true, ran = true, number = true, active = true,
   pending = true, limit = true, done = true, failed = true, cancelled = true, killed = true,
+  scheduled = true, dead = true, here = true, oldest = true, counted = true,
   jobs = true, time = true, running = true, held = true,
 }
-local FLAGS <const> = { stuck = true, paused = true, closed = true, outside = true, control = true }
+local FLAGS <const> = {
+  stuck = true, paused = true, closed = true, outside = true, control = true, counting = true,
+}
 local LISTS <const> = { holders = true }
 
 local function numbers_of(text)
@@ -56,6 +59,7 @@ function object.of(process, loops)
     list[i].schedulers = convert_all(loop.schedulers)
     list[i].jobs = convert_all(loop.jobs)
     list[i].circles = circles
+    list[i].queues = convert_all(loop.queues)
   end
   return { pid = process.pid, command = process.command, loops = list }
 end

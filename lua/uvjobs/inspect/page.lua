@@ -51,7 +51,7 @@ local SCRIPT <const> = [==[
 "use strict";
 const query = new URLSearchParams(location.search), token = query.get("token");
 const main = document.querySelector("main");
-const INTERVAL_MS = 1000, LIST_MS = 5000;
+const INTERVAL_MS = 1000, LEAST_MS = 250, LIST_MS = 5000;
 let pid = Number(query.get("pid")) || null, sort = "age", why = null, timer = null, shown = 0;
 
 function make(tag, text, className) {
@@ -130,6 +130,17 @@ async function cancel(job, loop) {
   refresh();
 }
 
+function queueText(queue) {
+  const parts = queue.counted === undefined ? ["not counted yet"] : [queue.running + " running",
+    queue.ready + " ready" + (queue.oldest > 1 ? " for up to " + seconds(queue.oldest) : ""),
+    queue.scheduled + " scheduled", queue.dead + " dead"];
+  if (queue.limit !== undefined || queue.here)
+    parts.unshift(queue.here + (queue.limit ? " of at most " + queue.limit : "") + " here");
+  if (queue.counted > 5) parts.push("counted " + seconds(queue.counted) + " ago");
+  if (queue.paused) parts.push("paused");
+  return "Queue " + queue.name + " of " + queue.store + ": " + parts.join(", ");
+}
+
 function loopView(loop, parts) {
   const jobs = new Map(loop.jobs.map(job => [job.id, job]));
   const running = jobs.get(loop.running);
@@ -145,6 +156,7 @@ function loopView(loop, parts) {
   parts.push(make("p", loop.schedulers.map(s => (s.name || "-") + ": " + s.active + " active" +
     (s.pending ? ", " + s.pending + " pending" : "") + (s.limit ? " of " + s.limit : "") +
     (s.paused ? ", paused" : "")).join("; "), "soft"));
+  for (const queue of loop.queues) parts.push(make("p", queueText(queue), "soft"));
   const columns = [
     { name: "job", value: job => button(label(job), () => {
       why = why === job.id ? null : job.id;
@@ -219,7 +231,7 @@ function draw() {
 }
 
 async function refresh() {
-  const number = ++shown, asked = pid;
+  const number = ++shown, asked = pid, begun = Date.now();
   clearTimeout(timer);
   try {
     const data = await get(asked ? "/api/look?pid=" + asked + "&sort=" + sort : "/api/processes");
@@ -231,7 +243,9 @@ async function refresh() {
     const back = button("← all processes", () => go(null));
     main.replaceChildren(back, make("p", error.message, "alarm"));
   }
-  timer = setTimeout(refresh, asked ? INTERVAL_MS : LIST_MS);
+  // What changes just after the moment of a look is to be shown by the next one in time.
+  const pause = Math.max(INTERVAL_MS - 2 * (Date.now() - begun), LEAST_MS);
+  timer = setTimeout(refresh, asked ? pause : LIST_MS);
 }
 
 refresh();

@@ -159,6 +159,19 @@ local function schedulers_of(loops)
   return table.concat(parts, ", ")
 end
 
+-- A line for each, as long as they do not push the jobs away.
+local function add_queues(lines, loops, room)
+  local all = {}
+  for _, loop in ipairs(loops) do table.move(loop.queues, 1, #loop.queues, #all + 1, all) end
+  for i, queue in ipairs(all) do
+    if i == room and #all > room then
+      lines[#lines + 1] = { text = ("and %d more queues"):format(#all - room + 1) }
+    elseif i <= room then
+      lines[#lines + 1] = { text = ("queue %s: %s"):format(queue.name, words.queue(queue)) }
+    end
+  end
+end
+
 ---@class uvjobs.inspect.View
 ---@field title string
 ---@field loops uvjobs.inspect.Loop[]
@@ -221,6 +234,7 @@ function screen.lines(view, width, height)
       kinds_of(view.loops)) },
     { text = "schedulers: " .. schedulers_of(view.loops) },
   }
+  add_queues(lines, view.loops, height // 6)
   for _, alarm in ipairs(alarms_of(view.loops)) do
     if #lines < height // 3 then lines[#lines + 1] = { style = "alarm", text = alarm } end
   end

@@ -69,6 +69,10 @@ function tree.lines(loop, options)
     list[#list + 1] = held .. ":"
     for _, line in ipairs(words.stack(loop)) do list[#list + 1] = "  " .. line end
   end
+  for _, queue in ipairs(loop.queues) do
+    list[#list + 1] = ("queue %s of %s: %s"):format(words.quote(queue.name), queue.store,
+      words.queue(queue))
+  end
   local children, tops = children_of(loop)
   add_jobs(list, loop, tops, children, options, nil)
   return list

@@ -96,6 +96,33 @@ function words.circles(loop)
   return list
 end
 
+-- Counts that are older are said to be. That a task is ready for less is not worth a word.
+local OLD_S <const>, WAITS_S <const> = 5, 1
+
+local function counts_of(queue)
+  local oldest, counted = tonumber(queue.oldest) or 0, tonumber(queue.counted)
+  local waits = oldest > WAITS_S and " for up to " .. words.seconds(oldest) or ""
+  return {
+    queue.running .. " running", queue.ready .. " ready" .. waits,
+    queue.scheduled .. " scheduled", queue.dead .. " dead",
+    counted > OLD_S and ("counted %s ago"):format(words.seconds(counted)) or nil,
+  }
+end
+
+--- How many tasks a queue has, on a line.
+---@param queue table<string, string>
+---@return string
+function words.queue(queue)
+  local parts = queue.counted and counts_of(queue)
+    or { queue.counting and "not counted yet" or "not counted" }
+  if queue.limit then
+    local limit = queue.limit == "none" and "inf" or queue.limit
+    table.insert(parts, 1, ("%s/%s here"):format(queue.here, limit))
+  end
+  if queue.paused then parts[#parts + 1] = "paused" end
+  return table.concat(parts, ", ")
+end
+
 -- A job that has run for less is not worth a word.
 local LONG_S <const> = 0.05
 

@@ -200,12 +200,10 @@ static const char *act(void *owner, const struct uj_question *question)
 
 /* What reads a file calls malloc(), whose lock another thread may have held
  * when the copy was made: so the modules are loaded before the first one is.
- * Where the loop does not come to that, the copy tries. */
+ * Where the loop does not come to that, the copy tries. What no copy can find
+ * out is asked for here, too. */
 static void prepare(struct uj_state *S, lua_State *L)
 {
-  if (S->inspecting->prepared)
-    return;
-  S->inspecting->prepared = true;
   uj_hub_push(S->hub, L, S->inspecting->answerer);
   if (uj_outside_pcall(S, L, 0) != LUA_OK)
     lua_pop(L, 1);

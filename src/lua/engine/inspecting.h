@@ -25,10 +25,9 @@ struct uj_inspecting_options {
 struct uj_inspecting {
   struct uj_inspected loop;
   struct uj_inspecting_options options;
-  lua_State *L;  /* the coroutine that answers */
-  bool prepared; /* the answerer has loaded what it needs */
-  int answerer;  /* the place on the hub of what set_answerer() was given */
-  int actor;     /* the same of set_actor() */
+  lua_State *L; /* the coroutine that answers */
+  int answerer; /* the place on the hub of what set_answerer() was given */
+  int actor;    /* the same of set_actor() */
   char refusal[256];
 };
 
