@@ -3,6 +3,7 @@
 #include <lauxlib.h>
 
 #include "lua/base/inside.h"
+#include "lua/base/transfer.h"
 #include "lua/engine/killing.h"
 #include "lua/engine/nest.h"
 #include "lua/engine/resume.h"
@@ -28,18 +29,6 @@ static void close_killed(struct uj_state *S, lua_State *L, lua_State *co)
   S->kill->depth = 0;
   (void)uj_resume_close(S, co, L);
   S->kill->depth = depth;
-}
-
-/* Moves the results of a coroutine that has come back. */
-static int take_results(lua_State *L, lua_State *co, int nresults)
-{
-  if (!lua_checkstack(L, nresults + 1)) {
-    lua_pop(co, nresults);
-    lua_pushliteral(L, "too many results to resume");
-    return FAILED;
-  }
-  lua_xmove(co, L, nresults);
-  return nresults;
 }
 
 /* The coroutine has come back: unless the job is parked in it, it is not a part
@@ -91,17 +80,14 @@ static int go_in(struct uj_state *S, lua_State *L)
 {
   lua_State *co = lua_tothread(L, AT_CO);
   int nargs = lua_gettop(L) - AT_TOP, nresults, status;
-  if (!lua_checkstack(co, nargs)) {
-    lua_pushliteral(L, "too many arguments to resume");
+  if (!uj_transfer_arguments(L, co, nargs))
     return FAILED;
-  }
-  lua_xmove(L, co, nargs);
   if (!uj_resume_is_part(S, L))
     status = uj_resume_nested(S, co, L, nargs, &nresults);
   else if (run_part(S, L, co, nargs, &status, &nresults))
     return PARKED;
   if (status == LUA_OK || status == LUA_YIELD)
-    return take_results(L, co, nresults);
+    return uj_transfer_results(L, co, nresults) ? nresults : FAILED;
   lua_xmove(co, L, 1);
   return FAILED;
 }
@@ -181,7 +167,7 @@ static int l_resume(lua_State *L)
 }
 
 /* An error is raised as by Lua's own wrap(): the coroutine's variables are
- * closed first, and a text gets the place in front. */
+ * closed first. */
 static int wrap_result(lua_State *L, int nresults)
 {
   lua_State *co = lua_tothread(L, AT_CO);
@@ -194,12 +180,7 @@ static int wrap_result(lua_State *L, int nresults)
     status = uj_resume_close(uj_state(L), co, L);
     lua_xmove(co, L, 1);
   }
-  if (status != LUA_ERRMEM && lua_type(L, -1) == LUA_TSTRING) {
-    luaL_where(L, 1);
-    lua_insert(L, -2);
-    lua_concat(L, 2);
-  }
-  return lua_error(L);
+  return uj_transfer_raise(L, status);
 }
 
 static int wrapped_on(lua_State *L, int status, lua_KContext ctx)
@@ -281,13 +262,7 @@ static int l_close(lua_State *L)
     return uj_resume_close_itself(L);
   if (status != DEAD && status != SUSPENDED)
     return luaL_error(L, "cannot close a %s coroutine", status_names[status]);
-  if (uj_resume_close(S, co, L) == LUA_OK) {
-    lua_pushboolean(L, 1);
-    return 1;
-  }
-  lua_pushboolean(L, 0);
-  lua_xmove(co, L, 1);
-  return 2;
+  return uj_transfer_closed(L, co, uj_resume_close(S, co, L));
 }
 
 const luaL_Reg uj_coroutine_functions[] = {{"resume", l_resume},

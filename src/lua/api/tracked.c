@@ -1,10 +1,12 @@
 #include "lua/api/tracked.h"
-#include "lua/base/inside.h"
 
 #include <lauxlib.h>
 #include <lualib.h>
 #include <stdbool.h>
 #include <string.h>
+
+#include "lua/base/inside.h"
+#include "lua/base/transfer.h"
 
 enum { FAILED = -1 };
 
@@ -34,23 +36,14 @@ static int resume(lua_State *L, struct uj_tracked *tracked, lua_State *co,
                   int nargs)
 {
   int status, n;
-  if (!lua_checkstack(co, nargs)) {
-    lua_pushliteral(L, "too many arguments to resume");
+  if (!uj_transfer_arguments(L, co, nargs))
     return FAILED;
-  }
-  lua_xmove(L, co, nargs);
   status = uj_resume_tracked(tracked, co, L, nargs, &n);
   if (status != LUA_OK && status != LUA_YIELD) {
     lua_xmove(co, L, 1);
     return FAILED;
   }
-  if (!lua_checkstack(L, n + 1)) {
-    lua_pop(co, n);
-    lua_pushliteral(L, "too many results to resume");
-    return FAILED;
-  }
-  lua_xmove(co, L, n);
-  return n;
+  return uj_transfer_results(L, co, n) ? n : FAILED;
 }
 
 /* coroutine.resume(co, ...) */
@@ -67,8 +60,8 @@ static int l_resume(lua_State *L)
   return n + 1;
 }
 
-/* The function that wrap() returns. An error closes the coroutine, and a text
- * gets the place of the call in front, as Lua's own does it. */
+/* The function that wrap() returns. An error closes the coroutine, as with
+ * Lua's own. */
 static int l_wrapped(lua_State *L)
 {
   lua_State *co = lua_tothread(L, lua_upvalueindex(UP_COROUTINE));
@@ -81,12 +74,7 @@ static int l_wrapped(lua_State *L)
     status = uj_resume_close_tracked(tracked, co, L);
     lua_xmove(co, L, 1);
   }
-  if (status != LUA_ERRMEM && lua_type(L, -1) == LUA_TSTRING) {
-    luaL_where(L, 1);
-    lua_insert(L, -2);
-    lua_concat(L, 2);
-  }
-  return lua_error(L);
+  return uj_transfer_raise(L, status);
 }
 
 /* coroutine.wrap(fn) */
@@ -123,13 +111,8 @@ static int l_close(lua_State *L)
     return uj_resume_close_itself(L);
   if (state != NULL)
     return luaL_error(L, "cannot close a %s coroutine", state);
-  if (uj_resume_close_tracked(tracked_at(L, UP_TRACKED), co, L) == LUA_OK) {
-    lua_pushboolean(L, 1);
-    return 1;
-  }
-  lua_pushboolean(L, 0);
-  lua_xmove(co, L, 1);
-  return 2;
+  return uj_transfer_closed(
+      L, co, uj_resume_close_tracked(tracked_at(L, UP_TRACKED), co, L));
 }
 
 /* ---- in place of Lua's own ------------------------------------------------
