@@ -24,7 +24,8 @@ local MAY <const> = [[EXISTS (SELECT 1 FROM @process WHERE number = $2::bigint A
 
 local TAKE <const> = [[UPDATE @task t SET state = 2, process = $2::bigint, lease = t.lease + 1,
   attempt = t.attempt + 1, started = @NOW, cancelling = false
-  FROM picked p WHERE t.id = p.id AND t.state = 1 AND ]] .. MAY .. " RETURNING " .. rows.columns
+  WHERE t.id = ANY (ARRAY(SELECT id FROM picked)) AND t.state = 1 AND ]] .. MAY ..
+  " RETURNING " .. rows.of_claim
 
 -- Those whose process has died are few, and at most one of them is taken by a transaction: rows
 -- that it has written have its number.
@@ -73,7 +74,7 @@ end
 
 -- Adds tasks to an answer, in their order.
 local function add(answer, result)
-  local taken = rows.tasks(result)
+  local taken = rows.claimed(result)
   table.sort(taken, rows.before)
   table.move(taken, 1, #taken, #answer.tasks + 1, answer.tasks)
 end
@@ -193,7 +194,7 @@ local function claim_from(self, request, want, claim)
   while true do
     local found, has_more = candidates(self, request, want, limit)
     local ids, place = choose(found, want, claim, want.n - #taken)
-    local tasks = rows.tasks(self:ask(TAKE_THESE, want.queue, request.process, ids))
+    local tasks = rows.claimed(self:ask(TAKE_THESE, want.queue, request.process, ids))
     table.sort(tasks, function(a, b) return place[a.id] < place[b.id] end)
     for _, task in ipairs(tasks) do
       note(claim, task)

@@ -11,7 +11,12 @@ Listener.__index = Listener
 local listener = {}
 
 local PAUSE <const> = 0.05            -- seconds between two hints of a queue
+local SHORTEST <const> = 0.001        -- seconds until a hint that the last one is in the way of
 local AGAIN <const>, MOST <const> = 0.2, 10 -- seconds until it connects again
+
+-- A hint is not worth to be waited for until it is on the disk.
+local SETTINGS <const> = [[SELECT set_config('application_name', 'uvjobs hints', false),
+  set_config('synchronous_commit', 'off', false)]]
 
 local NOTIFY <const> = "SELECT pg_notify($1, queue) FROM unnest($2::text[]) AS queue"
 
@@ -44,6 +49,16 @@ local function forget_old(self, now)
   end
 end
 
+-- In how many seconds the next queue may be told of; nil without any.
+local function time_left(self)
+  local now, least = native.now(), nil
+  for queue in pairs(self.pending) do
+    local left = (self.told[queue] or now) + PAUSE - now
+    if not least or left < least then least = left end
+  end
+  return least and math.max(least, SHORTEST)
+end
+
 --- Tells others of the queues that there are. Never waits. Returns in how many seconds it is to be
 --- called again, or nil.
 function Listener:flush()
@@ -61,7 +76,7 @@ function Listener:flush()
       self.link.conn:flush()
     end
   end
-  return next(self.pending) and PAUSE or nil
+  return time_left(self)
 end
 
 local function lose(self)
@@ -104,7 +119,7 @@ end
 local function connect(self)
   local opened = link.open(self.text, self.given)
   self.link = opened
-  opened.conn:query("SELECT set_config('application_name', 'uvjobs hints', false)", { n = 0 })
+  opened.conn:query(SETTINGS, { n = 0 })
   opened.conn:flush()
   self.is_busy = true
   local deadline = native.now() + self.given.timeout

@@ -25,6 +25,24 @@ function rows.tasks(result)
   return tasks
 end
 
+--- What a worker needs of a task that it has claimed: the rest is not carried.
+rows.of_claim = "t.id, t.queue, t.kind, t.priority, t.due, t.process, t.lease, t.attempt, " ..
+  "t.attempts, t.crashes, t.key, t.enqueued, t.args, t.saved, t.errors"
+
+--- All rows of a result of these columns as tasks.
+function rows.claimed(result)
+  local tasks = {}
+  for i = 1, result.n do
+    local row = result[i]
+    tasks[i] = {
+      id = row[1], queue = row[2], kind = row[3], priority = row[4], due = row[5],
+      process = row[6], lease = row[7], attempt = row[8], attempts = row[9], crashes = row[10],
+      key = row[11], enqueued = row[12], args = row[13], saved = row[14], errors = row[15],
+    }
+  end
+  return tasks
+end
+
 --- The order in which tasks are claimed.
 function rows.before(a, b)
   if a.priority ~= b.priority then return a.priority < b.priority end

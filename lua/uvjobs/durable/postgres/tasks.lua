@@ -81,7 +81,8 @@ held AS MATERIALIZED (
     CASE WHEN how.outcome NOT IN (2, 5) OR t.cancelling THEN t.due END AS due,
     CASE WHEN how.outcome IN (5, 6) THEN -1 ELSE 0 END AS attempt, 0 AS crashes
   FROM how JOIN @task t ON t.id = how.id
-  WHERE t.lease = how.lease AND t.process = $1 AND t.state = 2 FOR UPDATE OF t)]] ..
+  WHERE t.id = ANY ($2::bigint[]) AND t.lease = how.lease AND t.process = $1 AND t.state = 2
+  FOR UPDATE OF t)]] ..
   rows.change_held .. "SELECT place FROM held"
 
 function plans.settle(request)
@@ -102,17 +103,21 @@ function plans.settle(request)
     end
 end
 
--- Rows are not locked first, which would be written to the WAL for each.
+-- Rows are not locked first, which would be written to the WAL for each. They are looked for by a
+-- list of ids, because for a join the planner may read the whole table. With IS TRUE the fences are
+-- looked up in a hash table, not compared each with each.
 local FINISH <const> = [[
 WITH how AS MATERIALIZED (SELECT * FROM unnest($2::bigint[], $3::bigint[]) AS u (id, lease)),
 deleted AS (
-  DELETE FROM @task t USING how WHERE t.id = how.id AND t.lease = how.lease AND t.process = $1
-    AND t.state = 2 AND t.keep_done <= 0 RETURNING t.id),
+  DELETE FROM @task t WHERE t.id = ANY ($2::bigint[]) AND t.process IS NOT DISTINCT FROM $1
+    AND t.state = 2 AND t.keep_done <= 0
+    AND ((t.id, t.lease) IN (SELECT id, lease FROM how)) IS TRUE RETURNING t.id),
 changed AS (
   UPDATE @task t SET state = 3, process = NULL, cancelling = false, ended = @NOW,
     expires = @NOW + t.keep_done
-  FROM how WHERE t.id = how.id AND t.lease = how.lease AND t.process = $1 AND t.state = 2
-    AND t.keep_done > 0 RETURNING t.id)
+  WHERE t.id = ANY ($2::bigint[]) AND t.process IS NOT DISTINCT FROM $1
+    AND t.state = 2 AND t.keep_done > 0
+    AND ((t.id, t.lease) IN (SELECT id, lease FROM how)) IS TRUE RETURNING t.id)
 SELECT id FROM how
 EXCEPT (SELECT id FROM deleted UNION ALL SELECT id FROM changed)]]
 
