@@ -85,6 +85,10 @@ local expect = {
   positive_integer = arguments.kind(function(value)
     return math.type(value) == "integer" and value >= 1
   end, "integer > 0"),
+  whole_number = arguments.kind(function(value) -- a float may stand for it
+    local integer = type(value) == "number" and math.tointeger(value)
+    return integer and integer >= 1
+  end, "integer >= 1"),
   progress = arguments.kind(function(value)
     return core.typename(value) == "uvjobs.Progress"
   end, "uvjobs.Progress"),

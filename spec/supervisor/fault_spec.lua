@@ -72,6 +72,26 @@ describe("a supervisor whose rules fail", function()
     assert.equal("", err)
   end)
 
+  it("is ended later when that fails at first, too", function()
+    for times = 1, 5 do
+      local out = output_of(([[
+        local service = new()
+        service:start { forever }
+        service:start { name = "b", crash }
+        fail "add"
+        local core, left = require "uvjobs.core", %d
+        local close_child = core.close_child
+        function core.close_child(...)
+          if left == 0 then return close_child(...) end
+          left = left - 1
+          error("no memory to end it", 0)
+        end
+        local ok, err = pcall(service.wait, service)
+        io.write(tostring(ok), " ", err, " ", uvjobs.now(), " ", left)]]):format(times))
+      assert.equal("closed, false no memory 1 0", out)
+    end
+  end)
+
   it("raises that error at the end of its block", function()
     local out = output_of [[
       local ok, err = pcall(function()

@@ -12,6 +12,7 @@ core.own_source()
 local uvjobs = core.public
 
 local consult, clock, finish = frame.consult, core.clock, circuit.finish
+local to_ns = frame.to_ns
 local expect <const> = frame.expect
 
 local NS <const> = 1e9
@@ -20,25 +21,15 @@ local is_ratio = arguments.kind(function(value)
   return type(value) == "number" and value > 0 and value <= 1
 end, "number > 0 and <= 1")
 
-local is_integer = arguments.kind(function(value)
-  local integer = type(value) == "number" and math.tointeger(value)
-  return integer and integer >= 1
-end, "integer >= 1")
-
 local is_span = arguments.kind(function(value)
   return type(value) == "number" and value > 0 and value < math.huge
 end, "finite seconds > 0")
 
 local OPTIONS <const> = {
-  name = expect.string, ratio = is_ratio, window = is_span, minimum = is_integer,
-  open = is_span, probes = is_integer, slow = expect.seconds, when = expect.func,
-  on_change = expect.func, key = expect.func, keys = is_integer,
+  name = expect.string, ratio = is_ratio, window = is_span, minimum = expect.whole_number,
+  open = is_span, probes = expect.whole_number, slow = expect.seconds, when = expect.func,
+  on_change = expect.func, key = expect.func, keys = expect.whole_number,
 }
-
-local function to_ns(seconds)
-  local ns = math.ceil(seconds * NS)
-  return math.tointeger(ns) or math.maxinteger
-end
 
 -- Times of another clock mean nothing: then all that was counted is forgotten. No call is
 -- under way, as no run under the virtual clock begins or ends while one is.

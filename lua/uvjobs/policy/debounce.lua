@@ -16,10 +16,9 @@ core.own_source()
 
 local uvjobs = core.public
 
-local clock = core.clock
+local clock, to_ns = core.clock, frame.to_ns
 local expect <const> = frame.expect
 
-local NS <const> = 1e9
 local ONLY_KEY <const> = true -- without a key function
 
 local KIND <const> = frame.kind "debounce"
@@ -121,10 +120,6 @@ local function set_run(fields)
   function fields.run_within(step, fn, ...)
     return join(fields, key_of(fields, ...), step, fn, ...)
   end
-end
-
-local function to_ns(seconds)
-  return math.tointeger(math.ceil(seconds * NS)) or math.maxinteger
 end
 
 --- Makes a policy under which of calls that follow each other within `wait` seconds only

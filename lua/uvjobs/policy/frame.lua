@@ -200,6 +200,13 @@ function frame.ends_caller(err)
   return core.interrupted()
 end
 
+--- Seconds, >= 0, as the integer nanoseconds of core.clock(), rounded up.
+---@param seconds number
+---@return integer ns math.maxinteger for what is too long
+function frame.to_ns(seconds)
+  return math.tointeger(math.ceil(seconds * 1e9)) or math.maxinteger
+end
+
 --- Calls a function of the user that decides something, in which nothing can suspend.
 ---@type fun(fn: function, ...: any): ...: any
 frame.consult = core.consult

@@ -19,23 +19,18 @@ local is_rate = arguments.kind(function(value)
   return type(value) == "number" and value > 0
 end, "number > 0")
 
-local is_burst = arguments.kind(function(value)
-  local integer = type(value) == "number" and math.tointeger(value)
-  return integer and integer >= 1
-end, "integer >= 1")
-
 local is_keys = arguments.kind(function(value)
   local integer = type(value) == "number" and math.tointeger(value)
   return integer and integer >= 1 and integer <= MOST_KEYS
 end, ("integer from 1 to %d"):format(MOST_KEYS))
 
 local CHANGEABLE <const> = {
-  rate = is_rate, burst = is_burst, most_wait = expect.seconds_or_forever,
+  rate = is_rate, burst = expect.whole_number, most_wait = expect.seconds_or_forever,
 }
 
 local OPTIONS <const> = {
-  name = expect.string, rate = is_rate, burst = is_burst, key = expect.func, keys = is_keys,
-  most_wait = expect.seconds_or_forever,
+  name = expect.string, rate = is_rate, burst = expect.whole_number, key = expect.func,
+  keys = is_keys, most_wait = expect.seconds_or_forever,
 }
 
 -- What is wrong with a rate and a burst together, or nil: times are counted in nanoseconds.

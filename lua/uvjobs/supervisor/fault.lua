@@ -11,26 +11,72 @@ local CLOSED <const> = child.phases.CLOSED
 
 local fault = {}
 
-local stop_all -- of rules.lua
+-- All supervisors.
+local supervisors <const> = setmetatable({}, { __mode = "k" })
+
+local NO_MEMORY <const> = "not enough memory" -- as Lua says it
+
+local stop_all, finish -- of rules.lua
 
 --- Says how a supervisor is stopped.
 ---@param stop function stop_all() of rules.lua
-function fault.use(stop)
-  stop_all = stop
+---@param end_it function what that does at last; it may be called again
+function fault.use(stop, end_it)
+  stop_all, finish = stop, end_it
 end
 
---- Ends a supervisor whose rules have failed, from whatever they have left. This asks for no
---- memory, but what it closes may do so. When that fails, too, all children are closed at once
---- instead of one after the other, and each of them that ends tries to go on.
+--- Makes the fields of a supervisor that are about this.
+function fault.init(self)
+  self._is_faulty = false -- its rules have failed, and it could not be ended yet; also set by C
+  self._fault = NO_MEMORY -- with this error
+  supervisors[self] = true
+end
+
+--- Whether a value is a supervisor.
+---@param value any
+---@return boolean
+function fault.is_supervisor(value)
+  return supervisors[value] ~= nil
+end
+
+-- Ends a supervisor, from whatever its rules have left.
+local function stop(self)
+  if self._phase == OVER or self._phase == CLOSED then return finish(self) end
+  local err = self._failure
+  if err == nil then err = self._fault end
+  self._phase, self._walking, self._told = UP, false, false
+  stop_all(self, err)
+end
+
+--- Ends a supervisor whose rules have failed. This asks for no memory, but what it closes may do
+--- so. When that fails, too, it is tried again, before the loop waits the next time.
 ---@param err any the error with which the supervisor ends, unless it has one
 function fault.fail(self, err)
-  local phase = self._phase
-  if phase == OVER or phase == CLOSED then return end
-  if self._failure ~= nil then err = self._failure end
-  self._phase, self._walking, self._told = UP, false, false
-  if not pcall(stop_all, self, err) then
-    self._walking = false
-    core.begin_close(self._inner)
+  if not self._is_faulty then self._is_faulty, self._fault = true, err end
+  core.note_fault()
+  if pcall(stop, self) then self._is_faulty = false end
+end
+
+local function next_faulty()
+  for self in next, supervisors do
+    if self._is_faulty then return self end
+  end
+end
+
+--- Ends those supervisors that could not be ended when their rules failed. When it fails for one of
+--- them, the children of that one are closed at once instead of one after the other, and the error
+--- says that this is to be called again.
+function fault.retry()
+  local self = next_faulty()
+  while self do
+    local ok, err = pcall(stop, self)
+    if not ok then
+      self._walking = false
+      core.begin_close(self._inner)
+      error(err, 0)
+    end
+    self._is_faulty = false
+    self = next_faulty()
   end
 end
 

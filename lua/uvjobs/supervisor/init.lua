@@ -30,9 +30,6 @@ local TYPE <const> = "uvjobs.Supervisor"
 local methods = {}
 local Supervisor = { __name = TYPE, __metatable = TYPE }
 
--- All supervisors: a look here is the cheapest check of one.
-local supervisors <const> = setmetatable({}, { __mode = "k" })
-
 -- ---- checks ------------------------------------------------------------------------
 
 local function check_self(self, name)
@@ -152,7 +149,7 @@ end
 ---@return uvjobs.Child|uvjobs.Supervisor what was started; with the option `supervisor`
 ---  that supervisor
 function methods:start(given)
-  if not supervisors[self] then arguments.fail_self(2, "start", TYPE, self) end
+  if not fault.is_supervisor(self) then arguments.fail_self(2, "start", TYPE, self) end
   if self._phase == UP and self._queued == 0
     and not (self._holder or self._due or self._parent) then
     local one = start_plainly(self, given)
@@ -396,7 +393,6 @@ end
 -- Makes a supervisor; `parent` is the child that it is, if so.
 function make(given, parent)
   local self = setmetatable({}, Supervisor)
-  supervisors[self] = true
   self._kinds = {} -- the options that children share: see options.lua
   self._plain_kinds = {} -- those of children of which nothing is said but `restart`
   rules.init(self, given, parent)

@@ -53,6 +53,7 @@ local rules = {}
 ---@param parent uvjobs.Child? that it is
 function rules.init(self, options, parent)
   list.init(self)
+  fault.init(self)
   self._options = options
   self._parent = parent or false
   self._phase = parent and OVER or UP
@@ -237,15 +238,16 @@ local function close_down(self, from, state)
   return self._top < from
 end
 
--- All have ended.
+-- All have ended. Those that wait for that are woken first: that asks for least memory.
 local function finish(self)
   self._phase = OVER
-  if self._is_final or not self._parent then
-    list.close_for_good(self)
+  local is_final = self._is_final or not self._parent
+  if is_final then list.close_for_good(self) end
+  self._ended:set()
+  if is_final then
     core.begin_close(self._inner)
     if self._watchers then core.begin_close(self._watchers) end
   end
-  self._ended:set()
 end
 
 local function go_on_stopping(self)
@@ -269,6 +271,7 @@ function stop_all(self, failure, closer, skip)
   elseif self._phase == OVER or self._phase == CLOSED then
     return
   end
+  if failure == nil and self._is_faulty then failure = self._fault end
   self._phase, self._failure = STOPPING, failure
   self._closer, self._skip = closer or false, skip or false
   self._queued, self._holder, self._due = 0, false, false
@@ -285,7 +288,7 @@ function stop_all(self, failure, closer, skip)
 end
 
 rules.stop_all = stop_all
-fault.use(stop_all)
+fault.use(stop_all, finish)
 
 --- Closes one child, for what `state` says.
 function rules.close_one(self, one, state, closer)
@@ -584,6 +587,6 @@ end
 
 local function fail(one, err) fault.fail(one[KIND].supervisor, err) end
 
-core.on_child_end(ended, stop_at_end, fail)
+core.on_child_end(ended, stop_at_end, fail, fault.retry)
 
 return rules

@@ -18,6 +18,7 @@
 #include "lua/service/service.h"
 #include "lua/state/job.h"
 #include "lua/state/unseen.h"
+#include "lua/supervisor/children.h"
 
 /* While jobs are ready, a poll can be late by as much more for each job that
  * lives, and by so much at most: see UJ_POLL_NS. */
@@ -169,6 +170,7 @@ void uj_poll(struct uj_state *S, lua_State *L)
   S->pace->polled_ns = uj_driver_now();
   uj_insight_note_time(S, false);
   uj_ending_pass_time(S);
+  uj_children_retry(S, L);
   uj_guests_find(S, L);
   uj_guests_run(S, L);
   guests = uj_guests_alive(S, L);

@@ -106,8 +106,10 @@ struct uj_state {
 
   uint32_t nwatched; /* sources of all watches: see engine/watchers.h */
   bool debug;
-  bool measures; /* the times of jobs: see measure/meter.h */
-  bool dead;     /* the Lua state is closing: everything is released */
+  bool measures;  /* the times of jobs: see measure/meter.h */
+  bool dead;      /* the Lua state is closing: everything is released */
+  bool has_fault; /* perhaps a supervisor is to be ended: see
+                     supervisor/children.h */
 
   /* The parts, in the same userdata as this record. Each struct stands in the
    * header of its owner. */

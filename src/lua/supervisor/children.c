@@ -12,8 +12,9 @@
 #include "lua/state/sched.h"
 
 /* The places in the registry of the functions that are called when the run of a
- * child has ended, when run() ends, and when the first of them has failed. */
-static const char ended_key, stop_key, fail_key;
+ * child has ended, when run() ends, when the first of them has failed, and when
+ * that has to be made good later. */
+static const char ended_key, stop_key, fail_key, retry_key;
 
 static const char *const ends[] = {
     [UJ_JOB_DONE] = "done",
@@ -53,11 +54,29 @@ static int call_fail(lua_State *L)
   return 0;
 }
 
+/* [-0, +0, -] Notes at the supervisor of a job that its rules have failed. All
+ * that this needs is there, also the strings, which its module has. */
+static void mark_faulty(struct uj_state *S, lua_State *L,
+                        const struct uj_ljob *job)
+{
+  int top = lua_gettop(L);
+  uj_ljob_push(S, L, job);
+  lua_getiuservalue(L, -1, UJ_JOB_UV_CHILD);
+  lua_rawgeti(L, -1, UJ_CHILD_KIND);
+  lua_pushliteral(L, "supervisor");
+  lua_rawget(L, -2);
+  lua_pushliteral(L, "_is_faulty");
+  lua_pushboolean(L, 1);
+  lua_rawset(L, -3);
+  lua_settop(L, top);
+}
+
 /* [-1, +0, -] The call for the end of a job has failed with the error on the
  * top. When there is no memory to say so either, the jobs of the supervisor are
- * closed at once. */
+ * closed at once, and it is told before the loop waits. */
 static void fail(struct uj_state *S, lua_State *L, const struct uj_ljob *job)
 {
+  S->has_fault = true;
   uj_ljob_push(S, L, job);
   lua_insert(L, -2);
   lua_pushcfunction(L, call_fail);
@@ -66,6 +85,7 @@ static void fail(struct uj_state *S, lua_State *L, const struct uj_ljob *job)
     return;
   lua_pop(L, 1);
   uj_text_write_error("%s\n", "no memory to tell a supervisor");
+  mark_faulty(S, L, job);
   uj_sched_close(job->core.sched, NULL);
 }
 
@@ -85,6 +105,30 @@ void uj_children_ended(struct uj_state *S, const struct uj_ljob *job)
     fail(S, L, job);
 }
 
+/* Calls what ends the supervisors whose rules have failed. */
+static int call_retry(lua_State *L)
+{
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &retry_key);
+  lua_call(L, 0, 0);
+  return 0;
+}
+
+/* Without a supervisor that ends nobody may be left to wake the loop, so memory
+ * that is short for a moment only is waited for here. */
+enum { TRIES = 10 };
+
+void uj_children_retry(struct uj_state *S, lua_State *L)
+{
+  for (int i = 0; S->has_fault && i < TRIES; i++) {
+    S->has_fault = false;
+    lua_pushcfunction(L, call_retry);
+    if (uj_outside_pcall(S, L, 0) == LUA_OK)
+      return;
+    lua_pop(L, 1);
+    S->has_fault = true;
+  }
+}
+
 void uj_children_register(lua_State *L)
 {
   lua_pushboolean(L, 0);
@@ -93,6 +137,8 @@ void uj_children_register(lua_State *L)
   lua_rawsetp(L, LUA_REGISTRYINDEX, &stop_key);
   lua_pushboolean(L, 0);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &fail_key);
+  lua_pushboolean(L, 0);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &retry_key);
 }
 
 static int l_on_child_end(lua_State *L)
@@ -100,7 +146,9 @@ static int l_on_child_end(lua_State *L)
   luaL_checktype(L, 1, LUA_TFUNCTION);
   luaL_checktype(L, 2, LUA_TFUNCTION);
   luaL_checktype(L, 3, LUA_TFUNCTION);
-  lua_settop(L, 3);
+  luaL_checktype(L, 4, LUA_TFUNCTION);
+  lua_settop(L, 4);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &retry_key);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &fail_key);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &stop_key);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &ended_key);
@@ -215,6 +263,12 @@ static int l_kept_traceback(lua_State *L)
   return 1;
 }
 
+static int l_note_fault(lua_State *L)
+{
+  uj_state(L)->has_fault = true;
+  return 0;
+}
+
 static int l_held_since(lua_State *L)
 {
   const struct uj_sched *sched = &uj_lsched_self(L, "held_since")->core;
@@ -225,10 +279,8 @@ static int l_held_since(lua_State *L)
   return 1;
 }
 
-const luaL_Reg uj_children_internals[] = {{"held_since", l_held_since},
-                                          {"spawn_child", l_spawn_child},
-                                          {"close_child", l_close_child},
-                                          {"child_of", l_child_of},
-                                          {"on_child_end", l_on_child_end},
-                                          {"kept_traceback", l_kept_traceback},
-                                          {NULL, NULL}};
+const luaL_Reg uj_children_internals[] = {
+    {"held_since", l_held_since},     {"spawn_child", l_spawn_child},
+    {"close_child", l_close_child},   {"child_of", l_child_of},
+    {"on_child_end", l_on_child_end}, {"kept_traceback", l_kept_traceback},
+    {"note_fault", l_note_fault},     {NULL, NULL}};

@@ -20,6 +20,10 @@ void uj_children_ended(struct uj_state *S, const struct uj_ljob *job);
  * each of them once. They stop their children one after the other. */
 void uj_children_stop(struct uj_state *S, lua_State *L);
 
+/* [-0, +0, -] Ends those supervisors that could not be ended when their rules
+ * have failed. */
+void uj_children_retry(struct uj_state *S, lua_State *L);
+
 /* [-n, +1, m] Makes and admits a job for the function at `fn`, in the scheduler
  * at `at`. Above the function are the child and, for a child with a limit, what
  * spawn_child() gets behind that. Pushes the job. Returns UJ_OK, or an error
@@ -36,12 +40,14 @@ int uj_children_spawn(struct uj_state *S, lua_State *L, int at, int fn);
  * seconds, or within three quarters of those that the job `closer` has left
  * itself; returns whether it has ended, as one that has not run does at once.
  * child_of(job): the child whose run the job is, or nil. on_child_end(fn, stop,
- * fail): from now on fn(child, job, state, held) is called when the run of a
- * child has ended; but not when its scheduler is closed and it has not run yet.
- * `held` is when it was closed because it has held the loop for too long, or
- * nil. stop(child) is called for one child of a supervisor when the run ends,
- * and fail(child, error) when fn has failed. All are called outside of jobs.
- * kept_traceback(job): where a job has failed, or nil. */
+ * fail, retry): from now on fn(child, job, state, held) is called when the run
+ * of a child has ended; but not when its scheduler is closed and it has not run
+ * yet. `held` is when it was closed because it has held the loop for too long,
+ * or nil. stop(child) is called for one child of a supervisor when the run
+ * ends, and fail(child, error) when fn has failed. After note_fault(), or when
+ * fail() has failed, retry() is called before the loop waits, and again while
+ * it fails. All are called outside of jobs. kept_traceback(job): where a job
+ * has failed, or nil. */
 extern const luaL_Reg uj_children_internals[];
 
 #endif
