@@ -11,7 +11,7 @@ local uvjobs = require "uvjobs"
 local open = require "uvjobs.durable".open
 
 -- fn(store, cut): `cut("raise")` makes every call raise `unavailable`, `cut("hang")` makes it wait
--- for ever, `cut(nil)` mends it.
+-- for ever, `cut("late")` lets beats fail and claims take 12 s, `cut(nil)` mends it.
 local function with_cut_store(fn)
   return function()
     local path = stores.new_path()
@@ -23,6 +23,10 @@ local function with_cut_store(fn)
       function store._port.call(port, request)
         if how == "raise" then error(core.make_error("unavailable", "it is cut"), 0) end
         if how == "hang" then uvjobs.event():wait() end
+        if how == "late" and request.op == "beat" then
+          error(core.make_error("unavailable", "it is cut"), 0)
+        end
+        if how == "late" and request.op == "claim" then uvjobs.sleep(12) end
         return call(port, request)
       end
       fn(store, function(new) how = new end)
@@ -84,6 +88,45 @@ describe("a worker that cannot reach its store", function()
       assert.equal(2, runs)
       assert.not_equal(before, work._process)
       assert.equal(0, store:get(id).crashes) -- it has given it back itself
+    end))
+
+  it("does not begin what a late claim brings when it has given itself up #D7 #D9",
+    with_cut_store(function(store, cut)
+      local begun_by, work = {}, nil
+      store:define("long", { keep_done = 3600 }, function(_, name)
+        begun_by[name] = begun_by[name] or {}
+        table.insert(begun_by[name], work._process or "nobody")
+        uvjobs.sleep(name == "first" and #begun_by.first == 1 and 3600 or 0)
+      end)
+      store:enqueue("long", "first")
+      work = durable.work(store, { queues = { default = 2 }, lease = 15 })
+      uvjobs.sleep(1)
+      local before = work._process
+      cut "late"
+      local second = store:enqueue("long", "second") -- the store gives it to the old number
+      uvjobs.sleep(11.5)
+      assert.is_nil(work._process)
+      cut(nil)
+      assert.equal("done", store:wait(second))
+      assert.same({ work._process }, begun_by.second)
+      assert.not_equal(before, work._process)
+      assert.same({ 1, 0 }, { store:get(second).attempt, store:get(second).crashes })
+      work:close()
+    end))
+
+  it("gives everything back when it is closed after it has given itself up #D12", with_cut_store(
+    function(store, cut)
+      store:define("long", function() uvjobs.sleep(3600) end)
+      local id = store:enqueue "long"
+      local work = durable.work(store, { lease = 15 })
+      uvjobs.sleep(1)
+      cut "raise"
+      uvjobs.sleep(11)
+      assert.is_nil(work._process)
+      cut(nil)
+      work:close()
+      local task = store:get(id)
+      assert.same({ "ready", 0, 0 }, { task.state, task.attempt, task.crashes })
     end))
 
   it("keeps what has become of tasks, and tells it later #D24", with_cut_store(

@@ -64,20 +64,33 @@ end
 
 -- ---- when it could not -------------------------------------------------------------
 
+-- Gives the process up if it is time to; returns when it is.
+local function look(work)
+  local span, now = work._options.lease, uvjobs.now()
+  local over = work._renewed + span
+  local fence = over - span * (1 - FENCE)
+  if work._process and now >= fence then
+    work._left, work._process = work._process, nil
+    work:_lose_all(math.max(over - now, 0) / 2)
+    work:_hint(true)
+  end
+  return fence
+end
+
 -- It runs only while there are tasks to lose.
 local function watch(work)
-  local span = work._options.lease
   while true do
     work._busy:wait()
-    local now = uvjobs.now()
-    local over = work._renewed + span
-    if work._process and now >= over - span * (1 - FENCE) then
-      work._left, work._process = work._process, nil
-      work:_lose_all(math.max(over - now, 0) / 2)
-      work:_hint(true)
-    end
-    uvjobs.sleep(math.max(over - span * (1 - FENCE) - now, SHORTEST))
+    local fence = look(work)
+    uvjobs.sleep(math.max(fence - uvjobs.now(), SHORTEST))
   end
+end
+
+--- Whether tasks that a process has taken may be begun: an answer may come so late that the
+--- process has given itself up, or has to.
+function lease.holds(work, process)
+  if work._store._shared and work._process then look(work) end
+  return work._process == process
 end
 
 --- Starts what keeps the lease, where other processes share the store.

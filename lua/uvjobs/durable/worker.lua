@@ -340,19 +340,22 @@ local function claim(self, wants)
     error(result, 0)
   end
   if rows then finished(self, rows, result.lost) end
-  if result.renewed then lease.renewed(self, sent) end
+  if result.renewed and self._process then lease.renewed(self, sent) end
   return result
 end
 
--- Begins the tasks of a claim. One that comes while the worker closes is given back.
-local function start_all(self, wants, result)
+-- Begins the tasks of a claim. One that comes while the worker closes is given back. When the
+-- answer has taken so long that the process is given up, nobody says any more that it is alive:
+-- then what it got is not begun, and goes back when the process leaves.
+local function start_all(self, process, wants, result)
+  local is_held = lease.holds(self, process)
   local asked, got = {}, {}
   for _, want in ipairs(wants) do asked[want.queue], got[want.queue] = want.n, 0 end
   for _, row in ipairs(result.tasks) do
     got[row.queue] = got[row.queue] + 1
     if self._closing then
       settle_later(self, attempt.release { row = row }, row)
-    else
+    elseif is_held then
       start(self, self._by_name[row.queue], row)
     end
   end
@@ -381,13 +384,14 @@ local function claim_all(self)
     else
       if not self._process then join(self) end
       for _, want in ipairs(wants) do self._by_name[want.queue].hungry = false end
+      local process = self._process
       local result = claim(self, wants)
       if not result.alive then
-        lease.lost(self)
+        if process == self._process then lease.lost(self) end
         wake(self, true)
       else
         due = result.delay and uvjobs.now() + result.delay / 1e6
-        start_all(self, wants, result)
+        start_all(self, process, wants, result)
       end
     end
   end
@@ -415,9 +419,8 @@ end
 local function leave(self)
   self._claimer:join()
   wait_until_idle(self)
-  if self._process then
-    self._store:_call({ op = "leave", process = self._process }, { seconds = 0 })
-  end
+  local process = self._process or self._left
+  if process then self._store:_call({ op = "leave", process = process }, { seconds = 0 }) end
 end
 
 local function close(self)

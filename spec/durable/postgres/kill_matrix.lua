@@ -1,7 +1,7 @@
 -- Kills a program that stores and runs tasks at its n-th message to or from the server, starts it
 -- again, and checks that nothing was lost and that nothing ran again that was known to be done:
 --   script/postgres lua5.4 spec/durable/postgres/kill_matrix.lua [FIRST [STEP [LAST]]]
--- Without numbers every moment is tried, which takes about an hour.
+-- Without numbers every moment is tried, as `script/verify kills` does.
 
 local files = require "spec.files"
 local process = require "spec.process"
@@ -43,11 +43,12 @@ local function read(journal)
   return stored, runs
 end
 
--- What is wrong, or nil. `before` are the runs until the process was killed, `known` what was done.
+-- What is wrong, or nil. That the program did not end comes first: what it has not come to is not
+-- lost. `before` are the runs until the process was killed, `known` what was done.
 local function problem_of(place, journal, before, known)
   local stored, runs = read(journal)
   local rows = column(place, "name FROM @row")
-  if not journal:find "all done" then return "it did not end:\n" .. journal end
+  if not journal:find "all done" then return "it did not end" end
   for name in pairs(stored) do
     if not runs[name] then return "lost: " .. name end
     if tonumber(name:match "%d+") % 5 == 0 and not rows[name] then return "no row: " .. name end
@@ -62,7 +63,16 @@ local function problem_of(place, journal, before, known)
   if live then return ("not done: %d"):format(live) end
 end
 
---- One moment. Returns whether the program was killed there, and what was wrong.
+-- The tasks of a store, one a line.
+local function tasks_of(place)
+  local lines = {}
+  local query = "SELECT t::text FROM " .. place.schema .. ".task t ORDER BY id"
+  for i, row in ipairs(server.run(query)) do lines[i] = row[1] end
+  return table.concat(lines, "\n")
+end
+
+--- One moment. Returns whether the program was killed there, and what was wrong, with all that is
+--- known of it.
 function matrix.try(library, n)
   local place, journal = server.new_place(), os.tmpname()
   run(place, journal, "", "finish") -- makes the tables
@@ -74,10 +84,13 @@ function matrix.try(library, n)
   local known = column(place, [[trim('"' FROM args) FROM @task WHERE state = 3]])
   local killed = status ~= 0
   if killed then run(place, journal, "", "finish") end
-  local problem = problem_of(place, files.read(journal), before, known)
+  local text = files.read(journal)
+  local problem = problem_of(place, text, before, known)
+  problem = problem and ("at %d: %s\nthe program ended with %s, and this was written:\n%s" ..
+    "\nthe tasks:\n%s"):format(n, problem, status, text, tasks_of(place))
   os.remove(journal)
   place.remove()
-  return killed, problem and ("at %d: %s"):format(n, problem)
+  return killed, problem
 end
 
 --- Many moments, up to the first one that the program does not reach.

@@ -86,7 +86,7 @@ local function check_sent(self, sent)
   if not sent then lose(self) end
 end
 
--- Sends a query; returns the text when it had to be prepared first.
+-- Sends a query; returns the name by which it is prepared when that had to be done first.
 local function send(self, query)
   local text, conn = query[1], self.conn
   local parameters = { n = query.n or 0 }
@@ -95,15 +95,15 @@ local function send(self, query)
     check_sent(self, conn:query(text, parameters))
     return nil
   end
-  local name, is_new = self.prepared[text], nil
+  local name, new = self.prepared[text], nil
   if not name then
     self.count = self.count + 1
     name = "uvjobs_" .. self.count
     check_sent(self, conn:prepare(name, text))
-    self.names[text], is_new = name, text
+    new = name
   end
-  check_sent(self, conn:execute(name or self.names[text], parameters))
-  return is_new
+  check_sent(self, conn:execute(name, parameters))
+  return new
 end
 
 -- Reads the results of one query, of which there is one.
@@ -118,7 +118,8 @@ local function read(self, deadline, failure)
   return result, failure
 end
 
-local function read_all(self, queries, prepared, deadline)
+-- A text that stands twice in a round is prepared twice: what counts is a name the server knows.
+local function read_all(self, queries, names, deadline)
   local results, failure, at = {}, nil, nil
   local function one(i)
     local result, now_failed = read(self, deadline, failure)
@@ -126,8 +127,8 @@ local function read_all(self, queries, prepared, deadline)
     return result
   end
   for i = 1, #queries do
-    local text = prepared[i]
-    if text and one(i).status == "done" then self.prepared[text] = self.names[text] end
+    local name = names[i]
+    if name and one(i).status == "done" then self.prepared[queries[i][1]] = name end
     results[i] = one(i)
   end
   local sync = one(#queries + 1)
@@ -141,13 +142,13 @@ end
 --- Raises { code, message, state, is_lost, at }: `at` is which query has failed; with `is_lost` the
 --- connection is closed, and what was sent may have happened.
 function Link:round(queries)
-  local deadline, prepared = native.now() + (self.limit or LIMIT), {}
+  local deadline, names = native.now() + (self.limit or LIMIT), {}
   if not self.conn then error(problem(self, nil, "the connection was lost"), 0) end
   if self.count > MOST_PREPARED then self:forget_prepared() end
-  for i, query in ipairs(queries) do prepared[i] = send(self, query) end
+  for i, query in ipairs(queries) do names[i] = send(self, query) end
   check_sent(self, self.conn:sync())
   flush(self, deadline)
-  local results, failure, at = read_all(self, queries, prepared, deadline)
+  local results, failure, at = read_all(self, queries, names, deadline)
   if not failure then return results end
   local err = problem(self, failure.state, failure.message)
   err.at = at
@@ -161,7 +162,7 @@ end
 
 --- New names are used from now on; the server forgets the old ones with the next round.
 function Link:forget_prepared()
-  self.prepared, self.names, self.count = {}, {}, 0
+  self.prepared, self.count = {}, 0
   self:simple "DEALLOCATE ALL"
 end
 
@@ -221,7 +222,7 @@ end
 function link.open(text, given)
   local self = setmetatable({
     censor = given.censor, timeout = given.timeout, ends = given.ends,
-    is_pooled = given.is_pooled, prepared = {}, names = {}, count = 0,
+    is_pooled = given.is_pooled, prepared = {}, count = 0,
   }, Link)
   connect(self, text)
   if not given.listens and not self.conn:begin_pipeline() then lose(self) end
