@@ -2,6 +2,7 @@
 
 local helper = require "spec.helper"
 local insight = require "uvjobs.insight"
+local policy = require "uvjobs.policy"
 local uvjobs = require "uvjobs"
 
 local virtual, in_run = helper.virtual, helper.in_run
@@ -53,6 +54,22 @@ describe("insight.jobs", function()
       local line = debug.getinfo(1, "l").currentline + 1
       local record = seen(function() uvjobs.all { function() uvjobs.sleep(9) end } end)
       assert.matches("look_spec.lua:" .. line .. "$", record.at)
+    end)
+  end)
+
+  it("tells a wait for a policy", function()
+    virtual(function()
+      local rate, limit = policy.rate { rate = 0.01, burst = 1 }, policy.limit { limit = 1 }
+      for _, one in ipairs { { rate, "rate", "it waits for its turn by a rate" },
+        { limit, "limit", "it waits for a place of a limit" } } do
+        local first <close> = helper.quiet()
+        first:spawn(one[1].call, one[1], uvjobs.sleep, 9)
+        uvjobs.yield()
+        local record = seen(function() one[1]:call(uvjobs.sleep, 9) end)
+        assert.same({ one[2], "none" }, { record.kind, record.needs })
+        assert.matches("^" .. one[3], record.waits_for)
+        first:close()
+      end
     end)
   end)
 

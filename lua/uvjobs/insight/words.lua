@@ -22,6 +22,8 @@ local WORDS <const> = {
   work = "it waits for a function in another thread",
   poll = "it waits for I/O, in cqueues.poll",
   repeating = "it waits for a repetition to be over",
+  rate = "it waits for its turn by a rate",
+  limit = "it waits for a place of a limit",
   get = "it waits for an item of a queue",
   put = "it waits for room in a queue",
   receive = "it waits for a message of a channel",
@@ -33,6 +35,7 @@ local WORDS <const> = {
   job = "it waits for the end of",
   close = "it closes",
   shield = "it waits for the shielded",
+  wait = "it waits",
 }
 
 -- What of a scheduler a job waits for.

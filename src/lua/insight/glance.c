@@ -1,5 +1,6 @@
 #include "lua/insight/glance.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "core/mutex.h"
@@ -31,6 +32,8 @@ static const char *const op_words[] = {
     [UJ_LOP_SHIELD] = "shield",
     [UJ_OP_SPAWN] = "place",
     [UJ_OP_IDLE] = "idle",
+    [UJ_LOP_RATE] = "rate",
+    [UJ_LOP_LIMIT] = "limit",
     [UJ_LOP_EVENT] = "event",
     [UJ_LOP_GET] = "get",
     [UJ_LOP_PUT] = "put",
@@ -70,6 +73,16 @@ static const char *word_of_place(const struct uj_ljob *job)
   }
 }
 
+/* A wait without a word here is a mistake, for which a look at the others is
+ * not to fail. */
+static const char *word_of_op(unsigned op)
+{
+  const char *word =
+      op < sizeof(op_words) / sizeof(*op_words) ? op_words[op] : NULL;
+  assert(word != NULL);
+  return word != NULL ? word : "wait";
+}
+
 static bool waits_for_job(const struct uj_job *core)
 {
   return core->target != NULL &&
@@ -88,7 +101,7 @@ static void look(struct uj_ljob *job, struct glance *glance)
     glance->sched = core->place == UJ_AT_PENDING ? core->sched : NULL;
     return;
   }
-  glance->word = op_words[core->op];
+  glance->word = word_of_op(core->op);
   if (waits_for_job(core))
     glance->other = core->target->id;
   else if (core->op == UJ_OP_SPAWN && core->target != NULL)
