@@ -14,6 +14,23 @@ function common.require_built(name)
   return require(name)
 end
 
+--- Work for monitor.lua and insight.lua: two jobs send each other `n` items, over
+--- queues of capacity 1. It is called in a job.
+function common.exchange(uvjobs, n, options)
+  local there, back = uvjobs.queue(1), uvjobs.queue(1)
+  local jobs <close> = uvjobs.scheduler(options)
+  jobs:spawn(function()
+    for item in there:items() do back:put(item) end
+  end)
+  jobs:spawn(function()
+    for i = 1, n do
+      there:put(i)
+      back:get()
+    end
+    there:close()
+  end)
+end
+
 local function names_of(sides)
   local names = {}
   for name in pairs(sides) do names[#names + 1] = name end

@@ -13,20 +13,7 @@ local WORK = {
     for _ = 1, n do jobs:spawn(nothing):wait() end
   end,
 
-  switch = function(uvjobs, n)
-    local there, back = uvjobs.queue(1), uvjobs.queue(1)
-    local jobs <close> = uvjobs.scheduler()
-    jobs:spawn(function()
-      for item in there:items() do back:put(item) end
-    end)
-    jobs:spawn(function()
-      for i = 1, n do
-        there:put(i)
-        back:get()
-      end
-      there:close()
-    end)
-  end,
+  switch = common.exchange,
 }
 
 --- The CPU time of the calling thread, as Linux tells it.

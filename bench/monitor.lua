@@ -20,18 +20,7 @@ local WORK = {
   end,
 
   switch = function(uvjobs, n, timeslice)
-    local there, back = uvjobs.queue(1), uvjobs.queue(1)
-    local jobs <close> = uvjobs.scheduler { timeslice = timeslice }
-    jobs:spawn(function()
-      for item in there:items() do back:put(item) end
-    end)
-    jobs:spawn(function()
-      for i = 1, n do
-        there:put(i)
-        back:get()
-      end
-      there:close()
-    end)
+    common.exchange(uvjobs, n, { timeslice = timeslice })
   end,
 
   -- Operations are 100 rounds of a loop that calls a function.

@@ -37,6 +37,14 @@ function helper.recorder(list, field)
   end
 end
 
+--- A scheduler, and the list of the contexts that its exception handler gets.
+function helper.recording(options)
+  local contexts = {}
+  options = options or {}
+  options.exception_handler = helper.recorder(contexts)
+  return uvjobs.scheduler(options), contexts
+end
+
 --- What a call came to: true, or the code of its error (or what was raised, if it has
 --- none) and the error.
 function helper.outcome(fn, ...)

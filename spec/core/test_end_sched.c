@@ -1,29 +1,7 @@
 /* core/end.h: closing a scheduler. */
 #include "check.h"
 
-#include "fake_host.h"
-
-static struct fake f;
-static struct uj_sched small; /* its spawners run in f.sched */
-
-static void init(uint64_t limit, uint64_t pending_limit)
-{
-  fake_init(&f);
-  fake_sched_init(&f, &small, limit, pending_limit);
-}
-
-static void term(void)
-{
-  fake_term(&f);
-  uj_sched_term(&small);
-}
-
-/* A job of the small scheduler that ends when it is woken. */
-static struct fake_job *occupy(const char *name)
-{
-  const struct act acts[FAKE_ACTS] = {PARK(NULL)};
-  return fake_spawn(&f, fake_job_new(&f, &small, name, acts));
-}
+#include "small.h"
 
 static void close_f(struct fake_job *job)
 {

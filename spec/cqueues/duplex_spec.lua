@@ -1,19 +1,9 @@
 -- One socket of cqueues in several jobs: what one does with it does not make another deaf.
+local sockets = require "spec.cqueues.helper"
 local web = require "spec.http.helper"
 local helper = require "spec.helper"
 local uvjobs = require "uvjobs"
 local cqueues = require "uvjobs.cqueues"
-local cqueues_socket = require "cqueues.socket"
-
-local function pair()
-  local left, right = cqueues_socket.pair()
-  left:setmode("bn", "bn")
-  right:setmode("bn", "bn")
-  return left, right, helper.closing(function()
-    left:close()
-    right:close()
-  end)
-end
 
 -- Fills the socket's way out, and returns how many bytes that took.
 local function fill_up(socket)
@@ -31,7 +21,7 @@ describe("a socket in several jobs", function()
 
   it("is read by one job while another writes to it in the same turn", function()
     uvjobs.run(function()
-      local left, right, _ <close> = pair()
+      local left, right, _ <close> = sockets.pair()
       local jobs <close> = uvjobs.scheduler()
       local reader = jobs:spawn(function() return left:xread(5) end)
       jobs:spawn(function() assert(left:xwrite("there", "bn")) end)
@@ -43,7 +33,7 @@ describe("a socket in several jobs", function()
 
   it("is read in turn, and each read waits for its own bytes", function()
     uvjobs.run(function()
-      local left, right, _ <close> = pair()
+      local left, right, _ <close> = sockets.pair()
       local jobs <close> = uvjobs.scheduler()
       local log = helper.log()
       for round = 1, 50 do
@@ -64,7 +54,7 @@ describe("a socket in several jobs", function()
 
   it("is written to by one job while another reads from it in the same turn", function()
     uvjobs.run(function()
-      local left, right, _ <close> = pair()
+      local left, right, _ <close> = sockets.pair()
       local bytes = fill_up(left)
       local jobs <close> = uvjobs.scheduler()
       local writer = jobs:spawn(function() assert(left:xwrite("last", "bn")) end)
@@ -81,7 +71,7 @@ describe("a socket in several jobs", function()
 
   it("comes back from poll() as itself", function()
     uvjobs.run(function()
-      local left, right, _ <close> = pair()
+      local left, right, _ <close> = sockets.pair()
       local jobs <close> = uvjobs.scheduler()
       local poller = jobs:spawn(function()
         assert.is_nil((left:recv(1))) -- there is nothing: the next poll is for reading
@@ -96,7 +86,7 @@ describe("a socket in several jobs", function()
 
   it("that is closed in the same turn ends the poll with an error", function()
     uvjobs.run(function()
-      local left, right, _ <close> = pair()
+      local left, right, _ <close> = sockets.pair()
       local jobs <close> = uvjobs.scheduler { exception_handler = function() end }
       local reader = jobs:spawn(function() return left:xread(5) end)
       jobs:spawn(function()
@@ -113,7 +103,7 @@ describe("a socket in several jobs", function()
 
   it("keeps its own time limit", function()
     uvjobs.run(function()
-      local left, right, _ <close> = pair()
+      local left, right, _ <close> = sockets.pair()
       left:settimeout(0.01)
       left:onerror(function(_, _, why) return why end)
       local jobs <close> = uvjobs.scheduler()
@@ -126,7 +116,7 @@ describe("a socket in several jobs", function()
 
   it("hears a job that was cancelled no more, and the next one does", function()
     uvjobs.run(function()
-      local left, right, _ <close> = pair()
+      local left, right, _ <close> = sockets.pair()
       local jobs <close> = uvjobs.scheduler()
       local first = jobs:spawn(function() return left:xread(5) end)
       jobs:spawn(function() assert(left:xwrite("there", "bn")) end)

@@ -1,4 +1,5 @@
 -- cqueues in jobs: its operations that wait suspend the job.
+local sockets = require "spec.cqueues.helper"
 local web = require "spec.http.helper"
 local helper = require "spec.helper"
 local uvjobs = require "uvjobs"
@@ -10,17 +11,6 @@ local auxlib = require "cqueues.auxlib"
 
 local message, log_of = helper.message, helper.log
 
--- Two connected sockets, which are closed when the block is left.
-local function pair()
-  local left, right = cqueues_socket.pair()
-  left:setmode("bn", "bn")
-  right:setmode("bn", "bn")
-  return left, right, helper.closing(function()
-    left:close()
-    right:close()
-  end)
-end
-
 describe("cqueues in a job", function()
   after_each(web.check_clean)
 
@@ -30,7 +20,7 @@ describe("cqueues in a job", function()
 
   it("poll gives what is ready, or the time that has passed", function()
     uvjobs.run(function()
-      local left, right, _ <close> = pair()
+      local left, right, _ <close> = sockets.pair()
       assert.equal(0.01, cqueues.poll(0.01))
       local readable = { pollfd = right:pollfd(), events = "r" }
       assert.equal(0.01, cqueues.poll(readable, 0.01))
@@ -92,7 +82,7 @@ describe("cqueues in a job", function()
 
   it("sockets: a job reads what another one writes", function()
     uvjobs.run(function()
-      local left, right, _ <close> = pair()
+      local left, right, _ <close> = sockets.pair()
       local jobs <close> = uvjobs.scheduler()
       local reader = jobs:spawn(function()
         local lines = {}
@@ -112,7 +102,7 @@ describe("cqueues in a job", function()
 
   it("sockets: more than the buffers hold goes through", function()
     uvjobs.run(function()
-      local left, right, _ <close> = pair()
+      local left, right, _ <close> = sockets.pair()
       local jobs <close> = uvjobs.scheduler()
       local text = ("0123456789abcdef"):rep(2 ^ 17)
       jobs:spawn(function()

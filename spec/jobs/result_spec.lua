@@ -3,13 +3,7 @@ local uvjobs = require "uvjobs"
 local helper = require "spec.helper"
 
 local virtual, raises, stubborn = helper.virtual, helper.raises, helper.stubborn
-
-local function recording(options)
-  local contexts = {}
-  options = options or {}
-  options.exception_handler = helper.recorder(contexts)
-  return uvjobs.scheduler(options), contexts
-end
+local recording = helper.recording
 
 describe("job:result", function()
   after_each(helper.check_clean)

@@ -1,17 +1,13 @@
 -- Repetition on a scheduler: when occurrences start, and what they are.
 
 local helper = require "spec.helper"
+local repetition = require "spec.repeating.helper"
 local schedule = require "uvjobs.schedule"
 local testing = require "uvjobs.testing"
 local uvjobs = require "uvjobs"
 
-local START <const> = 1767225600 -- 2026-01-01 00:00 UTC
-
-local plain_it = it
-
-local function it(title, fn)
-  plain_it(title, testing.wrap({ date = START, timeout = math.huge }, fn))
-end
+local START <const> = repetition.START
+local plain_it, it = it, repetition.from_start(it)
 
 -- Without debug mode, which is slow for many jobs.
 local function in_2026(fn)

@@ -1,16 +1,12 @@
 -- The rules of a repetition, and how it ends. spec/repeat/test_repeat.c has more of them.
 
 local helper = require "spec.helper"
+local repetition = require "spec.repeating.helper"
 local testing = require "uvjobs.testing"
 local uvjobs = require "uvjobs"
 
-local START <const> = 1767225600 -- 2026-01-01 00:00 UTC
-
-local plain_it = it
-
-local function it(title, fn)
-  plain_it(title, testing.wrap({ date = START, timeout = math.huge }, fn))
-end
+local START <const> = repetition.START
+local plain_it, it = it, repetition.from_start(it)
 
 describe("overlap", function()
   -- Runs occurrences of 12 s every 5 s for 24 s; returns when they began and ended.

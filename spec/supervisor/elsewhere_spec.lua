@@ -4,13 +4,9 @@ local uvjobs = require "uvjobs"
 local helper = require "spec.helper"
 local supervised = require "spec.supervisor.helper"
 
+local virtual, forever = supervised.virtual, supervised.forever
+
 local failing = supervised.failing
-
-local function virtual(fn)
-  return function() helper.virtual(fn) end
-end
-
-local function forever() uvjobs.sleep(1e6) end
 
 describe("A child", function()
   it("that fails by a deadline of its own has crashed, and was not shut down #S3",

@@ -4,6 +4,14 @@ local helper = require "spec.helper"
 
 local supervised = {}
 
+--- The function, to be called under the virtual clock.
+function supervised.virtual(fn)
+  return function() helper.virtual(fn) end
+end
+
+--- Sleeps longer than any spec takes.
+function supervised.forever() uvjobs.sleep(1e6) end
+
 --- A list of what happens, each entry with the time of the virtual clock: "1.5 start db".
 function supervised.log()
   local log = {}

@@ -4,12 +4,7 @@ local helper = require "spec.helper"
 local supervised = require "spec.supervisor.helper"
 
 local worker, failing, script = supervised.worker, supervised.failing, supervised.script
-
-local function virtual(fn)
-  return function() helper.virtual(fn) end
-end
-
-local function forever() uvjobs.sleep(1e6) end
+local virtual, forever = supervised.virtual, supervised.forever
 
 describe("A supervisor", function()
   it("gives up after more restarts than its intensity within the period #S5", virtual(function()

@@ -4,12 +4,7 @@ local helper = require "spec.helper"
 local supervised = require "spec.supervisor.helper"
 
 local worker, failing = supervised.worker, supervised.failing
-
-local function virtual(fn)
-  return function() helper.virtual(fn) end
-end
-
-local function forever() uvjobs.sleep(1e6) end
+local virtual, forever = supervised.virtual, supervised.forever
 
 -- A child that needs so many seconds to end when it is cancelled.
 local function slow(seconds)

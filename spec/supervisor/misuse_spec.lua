@@ -4,11 +4,7 @@ local testing = require "uvjobs.testing"
 local helper = require "spec.helper"
 local supervised = require "spec.supervisor.helper"
 
-local function virtual(fn)
-  return function() helper.virtual(fn) end
-end
-
-local function forever() uvjobs.sleep(1e6) end
+local virtual, forever = supervised.virtual, supervised.forever
 
 describe("uvjobs.supervisor", function()
   local cases = {

@@ -4,10 +4,7 @@ local helper = require "spec.helper"
 local supervised = require "spec.supervisor.helper"
 
 local worker = supervised.worker
-
-local function virtual(fn)
-  return function() helper.virtual(fn) end
-end
+local virtual = supervised.virtual
 
 describe("The order of children", function()
   it("is that of start, and the reverse when they stop #S1 #S2", virtual(function()

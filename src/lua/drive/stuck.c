@@ -1,7 +1,6 @@
 #include "lua/drive/stuck.h"
 
 #include <lauxlib.h>
-#include <stdlib.h>
 
 #include "core/turn.h"
 #include "lua/api/closing.h"
@@ -10,54 +9,6 @@
 #include "lua/engine/traceback.h"
 #include "lua/insight/glance.h"
 #include "lua/state/job.h"
-
-/* ---- all jobs ------------------------------------------------------------ */
-
-/* Where a job is; its number tells whether it still is. */
-struct place {
-  uint64_t id;
-  uint32_t slot;
-};
-
-static int by_number(const void *a, const void *b)
-{
-  const struct place *left = a, *right = b;
-  return (left->id > right->id) - (left->id < right->id);
-}
-
-/* [-0, +1, m] Pushes an array of the places of all jobs, in the order of their
- * numbers: that of the slots depends on what was there before, and a run is to
- * say the same each time (M16). */
-static struct place *push_places(struct uj_state *S, lua_State *L, size_t *n)
-{
-  const uint32_t end = S->jobs.next;
-  struct place *places = lua_newuserdatauv(L, end * sizeof(*places), 0);
-  *n = 0;
-  for (uint32_t slot = 1; slot < end; slot++) {
-    const struct uj_ljob *job = uj_ljob_live(S, slot);
-    if (job != NULL)
-      places[(*n)++] = (struct place){job->core.id, slot};
-  }
-  qsort(places, *n, sizeof(*places), by_number);
-  return places;
-}
-
-/* [-0, +1, m] Pushes a list of all jobs. */
-static void push_all(struct uj_state *S, lua_State *L)
-{
-  size_t count;
-  const struct place *places = push_places(S, L, &count);
-  lua_Integer n = 0;
-  lua_createtable(L, (int)count, 0);
-  for (size_t i = 0; i < count; i++) {
-    struct uj_ljob *job = uj_ljob_live(S, places[i].slot);
-    if (job == NULL || job->core.id != places[i].id)
-      continue; /* a finalizer has ended it */
-    uj_ljob_push(S, L, job);
-    lua_rawseti(L, -2, ++n);
-  }
-  lua_remove(L, -2);
-}
 
 /* ---- for good ------------------------------------------------------------ */
 
@@ -80,7 +31,7 @@ static int make_message(lua_State *L)
 {
   struct uj_state *S = lua_touserdata(L, 1);
   lua_pushliteral(L, "run is stuck: nothing can wake any of these jobs\n\n");
-  push_all(S, L);
+  uj_insight_push_jobs(S, L);
   push_places_and_circles(S, L, -1);
   lua_remove(L, -2);
   lua_concat(L, 2);
@@ -113,7 +64,7 @@ static int report_all(lua_State *L)
 {
   struct uj_state *S = lua_touserdata(L, 1);
   lua_Integer n;
-  push_all(S, L);
+  uj_insight_push_jobs(S, L);
   n = (lua_Integer)lua_rawlen(L, 2);
   for (lua_Integer i = 1; i <= n && !uj_loop_ready(&S->loop); i++) {
     lua_settop(L, 2);

@@ -229,6 +229,29 @@ static struct glance *push_seen(struct uj_state *S, lua_State *L, uint32_t *n)
   return glances;
 }
 
+/* The job that was seen, or NULL when a finalizer has ended it meanwhile. */
+static struct uj_ljob *job_of(struct uj_state *S, const struct glance *glance)
+{
+  struct uj_ljob *job = uj_ljob_live(S, glance->slot);
+  return job != NULL && job->core.id == glance->id ? job : NULL;
+}
+
+void uj_insight_push_jobs(struct uj_state *S, lua_State *L)
+{
+  lua_Integer count = 0;
+  uint32_t n;
+  const struct glance *glances = push_seen(S, L, &n);
+  lua_createtable(L, (int)n, 0);
+  for (uint32_t i = 0; i < n; i++) {
+    struct uj_ljob *job = job_of(S, &glances[i]);
+    if (job == NULL)
+      continue;
+    uj_ljob_push(S, L, job);
+    lua_rawseti(L, -2, ++count);
+  }
+  lua_remove(L, -2);
+}
+
 /* ---- telling ------------------------------------------------------------- */
 
 static void set_number(lua_State *L, const char *field, uint64_t number)
@@ -274,8 +297,7 @@ static void push_glance(struct uj_state *S, lua_State *L, struct uj_ljob *job,
   set_span(L, "age", uj_ages_born(&S->insight->ages, glance->id), now_ns);
 }
 
-/* glances(): a list of what is seen of every job that lives. Jobs that a
- * finalizer has ended meanwhile are left out. */
+/* glances(): a list of what is seen of every job that lives. */
 static int l_glances(lua_State *L)
 {
   struct uj_state *S = uj_state(L);
@@ -285,8 +307,8 @@ static int l_glances(lua_State *L)
   const struct glance *glances = push_seen(S, L, &n);
   lua_createtable(L, (int)uj_unseen_count_jobs(S), 0);
   for (uint32_t i = 0; i < n; i++) {
-    struct uj_ljob *job = uj_ljob_live(S, glances[i].slot);
-    if (job == NULL || job->core.id != glances[i].id)
+    struct uj_ljob *job = job_of(S, &glances[i]);
+    if (job == NULL)
       continue;
     push_glance(S, L, job, &glances[i], now_ns);
     lua_rawseti(L, -2, ++count);

@@ -1,5 +1,5 @@
-/* What every job waits for, at one moment: what insight.lua makes its trees and
- * chains of.
+/* What every job waits for, at one moment: lua/uvjobs/insight/ makes its trees
+ * and chains of it.
  *
  * The core's own lists say who waits for which job, mutex or scheduler, so that
  * nothing has to be kept for it while nobody looks. */
@@ -19,6 +19,11 @@ struct uj_insight {
 
 /* [-0, +0, m] */
 void uj_insight_init(struct uj_state *S, lua_State *L);
+
+/* [-0, +1, m] Pushes a list of all jobs, in the order of their numbers: that of
+ * the slots depends on what was there before, and a run is to say the same each
+ * time (M16). */
+void uj_insight_push_jobs(struct uj_state *S, lua_State *L);
 
 /* [-0, +1, m] Pushes lines that name the jobs which wait for each other in a
  * circle, or an empty string when there are none. */
