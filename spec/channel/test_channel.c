@@ -265,6 +265,127 @@ static void drops_what_messages_carry(void)
   drop_channel(other);
 }
 
+/* ---- circles ------------------------------------------------------------- */
+
+/* A message that carries a channel, and another if that is not NULL. */
+static struct uj_parcel *new_carrier(struct uj_channel *first,
+                                     struct uj_channel *second)
+{
+  struct uj_carried carried[2] = {{.before = UJ_CARRIES_NONE}, {.before = 1}};
+  size_t n = second == NULL ? 1 : 2;
+  struct uj_parcel *parcel;
+  carried[0].shared = uj_shared_take(uj_channel_shared(first));
+  if (second != NULL)
+    carried[1].shared = uj_shared_take(uj_channel_shared(second));
+  parcel = uj_parcel_new((const char *)carried, n * sizeof(carried[0]),
+                         (n - 1) * sizeof(carried[0]) + 1);
+  if (parcel == NULL)
+    abort();
+  return parcel;
+}
+
+static void send(struct uj_channel *to, struct uj_channel *first,
+                 struct uj_channel *second)
+{
+  CHECK_EQ(uj_channel_put(to, new_carrier(first, second), NULL),
+           UJ_CHANNEL_DONE);
+}
+
+/* With a handle, as Lua states have it, and nothing else. */
+static struct uj_channel *new_held(void)
+{
+  struct uj_channel *held = new_channel(UINT64_MAX);
+  uj_channel_hold(held);
+  uj_shared_drop(uj_channel_shared(held));
+  return held;
+}
+
+/* Whether it was freed can only be told by what tells of leaks, and by what it
+ * carried. */
+static bool has_others(struct uj_channel *held)
+{
+  return uj_shared_is_shared(uj_channel_shared(held));
+}
+
+static void frees_a_channel_in_itself(void)
+{
+  struct uj_channel *witness = new_held(), *self = new_held();
+  send(self, self, witness);
+  CHECK(has_others(witness));
+  uj_channel_let_go(self);
+  CHECK(!has_others(witness));
+  uj_channel_let_go(witness);
+}
+
+static void frees_channels_in_each_other(void)
+{
+  struct uj_channel *witness = new_held();
+  struct uj_channel *one = new_held(), *two = new_held(), *three = new_held();
+  send(one, two, witness);
+  send(two, three, one);
+  send(three, one, three);
+  uj_channel_let_go(one);
+  CHECK(has_others(witness));
+  uj_channel_let_go(three);
+  CHECK(has_others(witness));
+  uj_channel_let_go(two);
+  CHECK(!has_others(witness));
+  uj_channel_let_go(witness);
+}
+
+static void keeps_what_can_be_reached(void)
+{
+  struct uj_channel *witness = new_held(), *root = new_held();
+  struct uj_channel *one = new_held(), *two = new_held();
+  struct uj_parcel *parcel;
+  send(one, two, witness);
+  send(two, one, NULL);
+  send(root, one, NULL);
+  uj_channel_let_go(one);
+  uj_channel_let_go(two);
+  CHECK(has_others(witness)); /* by the root */
+  CHECK_EQ(uj_channel_get(root, &parcel, NULL), UJ_CHANNEL_DONE);
+  CHECK(has_others(witness)); /* by a message on its way */
+  uj_parcel_free(parcel);
+  CHECK(!has_others(witness));
+  uj_channel_let_go(root);
+  uj_channel_let_go(witness);
+}
+
+/* A circle that refers to one that lives on, and one that lives on. */
+static void frees_only_the_part_that_is_garbage(void)
+{
+  struct uj_channel *witness = new_held(), *kept = new_held();
+  struct uj_channel *one = new_held(), *two = new_held();
+  struct uj_parcel *way = new_carrier(two, NULL);
+  send(one, one, two);
+  send(one, witness, NULL);
+  send(two, kept, NULL);
+  uj_channel_let_go(two);
+  uj_channel_let_go(one);
+  CHECK(!has_others(witness));
+  CHECK(has_others(kept));
+  uj_parcel_free(way);
+  CHECK(!has_others(kept));
+  uj_channel_let_go(kept);
+  uj_channel_let_go(witness);
+}
+
+static void frees_a_long_chain(void)
+{
+  struct uj_channel *witness = new_held(), *last = new_held(), *next;
+  send(last, witness, NULL);
+  for (int i = 0; i < 3000; i++) {
+    next = new_held();
+    send(next, last, NULL);
+    uj_channel_let_go(last);
+    last = next;
+  }
+  uj_channel_let_go(last);
+  CHECK(!has_others(witness));
+  uj_channel_let_go(witness);
+}
+
 int main(void)
 {
   static const struct check_test tests[] = {
@@ -290,6 +411,12 @@ int main(void)
       {"a thread that sleeps is woken once", wakes_a_sleeper_once},
       {"a message that nobody gets drops what it carries",
        drops_what_messages_carry},
+      {"a channel in itself is freed", frees_a_channel_in_itself},
+      {"channels in each other are freed", frees_channels_in_each_other},
+      {"but not while somebody can get at them", keeps_what_can_be_reached},
+      {"of what hangs together only that is freed which nobody can get",
+       frees_only_the_part_that_is_garbage},
+      {"a long chain of channels is freed", frees_a_long_chain},
   };
   return CHECK_RUN(tests);
 }

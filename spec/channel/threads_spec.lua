@@ -208,31 +208,3 @@ describe("a channel between threads", function()
     assert.equal("for me", got)
   end))
 end)
-
-describe("a channel after a fork", function()
-  after_each(helper.check_clean)
-
-  it("is refused in the child where luaposix is there", function()
-    local found, unistd = pcall(require, "posix.unistd")
-    if not found then return pending "needs luaposix" end
-    local wait = require "posix.sys.wait"
-    local channel = uvjobs.channel(1)
-    channel:try_put { channel = channel, blob = uvjobs.blob "x" }
-    local pid = unistd.fork()
-    if pid == 0 then
-      local ok, err = pcall(channel.try_get, channel)
-      local refused = not ok and err:find("belongs to another process", 1, true)
-        and tostring(channel) == "uvjobs.Channel: of another process"
-      local own = uvjobs.channel(1)
-      local works = uvjobs.run(function()
-        local s <close> = uvjobs.scheduler()
-        s:spawn(own.put, own, 1)
-        return own:get() == 1
-      end)
-      unistd._exit(refused and works and 0 or 1)
-    end
-    local _, how, status = wait.wait(pid)
-    assert.same({ "exited", 0 }, { how, status })
-    assert.equal("x", channel:try_get().blob:string())
-  end)
-end)

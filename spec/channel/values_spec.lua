@@ -104,6 +104,19 @@ describe("a value in a channel", function()
     assert.equal("bytes", blob:string())
   end)
 
+  it("can be a channel that is in itself, which is dropped with it", function()
+    for _ = 1, 100 do
+      local one, two = uvjobs.channel(), uvjobs.channel()
+      assert.is_true(one:try_put { one, { two } })
+      assert.is_true(two:try_put { one, uvjobs.blob "kept by nobody" })
+    end
+    collectgarbage()
+    collectgarbage()
+    local one = uvjobs.channel()
+    one:try_put(one)
+    assert.is_true(rawequal(one, one:try_get()))
+  end)
+
   it("can be put by a finalizer that runs while another is packed", function()
     local others = uvjobs.channel()
     local big = {}

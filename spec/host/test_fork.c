@@ -123,6 +123,44 @@ static const char work[] =
     "wait(pid)\n"
     "core.run(function() assert(core.work(f, 3) == 4) end)\n";
 
+/* A channel of the parent is refused in the child, which makes one of its own.
+ * A job waits for a channel during the fork. */
+static void test_child_has_channels_of_its_own(void)
+{
+  play(
+      "local channel, blob = core.channel(1), core.blob('bytes')\n"
+      "channel:try_put({channel, blob})\n"
+      "local pid\n"
+      "local function pass()\n"
+      "  local own, jobs = core.channel(0), core.scheduler()\n"
+      "  jobs:spawn(function() own:put(7) end)\n"
+      "  assert(own:get() == 7)\n"
+      "end\n"
+      "core.run(function()\n"
+      "  local empty, jobs = core.channel(), core.scheduler()\n"
+      "  local waits = jobs:spawn(function() return empty:get() end)\n"
+      "  nap()\n"
+      "  pid = fork()\n"
+      "  if pid == 0 then\n"
+      "    local ok, err = pcall(channel.try_get, channel)\n"
+      "    assert(not ok and err:find('belongs to another process', 1, true))\n"
+      "    assert(not pcall(function() return channel.capacity end))\n"
+      "    assert(tostring(channel):find('of another process', 1, true))\n"
+      "    assert(blob:string() == 'bytes')\n"
+      "    waits:cancel()\n"
+      "  else\n"
+      "    empty:put(1)\n"
+      "  end\n"
+      "  pcall(waits.wait, waits)\n"
+      "  pass()\n"
+      "end)\n"
+      "core.run(pass)\n"
+      "if pid == 0 then os.exit(0, true) end\n"
+      "wait(pid)\n"
+      "local got = channel:try_get()\n"
+      "assert(got[1] == channel and got[2] == blob)\n");
+}
+
 static void test_child_works(void)
 {
   play(work);
@@ -185,6 +223,7 @@ int main(int argc, char **argv)
       {"a child goes on in a run", test_child_goes_on_in_a_run},
       {"a child leaves in a run", test_child_leaves_in_a_run},
       {"a child has a child", test_grandchild},
+      {"a child has channels of its own", test_child_has_channels_of_its_own},
       {"a child works", test_child_works},
       {"a child has lost what ran", test_child_has_lost_what_ran},
       {"a child runs what was queued", test_child_runs_what_was_queued},

@@ -16,7 +16,7 @@ static void free_blob(struct uj_shared *shared)
 
 struct uj_blob *uj_blob_new(const char *bytes, size_t size)
 {
-  static const struct uj_shared_kind kind = {free_blob};
+  static const struct uj_shared_kind kind = {free_blob, NULL, false};
   struct uj_blob *self = NULL;
   if (size <= SIZE_MAX - sizeof(*self))
     self = malloc(sizeof(*self) + size);

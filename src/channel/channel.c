@@ -1,54 +1,15 @@
 #include "channel/channel.h"
 
-#include <assert.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <string.h>
 
+#include "channel/cycle.h"
 #include "channel/inbox.h"
 #include "channel/process.h"
+#include "channel/record.h"
 
-struct uj_channel {
-  struct uj_shared shared; /* first */
-  uint64_t id;
-  uint64_t capacity;
-  size_t message_limit;
-  unsigned nforks;        /* when it was made */
-  pthread_mutex_t lock;   /* of all that follows */
-  struct uj_link stored;  /* of uj_parcel::link */
-  struct uj_link getters; /* of uj_seat::place, and so are the next two */
-  struct uj_link putters;
-  struct uj_link watchers;
-  struct uj_link *offered; /* the last getter with an offer, or the head */
-  uint64_t nstored;
-  uint64_t ngetters;
-  uint64_t nputters;
-  uint64_t noffers;
-  bool closed;
-};
-
-/* ---- messages and seats -------------------------------------------------- */
-
-struct uj_parcel *uj_parcel_new(const char *data, size_t size, size_t carried)
-{
-  struct uj_parcel *self = malloc(sizeof(*self) + size);
-  if (self == NULL)
-    return NULL;
-  uj_link_init(&self->link);
-  self->size = size;
-  self->carried = carried;
-  memcpy(self->data, data, size);
-  return self;
-}
-
-void uj_parcel_free(struct uj_parcel *self)
-{
-  if (self == NULL)
-    return;
-  uj_carried_drop(self->data, self->carried);
-  free(self);
-}
+/* ---- seats -------------------------------------------------- */
 
 void uj_seat_init(struct uj_seat *seat, enum uj_seat_kind kind,
                   struct uj_inbox *inbox)
@@ -76,23 +37,51 @@ bool uj_channel_is_here(const struct uj_channel *self)
   return self->nforks == uj_process_forks();
 }
 
-/* Nobody has it, so nobody waits. In the child of a fork it may have been in
- * the middle of a change, and so is left as it is. */
+/* In the child of a fork those of the parent, which may have been in the middle
+ * of a change. They are kept, so that they are no leak. */
+static _Atomic(struct uj_channel *) lost;
+
+/* Nobody has it, so nobody waits. */
 static void free_channel(struct uj_shared *shared)
 {
   struct uj_channel *self = uj_channel_of(shared);
-  struct uj_link *link, *next;
-  if (!uj_channel_is_here(self))
+  struct uj_link stored;
+  if (!uj_channel_is_here(self)) {
+    self->lost_before = atomic_exchange(&lost, self);
     return;
-  for (link = self->stored.next; link != &self->stored; link = next) {
-    next = link->next;
-    uj_parcel_free(uj_container(link, struct uj_parcel, link));
   }
+  uj_link_init(&stored);
+  uj_link_splice(&stored, &self->stored);
   pthread_mutex_destroy(&self->lock);
   free(self);
+  uj_parcel_free_all(&stored);
 }
 
-static const struct uj_shared_kind channel_kind = {free_channel};
+static void drop_channel(struct uj_shared *shared)
+{
+  struct uj_channel *self = uj_channel_of(shared);
+  if (uj_channel_is_here(self))
+    uj_cycle_drop(self, false);
+  else
+    uj_shared_drop_plainly(shared);
+}
+
+static const struct uj_shared_kind channel_kind = {free_channel, drop_channel,
+                                                   true};
+
+void uj_channel_hold(struct uj_channel *self)
+{
+  uj_shared_take(&self->shared);
+  atomic_fetch_add(&self->nhandles, 1);
+}
+
+void uj_channel_let_go(struct uj_channel *self)
+{
+  if (uj_channel_is_here(self))
+    uj_cycle_drop(self, true);
+  else
+    uj_shared_drop_plainly(&self->shared);
+}
 
 struct uj_channel *uj_channel_new(uint64_t capacity, size_t message_limit)
 {
@@ -112,6 +101,7 @@ struct uj_channel *uj_channel_new(uint64_t capacity, size_t message_limit)
   uj_link_init(&self->getters);
   uj_link_init(&self->putters);
   uj_link_init(&self->watchers);
+  uj_link_init(&self->suspect);
   self->offered = &self->getters;
   return self;
 }
@@ -123,12 +113,12 @@ struct uj_shared *uj_channel_shared(struct uj_channel *self)
 
 bool uj_channel_is(const struct uj_shared *shared)
 {
-  return shared->kind == &channel_kind;
+  return uj_record_is(shared);
 }
 
 struct uj_channel *uj_channel_of(struct uj_shared *shared)
 {
-  return (struct uj_channel *)shared; /* its first member */
+  return uj_record_of(shared);
 }
 
 /* ---- telling ------------------------------------------------------------- */

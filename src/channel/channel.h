@@ -26,24 +26,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "channel/parcel.h"
 #include "channel/shared.h"
 #include "core/link.h"
 
 struct uj_channel;
 struct uj_inbox;
-
-/* A message: bytes that the channel does not look at, but for the references
- * in them. It is memory of malloc(), and belongs to whoever has it. */
-struct uj_parcel {
-  struct uj_link link; /* of the stored messages of a channel */
-  size_t size;
-  size_t carried; /* see uj_carried_drop() */
-  char data[];
-};
-
-/* Copies the bytes; the references in them go over. NULL without memory. */
-struct uj_parcel *uj_parcel_new(const char *data, size_t size, size_t carried);
-void uj_parcel_free(struct uj_parcel *self); /* may be NULL */
 
 enum uj_seat_kind {
   UJ_SEAT_GETTER,
@@ -87,8 +75,13 @@ struct uj_shared *uj_channel_shared(struct uj_channel *self);
 struct uj_channel *uj_channel_of(struct uj_shared *shared);
 bool uj_channel_is(const struct uj_shared *shared);
 
+/* A reference by which the channel can be used: while there is one, nothing of
+ * what it has is garbage. */
+void uj_channel_hold(struct uj_channel *self);
+void uj_channel_let_go(struct uj_channel *self);
+
 /* Whether the process was not forked since the channel was made. In the child
- * of a fork nothing but uj_shared_take() and _drop() may be done with it. */
+ * of a fork nothing may be done with it but to count references. */
 bool uj_channel_is_here(const struct uj_channel *self);
 
 /* DONE: the message is the channel's. WAIT with a seat: it is in the seat.

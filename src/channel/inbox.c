@@ -9,6 +9,7 @@
 
 struct uj_inbox {
   unsigned nforks; /* when it was made */
+  struct uj_inbox *lost_before;
   pthread_mutex_t lock;
   atomic_uint refs;     /* of the state, and of each thread that will ring */
   atomic_bool has_news; /* `news` is not empty */
@@ -34,6 +35,11 @@ struct uj_inbox *uj_inbox_new(void)
   return self;
 }
 
+bool uj_inbox_is_here(const struct uj_inbox *self)
+{
+  return self->nforks == uj_process_forks();
+}
+
 static void drop(struct uj_inbox *self)
 {
   if (atomic_fetch_sub(&self->refs, 1) > 1)
@@ -42,17 +48,20 @@ static void drop(struct uj_inbox *self)
   free(self);
 }
 
+/* In the child of a fork those of the parent, whose lock may be taken for ever.
+ * They are kept, so that they are no leak. */
+static _Atomic(struct uj_inbox *) lost;
+
 void uj_inbox_end(struct uj_inbox *self)
 {
+  if (!uj_inbox_is_here(self)) {
+    self->lost_before = atomic_exchange(&lost, self);
+    return;
+  }
   pthread_mutex_lock(&self->lock);
   self->wake = NULL;
   pthread_mutex_unlock(&self->lock);
   drop(self);
-}
-
-bool uj_inbox_is_here(const struct uj_inbox *self)
-{
-  return self->nforks == uj_process_forks();
 }
 
 /* ---- in any thread ------------------------------------------------------- */

@@ -21,6 +21,14 @@ struct uj_shared *uj_shared_take(struct uj_shared *self)
 
 void uj_shared_drop(struct uj_shared *self)
 {
+  if (self->kind->drop != NULL)
+    self->kind->drop(self);
+  else
+    uj_shared_drop_plainly(self);
+}
+
+void uj_shared_drop_plainly(struct uj_shared *self)
+{
   size_t before =
       atomic_fetch_sub_explicit(&self->refs, 1, memory_order_acq_rel);
   assert(before > 0);

@@ -11,6 +11,9 @@ struct uj_shared;
 
 struct uj_shared_kind {
   void (*free)(struct uj_shared *shared); /* nobody has it any more */
+  void (*drop)(struct uj_shared *shared); /* in place of the drop below; or
+                                             NULL */
+  bool is_channel;
 };
 
 /* The first member of what is shared. */
@@ -23,6 +26,8 @@ struct uj_shared {
 void uj_shared_init(struct uj_shared *self, const struct uj_shared_kind *kind);
 struct uj_shared *uj_shared_take(struct uj_shared *self);
 void uj_shared_drop(struct uj_shared *self);
+/* The same for who implements the `drop` of a kind. */
+void uj_shared_drop_plainly(struct uj_shared *self);
 /* Whether there is another reference than that of the caller. */
 bool uj_shared_is_shared(const struct uj_shared *self);
 

@@ -15,6 +15,7 @@
 
 #if defined(__linux__) && !defined(UJ_NO_TIMERFD)
 #define HAVE_TIMERFD 1
+#include <sys/eventfd.h>
 #include <sys/timerfd.h>
 #else
 #define HAVE_TIMERFD 0
@@ -40,6 +41,8 @@ struct uj_driver {
                                  exact_fd */
   uv_poll_t watch[UJ_GUESTS]; /* of watch_fd; initialised while that is >= 0 */
   struct uj_signals *signals; /* owned */
+  uv_poll_t bell;             /* of bell_fd */
+  int bell_fd;                /* see uj_driver_ring(); -1 until it is needed */
   int exact_fd;               /* our timer descriptor, or -1 */
   int watch_fd[UJ_GUESTS];    /* borrowed from the guest; -1 for none */
   bool seen[UJ_GUESTS];       /* it was readable, which nobody has asked yet */
@@ -126,6 +129,7 @@ static int init_handles(struct uj_driver *driver)
     return UV_ENOMEM;
   for (int i = 0; i < UJ_GUESTS; i++)
     driver->watch_fd[i] = -1;
+  driver->bell_fd = -1;
   open_exact(driver);
   return 0;
 }
@@ -156,6 +160,17 @@ static void reopen_exact(struct uj_driver *driver)
   open_exact(driver);
 }
 
+/* libuv lets go of the handle's memory in the next turn of its loop. */
+static void close_bell(struct uj_driver *driver)
+{
+  if (driver->bell_fd < 0)
+    return;
+  uv_close((uv_handle_t *)&driver->bell, NULL);
+  uv_run(&driver->loop, UV_RUN_NOWAIT);
+  close(driver->bell_fd);
+  driver->bell_fd = -1;
+}
+
 /* The child of a fork shares the event queue of the loop and the timer
  * descriptor with its parent: what it does to them, even when it only closes
  * them, keeps the parent from waking up. So it gets its own ones before it does
@@ -169,12 +184,65 @@ static void own_loop(struct uj_driver *driver)
     abort(); /* no descriptors: nothing could be done without harm */
   uj_tasks_forget_threads(driver->tasks);
   reopen_exact(driver);
+  close_bell(driver);
 }
 
 unsigned uj_driver_count_forks(void)
 {
   return nforks;
 }
+
+/* ---- the bell ------------------------------------------------------------ */
+
+static void on_bell(uv_poll_t *bell, int status, int events)
+{
+  const struct uj_driver *driver = bell->data;
+  uint64_t rings;
+  ssize_t size = read(driver->bell_fd, &rings, sizeof(rings));
+  (void)size;
+  (void)status;
+  (void)events;
+}
+
+static int open_bell_fd(void)
+{
+#if HAVE_TIMERFD
+  return eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+#else
+  return -1;
+#endif
+}
+
+/* Without it uj_driver_ring() is uj_driver_wake(). */
+void uj_driver_open_bell(struct uj_driver *driver)
+{
+  own_loop(driver);
+  if (driver->bell_fd >= 0)
+    return;
+  driver->bell_fd = open_bell_fd();
+  if (driver->bell_fd < 0)
+    return;
+  driver->bell.data = driver;
+  if (uv_poll_init(&driver->loop, &driver->bell, driver->bell_fd) != 0 ||
+      uv_poll_start(&driver->bell, UV_READABLE, on_bell) != 0) {
+    close(driver->bell_fd);
+    driver->bell_fd = -1;
+  }
+}
+
+void uj_driver_ring(struct uj_driver *driver)
+{
+  static const uint64_t once = 1;
+  if (driver->bell_fd < 0)
+    uj_driver_wake(driver);
+  else {
+    ssize_t size = write(driver->bell_fd, &once, sizeof(once));
+    (void)size; /* one that is full is heard, too */
+  }
+}
+
+/* ---- the beginning and the end --------------------------------------------
+ */
 
 static void close_handle(uv_handle_t *handle, void *arg)
 {
@@ -231,6 +299,8 @@ void uj_driver_free(struct uj_driver *driver)
   uj_datewatch_term(&driver->datewatch);
   if (driver->exact_fd >= 0)
     close(driver->exact_fd);
+  if (driver->bell_fd >= 0)
+    close(driver->bell_fd);
   uj_signals_free(driver->signals);
   uj_tasks_free(driver->tasks);
   free(driver);

@@ -35,7 +35,8 @@ static int make_channel(lua_State *L)
   lua_pushvalue(L, -2);
   lua_rawsetp(L, -2, shared);
   lua_pop(L, 1);
-  self->share.shared = uj_shared_take(shared);
+  uj_channel_hold(uj_channel_of(shared));
+  self->share.shared = shared;
   return 1;
 }
 
@@ -136,7 +137,10 @@ int uj_handle_gc(lua_State *L)
   if (share->object.object.tag == uj_channel_tag)
     uj_channels_unwatch(uj_state_registered(L), (struct uj_lchannel *)share);
   share->shared = NULL;
-  uj_shared_drop(shared);
+  if (uj_channel_is(shared))
+    uj_channel_let_go(uj_channel_of(shared));
+  else
+    uj_shared_drop(shared);
   return 0;
 }
 

@@ -34,6 +34,8 @@ static struct uj_inbox *need_inbox(struct uj_state *S, lua_State *L)
   inbox = uj_inbox_new();
   if (inbox == NULL)
     luaL_error(L, "not enough memory");
+  if (S->channels->inbox != NULL)
+    uj_inbox_end(S->channels->inbox);
   S->channels->inbox = inbox;
   return inbox;
 }
@@ -46,13 +48,16 @@ bool uj_channels_have_news(const struct uj_state *S)
 
 static void wake(void *driver)
 {
-  uj_driver_wake(driver);
+  uj_driver_ring(driver);
 }
 
 bool uj_channels_sleep(struct uj_state *S)
 {
   struct uj_inbox *inbox = inbox_of(S);
-  return inbox == NULL || uj_inbox_fall_asleep(inbox, wake, S->driver);
+  if (inbox == NULL)
+    return true;
+  uj_driver_open_bell(S->driver);
+  return uj_inbox_fall_asleep(inbox, wake, S->driver);
 }
 
 void uj_channels_wake_up(struct uj_state *S)
@@ -211,7 +216,7 @@ void uj_channels_end(struct uj_state *S)
   }
   free_unsent(&self->unsent);
   uj_buffer_free(&self->spare);
-  if (inbox_of(S) != NULL)
+  if (self->inbox != NULL)
     uj_inbox_end(self->inbox);
   self->inbox = NULL;
 }
