@@ -187,6 +187,12 @@ build = {
     ["uvjobs.uv.serve"] = "lua/uvjobs/uv/serve.lua",
     ["uvjobs.uv.stdio"] = "lua/uvjobs/uv/stdio.lua",
     ["uvjobs.uv.streams"] = "lua/uvjobs/uv/streams.lua",
+    ["uvjobs.workers"] = "lua/uvjobs/workers/init.lua",
+    ["uvjobs.workers.fn"] = "lua/uvjobs/workers/fn.lua",
+    ["uvjobs.workers.member"] = "lua/uvjobs/workers/member.lua",
+    ["uvjobs.workers.options"] = "lua/uvjobs/workers/options.lua",
+    ["uvjobs.workers.outcome"] = "lua/uvjobs/workers/outcome.lua",
+    ["uvjobs.workers.thread"] = "lua/uvjobs/workers/thread.lua",
     ["uvjobs.core"] = {
       sources = {
         "src/calendar/cron.c",

@@ -543,6 +543,14 @@ function uvjobs.select(sources) end
 ---@return uvjobs.Supervisor
 function uvjobs.supervisor(options) end
 
+--- Starts threads with a Lua state and a loop each, for jobs on all processors:
+--- docs/workers.md describes them. Suspends.
+--- Errors: the error of the option `setup`, as a copy.
+---@async
+---@param options? uvjobs.WorkersOptions
+---@return uvjobs.Workers
+function uvjobs.workers(options) end
+
 ---@param options? uvjobs.SchedulerOptions
 ---@return uvjobs.Scheduler
 function uvjobs.scheduler(options) end
@@ -702,6 +710,7 @@ function Scheduler:call_exception_handler(context) end
 ---@field resumes integer how often it has started or gone on
 ---@field priority integer the option of spawn, or 5
 ---@field key string|number|nil the option of spawn
+---@field thread integer? in which thread of workers it runs or has run
 ---@field preemptions integer how often its time slice has ended
 ---@field cpu_time number? seconds that it has run, with run{ stats = true }
 ---@field times uvjobs.Times? what it has done so far, with run{ stats = true }

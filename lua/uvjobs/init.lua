@@ -128,4 +128,10 @@ function uvjobs.supervisor(...)
   return require "uvjobs.supervisor" (...)
 end
 
+-- And workers: threads with a loop each.
+function uvjobs.workers(...)
+  local workers = require "uvjobs.workers" (...)
+  return workers -- no tail call: errors blame the caller
+end
+
 return uvjobs

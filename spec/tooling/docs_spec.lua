@@ -28,7 +28,7 @@ local TYPES = {
 local INTERNAL = {
   Await = true, Scope = true, State = true, Watch = true, Work = true, Zone = true,
   Schedule = true, Histogram = true,
-  Rate = true, Gate = true, Window = true, Service = true, Waiter = true,
+  Rate = true, Gate = true, Window = true, Service = true, Waiter = true, Packed = true,
 }
 
 -- The scheduler of the repetition among the samples, which has to be closed.
@@ -47,7 +47,10 @@ end
 local function samples()
   local job
   local _, err = pcall(uvjobs.run, { stats = true }, function()
-    job = uvjobs.scheduler():spawn({ key = "sample", name = "sample" }, string.rep, "x", 1e6)
+    job = uvjobs.scheduler():spawn({ key = "sample", name = "sample" }, function()
+      core.set_thread(1)
+      return string.rep("x", 1e6)
+    end)
     job:wait()
     io.popen("kill -INT $PPID"):close()
     uvjobs.sleep(60)

@@ -12,7 +12,7 @@
 #include "loop/driver.h"
 
 struct uj_service {
-  pthread_mutex_t lock;    /* of the queues and of `sleeps` */
+  pthread_mutex_t lock;    /* of the queues, of `sleeps` and of `inner` */
   struct uj_link requests; /* of uj_message::link, and so is the next */
   struct uj_link answers;
   bool sleeps;              /* the thread waits, or is about to */
@@ -22,6 +22,8 @@ struct uj_service {
   int wake[2];              /* a pipe: a byte ends the wait of the thread */
   pid_t pid;                /* of the process that has the thread */
   struct uj_driver *driver; /* borrowed: it is woken for answers */
+  struct uj_driver *inner;  /* borrowed from the thread: it is woken for
+                               requests; or NULL */
   void (*run)(struct uj_service *service, void *arg);
   void *arg;
   pthread_t thread;
@@ -159,9 +161,14 @@ int uj_service_start(struct uj_service **service, struct uj_driver *driver,
   return -error;
 }
 
-static void wake_thread(struct uj_service *self)
+/* The lock is held, so that the thread keeps its driver meanwhile. */
+static void wake_thread(struct uj_service *self, bool sleeps)
 {
-  ssize_t written = write(self->wake[1], "", 1); /* a full pipe wakes, too */
+  ssize_t written = 0;
+  if (self->inner != NULL)
+    uj_driver_wake(self->inner);
+  else if (sleeps)
+    written = write(self->wake[1], "", 1); /* a full pipe wakes, too */
   (void)written;
 }
 
@@ -170,11 +177,18 @@ bool uj_service_is_here(const struct uj_service *self)
   return self->pid == getpid();
 }
 
+void uj_service_finish(struct uj_service *self)
+{
+  pthread_mutex_lock(&self->lock);
+  atomic_store(&self->ends, true);
+  wake_thread(self, true);
+  pthread_mutex_unlock(&self->lock);
+}
+
 void uj_service_end(struct uj_service *self)
 {
-  atomic_store(&self->ends, true);
   if (uj_service_is_here(self)) {
-    wake_thread(self);
+    uj_service_finish(self);
     pthread_join(self->thread, NULL);
     pthread_mutex_destroy(&self->lock);
   }
@@ -185,14 +199,11 @@ void uj_service_end(struct uj_service *self)
 
 void uj_service_send(struct uj_service *self, struct uj_message *request)
 {
-  bool sleeps;
   pthread_mutex_lock(&self->lock);
   put(&self->requests, request, &self->has_requests);
-  sleeps = self->sleeps;
+  wake_thread(self, self->sleeps);
   self->sleeps = false; /* one byte is enough */
   pthread_mutex_unlock(&self->lock);
-  if (sleeps)
-    wake_thread(self);
 }
 
 struct uj_message *uj_service_withdraw(struct uj_service *self, uint64_t id)
@@ -255,6 +266,20 @@ bool uj_service_wait(struct uj_service *self, int fd, int timeout_ms)
   if (sleeps)
     wake_up(self);
   return n > 0 && fd >= 0 && polled[1].revents != 0;
+}
+
+void uj_service_wake_driver(struct uj_service *self, struct uj_driver *driver)
+{
+  pthread_mutex_lock(&self->lock);
+  self->inner = driver;
+  if (driver != NULL)
+    uj_driver_wake(driver); /* for what has come before */
+  pthread_mutex_unlock(&self->lock);
+}
+
+bool uj_service_has_request(const struct uj_service *self)
+{
+  return atomic_load(&self->has_requests);
 }
 
 struct uj_message *uj_service_receive(struct uj_service *self)

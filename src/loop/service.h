@@ -35,6 +35,8 @@ void uj_message_free(struct uj_message *message); /* may be NULL */
 int uj_service_start(struct uj_service **service, struct uj_driver *driver,
                      void (*run)(struct uj_service *service, void *arg),
                      void *arg);
+/* Asks the thread to end, and does not wait for it. */
+void uj_service_finish(struct uj_service *service);
 /* Asks the thread to end, waits until it has, and frees the service with all
  * messages. Where the process was forked, there is no thread to wait for. */
 void uj_service_end(struct uj_service *service);
@@ -58,6 +60,13 @@ struct uj_message *uj_service_take_answer(struct uj_service *service);
  * milliseconds have passed, or it is to end. Returns whether `fd` is readable.
  */
 bool uj_service_wait(struct uj_service *service, int fd, int timeout_ms);
+/* From now on what comes wakes this driver, of a loop that the thread runs,
+ * instead of ending a wait as above; until NULL is given. It must not be freed
+ * before. */
+void uj_service_wake_driver(struct uj_service *service,
+                            struct uj_driver *driver);
+/* Whether there is a request. */
+bool uj_service_has_request(const struct uj_service *service);
 /* Receives the next request, or NULL. */
 struct uj_message *uj_service_receive(struct uj_service *service);
 void uj_service_answer(struct uj_service *service, struct uj_message *answer);

@@ -257,9 +257,14 @@ void uj_tasks_forget_threads(struct uj_tasks *self)
   uv_mutex_unlock(&self->lock);
 }
 
+unsigned uj_tasks_count_processors(void)
+{
+  return uv_available_parallelism();
+}
+
 void uj_tasks_set_limit(struct uj_tasks *self, unsigned limit)
 {
-  unsigned processors = uv_available_parallelism();
+  unsigned processors = uj_tasks_count_processors();
   uv_mutex_lock(&self->lock);
   if (limit == UJ_TASKS_DEFAULT)
     limit = processors > 2 ? processors : 2;

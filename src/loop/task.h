@@ -59,6 +59,9 @@ void uj_tasks_free(struct uj_tasks *tasks);
  * counts as ended, with `lost` set; what was queued runs here as well. */
 void uj_tasks_forget_threads(struct uj_tasks *tasks);
 
+/* How many processors the process may use. */
+unsigned uj_tasks_count_processors(void);
+
 /* How many threads there may be, at least one; UJ_TASKS_DEFAULT for as many as
  * the process has processors, and two at least, so that one function that
  * blocks does not hold up all others. When there are more, they end as soon as

@@ -119,6 +119,7 @@ static int end(lua_State *L)
   if (S->driver != NULL)
     uj_signals_end_at_once(uj_driver_signals(S->driver));
   close_jobs(S, L, close_running(S, L));
+  uj_services_term(S);
   uj_work_end(S);
   uj_channels_end(S);
   uj_trace_stop(S);
@@ -251,7 +252,7 @@ static void init_parts(struct uj_state *S, lua_State *L)
   uj_date_init(S);
   uj_random_init(S->random, uj_driver_now() ^ uj_driver_ticks());
   uj_alarms_init(S);
-  uj_services_init(S);
+  uj_services_init(S, L);
   uj_channels_init(S);
   uj_repeating_init(S, L);
   uj_rates_init(S);

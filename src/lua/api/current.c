@@ -45,6 +45,13 @@ static int l_interrupted(lua_State *L)
   return 1;
 }
 
+static int l_is_cancelled(lua_State *L)
+{
+  struct uj_state *S = uj_state(L);
+  lua_pushboolean(L, S->current != NULL && S->current->core.cancel);
+  return 1;
+}
+
 static int l_grace(lua_State *L)
 {
   static const struct uj_callee callee = {"grace", 0};
@@ -75,6 +82,7 @@ const luaL_Reg uj_current_functions[] = {{"current", l_current}, {NULL, NULL}};
 const luaL_Reg uj_current_internals[] = {{"can_suspend", l_can_suspend},
                                          {"check_suspend", l_check_suspend},
                                          {"interrupted", l_interrupted},
+                                         {"is_cancelled", l_is_cancelled},
                                          {"enter", l_enter},
                                          {"grace", l_grace},
                                          {NULL, NULL}};

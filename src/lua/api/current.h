@@ -16,6 +16,8 @@ extern const luaL_Reg uj_current_functions[];
  * interrupted(): whether a call that suspends would raise here and now, because
  * the job is cancelled, out of time or being killed.
  *
+ * is_cancelled(): whether the job was cancelled, even if it is protected.
+ *
  * enter(name): for a function that suspends in jobs only. Returns nil outside
  * of jobs; true where it can suspend; false where it could, but the next call
  * that suspends raises, as the job is to end. Otherwise it raises, and the

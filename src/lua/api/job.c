@@ -8,6 +8,7 @@
 #include "lua/api/order.h"
 #include "lua/base/args.h"
 #include "lua/base/seconds.h"
+#include "lua/engine/body.h"
 #include "lua/engine/report.h"
 #include "lua/engine/stretch.h"
 #include "lua/engine/suspend.h"
@@ -241,6 +242,50 @@ static int l_fail(lua_State *L)
   return 1;
 }
 
+/* begin_close_job(job, seconds) */
+static int l_begin_close_job(lua_State *L)
+{
+  static const struct uj_callee callee = {"begin_close_job", 0};
+  struct uj_ljob *job = uj_ljob_self(L, callee.name);
+  uj_job_close(&job->core, uj_arg_seconds(L, &callee, 2));
+  if (job == uj_state(L)->current)
+    uj_stretch_limits_changed(uj_state(L));
+  return 0;
+}
+
+/* close_left() */
+static int l_close_left(lua_State *L)
+{
+  struct uj_state *S = uj_state(L);
+  uint64_t now_ns = uj_loop_now(&S->loop), kill_ns = S->current->core.kill_ns;
+  if (kill_ns == UJ_NEVER)
+    lua_pushnil(L);
+  else
+    uj_seconds_push(L, kill_ns > now_ns ? kill_ns - now_ns : 0);
+  return 1;
+}
+
+/* set_thread(index): of the calling job. */
+static int l_set_thread(lua_State *L)
+{
+  struct uj_state *S = uj_state(L);
+  luaL_checkinteger(L, 1);
+  lua_settop(L, 1);
+  uj_ljob_push(S, L, S->current);
+  lua_insert(L, 1);
+  uj_ljob_set_extra(L, 1, "thread");
+  return 0;
+}
+
+/* raise_beyond(error, traceback) */
+static int l_raise_beyond(lua_State *L)
+{
+  const char *traceback = luaL_optstring(L, 2, NULL);
+  lua_pushvalue(L, 1);
+  uj_body_note_beyond(uj_state(L), L, traceback);
+  return lua_error(L);
+}
+
 /* ---- looking ------------------------------------------------------------- */
 
 static const char *const state_names[] = {
@@ -309,6 +354,8 @@ static bool push_property(lua_State *L, const void *object, const char *key)
     lua_pushinteger(L, uj_lorder_priority(job));
   else if (strcmp(key, "key") == 0)
     uj_lorder_push_key(L, 1);
+  else if (strcmp(key, "thread") == 0)
+    uj_ljob_get_extra(L, 1, "thread");
   else
     return false;
   return true;
@@ -340,7 +387,7 @@ void uj_ljob_register(lua_State *L)
   static const char *const properties[] = {
       "state", "active",    "pending", "closed",      "id",
       "name",  "scheduler", "resumes", "preemptions", "cpu_time",
-      "times", "priority",  "key",     NULL};
+      "times", "priority",  "key",     "thread",      NULL};
   static const luaL_Reg methods[] = {{"wait", job_wait},
                                      {"join", job_join},
                                      {"result", job_result},
@@ -365,5 +412,10 @@ static int l_states(lua_State *L)
   return 1;
 }
 
-const luaL_Reg uj_ljob_internals[] = {
-    {"fail", l_fail}, {"states", l_states}, {NULL, NULL}};
+const luaL_Reg uj_ljob_internals[] = {{"begin_close_job", l_begin_close_job},
+                                      {"close_left", l_close_left},
+                                      {"fail", l_fail},
+                                      {"raise_beyond", l_raise_beyond},
+                                      {"set_thread", l_set_thread},
+                                      {"states", l_states},
+                                      {NULL, NULL}};

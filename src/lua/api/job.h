@@ -12,7 +12,12 @@ void uj_ljob_register(lua_State *L);
 /* For the library's Lua files: fail(job, error, traceback), after a callback
  * that ran for the job has raised. The job is cancelled, and fails with that
  * error whatever it does. Returns false when the job has ended or such a
- * callback has failed before. For the specs: states() lists the states of
+ * callback has failed before.
+ * begin_close_job(job, seconds): as close() does, but does not wait; the job
+ * may be the calling one. close_left(): in how many seconds the calling job is
+ * killed, or nil. set_thread(index): the calling job runs in this thread of
+ * workers. raise_beyond(error, traceback): raises an error of another thread,
+ * with where it was raised there. For the specs: states() lists the states of
  * jobs. */
 extern const luaL_Reg uj_ljob_internals[];
 

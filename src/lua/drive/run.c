@@ -30,6 +30,7 @@
 #include "lua/insight/glance.h"
 #include "lua/measure/times.h"
 #include "lua/repeating/repeating.h"
+#include "lua/service/service.h"
 #include "lua/state/error.h"
 #include "lua/state/job.h"
 #include "lua/state/outcome.h"
@@ -193,6 +194,7 @@ static void begin(struct uj_state *S, lua_State *L, struct uj_ljob *job,
 
 static void end(struct uj_state *S, lua_State *L)
 {
+  uj_services_end_run(S);
   uj_guests_finish(S, L);
   uj_drive_trim(S, L);
   uj_driver_watch(S->driver, UJ_GUEST_LUV, -1);
@@ -308,6 +310,12 @@ static int l_restless_turns(lua_State *L)
   return 1;
 }
 
+static int l_count_processors(lua_State *L)
+{
+  lua_pushinteger(L, uj_tasks_count_processors());
+  return 1;
+}
+
 static int l_catch_sigpipe(lua_State *L)
 {
   (void)L;
@@ -362,6 +370,7 @@ const luaL_Reg uj_run_functions[] = {{"run", l_run}, {NULL, NULL}};
 
 const luaL_Reg uj_run_internals[] = {{"restless_turns", l_restless_turns},
                                      {"catch_sigpipe", l_catch_sigpipe},
+                                     {"count_processors", l_count_processors},
                                      {"flush", l_flush},
                                      {"is_interactive", l_is_interactive},
                                      {"has_descriptors", l_has_descriptors},

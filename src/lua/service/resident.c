@@ -3,6 +3,7 @@
 #include <lauxlib.h>
 #include <lualib.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "loop/service.h"
 #include "lua/base/copy.h"
@@ -92,16 +93,16 @@ struct uj_message *uj_resident_pack(lua_State *L, uint64_t id, int idx)
 
 /* ---- the mailbox --------------------------------------------------------- */
 
-static struct uj_service *check_mailbox(lua_State *L)
+struct uj_service *uj_resident_mailbox(lua_State *L, int idx)
 {
-  struct uj_service **box = luaL_checkudata(L, 1, MAILBOX_TYPE);
+  struct uj_service **box = luaL_checkudata(L, idx, MAILBOX_TYPE);
   return *box;
 }
 
 /* wait([fd [, seconds]]) */
 static int mailbox_wait(lua_State *L)
 {
-  struct uj_service *service = check_mailbox(L);
+  struct uj_service *service = uj_resident_mailbox(L, 1);
   int fd = (int)luaL_optinteger(L, 2, -1);
   double ms = luaL_optnumber(L, 3, (double)LONGEST_MS / MS_PER_S) * MS_PER_S;
   if (!(ms >= 0))
@@ -124,7 +125,7 @@ static int unpack(lua_State *L)
 
 static int mailbox_receive(lua_State *L)
 {
-  struct uj_message *message = uj_service_receive(check_mailbox(L));
+  struct uj_message *message = uj_service_receive(uj_resident_mailbox(L, 1));
   int status;
   if (message == NULL)
     return 0;
@@ -138,27 +139,36 @@ static int mailbox_receive(lua_State *L)
 
 static int mailbox_answer(lua_State *L)
 {
-  struct uj_service *service = check_mailbox(L);
+  struct uj_service *service = uj_resident_mailbox(L, 1);
   uint64_t id = (uint64_t)luaL_checkinteger(L, 2);
   lua_settop(L, 3);
   uj_service_answer(service, uj_resident_pack(L, id, 3));
   return 0;
 }
 
+/* How many seconds the thread has computed. */
+static int mailbox_cpu_time(lua_State *L)
+{
+  struct timespec time = {0, 0};
+  (void)uj_resident_mailbox(L, 1);
+  (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  lua_pushnumber(L, (lua_Number)time.tv_sec + (lua_Number)time.tv_nsec / 1e9);
+  return 1;
+}
+
 static int mailbox_ends(lua_State *L)
 {
-  lua_pushboolean(L, uj_service_ends(check_mailbox(L)));
+  lua_pushboolean(L, uj_service_ends(uj_resident_mailbox(L, 1)));
   return 1;
 }
 
 /* [-0, +1, m] Pushes the mailbox. */
 static void push_mailbox(lua_State *L, struct uj_service *service)
 {
-  static const luaL_Reg methods[] = {{"wait", mailbox_wait},
-                                     {"receive", mailbox_receive},
-                                     {"answer", mailbox_answer},
-                                     {"ends", mailbox_ends},
-                                     {NULL, NULL}};
+  static const luaL_Reg methods[] = {
+      {"wait", mailbox_wait},         {"receive", mailbox_receive},
+      {"answer", mailbox_answer},     {"ends", mailbox_ends},
+      {"cpu_time", mailbox_cpu_time}, {NULL, NULL}};
   struct uj_service **box =
       lua_newuserdatauv(L, sizeof(struct uj_service *), 0);
   *box = service;

@@ -21,6 +21,10 @@ void uj_resident_give(struct uj_resident *self, lua_State *L, int module,
 /* What the thread runs; `resident` is the struct uj_resident. */
 void uj_resident_run(struct uj_service *service, void *resident);
 
+/* The service whose mailbox is at idx, which its thread was given; raises when
+ * it is something else. */
+struct uj_service *uj_resident_mailbox(lua_State *L, int idx);
+
 /* [-0, +0, m] Packs the value at idx. */
 struct uj_message *uj_resident_pack(lua_State *L, uint64_t id, int idx);
 

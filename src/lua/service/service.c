@@ -10,6 +10,7 @@
 #include "lua/service/resident.h"
 
 #define SERVICE_TYPE "uvjobs.Service"
+#define PACKED_TYPE "uvjobs.Packed"
 
 /* Its user value is on_answer. */
 struct service {
@@ -20,6 +21,7 @@ struct service {
   struct uj_state *S;
   uint64_t last;    /* number of the last request */
   uint32_t waiting; /* requests without an answer, which also uj_work counts */
+  bool is_of_run;
 };
 
 static const char service_tag[] = SERVICE_TYPE;
@@ -28,9 +30,38 @@ static const char service_tag[] = SERVICE_TYPE;
  * thread, by its address. */
 static const char services_key;
 
-void uj_services_init(struct uj_state *S)
+void uj_services_init(struct uj_state *S, lua_State *L)
 {
   uj_link_init(&S->services->all);
+  lua_pushnil(L);
+  S->services->place = uj_hub_keep(S->hub, L);
+}
+
+/* ---- packed values ------------------------------------------------------- */
+
+/* A value on its way to a thread. */
+struct packed {
+  struct uj_message *message; /* owned; NULL once it was sent */
+};
+
+/* pack(value) */
+static int l_pack(lua_State *L)
+{
+  struct packed *self;
+  lua_settop(L, 1);
+  self = lua_newuserdatauv(L, sizeof(*self), 0);
+  self->message = NULL;
+  luaL_setmetatable(L, PACKED_TYPE);
+  self->message = uj_resident_pack(L, 0, 1);
+  return 1;
+}
+
+static int packed_gc(lua_State *L)
+{
+  struct packed *self = lua_touserdata(L, 1);
+  uj_message_free(self->message);
+  self->message = NULL;
+  return 0;
 }
 
 /* ---- answers ------------------------------------------------------------- */
@@ -88,19 +119,72 @@ static bool hear_one(struct uj_state *S, lua_State *L)
   return false;
 }
 
+/* ---- requests, in the thread --------------------------------------------- */
+
+static bool has_requests(const struct uj_services *self)
+{
+  return self->inlet != NULL &&
+         (uj_service_has_request(self->inlet) ||
+          (!self->told_end && uj_service_ends(self->inlet)));
+}
+
+static void receive(struct uj_state *S, lua_State *L)
+{
+  S->services->told_end = uj_service_ends(S->services->inlet);
+  uj_hub_push(S->hub, L, S->services->place);
+  if (lua_pcall(L, 0, 0, 0) != LUA_OK)
+    uj_state_keep_error(S, L);
+}
+
+static void stop_serving(struct uj_state *S)
+{
+  struct uj_services *self = S->services;
+  if (self->inlet == NULL)
+    return;
+  uj_service_wake_driver(self->inlet, NULL);
+  self->inlet = NULL;
+  uj_hub_clear(S->hub, self->place);
+  S->work->waiting--;
+}
+
+/* serve(mailbox, receive or nil) */
+static int l_serve(lua_State *L)
+{
+  struct uj_state *S = uj_state(L);
+  struct uj_services *self = S->services;
+  struct uj_service *inlet = uj_resident_mailbox(L, 1);
+  stop_serving(S);
+  if (lua_isnoneornil(L, 2))
+    return 0;
+  luaL_checktype(L, 2, LUA_TFUNCTION);
+  if (S->driver == NULL)
+    return luaL_error(L, "serving begins in a job");
+  lua_settop(L, 2);
+  uj_hub_set(S->hub, L, self->place);
+  self->inlet = inlet;
+  self->told_end = false;
+  S->work->waiting++;
+  uj_service_wake_driver(inlet, S->driver);
+  return 0;
+}
+
+/* ---- news ---------------------------------------------------------------- */
+
 bool uj_services_have_news(const struct uj_state *S)
 {
   const struct uj_link *all = &S->services->all;
   for (struct uj_link *link = all->next; link != all; link = link->next)
     if (uj_service_has_answer(uj_container(link, struct service, all)->thread))
       return true;
-  return false;
+  return has_requests(S->services);
 }
 
 void uj_services_hear(struct uj_state *S, lua_State *L)
 {
   while (hear_one(S, L))
     ;
+  if (has_requests(S->services))
+    receive(S, L);
 }
 
 /* ---- beginning and end --------------------------------------------------- */
@@ -115,6 +199,23 @@ static void end_thread(struct service *self)
   self->thread = NULL;
   uj_resident_free(self->resident);
   self->resident = NULL;
+}
+
+void uj_services_end_run(struct uj_state *S)
+{
+  struct uj_link *all = &S->services->all;
+  struct uj_link *link = all->next;
+  while (link != all) {
+    struct service *self = uj_container(link, struct service, all);
+    link = link->next;
+    if (self->is_of_run)
+      end_thread(self);
+  }
+}
+
+void uj_services_term(struct uj_state *S)
+{
+  stop_serving(S);
 }
 
 static int service_gc(lua_State *L)
@@ -150,15 +251,16 @@ static void start_thread(struct service *self, lua_State *L)
   lua_pop(L, 1);
 }
 
-/* Stack: module, argument, on_answer. */
+/* Stack: module, argument, on_answer, is_of_run. */
 static int l_service(lua_State *L)
 {
   struct uj_state *S = uj_state(L);
   struct service *self;
   luaL_checkstring(L, 1);
   luaL_checktype(L, 3, LUA_TFUNCTION);
-  lua_settop(L, 3);
+  lua_settop(L, 4);
   self = push_service(S, L);
+  self->is_of_run = lua_toboolean(L, 4);
   lua_pushvalue(L, 3);
   lua_setiuservalue(L, -2, 1);
   self->resident = uj_resident_new();
@@ -182,17 +284,46 @@ static struct service *check_open(lua_State *L, const char *name)
   return self;
 }
 
-static int service_ask(lua_State *L)
+/* [-0, +1, -] Sends a request that is to be answered; pushes its number. */
+static int send_request(lua_State *L, struct service *self,
+                        struct uj_message *request)
 {
-  struct service *self = check_open(L, "ask");
-  struct uj_message *request;
-  lua_settop(L, 2);
-  request = uj_resident_pack(L, self->last + 1, 2);
-  self->last++;
+  request->id = ++self->last;
   count(self, 1);
   uj_service_send(self->thread, request);
   lua_pushinteger(L, (lua_Integer)self->last);
   return 1;
+}
+
+static int service_ask(lua_State *L)
+{
+  struct service *self = check_open(L, "ask");
+  lua_settop(L, 2);
+  return send_request(L, self, uj_resident_pack(L, 0, 2));
+}
+
+static int service_send(lua_State *L)
+{
+  struct service *self = check_open(L, "send");
+  struct packed *packed = luaL_checkudata(L, 2, PACKED_TYPE);
+  struct uj_message *request = packed->message;
+  luaL_argcheck(L, request != NULL, 2, "it was sent");
+  packed->message = NULL;
+  return send_request(L, self, request);
+}
+
+static int service_tell(lua_State *L)
+{
+  struct service *self = check_open(L, "tell");
+  lua_settop(L, 2);
+  uj_service_send(self->thread, uj_resident_pack(L, 0, 2));
+  return 0;
+}
+
+static int service_finish(lua_State *L)
+{
+  uj_service_finish(check_open(L, "finish")->thread);
+  return 0;
 }
 
 static int service_withdraw(lua_State *L)
@@ -216,13 +347,20 @@ static int service_close(lua_State *L)
 void uj_service_register(lua_State *L)
 {
   static const luaL_Reg methods[] = {{"ask", service_ask},
+                                     {"send", service_send},
+                                     {"tell", service_tell},
                                      {"withdraw", service_withdraw},
+                                     {"finish", service_finish},
                                      {"close", service_close},
                                      {NULL, NULL}};
+  static const luaL_Reg of_packed[] = {{"__gc", packed_gc}, {NULL, NULL}};
   static const luaL_Reg meta[] = {{"__gc", service_gc}, {NULL, NULL}};
   static const struct uj_type type = {
       .tag = service_tag, .methods = methods, .meta = meta};
   uj_object_register(L, &type);
+  lua_pop(L, 1);
+  luaL_newmetatable(L, PACKED_TYPE);
+  luaL_setfuncs(L, of_packed, 0);
   lua_pop(L, 1);
   lua_createtable(L, 0, 1);
   lua_pushliteral(L, "v");
@@ -232,4 +370,5 @@ void uj_service_register(lua_State *L)
   lua_rawsetp(L, LUA_REGISTRYINDEX, &services_key);
 }
 
-const luaL_Reg uj_service_internals[] = {{"service", l_service}, {NULL, NULL}};
+const luaL_Reg uj_service_internals[] = {
+    {"pack", l_pack}, {"serve", l_serve}, {"service", l_service}, {NULL, NULL}};

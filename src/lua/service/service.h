@@ -10,18 +10,29 @@
 #include "core/link.h"
 #include "lua/state/state.h"
 
+struct uj_service;
+
 /* Part of the state. */
 struct uj_services {
   struct uj_link all; /* of those that have a thread */
+
+  /* Where this Lua state is in the thread of a service, and serves it. */
+  struct uj_service *inlet; /* borrowed; or NULL */
+  int place;     /* place on the hub: the function that receives, or nil */
+  bool told_end; /* it has been told that it is to end */
 };
 
-/* service(module, argument, on_answer): requires the module in a new thread and
- * calls what that returns with a mailbox and a copy of the argument. Has the
- * methods
- *   ask(value): sends a copy; returns its number,
+/* service(module, argument, on_answer [, is_of_run]): requires the module in a
+ * new thread and calls what that returns with a mailbox and a copy of the
+ * argument. Has the methods ask(value): sends a copy; returns its number,
+ *   send(packed): sends what pack() has made, once; returns its number,
+ *   tell(value): sends a copy, for which there is no answer; its number is 0,
+ *   finish(): asks the thread to end, without waiting for it,
  *   withdraw(number): whether the thread had not received it; then it is gone,
  *   close(): waits until the thread has ended. It has received all requests
  *     then, but the answers that were not heard are dropped.
+ * With `is_of_run` it is closed when the run ends. What it has not answered
+ * keeps a run from being stuck.
  * on_answer(number, value) is called in no job, for each answer. When the
  * thread has failed, `value` is a string that says why, for each request that
  * it has not received.
@@ -31,14 +42,29 @@ struct uj_services {
  *     is or when there are requests; or after so many seconds,
  *   receive(): number and value of the next request, or nil,
  *   answer(number, value),
- *   ends(): whether the function should return: it has been closed. */
+ *   ends(): whether the function should return: it has been closed.
+ *   cpu_time(): how many seconds the thread has computed.
+ *
+ * pack(value): a userdata that holds a copy, for send().
+ *
+ * serve(mailbox, receive): while the function in the thread runs a loop of
+ * ours, receive() is called in no job when there are requests, or when the
+ * function should return; until nil is given, which it must be before the run
+ * ends. It takes all requests. The run is not stuck meanwhile. */
 extern const luaL_Reg uj_service_internals[];
 
-void uj_services_init(struct uj_state *S);
+/* [-0, +0, m] */
+void uj_services_init(struct uj_state *S, lua_State *L);
 
-/* Whether a service has answered what nobody has heard. */
+/* The run ends: so do the services that belong to it. */
+void uj_services_end_run(struct uj_state *S);
+/* The Lua state is closing. */
+void uj_services_term(struct uj_state *S);
+
+/* Whether there is an answer, or a request, that nobody has heard. */
 bool uj_services_have_news(const struct uj_state *S);
-/* Calls on_answer for what services have answered. An error is kept for run().
+/* Calls on_answer for what services have answered, and `receive` for what is
+ * asked here. An error is kept for run().
  */
 void uj_services_hear(struct uj_state *S, lua_State *L);
 

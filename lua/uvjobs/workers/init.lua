@@ -1,0 +1,265 @@
+-- uvjobs.workers: threads with a Lua state and a loop each, whose jobs are jobs of the program.
+-- docs/workers.md says what they promise (W1 to W16). A job of workers is an ordinary job of a
+-- scheduler of the program, which waits for one in a thread (member.lua), where that is a job
+-- of the loop there (thread.lua). uvjobs loads this module when workers are made.
+
+local arguments = require "uvjobs.arguments"
+local core = require "uvjobs.core"
+local fns = require "uvjobs.workers.fn"
+local member = require "uvjobs.workers.member"
+local options = require "uvjobs.workers.options"
+local outcome = require "uvjobs.workers.outcome"
+
+core.own_source()
+
+local uvjobs = core.public
+
+local TYPE <const> = "uvjobs.Workers"
+local PATIENCE <const> = 1 -- seconds that a thread gets to end besides its close timeout
+
+---@class uvjobs.Workers
+local methods = {}
+local Workers = { __name = TYPE, __metatable = TYPE }
+
+local is_workers <const> = setmetatable({}, { __mode = "k" })
+
+local function check_self(self, name)
+  if not is_workers[self] then arguments.fail_self(3, name, TYPE, self) end
+end
+
+-- ---- threads -----------------------------------------------------------------------
+
+-- Ends all threads: each is asked first, so that they end beside each other.
+local function end_threads(self)
+  self._ended = true
+  for _, one in ipairs(self._members) do one:begin_end() end
+  for _, one in ipairs(self._members) do one:finish(self._patience) end
+end
+
+-- While they are started: a to-be-closed variable.
+local Starting = {}
+
+function Starting.__close(starting, err)
+  if err ~= nil then
+    core.begin_close(starting.workers._jobs)
+    end_threads(starting.workers)
+  end
+end
+
+local function start_threads(self, spec)
+  local starting <close> = setmetatable({ workers = self }, Starting) -- luacheck: no unused
+  local calls = {}
+  for i = 1, spec.threads do
+    spec.index = i
+    self._members[i], calls[i] = member.start(spec)
+  end
+  for _, call in ipairs(calls) do
+    local result = call:wait()
+    if result[1] == "failed" then outcome.raise(result) end
+  end
+end
+
+-- The thread with the fewest jobs; they take turns, where several have as few.
+local function idlest(self)
+  local members, turn = self._members, self._turn
+  local n, best = #members, nil
+  for i = turn + 1, turn + n do
+    local one = members[(i - 1) % n + 1]
+    if not best or one.active < best.active then best = one end
+    if best.active == 0 then break end
+  end
+  self._turn = best.index
+  return best
+end
+
+-- Jobs of one key are all in one thread.
+local function member_of(self, key)
+  local members, hash = self._members, 0
+  local text <const> = ("%s"):format(key)
+  for i = 1, #text do hash = (hash * 31 + text:byte(i)) & 0xffffffff end
+  return members[hash % #members + 1]
+end
+
+-- ---- jobs --------------------------------------------------------------------------
+
+-- What a job of the program does for one in a thread.
+local function body(self, packed, key)
+  local one = key == nil and idlest(self) or member_of(self, key)
+  local call <close> = one:begin(packed)
+  core.set_thread(one.index)
+  return call:finish()
+end
+
+local function fail_argument(name, first, ...)
+  for i = 1, select("#", ...) do
+    local ok, problem = pcall(core.pack, (select(i, ...)))
+    if not ok then arguments.fail(5, first + i - 1, name, problem) end
+  end
+end
+
+local function pack(name, first, of_job, fn, ...)
+  local ok, packed = pcall(core.pack, {
+    "spawn", fns.code(fn), of_job.name or false, of_job.timeout or false, select("#", ...), ...,
+  })
+  if ok then return packed end
+  fail_argument(name, first, ...)
+  error(packed, 4)
+end
+
+local NONE <const> = {}
+
+-- The scheduler blames our code for misuse. What suspends in it is no tail call for that.
+local function pass_on(ok, job, ...)
+  if ok then return job, ... end
+  if type(job) == "string" then error((job:gsub("^[^\n]-:%d+: ", "")), 3) end
+  error(job, 0)
+end
+
+-- Calls the method of the scheduler with a job that does it in a thread.
+local function spawn(self, name, of_job, ...)
+  local jobs = self._jobs
+  local fn, packed
+  if type(of_job) == "table" then
+    fn = ...
+    fns.check(3, 2, name, fn)
+    packed = pack(name, 3, of_job, ...)
+  else
+    fn = of_job
+    of_job = NONE
+    fns.check(3, 1, name, fn)
+    packed = pack(name, 2, of_job, fn, ...)
+  end
+  return pass_on(pcall(jobs[name], jobs, of_job, body, self, packed, of_job.key))
+end
+
+--- Makes a job that calls `fn(...)` in one of the threads, with copies of the arguments.
+--- Suspends, when the pending queue is full.
+--- Errors: misuse; `closed`; `full`; `cancelled`, `timeout` and `killed` of the current job.
+---@param of_job? uvjobs.SpawnOptions
+---@param ... any a Lua function without upvalues, and its arguments
+---@return uvjobs.Job
+function methods:spawn(of_job, ...)
+  check_self(self, "spawn")
+  local job, is_new = spawn(self, "spawn", of_job, ...)
+  return job, is_new
+end
+
+--- The same without ever suspending: nil and `"full"` or `"closed"` in place of a job.
+---@return uvjobs.Job? job
+---@return string? why
+function methods:try_spawn(of_job, ...)
+  check_self(self, "try_spawn")
+  local job, why = spawn(self, "try_spawn", of_job, ...)
+  return job, why
+end
+
+-- ---- the end -----------------------------------------------------------------------
+
+--- Cancels all jobs, kills those that have not ended after the `close_timeout`, and ends the
+--- threads. Suspends.
+function methods:close()
+  check_self(self, "close")
+  self._jobs:close()
+  end_threads(self)
+end
+
+--- Waits until no job is left, and closes then; or when the time has passed. Suspends.
+---@param timeout? number seconds
+---@return boolean? true; or nil, "timeout" and how many jobs were cancelled
+function methods:wait_and_close(timeout)
+  check_self(self, "wait_and_close")
+  local results = table.pack(self._jobs:wait_and_close(timeout))
+  end_threads(self)
+  return table.unpack(results, 1, results.n)
+end
+
+function Workers.__close(self, err)
+  local ok, failure = pcall(core.types.Scheduler.__close, self._jobs, err)
+  end_threads(self)
+  if not ok then error(failure, 0) end
+end
+
+-- ---- looking -----------------------------------------------------------------------
+
+--- What its jobs have come to, as `scheduler:stats()` tells it, and `threads`: a list with
+--- what each of them has. Suspends, until they have told it.
+---@return table
+function methods:stats()
+  check_self(self, "stats")
+  core.check_suspend("stats", 2)
+  local stats, calls = self._jobs:stats(), {}
+  if not self._ended then
+    for i, one in ipairs(self._members) do calls[i] = one:call(core.pack { "stats" }) end
+  end
+  stats.threads = {}
+  for i, call in ipairs(calls) do
+    local one, told = self._members[i], call:wait()
+    local alive = uvjobs.now() - one.since
+    stats.threads[i] = {
+      active = one.active, jobs = one.jobs, memory = told.memory, cpu_time = told.cpu_time,
+      busy = alive > 0 and math.min(1, told.cpu_time / alive) or 0,
+    }
+  end
+  return stats
+end
+
+-- These are those of the scheduler.
+for _, name in ipairs { "wait_idle", "pause", "resume", "jobs", "has" } do
+  methods[name] = function(self, ...)
+    check_self(self, name)
+    local jobs = self._jobs
+    return jobs[name](jobs, ...)
+  end
+end
+
+local PROPERTIES <const> = {
+  name = true, limit = true, pending_limit = true, closed = true, active_count = true,
+  pending_count = true, paused = true,
+}
+
+local known <const> = { scheduler = true, threads = true }
+for name in pairs(methods) do known[name] = true end
+for name in pairs(PROPERTIES) do known[name] = true end
+
+function Workers.__index(self, key)
+  local method = methods[key]
+  if method then return method end
+  if PROPERTIES[key] then return self._jobs[key] end
+  if key == "scheduler" then return self._jobs end
+  if key == "threads" then return #self._members end
+  error(("unknown property '%s' of a %s%s"):format(
+    tostring(key), TYPE, arguments.did_you_mean(key, known)), 2)
+end
+
+function Workers.__newindex(self, key, value)
+  if key ~= "limit" and key ~= "pending_limit" then
+    error(("cannot set '%s' of a %s (only 'limit' and 'pending_limit' can be set)"):format(
+      tostring(key), TYPE), 2)
+  end
+  self._jobs[key] = value
+end
+
+function Workers.__len(self) return #self._jobs end
+
+function Workers.__tostring(self)
+  local name = self._jobs.name
+  return ("%s:%s %d thread%s, %d job%s"):format(TYPE, name and (' "%s"'):format(name) or "",
+    #self._members, #self._members == 1 and "" or "s", #self, #self == 1 and "" or "s")
+end
+
+--- Starts threads, and returns when they are set up. Suspends.
+--- Errors: misuse; the error of `setup`, as a copy; `cancelled`, `timeout` and `killed` of the
+--- current job. No thread is left then.
+---@param given? uvjobs.WorkersOptions
+---@return uvjobs.Workers
+return function(given)
+  core.check_suspend("workers", 3)
+  local spec, jobs = options.take(given)
+  local self = setmetatable({
+    _jobs = jobs, _members = {}, _turn = 0, _ended = false,
+    _patience = spec.close_timeout + PATIENCE,
+  }, Workers)
+  is_workers[self] = true
+  start_threads(self, spec)
+  return self
+end
