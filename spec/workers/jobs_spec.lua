@@ -99,7 +99,7 @@ describe("a job of workers", function()
     local workers <close> = uvjobs.workers { threads = 1 }
     local job = workers:spawn(function() return 1, { print } end)
     local _, err = job:result()
-    assert.matches("^result #2 cannot be copied %(.* got function in a table%)$", err)
+    assert.matches("^result #2 cannot be copied %(.* got function at value%[1%]%)$", err)
   end))
 
   it("has globals of its own above those of the state", in_run(function()
@@ -180,5 +180,39 @@ describe("a job of workers", function()
       assert.is_true(one.memory > 0 and one.busy >= 0 and one.busy <= 1)
       assert.equal(0, one.active)
     end
+  end))
+end)
+
+describe("channels and blobs", function()
+  guard.install(warm_up)
+
+  it("go to jobs of workers and come back", in_run(function()
+    local workers <close> = uvjobs.workers { threads = 2 }
+    local out, back = uvjobs.channel(2), uvjobs.channel(2)
+    local squares = workers:spawn(function(from, to)
+      for n in from:items() do to:put(n * n) end
+      to:close()
+    end, out, back)
+    local numbers = workers:spawn(function(to, blob)
+      for n = 1, 50 do to:put(n) end
+      to:close()
+      return blob:slice(1, 3), to
+    end, out, uvjobs.blob(("abc"):rep(1000)))
+    local sum = 0
+    for square in back:items() do sum = sum + square end
+    assert.equal(42925, sum)
+    squares:wait()
+    local blob, same = numbers:wait()
+    assert.equal("abc", blob:string())
+    assert.equal(out, same)
+  end))
+
+  it("are dropped with jobs that were not begun", in_run(function()
+    local workers <close> = uvjobs.workers { threads = 1, limit = 1 }
+    local channel = uvjobs.channel(1)
+    for _ = 1, 20 do
+      workers:spawn(function(c) c:put(1) end, channel):cancel()
+    end
+    workers:wait_idle()
   end))
 end)

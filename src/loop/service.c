@@ -40,6 +40,8 @@ struct uj_message *uj_message_new(uint64_t id, char *data, size_t size)
   self->id = id;
   self->data = data;
   self->size = size;
+  self->carried = 0;
+  self->drop = NULL;
   return self;
 }
 
@@ -47,6 +49,8 @@ void uj_message_free(struct uj_message *self)
 {
   if (self == NULL)
     return;
+  if (self->drop != NULL)
+    self->drop(self->data, self->carried);
   free(self->data);
   free(self);
 }

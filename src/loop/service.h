@@ -23,9 +23,13 @@ struct uj_message {
   uint64_t id;
   char *data;
   size_t size;
+  size_t carried; /* what `drop` needs to know */
+  void (*drop)(const char *data, size_t carried); /* lets go of what the bytes
+                                                     refer to; or NULL */
 };
 
-/* Returns NULL without memory; `data` then stays the caller's. */
+/* Returns NULL without memory; `data` then stays the caller's. The caller may
+ * set `carried` and `drop`. */
 struct uj_message *uj_message_new(uint64_t id, char *data, size_t size);
 void uj_message_free(struct uj_message *message); /* may be NULL */
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "channel/shared.h"
 #include "loop/service.h"
 #include "lua/base/copy.h"
 #include "lua/base/text.h"
@@ -65,7 +66,6 @@ static int pack(lua_State *L)
 {
   struct uj_packer into;
   uj_pack_begin(L, &into, lua_touserdata(L, 1));
-  into.never_carry = true; /* a message is nothing but bytes */
   pack_or_raise(L, &into, 2);
   return 0;
 }
@@ -88,6 +88,8 @@ struct uj_message *uj_resident_pack(lua_State *L, uint64_t id, int idx)
     uj_buffer_free(&buffer);
     luaL_error(L, "not enough memory");
   }
+  message->carried = buffer.carried;
+  message->drop = uj_carried_drop;
   return message;
 }
 
