@@ -37,8 +37,9 @@ describe("workers refuse", function()
       assert.equal("bad argument #2 to 'spawn' (Lua function expected, got a C function)",
         say({}, print))
       assert.equal("bad argument #1 to 'spawn' (function expected, got nil)", say())
-      assert.equal("bad argument #4 to 'spawn' (nil, boolean, number, string, channel, blob or "
-        .. "table of them expected, got function at value[1][1])", say({}, function() end, 1, { { print } }))
+      assert.equal("bad argument #4 to 'spawn' (nil, boolean, number, string, channel, "
+        .. "blob or table of them expected, got function at value[1][1])",
+        say({}, function() end, 1, { { print } }))
       assert.equal("bad argument #1 to 'spawn' (unknown option 'tmeout', did you mean 'timeout'?)",
         say({ tmeout = 1 }, function() end))
       assert.matches("option 'timeout': seconds >= 0", say({ timeout = -1 }, function() end),
