@@ -9,7 +9,7 @@ local helper = {}
 
 function helper.ignore() end
 
---- What arrives of `error(nil)`: nil, and from Lua 5.5 on a text.
+--- What pcall() returns for `error(nil)`: nil, and from Lua 5.5 on a text.
 helper.NIL_ERROR = select(2, pcall(error, nil))
 
 --- Runs `fn(...)` as the main job under the virtual clock.
@@ -45,8 +45,8 @@ function helper.recording(options)
   return uvjobs.scheduler(options), contexts
 end
 
---- What a call came to: true, or the code of its error (or what was raised, if it has
---- none) and the error.
+--- Calls `fn(...)`. Returns true; or, when it raises, the code of the error (or the error itself if
+--- it has none), and the error.
 function helper.outcome(fn, ...)
   local ok, err = pcall(fn, ...)
   if ok then return true end

@@ -37,8 +37,8 @@ static struct uj_event event[THINGS];
 static struct rqueue values[THINGS];
 static uint64_t wakes; /* how often the core has woken the driver */
 
-/* Jobs that ended while another might have to close them: that borrows the
- * pointer, and in Lua it keeps the job alive. */
+/* Jobs that have ended while another job might still have to close them. That
+ * job has a pointer to them; in Lua it keeps them alive. */
 static struct rjob *zombies;
 
 /* A new job in both; NOBODY when there are too many. */

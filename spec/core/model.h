@@ -449,7 +449,8 @@ static inline uint64_t count_abandoning(const struct list *list)
   return count;
 }
 
-/* Does so in order, also for jobs that become ready meanwhile. */
+/* Closes them in the order of the list, with those that become ready meanwhile.
+ */
 static inline void model_abandon_all(struct list *list)
 {
   while (count_abandoning(list) > 0) {

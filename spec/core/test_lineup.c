@@ -11,8 +11,8 @@ static struct uj_agings ages;
 static struct uj_lane lanes[LANES];
 static struct uj_waiter waiters[WAITERS];
 
-/* The model: who waits, with what is known of him, and when each lane was
- * served on each level, or came to it. */
+/* The model: the waiters, what is known of each, and when each lane was served
+ * on each level, or came to it. */
 static struct {
   int order[WAITERS];
   int count;

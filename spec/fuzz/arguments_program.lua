@@ -283,9 +283,9 @@ local function give_back()
   debug.setmetatable(last.object, last.meta)
 end
 
--- Does something while an object has another metatable. Lua would not call its __gc if it were
--- collected with that one, and the memory of a scheduler would be freed while a loop has it in its
--- list. So the object is kept, nothing can suspend meanwhile, as what is suspended may never go on,
+-- Does something while an object has another metatable. If the object were collected with that
+-- one, Lua would not call its __gc, and some objects would be freed while lists of C refer to
+-- them. So the object is kept, nothing can suspend meanwhile, as what is suspended may never go on,
 -- and even a job that is killed gives the metatable back.
 local function with_metatable(world, object, meta)
   changed[#changed + 1] = { object = object, meta = debug.getmetatable(object) }

@@ -83,8 +83,8 @@ function Process:send(line) self.stdin:write(line .. "\n") end
 --- Is there a process of its group?
 function Process:group_lives() return luv.kill(-self.pid, 0) == 0 end
 
---- Is there still one after its own end? One that was killed is there until init has
---- seen it, which takes its time.
+--- Whether a process of its group outlives it. The system knows one that was killed until init has
+--- read its status, so this waits for that.
 function Process:leaves_some()
   local stop = uvjobs.now() + 10
   while self:group_lives() and uvjobs.now() < stop do uvjobs.sleep(0.01) end

@@ -24,8 +24,8 @@ local function failing(count)
   end
 end
 
--- Returns the function; if it comes too late to a supervisor that has failed, it raises what that
--- has failed with.
+-- Returns a function that calls `body`. When `body` fails because its supervisor has ended, the
+-- function raises the error with which the supervisor has failed.
 local function with_cause(body)
   return function()
     local results = table.pack(pcall(body))

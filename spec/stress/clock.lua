@@ -17,8 +17,8 @@ local function check(holds, format, ...)
   if not holds then failures = failures + 1 end
 end
 
--- A job that turns the loop: there a step of the date is seen (R10). The kernel, whose notice
--- would do, knows nothing of this one.
+-- This job keeps the loop turning, because a step of the date is seen between two turns (R10).
+-- Normally the kernel gives notice of a step; but libfaketime sets the date without the kernel.
 local function turn()
   while true do uvjobs.sleep(0.02) end
 end

@@ -131,7 +131,8 @@ local function ticker()
   end
 end
 
---- Milliseconds: the median, the 99th percentile, the highest; and begins anew.
+--- Returns the median, the 99th percentile and the highest of the latenesses so far, in
+--- milliseconds, and begins anew.
 local function take_lateness()
   local list = table.move(lateness, 1, lateness.n, 1, {})
   lateness = { n = 0 }
@@ -172,7 +173,7 @@ local function verdict(ok, format, ...)
   print(("%-7s "):format(ok and "ok" or "FAILED") .. format:format(...))
 end
 
--- Not above the second third by more than this part and so many KB.
+-- Memory in the last third may be more than in the second by this factor, and so many KB besides.
 local MORE <const> = 1.03
 local FREE <const> = { lua = 256, rss = 4096 }
 
