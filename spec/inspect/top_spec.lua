@@ -35,9 +35,10 @@ local function shown(view, width, height)
     list[i] = line.text:gsub("%s+$", "")
   end
   assert.equal(height, #list)
-  return (table.concat(list, "\n"):gsub("( *)#(%d+)", function(space, id)
-    local new = "#" .. tonumber(id) - first + 1
-    return space .. (#space > 1 and (" "):rep(#id + 1 - #new) or "") .. new
+  return (table.concat(list, "\n"):gsub("#(%d+)", function(id)
+    return "#" .. tonumber(id) - first + 1
+  end):gsub("%f[^\n] *(#%d+)", function(id)
+    return ("%7s"):format(id) -- the column of the numbers
   end):gsub("[^ ]*top_spec.lua:%d+", "SPEC"))
 end
 

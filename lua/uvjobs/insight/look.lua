@@ -46,14 +46,15 @@ core.own_source()
 local Look = {}
 Look.__index = Look
 
+-- The holders of jobs that wait for nobody who is known.
+local NOBODY <const> = {}
+
 local function new_record(glance)
   local job = glance.job
-  glance.name, glance.state, glance.scheduler = job.name, job.state, job.scheduler
-  glance.kind = glance.word
   glance.doing = doing.get(job)
   glance.child = core.child_of(job)
   glance.times = job.times
-  glance.holders, glance.needs = {}, "none"
+  glance.holders, glance.needs = NOBODY, "none"
   return glance
 end
 
@@ -191,7 +192,6 @@ local SHOWS_THING <const> = { get = true, put = true, receive = true, send = tru
 
 -- A wait that ends by itself, after a time, does not need its holders to go on.
 local function complete(look, record)
-  record.at = core.place(record.job)
   local kind = record.kind
   if HAS_THING[kind] or SHOWS_THING[kind] and look.with_things then
     record.thing = core.thing(record.job)
@@ -199,8 +199,15 @@ local function complete(look, record)
   local how = find[kind]
   if how then record.holders, record.needs = how(look, record) end
   if record.left then record.needs, record.likely = "none", nil end
-  local awaited = look.by_scheduler[record.sched]
-  record.waits_for = words.wait(record, awaited and awaited.scheduler)
+end
+
+--- Says in words what a job waits for, and where it stands. That costs as much as all the rest.
+---@param record uvjobs.insight.Record
+---@param is_timeless? boolean without the time that is left
+function Look:tell(record, is_timeless)
+  local awaited = self.by_scheduler[record.sched]
+  record.waits_for = words.wait(record, awaited and awaited.scheduler, is_timeless)
+  record.at = record.at or core.place(record.job)
 end
 
 -- ---- a look --------------------------------------------------------------------------------
@@ -224,15 +231,17 @@ local function fill(look)
   end
   group_by_scheduler(look)
   for _, record in ipairs(look.records) do complete(look, record) end
+  for _, record in ipairs(look.in_brief and {} or look.records) do look:tell(record) end
 end
 
 --- Looks at all jobs that live.
----@param without_things? boolean for who needs no queues: in a copy of the process each that is
----  found costs a copy of a page of memory, since it is read by way of the job's stack
+---@param in_brief? boolean for who needs no queues, and has jobs told that are to be: in a copy of
+---  the process each queue that is found costs a copy of a page of memory, since it is read by way
+---  of the job's stack
 ---@return uvjobs.insight.Look look
-function Look.take(without_things)
+function Look.take(in_brief)
   local look = setmetatable({
-    with_things = not without_things,
+    with_things = not in_brief, in_brief = in_brief,
     by_id = {}, by_scheduler = {}, schedulers = {}, keys = {}, lines = {},
   }, Look)
   core.uninterrupted(function() fill(look) end)

@@ -112,8 +112,9 @@ end
 --- What a job waits for, as a clause.
 ---@param record uvjobs.insight.Record
 ---@param scheduler? uvjobs.Scheduler that it waits for
+---@param is_timeless? boolean without the time that is left
 ---@return string
-function words.wait(record, scheduler)
+function words.wait(record, scheduler, is_timeless)
   if record.doing then return one_line(record.doing) end
   local text = OF_SCHEDULER[record.kind]
   if text and scheduler then
@@ -122,7 +123,7 @@ function words.wait(record, scheduler)
     if record.hold then text = text .. HOLDS[record.hold.reason](record.hold) end
   end
   text = with_holders(text or WORDS[record.kind], record)
-  if record.left then text = ("%s, %.3g s left"):format(text, record.left) end
+  if record.left and not is_timeless then text = ("%s, %.3g s left"):format(text, record.left) end
   return text
 end
 

@@ -59,7 +59,8 @@ local function seconds(span)
 end
 
 -- `crowd`: the others that are told with it; or nil.
-local function add_job(list, record, number, stuck, seen, crowd)
+local function add_job(list, look, record, number, stuck, seen, crowd)
+  if not crowd then look:tell(record) end
   local job, times = record.job, record.times or {}
   local next = graph.next(record, stuck)
   local last = crowd and crowd[#crowd]
@@ -116,7 +117,7 @@ local function tell(look, stuck, numbers, records, seen)
   add_loop(list, look, seen)
   for number, group in ipairs(look.schedulers) do add_scheduler(list, number, group) end
   for _, record in ipairs(records) do
-    add_job(list, record, numbers[look.by_scheduler[record.of]], stuck, seen)
+    add_job(list, look, record, numbers[look.by_scheduler[record.of]], stuck, seen)
   end
   add_circles(list, look, stuck)
   add_queues(list)
@@ -147,10 +148,13 @@ end
 function answers.tree(_, seen)
   local look, stuck, numbers = take()
   local list, alone = {}, find_alone(look, stuck, seen)
-  local all = crowds.find(look, function(record) return waits_for(record, seen) end, alone)
+  local all = crowds.find(look, function(record)
+    look:tell(record, true)
+    return waits_for(record, seen)
+  end, alone)
   for _, crowd in ipairs(all) do
     local number = numbers[look.by_scheduler[crowd[1].of]]
-    add_job(list, crowd[1], number, stuck, seen, #crowd > 1 and crowd or nil)
+    add_job(list, look, crowd[1], number, stuck, seen, #crowd > 1 and crowd or nil)
   end
   return tell(look, stuck, numbers, {}, seen) .. table.concat(list, "\n") .. "\n"
 end
@@ -165,16 +169,30 @@ local SORTS <const> = {
   ready = function(record) return record.times and record.times.ready or 0 end,
 }
 
--- The first `most` records by a key, and those that belong to them: what they wait for, and
--- the circles. A heap would save little beside the look.
+-- The place of a new key among those of a list, the greatest first, behind its equals.
+local function place_of(keys, key)
+  local low, high = 1, #keys + 1
+  while low < high do
+    local middle = (low + high) // 2
+    if keys[middle] >= key then low = middle + 1 else high = middle end
+  end
+  return low
+end
+
+-- The first `most` records by a key; of equals, those with the smaller number. They are few among
+-- many, so that a sort of all would cost more than the look.
 local function select_first(look, sort, most)
-  local keys, sorted = {}, table.move(look.records, 1, #look.records, 1, {})
-  for _, record in ipairs(sorted) do keys[record] = sort(record) end
-  table.sort(sorted, function(a, b)
-    if keys[a] ~= keys[b] then return keys[a] > keys[b] end
-    return a.id < b.id
-  end)
-  return table.move(sorted, 1, most, 1, {})
+  local chosen, keys = {}, {}
+  for _, record in ipairs(most > 0 and look.records or {}) do
+    local key = sort(record)
+    if #keys < most or key > keys[most] then
+      local place = place_of(keys, key)
+      table.insert(keys, place, key)
+      table.insert(chosen, place, record)
+      keys[most + 1], chosen[most + 1] = nil, nil
+    end
+  end
+  return chosen
 end
 
 -- How many jobs do what.

@@ -11,11 +11,6 @@ local crowds = {}
 -- So many jobs that do the same are told one by one.
 local FEW <const> = 3
 
--- What a job waits for, without the time that is left, in which they differ.
-local function timeless(record, waits)
-  return record.left and waits:gsub(", %S+ s left$", "") or waits
-end
-
 -- The table behind a key, which may be nil; it is made if there is none.
 local function below(node, key)
   key = key or false
@@ -47,7 +42,7 @@ local function group(look, waits_of, alone)
     if are_parents[record.id] or alone[record] then
       crowd = {}
     else
-      local waits = timeless(record, waits_of(record))
+      local waits = waits_of(record)
       local node = below(below(nodes, look.by_id[record.parent]), record.at)
       crowd = below(below(below(below(node, waits), record.name), record.state), record.of)
       crowd.waits = waits
@@ -60,7 +55,8 @@ end
 
 --- The jobs of a look: those that do the same together, if they are more than a few.
 ---@param look uvjobs.insight.Look
----@param waits_of fun(record: uvjobs.insight.Record): string what is told of its wait
+---@param waits_of fun(record: uvjobs.insight.Record): string what is told of its wait, without the
+--- time that is left, in which they differ; after it is called, `at` is known
 ---@param alone table<uvjobs.insight.Record, true> those that are told one by one in any case
 ---@return uvjobs.inspect.Crowd[] crowds in the order of the first of each
 function crowds.find(look, waits_of, alone)

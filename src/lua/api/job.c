@@ -299,6 +299,11 @@ static const char *const state_names[] = {
     [UJ_JOB_KILLED] = "killed",
 };
 
+const char *uj_ljob_state_name(const struct uj_ljob *job)
+{
+  return state_names[job->core.state];
+}
+
 static int job_tostring(lua_State *L)
 {
   const struct uj_ljob *job = uj_ljob_self(L, "tostring");

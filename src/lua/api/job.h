@@ -5,9 +5,14 @@
 #include <lauxlib.h>
 #include <lua.h>
 
+struct uj_ljob;
+
 /* [-0, +1, m] Registers the metatable and pushes the table of the methods; the
  * state is on the top. */
 void uj_ljob_register(lua_State *L);
+
+/* As the property `state`. */
+const char *uj_ljob_state_name(const struct uj_ljob *job);
 
 /* For the library's Lua files: fail(job, error, traceback), after a callback
  * that ran for the job has raised. The job is cancelled, and fails with that

@@ -5,6 +5,7 @@
 
 #include "core/mutex.h"
 #include "loop/driver.h"
+#include "lua/api/job.h"
 #include "lua/api/permit.h"
 #include "lua/api/select.h"
 #include "lua/api/semaphore.h"
@@ -279,20 +280,31 @@ static void set_span(lua_State *L, const char *field, uint64_t from_ns,
   lua_setfield(L, -2, field);
 }
 
+/* A record has as many fields, or some less: see lua/uvjobs/insight/look.lua.
+ */
+enum { FIELDS = 16 };
+
 /* [-0, +1, m] Pushes a table of what is seen of the job. */
 static void push_glance(struct uj_state *S, lua_State *L, struct uj_ljob *job,
                         const struct glance *glance, uint64_t now_ns)
 {
-  lua_createtable(L, 0, 9);
+  int table = lua_gettop(L) + 1;
+  lua_createtable(L, 0, FIELDS);
   uj_ljob_push(S, L, job);
-  lua_setfield(L, -2, "job");
+  uj_ljob_push_name(L, table + 1);
+  lua_setfield(L, table, "name");
+  uj_ljob_push_sched(L, table + 1);
+  lua_setfield(L, table, "scheduler");
+  lua_setfield(L, table, "job");
+  lua_pushstring(L, uj_ljob_state_name(job));
+  lua_setfield(L, -2, "state");
   set_number(L, "id", glance->id);
   set_number(L, "parent", job->parent);
   set_number(L, "other", glance->other);
   set_sched(L, "of", job->core.sched);
   set_sched(L, "sched", glance->sched);
   lua_pushstring(L, glance->word);
-  lua_setfield(L, -2, "word");
+  lua_setfield(L, -2, "kind");
   set_span(L, "left", now_ns, glance->due_ns);
   set_span(L, "age", uj_ages_born(&S->insight->ages, glance->id), now_ns);
 }
