@@ -33,4 +33,28 @@ describe("the engine of a store in a file", function()
     engine:close()
     stores.remove(path)
   end)
+
+  it("tells other processes of a task when that is committed #D14", function()
+    local path = stores.new_path()
+    local sqlite = require "uvjobs.durable.sqlite"
+    local engine, other = sqlite.open(path, {}), sqlite.open(path, {})
+    local notices = native.notices(path .. "-lock", path .. "-lock")
+    if notices then
+      local task = {
+        kind = "kind", queue = "q", args = "1", priority = 5, attempts = 1, most_crashes = 1,
+        keep_done = 0, keep_dead = 0,
+      }
+      other:hear()
+      engine:perform { { op = "enqueue", tasks = { task } } }
+      assert.is_true(notices:clear())
+      assert.is_true(other:hear())
+      engine:perform { { op = "get", id = 1 } }
+      assert.is_false(notices:clear())
+      assert.is_nil(other:hear())
+      notices:close()
+    end
+    engine:close()
+    other:close()
+    stores.remove(path)
+  end)
 end)

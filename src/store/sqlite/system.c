@@ -206,6 +206,14 @@ static int locks_is_held(lua_State *L)
   return 1;
 }
 
+/* Whoever watches the file wakes up. What is written means nothing. */
+static int locks_touch(lua_State *L)
+{
+  const struct file *self = check_file(L, LOCKS_TYPE);
+  lua_pushboolean(L, pwrite(self->fd, "", 1, 0) == 1);
+  return 1;
+}
+
 static struct file *push_file(lua_State *L, const char *type)
 {
   struct file *self = lua_newuserdatauv(L, sizeof(*self), 0);
@@ -240,22 +248,27 @@ static int notices_fd(lua_State *L)
   return 1;
 }
 
+/* Returns whether there was anything. */
 static int notices_clear(lua_State *L)
 {
   const struct file *self = check_file(L, NOTICES_TYPE);
   char bytes[4096];
+  bool has_any = false;
   while (read(self->fd, bytes, sizeof(bytes)) > 0)
-    ;
-  return 0;
+    has_any = true;
+  lua_pushboolean(L, has_any);
+  return 1;
 }
 
+/* (path, path): something is written into one of two files. */
 static int l_notices(lua_State *L)
 {
 #ifdef __linux__
-  const char *path = luaL_checkstring(L, 1);
+  const char *first = luaL_checkstring(L, 1), *second = luaL_checkstring(L, 2);
   struct file *self = push_file(L, NOTICES_TYPE);
   self->fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-  if (self->fd >= 0 && inotify_add_watch(self->fd, path, IN_MODIFY) >= 0)
+  if (self->fd >= 0 && inotify_add_watch(self->fd, first, IN_MODIFY) >= 0 &&
+      inotify_add_watch(self->fd, second, IN_MODIFY) >= 0)
     return 1;
 #endif
   lua_pushnil(L);
@@ -278,11 +291,10 @@ static void register_type(lua_State *L, const char *name,
 
 void uj_system_register(lua_State *L)
 {
-  static const luaL_Reg of_locks[] = {{"take", locks_take},
-                                      {"release", locks_release},
-                                      {"is_held", locks_is_held},
-                                      {"close", file_close},
-                                      {NULL, NULL}};
+  static const luaL_Reg of_locks[] = {
+      {"take", locks_take},       {"release", locks_release},
+      {"is_held", locks_is_held}, {"touch", locks_touch},
+      {"close", file_close},      {NULL, NULL}};
   static const luaL_Reg of_notices[] = {{"fd", notices_fd},
                                         {"clear", notices_clear},
                                         {"close", file_close},

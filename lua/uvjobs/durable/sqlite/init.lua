@@ -172,6 +172,23 @@ local function all_fail(requests, message)
   return answers
 end
 
+-- What may make a task ready that another process can run.
+local TELLS <const> = {
+  enqueue = true, fire = true, commit = true, settle = true, leave = true, retry = true,
+  pause = true,
+}
+
+-- The others notice when something is written into the WAL. But that is before it is committed, so
+-- those that look at once would not find it, and be told no more.
+local function tell_others(self, requests)
+  for i = 1, #requests do
+    if TELLS[requests[i].op] then
+      self.locks:touch()
+      return
+    end
+  end
+end
+
 -- What this connection writes is noticed, too. To look at that each time would cost as much as
 -- the writing, so after a commit nothing is heard for a moment.
 local function be_deaf(self)
@@ -213,6 +230,7 @@ function Engine:perform(requests)
     end
   end
   upkeep.after_commit(self)
+  tell_others(self, requests)
   be_deaf(self)
   return answers
 end
@@ -273,7 +291,7 @@ local function open(path, options, clock)
     self.begins, self.begins_reading = self.db:prepare "BEGIN IMMEDIATE", self.db:prepare "BEGIN"
     self.ends = self.db:prepare "COMMIT"
     self.locks = native.locks(path .. "-lock")
-    self.notices = native.notices(path .. "-wal")
+    self.notices = native.notices(path .. "-wal", path .. "-lock")
     upkeep.begin(self, native)
   end)
   if ok then return self end
