@@ -29,6 +29,16 @@ common.main(1000000, {
     end
   end,
 
+  -- The same where the handle has properties, too.
+  ["handle-found"] = function(n)
+    local run = common.require_built "handle"
+    return function()
+      run(function(queue)
+        for _ = 1, n do queue:spawn(nothing):wait() end
+      end, "handle.Found")
+    end
+  end,
+
   -- A hundred at a time: only the first wait of them suspends.
   ["uvjobs-batch"] = function(n)
     local uvjobs = require "uvjobs"

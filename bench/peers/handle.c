@@ -4,7 +4,10 @@
  * run in one coroutine that is used again and again, each by a protected call,
  * as a job does so that its errors are caught where they are raised. There is
  * no cancellation, no deadline, no limit but one, no queue behind it, and
- * nothing counts or can be asked for. */
+ * nothing counts or can be asked for.
+ *
+ * run(fn, "handle.Found") finds the method as a type must that has properties,
+ * too: by a function, which looks into the table of the methods. */
 #include <lauxlib.h>
 #include <lua.h>
 #include <stdbool.h>
@@ -12,7 +15,7 @@
 enum { LIMIT = 100, JOB_SIZE = 176 };
 
 /* What lies on the stack of the loop. */
-enum { AT_FN = 1, AT_MAIN, AT_WORKER, AT_JOBS };
+enum { AT_FN = 1, AT_TYPE, AT_MAIN, AT_WORKER, AT_JOBS };
 
 struct job {
   bool ended;
@@ -99,17 +102,20 @@ static int job_wait(lua_State *L)
   return job->ended ? waited(L, LUA_OK, 0) : lua_yieldk(L, 0, 0, waited);
 }
 
-/* (fn): calls fn(queue) in a coroutine. */
+/* (fn, [type]): calls fn(queue) in a coroutine. */
 static int run(lua_State *L)
 {
-  lua_State *main = lua_newthread(L);
+  const char *type = luaL_optstring(L, 2, "handle.Job");
+  lua_State *main;
   int nresults, nargs = 1, status;
+  lua_settop(L, 2);
+  main = lua_newthread(L);
   loop.L = L;
   loop.worker = lua_newthread(L);
   lua_createtable(L, LIMIT, 0);
   lua_pushvalue(L, AT_FN);
   lua_newuserdatauv(L, 0, 1);
-  luaL_getmetatable(L, "handle.Job");
+  luaL_getmetatable(L, type);
   lua_setiuservalue(L, -2, 1);
   luaL_setmetatable(L, "handle.Queue");
   lua_xmove(L, main, 2);
@@ -133,11 +139,29 @@ static void make_type(lua_State *L, const char *name, const char *method,
   lua_setfield(L, -2, "__index");
 }
 
+/* (self, key) */
+static int find(lua_State *L)
+{
+  lua_pushvalue(L, 2);
+  lua_rawget(L, lua_upvalueindex(1));
+  return 1;
+}
+
+/* Makes the __index of the type on the top a function. */
+static void find_by_function(lua_State *L)
+{
+  lua_getfield(L, -1, "__index");
+  lua_pushcclosure(L, find, 1);
+  lua_setfield(L, -2, "__index");
+}
+
 int luaopen_handle(lua_State *L);
 
 int luaopen_handle(lua_State *L)
 {
   make_type(L, "handle.Job", "wait", job_wait);
+  make_type(L, "handle.Found", "wait", job_wait);
+  find_by_function(L);
   make_type(L, "handle.Queue", "spawn", queue_spawn);
   lua_pushcfunction(L, run);
   return 1;
