@@ -54,7 +54,7 @@ local uvjobs = {}
 ---@field code uvjobs.Code
 ---@field message string
 ---@field job uvjobs.Job? the job that was cancelled, closed or killed
----@field signal? "SIGINT"|"SIGTERM" the one that has cancelled the main job
+---@field signal? uvjobs.Signal|"SIGPIPE" the one that has cancelled the main job
 ---@field retry_after? number seconds after which it is worth while to try again
 ---@field cause? any the error that has led to this one
 ---@field stored? "unknown" of durable jobs: whether something was stored all the same

@@ -261,4 +261,23 @@ describe("a waiter that leaves a mutex", function()
       s:close()
     end)
   end)
+
+  it("leaves no memory behind, by the thousand, and one of them goes on", function()
+    virtual(function()
+      collectgarbage()
+      local before, many = collectgarbage "count", {}
+      for i = 1, 20000 do many[i] = uvjobs.mutex() end
+      local last = many[#many]
+      last:lock()
+      many = nil -- luacheck: ignore 311
+      for _ = 1, 2 do -- first the finalizers are called
+        collectgarbage()
+        uvjobs.yield() -- the loop gives back what it has for many
+      end
+      assert.is_true(collectgarbage "count" - before < 100)
+      last:unlock()
+      assert.is_true(last:try_lock())
+      last:unlock()
+    end)
+  end)
 end)
