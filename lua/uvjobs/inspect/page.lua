@@ -16,9 +16,9 @@ local STYLE <const> = [[
 body { margin: 0 auto; padding: 1rem; max-width: 80rem; background: var(--back);
   color: var(--text); font: 15px/1.5 system-ui, sans-serif; }
 h1 { font-size: 1.25rem; margin: 0 0 .5rem; overflow-wrap: anywhere; }
-p { margin: .25rem 0; }
+p { margin: .25rem 0; overflow-wrap: anywhere; }
 .soft { color: var(--soft); }
-.alarm { color: var(--alarm); font-weight: 600; overflow-wrap: anywhere; }
+.alarm { color: var(--alarm); font-weight: 600; }
 pre { overflow-x: auto; margin: .25rem 0; padding: .5rem; background: var(--mark);
   font: 13px/1.4 ui-monospace, monospace; }
 button { font: inherit; color: var(--link); background: none; border: 1px solid var(--line);
@@ -36,7 +36,7 @@ td { overflow-wrap: break-word; word-break: break-word; }
 tr.stuck td:first-child, tr.stuck td:first-child button { color: var(--alarm); font-weight: 600; }
 tr.runs td:first-child, tr.runs td:first-child button { color: var(--runs); font-weight: 600; }
 @media (max-width: 48rem) {
-  thead { position: absolute; left: -100vw; }
+  thead { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
   table, tbody, tr, td { display: block; }
   tr { border: 1px solid var(--line); border-radius: .5rem; margin: .5rem 0; padding: .3rem; }
   td { border: 0; padding: .15rem .3rem; display: grid; grid-template-columns: 6rem 1fr; }
