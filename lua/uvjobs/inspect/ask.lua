@@ -53,6 +53,16 @@ local function try(process, question)
   return answer, problem, message
 end
 
+-- Why a process that was called has no socket.
+local function why_no_socket(process, problem)
+  if problem == "EPERM" then return "another user has taken the place of its socket" end
+  if process.is_contained then
+    return "it does not open a socket here: it is in a container, where it has to be asked"
+  end
+  return "it does not open a socket: it may be that it has run{ inspect = false }, no memory or "
+    .. "descriptor for one, or is not allowed to"
+end
+
 -- Calls the process if it has no socket, and waits for that.
 local function ask_process(process, question)
   local answer, problem, message = try(process, question)
@@ -60,10 +70,9 @@ local function ask_process(process, question)
   while not answer and IS_ABSENT[problem] do
     if waited == 0 then
       local called, _, refusal = core.call_process(process.pid)
-      if not called then return nil, refusal end
+      if not called then return nil, "it cannot be called by a signal: " .. refusal end
     elseif waited > OPEN_S then
-      return nil, problem == "EPERM" and "another user has taken the place of its socket"
-        or "it does not open a socket"
+      return nil, why_no_socket(process, problem)
     end
     core.nap(LOOK_S)
     waited = waited + LOOK_S

@@ -26,6 +26,7 @@ end
 ---@field started string when it was started, in ticks of the system since its start
 ---@field user integer
 ---@field hears boolean it has a handler for SIGURG
+---@field is_contained boolean it has another number in a namespace of its own, as in a container
 ---@field command string what it was started with, on one line
 
 -- The fields that follow the name, which may have anything in it.
@@ -57,6 +58,7 @@ function processes.get(pid)
     started = stat[20],
     user = tonumber(status:match "Uid:%s*%d+%s+(%d+)"),
     hears = handled & URG ~= 0,
+    is_contained = status:find "NSpid:%s*%d+%s+%d" ~= nil,
     command = command_of(pid),
   }
 end
