@@ -1,5 +1,5 @@
 -- The heap of a Lua state: when a state gets one, and what becomes of it. The heap itself is tested
--- in C, in spec/memory.
+-- in C, by the programs beside this file.
 local helper = require "spec.helper"
 
 -- A build with AddressSanitizer has no heap, because the sanitizer could not see its blocks.
