@@ -60,6 +60,8 @@ describe("start", function()
       "option 'ready': a supervisor is ready when its children are" },
     { nil, { supervisor = { strateg = 1 }, name = "t" },
       "option 'supervisor': unknown option 'strateg', did you mean 'strategy'?" },
+    { nil, { supervisor = supervised.new(), name = "t" },
+      "option 'supervisor': table expected, got uvjobs.Supervisor" },
     { auto, { forever, significant = true },
       "option 'significant': the child is permanent, so it never ends by itself" },
     { nil, { forever, restart = "transient", significant = true },
@@ -125,6 +127,24 @@ describe("Supervisors and children", function()
       :gsub("'web'", "'plain'"))
     helper.raises("closed", service.start, service, { forever })
     helper.raises("closed", service.restart, service, "web")
+  end))
+
+  it("say what became of a child for whose start somebody waits", virtual(function()
+    local service <close> = supervised.new()
+    local child = service:start { name = "x", function()
+      local _ <close> = helper.closing(function() uvjobs.protect(uvjobs.sleep, 1) end)
+      forever()
+    end }
+    local jobs <close> = helper.quiet()
+    for _, change in ipairs { "stop", "delete" } do
+      uvjobs.yield()
+      local waiting = jobs:spawn(service.restart, service, "x")
+      jobs:spawn(service[change], service, "x")
+      local err = helper.raises("closed", waiting.wait, waiting)
+      assert.equal(("child 'x' was %s meanwhile"):format(child.state), err.message)
+      if change == "stop" then service:restart "x" end
+    end
+    assert.equal("deleted", child.state)
   end))
 
   it("can be used outside of a run only where they need not suspend", function()

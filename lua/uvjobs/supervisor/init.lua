@@ -84,6 +84,16 @@ local function raise_closed(self)
   error(core.make_error("closed", "the supervisor is closed", nil, cause), 0)
 end
 
+-- Raises `closed` for a child that does not start, because of itself or of its supervisor.
+local function raise_ended(self, one)
+  local state = one[STATE]
+  if is_open(self) and (state == S.DELETED or state == S.STOPPED) then
+    error(core.make_error("closed", ("%s was %s meanwhile"):format(child.label(one),
+      one.state)), 0)
+  end
+  raise_closed(self)
+end
+
 -- ---- starting ----------------------------------------------------------------------
 
 -- The start() of a child whose caller leaves has not happened.
@@ -117,7 +127,7 @@ local function await_start(self, one)
       if root._failure ~= nil then nested.wait_ended(root) end
       error(problem, 0)
     elseif not may_start(self, one) then
-      raise_closed(self)
+      raise_ended(self, one)
     end
     child.wait_change(one)
   end
@@ -212,12 +222,12 @@ function methods:restart(which)
   check_self(self, "restart")
   local one = find(self, which, "restart")
   enter "restart"
-  if not is_open(self) or one[STATE] == S.DELETED then raise_closed(self) end
+  if not is_open(self) or one[STATE] == S.DELETED then raise_ended(self, one) end
   local before = one[JOB]
   close_and_wait(self, one, S.TO_START)
   while one[STATE] ~= S.RUNNING or one[JOB] == before and before do
     if one[STATE] == S.DELETED or one[STATE] == S.STOPPED or not is_open(self) then
-      raise_closed(self)
+      raise_ended(self, one)
     elseif one[STATE] == S.ENDED then
       return
     end

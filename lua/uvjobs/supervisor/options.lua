@@ -67,7 +67,7 @@ for name, kind in pairs(SUPERVISOR) do NESTED[name] = kind end
 NESTED.name = nil
 
 local function supervisor(value)
-  if type(value) ~= "table" then return "table" end
+  if core.typename(value) ~= "table" then return "table" end -- nor a Supervisor
   return nil, nil, arguments.problem_of_options(value, NESTED)
 end
 
