@@ -43,6 +43,27 @@ scheduler "shop": 3 active, 1 pending, limit 3
 ]], text)
   end)
 
+  it("tells jobs together if the same functions have called, and not the same closures", function()
+    virtual(function()
+      local scheduler <close> = helper.quiet { name = "shop" }
+      local function wait(n)
+        if n > 0 then return (wait(n - 1)) end
+        uvjobs.sleep(9)
+      end
+      local function of_closure() return function() wait(0) end end
+      for _ = 1, 2 do scheduler:spawn({ name = "closure" }, of_closure()) end
+      for _ = 1, 2 do scheduler:spawn({ name = "deep" }, wait, 3) end
+      scheduler:spawn({ name = "deep" }, wait, 4)
+      scheduler:spawn({ name = "deep" }, wait, 30000)
+      uvjobs.sleep(1)
+      local text = text_of()
+      assert.matches('\n  # "closure", # "closure": active', text)
+      assert.matches('\n  # "deep", # "deep": active', text)
+      assert.equal(3, select(2, text:gsub('\n  # "deep"', "")))
+      scheduler:close()
+    end)
+  end)
+
   it("names the jobs that wait for each other before anything else", function()
     virtual(function()
       local scheduler <close> = helper.quiet()

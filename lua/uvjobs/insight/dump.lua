@@ -28,12 +28,13 @@ end
 local function collect_alike(records, stacks)
   local groups, by_key = {}, {}
   for _, record in ipairs(records) do
-    local stack = stack_of(record, stacks)
+    local stack = not stacks[record.job] and core.stack_key(record.job)
+      or stack_of(record, stacks)
     local key = table.concat({ record.name or "", record.state, record.kind, words.fate(record),
       stack }, "\0")
     local group = by_key[key]
     if not group then
-      group = { stack = stack, records = {} }
+      group = { stack = stack_of(record, stacks), records = {} }
       by_key[key] = group
       groups[#groups + 1] = group
     end
@@ -59,8 +60,9 @@ local function parent_of(record)
   return record.parent and (", spawned by #%d"):format(record.parent) or ""
 end
 
-local function add_group(lines, group)
+local function add_group(lines, look, group)
   local first = group.records[1]
+  look:tell(first)
   lines[#lines + 1] = ("  %s: %s%s%s%s"):format(
     words.labels(group.records, MOST), first.state, age_of(group.records), parent_of(first),
     words.fate(first))
@@ -74,14 +76,14 @@ local function limit_text(n)
   return n == math.huge and "no limit" or ("limit %d"):format(n)
 end
 
-local function add_scheduler(lines, group, stacks)
+local function add_scheduler(lines, look, group, stacks)
   local scheduler = group.scheduler
   lines[#lines + 1] = ("%s: %d active, %d pending, %s%s%s"):format(
     words.scheduler(scheduler), scheduler.active_count, scheduler.pending_count,
     limit_text(scheduler.limit), scheduler.paused and ", paused" or "",
     scheduler.closed and ", closed" or "")
   for _, line in ipairs(things.explain(scheduler) or {}) do lines[#lines + 1] = "  " .. line end
-  for _, alike in ipairs(collect_alike(group.records, stacks)) do add_group(lines, alike) end
+  for _, alike in ipairs(collect_alike(group.records, stacks)) do add_group(lines, look, alike) end
 end
 
 local function circle_text(circle)
@@ -110,7 +112,7 @@ end
 --- have not started, as lines. For a run in which nothing can go on.
 ---@return string text "" when there are none
 function dump.circles()
-  local lines, look = {}, Look.take()
+  local lines, look = {}, Look.take(true)
   add_circles(lines, look.records, true)
   add_children(lines, look)
   return table.concat(lines, "\n")
@@ -121,7 +123,7 @@ local function add_look(lines, look, stacks)
     #look.records, #look.records == 1 and "" or "s",
     os.date("!%Y-%m-%d %H:%M:%S UTC", math.floor(uvjobs.time())))
   add_circles(lines, look.records)
-  for _, group in ipairs(look.schedulers) do add_scheduler(lines, group, stacks) end
+  for _, group in ipairs(look.schedulers) do add_scheduler(lines, look, group, stacks) end
 end
 
 --- The whole text.
@@ -129,7 +131,7 @@ end
 ---@param traceback? string where that stands, since nobody else can see it
 ---@return string
 function dump.text(job, traceback)
-  local look, lines = Look.take(), {}
+  local look, lines = Look.take(true), {}
   core.uninterrupted(function()
     add_look(lines, look, job and { [job] = traceback } or {})
   end)

@@ -428,6 +428,54 @@ static int l_place(lua_State *L)
              : 0;
 }
 
+/* One step of SplitMix64 (Steele, Lea and Flood, 2014). */
+static uint64_t mix(uint64_t key, uint64_t value)
+{
+  key = (key ^ value) + 0x9e3779b97f4a7c15;
+  key = (key ^ key >> 30) * 0xbf58476d1ce4e5b9;
+  key = (key ^ key >> 27) * 0x94d049bb133111eb;
+  return key ^ key >> 31;
+}
+
+/* [-0, +0, v] The key with a function that is called: of Lua, by where it is
+ * written and where it stands, as other closures of it are the same here. The
+ * text of a source is shared by all functions of a chunk. */
+static uint64_t mix_level(uint64_t key, lua_State *co, lua_Debug *ar)
+{
+  const void *what;
+  lua_getinfo(co, "Slf", ar);
+  what = lua_iscfunction(co, -1) ? lua_topointer(co, -1) : ar->source;
+  lua_pop(co, 1);
+  key = mix(key, (uint64_t)(uintptr_t)what);
+  key = mix(key, (uint64_t)(int64_t)ar->linedefined);
+  return mix(key, (uint64_t)(int64_t)ar->currentline);
+}
+
+/* Getting to a level takes as many steps as there are levels above it. */
+enum { MOST_LEVELS = 64 };
+
+/* stack_key(job): a number that is the same for jobs whose innermost functions
+ * are the same, so that not all stacks need be written to be compared. Nothing
+ * for a job that runs or that is in a coroutine of its own. */
+static int l_stack_key(lua_State *L)
+{
+  struct uj_state *S = uj_state(L);
+  const struct uj_ljob *job = uj_ljob_to(L, 1);
+  lua_State *co = parked_stack(S, L);
+  uint64_t key = 0;
+  lua_Debug ar;
+  if (job == NULL || (job->co != NULL &&
+                      (co != job->co || co == L ||
+                       uj_cover_of(S, job) != NULL || !lua_checkstack(co, 1))))
+    return 0;
+  for (int level = 0;
+       co != NULL && level < MOST_LEVELS && lua_getstack(co, level, &ar) != 0;
+       level++)
+    key = mix_level(key, co, &ar);
+  lua_pushinteger(L, (lua_Integer)key);
+  return 1;
+}
+
 /* sources(watch): the list of what a job in select() waits for. */
 static int l_sources(lua_State *L)
 {
@@ -477,8 +525,12 @@ void uj_insight_note_time(struct uj_state *S, bool fresh)
     uj_times_note(S, S->is_virtual ? uj_driver_now() : now_ns, fresh);
 }
 
-const luaL_Reg uj_insight_internals[] = {
-    {"glances", l_glances},         {"thing", l_thing},
-    {"permits", l_permits},         {"place", l_place},
-    {"sources", l_sources},         {"total", l_total},
-    {"set_circles", l_set_circles}, {NULL, NULL}};
+const luaL_Reg uj_insight_internals[] = {{"glances", l_glances},
+                                         {"thing", l_thing},
+                                         {"permits", l_permits},
+                                         {"place", l_place},
+                                         {"stack_key", l_stack_key},
+                                         {"sources", l_sources},
+                                         {"total", l_total},
+                                         {"set_circles", l_set_circles},
+                                         {NULL, NULL}};
