@@ -150,12 +150,12 @@ describe("a channel between threads", function()
                 if why == "closed" then return end
                 if value then
                   sum, count = sum + value, count + 1
-                  seen:put(1)
+                  seen:try_put(1) -- does not raise when the job is cancelled
                 end
               end
             end)
             for _ = 1, 1 + count % 3 do here.yield() end
-            job:close(count % 2 == 0 and 0 or nil)
+            pcall(job.close, job, count % 2 == 0 and 0 or nil) -- a kill is told
           end
           return sum, count, total
         end)
@@ -182,6 +182,32 @@ describe("a channel between threads", function()
     end, channel)
     assert.equal("late", channel:get())
   end))
+
+  it("is found stuck when the function has ended that had it #W13", function()
+    for _, clock in ipairs { "real", "virtual" } do
+      local ok, err = pcall(uvjobs.run, { clock = clock }, function()
+        local channel = uvjobs.channel()
+        uvjobs.work(function(c)
+          require "uvjobs".run(function() c:put { c } c:get() end)
+        end, channel)
+        channel:get()
+      end)
+      assert.is_false(ok)
+      assert.matches("run is stuck", err)
+    end
+  end)
+
+  it("is waited for under the virtual clock, too", function()
+    helper.virtual(function()
+      local channel, s = uvjobs.channel(), uvjobs.scheduler()
+      s:spawn(uvjobs.work, function(c)
+        local here = require "uvjobs"
+        here.run(function() here.sleep(0.01) c:put "real time" end)
+      end, channel)
+      assert.equal("real time", channel:get())
+      assert.equal(0, uvjobs.now())
+    end)
+  end)
 
   it("leaves nothing behind when a function is stopped that waits", in_run(function()
     local channel, ready = uvjobs.channel(), uvjobs.channel()

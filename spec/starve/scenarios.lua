@@ -459,5 +459,6 @@ dofile "spec/starve/schedule_scenarios.lua"(add_run, quiet, equals)
 dofile "spec/starve/priorities_scenarios.lua"(add_run, quiet, equals)
 dofile "spec/starve/policy_scenarios.lua"(add_run, quiet, equals)
 dofile "spec/starve/supervisor_scenarios.lua"(add_run, equals)
+dofile "spec/starve/channel_scenarios.lua"(add_run, quiet, equals)
 
 return scenarios

@@ -9,6 +9,7 @@
 #include "loop/stack.h"
 #include "lua/api/tracked.h"
 #include "lua/base/text.h"
+#include "lua/channel/hear.h"
 #include "lua/engine/ending.h"
 #include "lua/state/state.h"
 
@@ -335,11 +336,16 @@ static int keep_error(lua_State *L)
   return 0;
 }
 
-/* (worker): collects the garbage of a large call before the state is idle. */
+/* (worker): collects the garbage of a large call before the state is idle; and
+ * that of one that had channels, because who waits for one of them is not found
+ * stuck as long as another state has it. */
 static int tidy(lua_State *L)
 {
   struct worker *self = lua_touserdata(L, 1);
-  if (lua_gc(L, LUA_GCCOUNT) / 2 <= self->kept_kb + GROWTH_KB / 2)
+  bool has_channels =
+      self->adopted != NULL && self->adopted->channels->nhandles > 0;
+  if (!has_channels &&
+      lua_gc(L, LUA_GCCOUNT) / 2 <= self->kept_kb + GROWTH_KB / 2)
     return 0;
   lua_gc(L, LUA_GCCOLLECT);
   self->kept_kb = lua_gc(L, LUA_GCCOUNT);

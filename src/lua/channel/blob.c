@@ -146,6 +146,7 @@ static int l_blob(lua_State *L)
   if (lua_type(L, 1) != LUA_TSTRING)
     uj_arg_typeerror(L, &callee, 1, "string");
   bytes = lua_tolstring(L, 1, &size);
+  uj_handle_press(L, size);
   blob = uj_blob_new(bytes, size);
   if (blob == NULL)
     return luaL_error(L, "not enough memory");

@@ -36,6 +36,7 @@ static int make_channel(lua_State *L)
   lua_rawsetp(L, -2, shared);
   lua_pop(L, 1);
   uj_channel_hold(uj_channel_of(shared));
+  uj_state_registered(L)->channels->nhandles++;
   self->share.shared = shared;
   return 1;
 }
@@ -63,7 +64,7 @@ static void push_channel(lua_State *L, struct uj_shared *shared)
 
 /* Memory that Lua does not see would not make it collect: so it is told how
  * much would be free then, as if it had allocated that itself. */
-static void press_collector(lua_State *L, size_t size)
+void uj_handle_press(lua_State *L, size_t size)
 {
   enum { KB = 1024 };
   if (size < KB || lua_gc(L, LUA_GCISRUNNING) != 1)
@@ -80,7 +81,6 @@ static void push_blob(lua_State *L, struct uj_shared *shared, size_t from,
                       size_t size)
 {
   struct uj_share *self;
-  press_collector(L, size);
   self = push_empty(L, sizeof(*self), uj_blob_tag);
   luaL_setmetatable(L, UJ_BLOB_TYPE);
   self->shared = uj_shared_take(shared);
@@ -113,6 +113,14 @@ static void push_and_drop(lua_State *L, struct uj_shared *shared, size_t from,
     lua_error(L);
 }
 
+/* (light userdata of a carried): makes what has come from another state. */
+static int receive(lua_State *L)
+{
+  const struct uj_carried *carried = lua_touserdata(L, 1);
+  uj_handle_press(L, carried->size); /* 0 for a channel */
+  return make(L);
+}
+
 void uj_handle_push_channel(lua_State *L, struct uj_channel *channel)
 {
   push_and_drop(L, uj_channel_shared(channel), 0, 0);
@@ -134,13 +142,15 @@ int uj_handle_gc(lua_State *L)
   struct uj_shared *shared = share->shared;
   if (shared == NULL)
     return 0;
-  if (share->object.object.tag == uj_channel_tag)
-    uj_channels_unwatch(uj_state_registered(L), (struct uj_lchannel *)share);
-  share->shared = NULL;
-  if (uj_channel_is(shared))
-    uj_channel_let_go(uj_channel_of(shared));
-  else
+  if (!uj_channel_is(shared)) {
+    share->shared = NULL;
     uj_shared_drop(shared);
+    return 0;
+  }
+  uj_channels_unwatch(uj_state_registered(L), (struct uj_lchannel *)share);
+  uj_state_registered(L)->channels->nhandles--;
+  share->shared = NULL;
+  uj_channel_let_go(uj_channel_of(shared));
   return 0;
 }
 
@@ -152,6 +162,6 @@ void uj_handle_register(lua_State *L)
   lua_pushvalue(L, -1);
   lua_setmetatable(L, -2); /* it is its own metatable */
   lua_rawsetp(L, LUA_REGISTRYINDEX, &channels_key);
-  lua_pushcfunction(L, make);
+  lua_pushcfunction(L, receive);
   uj_share_set_maker(L);
 }

@@ -15,6 +15,9 @@ void uj_handle_push_channel(lua_State *L, struct uj_channel *channel);
 void uj_handle_push_blob(lua_State *L, struct uj_shared *blob, size_t from,
                          size_t size);
 
+/* [-0, +0, m] So many bytes are about to be kept that Lua does not see. */
+void uj_handle_press(lua_State *L, size_t size);
+
 /* [-0, +0, m] Makes known how userdata are made of what has come from other
  * states. The state is on the top. */
 void uj_handle_register(lua_State *L);

@@ -21,6 +21,7 @@ struct uj_channels {
   struct uj_link waiters;  /* of uj_chan_waiter::all: the jobs that wait */
   struct uj_link watching; /* of uj_lchannel::watching */
   struct uj_link unsent;   /* of uj_parcel::link: see uj_letter_hold() */
+  uint32_t nhandles;       /* channels that this Lua state has */
   struct uj_buffer spare;  /* memory for packing that is not in use */
 };
 

@@ -92,8 +92,9 @@ static bool is_told_stuck(struct uj_state *S, lua_State *L)
 static void wait(struct uj_state *S, lua_State *L, bool guests)
 {
   uint64_t due_ns = uj_loop_due(&S->loop);
-  bool io = guests || S->work->waiting > 0;
-  if (due_ns == UJ_NEVER && !io && !uj_channels_are_reachable(S))
+  bool io = guests || S->work->waiting > 0 ||
+            (due_ns == UJ_NEVER && uj_channels_are_reachable(S));
+  if (due_ns == UJ_NEVER && !io)
     give_up(S, L);
   else if (!io && is_told_stuck(S, L))
     return;
