@@ -24,6 +24,30 @@ local function lock_both(first, second)
 end
 
 describe("insight.cycles", function()
+  it("looks for permits in so many functions of a stack that it does not take long #I3", function()
+    local function waits_of(depth)
+      local scheduler <close> = helper.quiet()
+      local semaphore = uvjobs.semaphore(1)
+      local function deep(n)
+        if n > 0 then return (deep(n - 1)) end
+        uvjobs.sleep(9)
+      end
+      scheduler:spawn(function()
+        local _ <close> = semaphore:permit()
+        deep(depth)
+      end)
+      local job = scheduler:spawn(function() local _ <close> = semaphore:permit() end)
+      uvjobs.sleep(1)
+      local text = insight.why(job)
+      scheduler:close()
+      return text
+    end
+    virtual(function()
+      assert.matches("waits for a permit of a semaphore, held by", waits_of(5000))
+      assert.not_matches("held by", waits_of(150000))
+    end)
+  end)
+
   it("finds two jobs that lock two mutexes in different orders #I4", function()
     virtual(function()
       local scheduler <close> = helper.quiet()

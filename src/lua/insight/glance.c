@@ -372,6 +372,10 @@ static bool add_permit(lua_State *L, lua_State *co, lua_Debug *ar, int n)
   return true;
 }
 
+/* Getting to a level takes as many steps as there are levels above it: so with
+ * so many, a tenth of a second at most for a job. */
+enum { MOST_SEARCHED = 10000 };
+
 /* permits(job): a list of the semaphores and mutexes of which a variable of the
  * job holds a permit. It is made only when somebody looks, so that a permit
  * need not know its holder. Of the coroutines of a job it sees its own and the
@@ -388,7 +392,8 @@ static int l_permits(lua_State *L)
     if (co == NULL || co == L || (i == 1 && co == stacks[0]) ||
         !lua_checkstack(co, 1))
       continue;
-    for (int level = 0; lua_getstack(co, level, &ar) != 0; level++)
+    for (int level = 0;
+         level < MOST_SEARCHED && lua_getstack(co, level, &ar) != 0; level++)
       for (int n = 1; add_permit(L, co, &ar, n);)
         n++;
   }
@@ -451,7 +456,7 @@ static uint64_t mix_level(uint64_t key, lua_State *co, lua_Debug *ar)
   return mix(key, (uint64_t)(int64_t)ar->currentline);
 }
 
-/* Getting to a level takes as many steps as there are levels above it. */
+/* So many are enough to tell stacks apart. */
 enum { MOST_LEVELS = 64 };
 
 /* stack_key(job): a number that is the same for jobs whose innermost functions
