@@ -7,11 +7,15 @@ return function(add_run, quiet, equals)
   add_run("a channel that is full and empty in turn", function()
     local channel, jobs <close> = uvjobs.channel(1), quiet()
     local sum = 0
-    jobs:spawn(function()
+    local putter = jobs:spawn(function()
       for i = 1, 4 do channel:put { i, { name = "item" } } end
       channel:close()
     end)
-    for item in channel:items() do sum = sum + item[1] end
+    repeat
+      local item = channel:get(1)
+      sum = sum + (item and item[1] or 0)
+    until not item
+    putter:wait() -- raises its error if there is one
     return sum
   end, equals(10))
 
@@ -32,10 +36,12 @@ return function(add_run, quiet, equals)
 
   add_run("select with a channel", function()
     local channel, queue, jobs <close> = uvjobs.channel(), uvjobs.queue(), quiet()
-    jobs:spawn(function()
+    local putter = jobs:spawn(function()
       uvjobs.sleep(1)
       channel:put "late"
     end)
-    return select(2, uvjobs.select { queue, channel })
+    local _, value = uvjobs.select { queue, channel, timeout = 2 }
+    putter:wait()
+    return value
   end, equals "late")
 end
