@@ -348,6 +348,7 @@ build = {
         "src/lua/module.c",
         "src/lua/schedule/schedule.c",
         "src/lua/schedule/zone.c",
+        "src/lua/service/limit.c",
         "src/lua/service/resident.c",
         "src/lua/service/service.c",
         "src/lua/state/context.c",

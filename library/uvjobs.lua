@@ -26,6 +26,7 @@ local uvjobs = {}
 ---| "lost"      # another process has the durable task now
 ---| "unavailable" # the store of durable jobs cannot be reached, or cannot write
 ---| "corrupt"   # what that store has read is not what it can have written
+---| "memory"    # a job of workers needed more than its thread has
 
 ---@alias uvjobs.JobState
 ---| "pending"   # waits for a slot
@@ -214,6 +215,7 @@ local uvjobs = {}
 ---@class uvjobs.MapOptions
 ---@field limit? integer|number calls at once: >= 1 or math.huge; default 100
 ---@field progress? uvjobs.Progress gets 1 for each call that has ended well
+---@field on? uvjobs.Workers in whose threads it is called, with copies
 
 --- A list of queues, channels, events and jobs, with the seconds after which select() gives up.
 ---@class uvjobs.Sources

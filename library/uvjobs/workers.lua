@@ -6,6 +6,7 @@
 ---@class uvjobs.WorkersOptions: uvjobs.SchedulerOptions without `timeslice`
 ---@field threads? integer 1 to 1024; default: as many as processors
 ---@field setup? fun(index: integer) is called in each thread before anything else
+---@field memory_limit? integer bytes of the Lua state of each thread, >= 1 MiB
 ---@field main_only? string[] modules that `require` refuses in the threads
 
 ---@class uvjobs.WorkersThread
@@ -50,6 +51,20 @@ function Workers:spawn(options, fn, ...) end
 ---@return uvjobs.Job? job
 ---@return string|boolean|nil why "full" or "closed"
 function Workers:try_spawn(options, fn, ...) end
+
+--- Calls `fn(...)` in one of the threads; when the caller leaves early, that is closed. Suspends.
+--- Errors: the error of `fn`, as a copy; `closed`.
+---@async
+---@param fn fun(...: any): ...: any a Lua function without upvalues
+---@param ... any
+---@return any ...
+function Workers:call(fn, ...) end
+
+--- Where a job stands in its thread; nil when it is in none. Suspends.
+---@async
+---@param job uvjobs.Job
+---@return string?
+function Workers:traceback(job) end
 
 --- Closes all jobs, and ends the threads. Suspends.
 ---@async

@@ -92,6 +92,9 @@ local expect = {
   progress = arguments.kind(function(value)
     return core.typename(value) == "uvjobs.Progress"
   end, "uvjobs.Progress"),
+  workers = arguments.kind(function(value)
+    return getmetatable(value) == "uvjobs.Workers"
+  end, "uvjobs.Workers"),
   scheduler = arguments.kind(function(value)
     return core.typename(value) == "uvjobs.Scheduler"
   end, "uvjobs.Scheduler"),

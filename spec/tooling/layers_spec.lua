@@ -105,7 +105,7 @@ local FLOORS <const> = {
   { "src/lua/supervisor/record" },
   { "src/lua/repeating/repeating", "src/lua/supervisor/children", "src/lua/service/service" },
   { "src/lua/service/resident", "src/lua/encode/encode" },
-  { "src/lua/encode/decode" },
+  { "src/lua/encode/decode", "src/lua/service/limit" },
   { "src/lua/encode/utf8" },
   { "src/lua/policy/rate", "src/lua/policy/gate", "src/lua/policy/window" },
   { "src/lua/policy/keys" },

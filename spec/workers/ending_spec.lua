@@ -4,14 +4,9 @@ local base = require "spec.helper"
 local files = require "spec.files"
 local guard = require "spec.guard"
 local uvjobs = require "uvjobs"
+local warm_up = require "spec.workers.warm_up"
 
 local in_run = base.in_run
-
-local function warm_up()
-  uvjobs.run(function()
-    local _ <close> = uvjobs.workers { threads = 1 }
-  end)
-end
 
 -- The threads of this process, where the system tells.
 local function count_threads()

@@ -3,15 +3,9 @@
 local base = require "spec.helper"
 local guard = require "spec.guard"
 local uvjobs = require "uvjobs"
+local warm_up = require "spec.workers.warm_up"
 
 local in_run = base.in_run
-
--- Makes the threads of the monitor and libuv's descriptors, which stay.
-local function warm_up()
-  uvjobs.run(function()
-    local _ <close> = uvjobs.workers { threads = 1 }
-  end)
-end
 
 describe("a job of workers", function()
   guard.install(warm_up)

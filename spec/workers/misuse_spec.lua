@@ -47,6 +47,26 @@ describe("workers refuse", function()
       assert.equal(0, workers.scheduler:stats().spawned)
     end))
 
+  it("functions of map and call that cannot be copied", base.in_run(function()
+    local workers <close> = uvjobs.workers { threads = 1 }
+    local outer = 1
+    local function bad() return outer end
+    assert.matches("^bad argument #2 to 'map' %(function without upvalues",
+      message(uvjobs.map, { 1 }, bad, { on = workers }))
+    assert.matches("^bad argument #2 to 'each' %(function without upvalues",
+      message(uvjobs.each, { 1 }, bad, { on = workers }))
+    assert.matches("option 'on': uvjobs.Workers expected, got 3",
+      message(uvjobs.map, { 1 }, bad, { on = 3 }), nil, true)
+    assert.matches("^bad argument #1 to 'call' %(function without upvalues",
+      message(workers.call, workers, bad))
+    assert.matches("^bad argument #2 to 'call' %(nil, boolean",
+      message(workers.call, workers, function() end, print))
+    assert.matches("^bad argument #1 to 'traceback' %(uvjobs.Job expected, got nil",
+      message(workers.traceback, workers))
+    assert.matches("option 'memory_limit': integer >= 1048576 expected, got 5",
+      message(uvjobs.workers, { memory_limit = 5 }), nil, true)
+  end))
+
   it("what is no workers, and unknown properties", base.in_run(function()
     local workers <close> = uvjobs.workers { threads = 1, name = "cpu" }
     assert.equal("bad self to 'spawn' (uvjobs.Workers expected, got table)",

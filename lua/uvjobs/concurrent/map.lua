@@ -12,9 +12,12 @@ local fail, unexpected = arguments.fail, arguments.unexpected
 local expect = arguments.expect
 
 local DEFAULT_LIMIT <const> = 100 -- calls at once
-local MAP_OPTIONS <const> = { limit = expect.count(1), progress = expect.progress }
+local MAP_OPTIONS <const> = {
+  limit = expect.count(1), progress = expect.progress, on = expect.workers,
+}
 local EACH_OPTIONS <const> = {
   limit = expect.count(1), progress = expect.progress, on_result = expect.func,
+  on = expect.workers,
 }
 
 -- These blame the caller of the public function.
@@ -30,6 +33,14 @@ local function check(list, fn, options, name, known)
   arguments.check_function(3, 2, name, fn)
   local problem = options ~= nil and arguments.problem_of_options(options, known)
   if problem then fail(3, 3, name, problem) end
+end
+
+-- With the option `on` the function is called in a thread of these workers.
+local function placed(fn, options, name)
+  local workers = options and options.on
+  if not workers then return fn end
+  require "uvjobs.workers.fn".check(3, 2, name, fn)
+  return function(item, i) return workers:call(fn, item, i) end
 end
 
 -- Returns an iterator over the indices and items of a list, or of what a function
@@ -87,6 +98,7 @@ end
 function uvjobs.map(list, fn, options)
   check(list, fn, options, "map", MAP_OPTIONS)
   core.check_suspend("map", 2)
+  fn = placed(fn, options, "map")
   local results, progress = { n = 0 }, progress_of(options, list)
   local jobs <close> = children.nursery(options and options.limit or DEFAULT_LIMIT)
   local guard = children.new_guard(jobs)
@@ -152,6 +164,7 @@ end
 function uvjobs.each(list, fn, options)
   check(list, fn, options, "each", EACH_OPTIONS)
   core.check_suspend("each", 2)
+  fn = placed(fn, options, "each")
   local limit = options and options.limit or DEFAULT_LIMIT
   local on_result = options and options.on_result
   local progress = progress_of(options, list)

@@ -87,6 +87,7 @@ local function body(self, packed, key)
   local one = key == nil and idlest(self) or member_of(self, key)
   local call <close> = one:begin(packed)
   core.set_thread(one.index)
+  self._calls[uvjobs.current()] = call
   return call:finish()
 end
 
@@ -107,6 +108,7 @@ local function pack(name, first, of_job, fn, ...)
 end
 
 local NONE <const> = {}
+local QUIET <const> = { report = false }
 
 -- The scheduler blames our code for misuse. What suspends in it is no tail call for that.
 local function pass_on(ok, job, ...)
@@ -115,21 +117,17 @@ local function pass_on(ok, job, ...)
   error(job, 0)
 end
 
--- Calls the method of the scheduler with a job that does it in a thread.
+-- Calls a method of the scheduler with a job that does it in a thread, for the function `name`,
+-- whose argument `first` is the first one of `fn`.
+local function begin(self, method, name, first, of_job, fn, ...)
+  fns.check(3, first - 1, name, fn)
+  local jobs, packed = self._jobs, pack(name, first, of_job, fn, ...)
+  return pass_on(pcall(jobs[method], jobs, of_job, body, self, packed, of_job.key))
+end
+
 local function spawn(self, name, of_job, ...)
-  local jobs = self._jobs
-  local fn, packed
-  if type(of_job) == "table" then
-    fn = ...
-    fns.check(3, 2, name, fn)
-    packed = pack(name, 3, of_job, ...)
-  else
-    fn = of_job
-    of_job = NONE
-    fns.check(3, 1, name, fn)
-    packed = pack(name, 2, of_job, fn, ...)
-  end
-  return pass_on(pcall(jobs[name], jobs, of_job, body, self, packed, of_job.key))
+  if type(of_job) == "table" then return begin(self, name, name, 3, of_job, ...) end
+  return begin(self, name, name, 2, NONE, of_job, ...)
 end
 
 --- Makes a job that calls `fn(...)` in one of the threads, with copies of the arguments.
@@ -151,6 +149,49 @@ function methods:try_spawn(of_job, ...)
   check_self(self, "try_spawn")
   local job, why = spawn(self, "try_spawn", of_job, ...)
   return job, why
+end
+
+-- The job that the calling job waits for in call(): it ends with that.
+local Called = {}
+
+function Called.__close(called)
+  local job = called.job
+  if job.closed then return end
+  if core.can_suspend() then
+    pcall(uvjobs.protect, job.close, job)
+  else
+    core.begin_close_job(job, called.seconds)
+  end
+end
+
+--- Calls `fn(...)` in one of the threads, in a job that is closed when the calling job leaves
+--- early. Suspends.
+--- Errors: misuse; the error of `fn`, as a copy; `closed`; `cancelled`, `timeout` and `killed` of
+--- the current job.
+---@param fn function a Lua function without upvalues
+---@param ... any its arguments
+---@return any ... the results of `fn`
+function methods:call(fn, ...)
+  check_self(self, "call")
+  core.check_suspend("call", 2)
+  local job = begin(self, "spawn", "call", 2, QUIET, fn, ...)
+  local _ <close> = setmetatable({ job = job, seconds = self._jobs.close_timeout }, Called)
+  return job:wait()
+end
+
+--- Where a job stands in its thread, as `job:traceback()` says it of others; nil when it is
+--- not there. Suspends.
+---@param job uvjobs.Job
+---@return string?
+function methods:traceback(job)
+  check_self(self, "traceback")
+  if core.typename(job) ~= "uvjobs.Job" then
+    arguments.fail(2, 1, "traceback", arguments.unexpected("uvjobs.Job", job))
+  end
+  core.check_suspend("traceback", 2)
+  local call = self._calls[job]
+  if not call or call.outcome or job.closed then return nil end
+  return call.member:call(core.pack { "traceback", call.id }):wait()[1]
 end
 
 -- ---- the end -----------------------------------------------------------------------
@@ -256,8 +297,8 @@ return function(given)
   core.check_suspend("workers", 3)
   local spec, jobs = options.take(given)
   local self = setmetatable({
-    _jobs = jobs, _members = {}, _turn = 0, _ended = false,
-    _patience = spec.close_timeout + PATIENCE,
+    _jobs = jobs, _members = {}, _calls = setmetatable({}, { __mode = "k" }),
+    _turn = 0, _ended = false, _patience = spec.close_timeout + PATIENCE,
   }, Workers)
   is_workers[self] = true
   start_threads(self, spec)

@@ -12,6 +12,7 @@ local options = {}
 
 local MOST_THREADS <const> = 1024
 local CLOSE_TIMEOUT <const> = 0.1
+local LEAST_MEMORY <const> = 2 ^ 20 | 0 -- bytes: a Lua state with uvjobs takes a quarter of it
 
 -- Options of the threads. All others are those of a scheduler.
 local KNOWN <const> = {
@@ -23,6 +24,9 @@ local KNOWN <const> = {
     local problem = fn.problem(value)
     if problem then return nil, nil, problem end
   end,
+  memory_limit = arguments.kind(function(value)
+    return math.type(value) == "integer" and value >= LEAST_MEMORY
+  end, ("integer >= %d"):format(LEAST_MEMORY)),
   main_only = function(value)
     if type(value) ~= "table" then return "list of names of modules" end
     for i, name in ipairs(value) do
@@ -73,6 +77,7 @@ function options.take(given)
   if problem then arguments.fail(4, 1, "workers", problem) end
   return {
     threads = given.threads or core.count_processors(), name = given.name,
+    memory_limit = given.memory_limit,
     setup = given.setup and fn.code(given.setup), main_only = given.main_only or {},
     close_timeout = given.close_timeout or CLOSE_TIMEOUT,
   }, jobs

@@ -11,7 +11,11 @@ core.own_source()
 
 local uvjobs = core.public
 
-local outcome = {}
+local NO_MEMORY <const> = "not enough memory" -- what Lua says
+
+local outcome = {
+  is_limited = false, -- the memory of this Lua state is
+}
 
 outcome.DONE = { "done", 0 }
 outcome.CANCELLED = { "cancelled" }
@@ -19,6 +23,9 @@ outcome.KILLED = { "killed" }
 
 -- Errors of uvjobs keep their code and text. Others are copied, or become a text.
 local function failed(err, traceback)
+  if outcome.is_limited and err == NO_MEMORY then
+    return { "failed", "the memory limit of the thread is reached", "memory", false, false }
+  end
   local code = uvjobs.code(err)
   if code then
     return { "failed", err.message, code, err.retry_after or false, traceback or false }

@@ -79,7 +79,7 @@ end
 
 function requests.traceback(id, m)
   local job = by_id[m[2]]
-  answer(id, job and job:traceback() or false)
+  answer(id, { job and job:traceback() })
 end
 
 function requests.stats(id)
@@ -160,9 +160,10 @@ end
 
 --- Runs until the thread is to end.
 ---@param of_thread userdata the mailbox
----@param given table index, setup, close_timeout, main_only, name
+---@param given table index, setup, close_timeout, main_only, memory_limit, name
 return function(of_thread, given)
   mailbox, spec = of_thread, given
+  outcome.is_limited = spec.memory_limit ~= nil
   refuse_of_process()
   refuse_modules(spec.main_only)
   local ok, err = xpcall(uvjobs.run, debug.traceback,

@@ -9,6 +9,7 @@
 #include "loop/service.h"
 #include "lua/base/copy.h"
 #include "lua/base/text.h"
+#include "lua/service/limit.h"
 
 #define MAILBOX_TYPE "uvjobs.Mailbox"
 #define MS_PER_S 1000
@@ -18,6 +19,7 @@ enum { LONGEST_MS = 60000 };
 
 struct uj_resident {
   struct uj_buffer given; /* path, cpath, module, argument */
+  struct uj_memory_limit memory;
 };
 
 struct uj_resident *uj_resident_new(void)
@@ -31,6 +33,11 @@ void uj_resident_free(struct uj_resident *self)
     return;
   uj_buffer_free(&self->given);
   free(self);
+}
+
+void uj_resident_limit(struct uj_resident *self, size_t limit)
+{
+  self->memory.limit = limit;
 }
 
 /* ---- what is given ------------------------------------------------------- */
@@ -95,10 +102,21 @@ struct uj_message *uj_resident_pack(lua_State *L, uint64_t id, int idx)
 
 /* ---- the mailbox --------------------------------------------------------- */
 
+struct mailbox {
+  struct uj_service *service; /* both are borrowed, and outlive the state */
+  struct uj_resident *resident;
+};
+
 struct uj_service *uj_resident_mailbox(lua_State *L, int idx)
 {
-  struct uj_service **box = luaL_checkudata(L, idx, MAILBOX_TYPE);
-  return *box;
+  const struct mailbox *mailbox = luaL_checkudata(L, idx, MAILBOX_TYPE);
+  return mailbox->service;
+}
+
+void uj_resident_note_state(lua_State *L, int idx, const struct uj_state *S)
+{
+  const struct mailbox *mailbox = luaL_checkudata(L, idx, MAILBOX_TYPE);
+  mailbox->resident->memory.S = S;
 }
 
 /* wait([fd [, seconds]]) */
@@ -165,15 +183,15 @@ static int mailbox_ends(lua_State *L)
 }
 
 /* [-0, +1, m] Pushes the mailbox. */
-static void push_mailbox(lua_State *L, struct uj_service *service)
+static void push_mailbox(lua_State *L, struct uj_service *service,
+                         struct uj_resident *resident)
 {
   static const luaL_Reg methods[] = {
       {"wait", mailbox_wait},         {"receive", mailbox_receive},
       {"answer", mailbox_answer},     {"ends", mailbox_ends},
       {"cpu_time", mailbox_cpu_time}, {NULL, NULL}};
-  struct uj_service **box =
-      lua_newuserdatauv(L, sizeof(struct uj_service *), 0);
-  *box = service;
+  struct mailbox *mailbox = lua_newuserdatauv(L, sizeof(*mailbox), 0);
+  *mailbox = (struct mailbox){service, resident};
   luaL_newmetatable(L, MAILBOX_TYPE);
   luaL_newlib(L, methods);
   lua_setfield(L, -2, "__index");
@@ -204,7 +222,7 @@ static int live(lua_State *L)
   lua_getglobal(L, "require");
   uj_unpack(L, &from);
   lua_call(L, 1, 1);
-  push_mailbox(L, service);
+  push_mailbox(L, service, self);
   uj_unpack(L, &from);
   lua_call(L, 2, 0);
   return 0;
@@ -248,7 +266,8 @@ static void answer_failures(lua_State *L, struct uj_service *service)
 
 void uj_resident_run(struct uj_service *service, void *resident)
 {
-  lua_State *L = luaL_newstate();
+  struct uj_resident *self = resident;
+  lua_State *L = uj_memory_limit_new_state(&self->memory);
   if (L == NULL)
     return;
   lua_pushcfunction(L, add_traceback);

@@ -154,6 +154,7 @@ static int l_serve(lua_State *L)
   struct uj_services *self = S->services;
   struct uj_service *inlet = uj_resident_mailbox(L, 1);
   stop_serving(S);
+  uj_resident_note_state(L, 1, lua_isnoneornil(L, 2) ? NULL : S);
   if (lua_isnoneornil(L, 2))
     return 0;
   luaL_checktype(L, 2, LUA_TFUNCTION);
@@ -251,14 +252,14 @@ static void start_thread(struct service *self, lua_State *L)
   lua_pop(L, 1);
 }
 
-/* Stack: module, argument, on_answer, is_of_run. */
+/* Stack: module, argument, on_answer, is_of_run, memory limit. */
 static int l_service(lua_State *L)
 {
   struct uj_state *S = uj_state(L);
   struct service *self;
   luaL_checkstring(L, 1);
   luaL_checktype(L, 3, LUA_TFUNCTION);
-  lua_settop(L, 4);
+  lua_settop(L, 5);
   self = push_service(S, L);
   self->is_of_run = lua_toboolean(L, 4);
   lua_pushvalue(L, 3);
@@ -266,6 +267,7 @@ static int l_service(lua_State *L)
   self->resident = uj_resident_new();
   if (self->resident == NULL)
     return luaL_error(L, "not enough memory");
+  uj_resident_limit(self->resident, (size_t)luaL_optinteger(L, 5, 0));
   uj_resident_give(self->resident, L, 1, 2);
   start_thread(self, L);
   return 1;

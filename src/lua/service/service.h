@@ -22,10 +22,10 @@ struct uj_services {
   bool told_end; /* it has been told that it is to end */
 };
 
-/* service(module, argument, on_answer [, is_of_run]): requires the module in a
- * new thread and calls what that returns with a mailbox and a copy of the
- * argument. Has the methods ask(value): sends a copy; returns its number,
- *   send(packed): sends what pack() has made, once; returns its number,
+/* service(module, argument, on_answer [, is_of_run [, memory_limit]]): requires
+ * the module in a new thread and calls what that returns with a mailbox and a
+ * copy of the argument. Has the methods ask(value): sends a copy; returns its
+ * number, send(packed): sends what pack() has made, once; returns its number,
  *   tell(value): sends a copy, for which there is no answer; its number is 0,
  *   finish(): asks the thread to end, without waiting for it,
  *   withdraw(number): whether the thread had not received it; then it is gone,

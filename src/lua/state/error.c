@@ -36,7 +36,7 @@ static const char *const code_names[] = {
     [UJ_CODE_FULL] = "full",           [UJ_CODE_OPEN] = "open",
     [UJ_CODE_LIMITED] = "limited",     [UJ_CODE_INTENSITY] = "intensity",
     [UJ_CODE_LOST] = "lost",           [UJ_CODE_UNAVAILABLE] = "unavailable",
-    [UJ_CODE_CORRUPT] = "corrupt",
+    [UJ_CODE_CORRUPT] = "corrupt",     [UJ_CODE_MEMORY] = "memory",
 };
 
 static struct error *to_error(lua_State *L, int idx)

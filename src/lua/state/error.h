@@ -23,7 +23,8 @@ enum uj_code {
   UJ_CODE_INTENSITY,
   UJ_CODE_LOST,
   UJ_CODE_UNAVAILABLE,
-  UJ_CODE_CORRUPT
+  UJ_CODE_CORRUPT,
+  UJ_CODE_MEMORY
 };
 
 /* [-1, +1, m] Replaces the job (or nil) on the top by an error about it. */
