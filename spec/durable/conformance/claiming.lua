@@ -66,6 +66,15 @@ return function(kind)
     store:_call { op = "leave", process = process }
   end))
 
+  it("takes only the kinds that it is asked for, behind many others #D13", durable.with_store(kind,
+    function(store)
+      local others, wanted = { "mail", "mail.send.now", "send", "mail.send\31x", "x\31" }, {}
+      for i = 1, 200 do durable.put(store, { kind = others[i % #others + 1] }) end
+      for i = 1, 2 do wanted[i] = durable.put(store, { kind = i == 1 and "mail.send" or "ü'%" }) end
+      local rows = durable.claim(store, durable.join(store), 10, { kinds = { "mail.send", "ü'%" } })
+      assert.same(wanted, durable.ids(rows))
+    end))
+
   it("takes no more of a key than its limit, and what is behind them #D15", durable.with_store(kind,
     function(store)
       local process = durable.join(store)
