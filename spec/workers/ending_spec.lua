@@ -151,6 +151,29 @@ end)
 describe("workers", function()
   guard.install(warm_up)
 
+  it("give no job to a thread that is stuck in C while others are free", in_run(function()
+    local workers <close> = uvjobs.workers { threads = 2, exception_handler = base.ignore }
+    local channel = uvjobs.channel(1)
+    local path = files.temporary ""
+    assert(os.remove(path) and os.execute(("mkfifo '%s'"):format(path)))
+    local _ <close> = setmetatable({}, { __close = function()
+      io.open(path, "w"):close() -- the thread goes on
+      os.remove(path)
+    end })
+    local stuck = workers:spawn(function(out, name)
+      out:put(true)
+      io.open(name):close() -- waits in C for a writer
+    end, channel, path)
+    channel:get()
+    base.raises("timeout", stuck.close, stuck, 0.01)
+    assert.equal("killed", stuck.state)
+    for _ = 1, 5 do
+      local job = workers:spawn(function() return "free" end)
+      assert.equal("free", job:wait())
+      assert.are_not.equal(stuck.thread, job.thread)
+    end
+  end))
+
   it("leave no thread when their block is left #W6", in_run(function()
     local before = count_threads()
     for _ = 1, 20 do

@@ -16,15 +16,17 @@ local Member = {}
 Member.__index = Member
 
 -- A call that nobody has answered yet. As a to-be-closed variable it ends what it has begun:
--- the job that leaves it is being killed, or has its answer.
+-- the job that leaves it is being killed, or has its answer. One that was left counts for the
+-- thread until that answers, so a thread that is stuck in C gets no new jobs if others are free.
 local Call = {}
 Call.__index = Call
 
 function Call.__close(call)
   local self = call.member
-  if call.is_job then self.active = self.active - 1 end
-  if call.outcome == nil and call.id then
-    self.calls[call.id] = nil
+  if call.outcome ~= nil then
+    self.active = self.active - 1
+  else
+    call.is_left, call.resume = true, nil
     if self.service then self.service:tell { "cancel", call.id, 0 } end
   end
 end
@@ -34,6 +36,7 @@ local function hear(self, id, value)
   if not call then return end
   self.calls[id] = nil
   call.outcome = type(value) == "string" and outcome.failed(value) or value
+  if call.is_left then self.active = self.active - 1 end
   if call.resume then call.resume() end
 end
 
@@ -47,11 +50,10 @@ function member.start(spec)
   return self, self:call(core.pack { "start" })
 end
 
---- Sends a request. The call that it returns is to be waited for; it may be a to-be-closed
---- variable.
+--- Sends a request. The call that it returns may be waited for.
 ---@param packed userdata
 function Member:call(packed)
-  local call = setmetatable({ member = self, is_job = false }, Call)
+  local call = setmetatable({ member = self }, Call)
   call.id = self.service:send(packed)
   self.calls[call.id] = call
   return call
@@ -70,7 +72,6 @@ end
 ---@param packed userdata
 function Member:begin(packed)
   local call = self:call(packed)
-  call.is_job = true
   self.active, self.jobs = self.active + 1, self.jobs + 1
   return call
 end
