@@ -64,41 +64,6 @@ local function spawn()
   return uvjobs.now() - start
 end
 
--- How long it takes after SIGKILL of a worker until its task runs in this process.
-local function recovery()
-  local store <close> = sqlite "full"
-  local child = ([[local uvjobs, durable = require "uvjobs", require "uvjobs.durable"
-    uvjobs.run(function()
-      local store <close> = durable.open "sqlite:%s"
-      store:define("long", function() print "begun" uvjobs.sleep(3600) end)
-      io.stdout:setvbuf "no"
-      local work <close> = store:work()
-      uvjobs.sleep(3600)
-    end)]]):format(path)
-  local total = 0
-  for _ = 1, count do
-    store:enqueue("long", nil, { remote = true })
-    local script = os.tmpname()
-    do
-      local file <close> = assert(io.open(script, "w"))
-      file:write(child)
-    end
-    local pipe <close> = io.popen(("exec %s %s & echo $!; wait"):format(arg[-1], script))
-    local pid = pipe:read "l"
-    assert(pipe:read "l" == "begun")
-    local ran = uvjobs.event()
-    store:define("long", function() ran:set() end)
-    local _ <close> = store:work()
-    uvjobs.sleep(0.3 + 0.7 * math.random())
-    os.execute("kill -KILL " .. pid)
-    local start = uvjobs.now()
-    ran:wait()
-    total = total + uvjobs.now() - start
-    os.remove(script)
-  end
-  return total
-end
-
 local sides = {
   ["work-normal"] = function() local s <close> = sqlite "normal" return work(s) end,
   ["work-full"] = function() local s <close> = sqlite "full" return work(s) end,
@@ -106,7 +71,6 @@ local sides = {
   ["add-full-64"] = function() local s <close> = sqlite "full" return at_once(s) end,
   ["work-memory"] = function() local s <close> = durable.open "memory:" return work(s) end,
   spawn = spawn,
-  recovery = recovery,
 }
 
 print(("%.1f"):format(count / uvjobs.run(sides[side])))
