@@ -12,7 +12,7 @@ unix_socket_dir = %s
 listen_port = 6432
 auth_type = any
 pool_mode = transaction
-default_pool_size = 3
+default_pool_size = %d
 logfile = %s/log
 pidfile = %s/pid
 ]]
@@ -25,12 +25,13 @@ function pooler.is_there()
     (os.execute "PATH=$PATH:/usr/sbin command -v pgbouncer >/dev/null 2>&1") == true
 end
 
---- Starts one. Returns a table with `where`, its connection string, and `stop()`.
-function pooler.start()
+--- Starts one, with so many sessions of the server, 3 unless it is given. Returns a table with
+--- `where`, its connection string, and `stop()`.
+function pooler.start(size)
   local place = os.tmpname()
   os.remove(place)
   assert(os.execute("mkdir -m 777 " .. place))
-  files.write(place .. "/ini", CONFIG:format(host(), place, place, place))
+  files.write(place .. "/ini", CONFIG:format(host(), place, size or 3, place, place))
   local user = os.execute 'test "$(id -u)" -eq 0' and
     "setpriv --reuid=postgres --regid=postgres --clear-groups " or ""
   assert(os.execute(("PATH=$PATH:/usr/sbin; %spgbouncer -q -d %s/ini >/dev/null 2>&1 </dev/null")

@@ -43,6 +43,21 @@ describe("the store in PostgreSQL behind a pooler", function()
       assert.equal(1, #reports)
     end))
 
+  it("runs tasks by one session of the server #D24", function()
+    local narrow = pooler.start(1)
+    local place = server.new_place()
+    place.where = narrow.where
+    durable.with_store({ new = function() return place end }, function(store)
+      local runs = 0
+      store:define("count", function() runs = runs + 1 end)
+      local _ <close> = durable.work(store, { queues = { default = 4 } })
+      for i = 1, 20 do store:enqueue("count", i, i % 2 == 0 and { key = "k" .. i } or nil) end
+      while store:stats().queues.default do uvjobs.sleep(0.01) end
+      assert.equal(20, runs)
+    end)()
+    narrow.stop()
+  end)
+
   it("hears of tasks by the way that 'listen' names #D14", function()
     local place = kind.new()
     place.options.listen = server.where
