@@ -28,8 +28,7 @@ static int make_channel(lua_State *L)
   struct uj_shared *shared = lua_touserdata(L, 1);
   struct uj_lchannel *self;
   self = (struct uj_lchannel *)push_empty(L, sizeof(*self), uj_channel_tag);
-  uj_seat_init(&self->watch, UJ_SEAT_WATCHER, NULL);
-  uj_link_init(&self->watching);
+  self->watch = NULL;
   luaL_setmetatable(L, UJ_CHANNEL_TYPE);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &channels_key);
   lua_pushvalue(L, -2);
@@ -147,7 +146,7 @@ int uj_handle_gc(lua_State *L)
     uj_shared_drop(shared);
     return 0;
   }
-  uj_channels_unwatch(uj_state_registered(L), (struct uj_lchannel *)share);
+  uj_channels_unwatch(L, (struct uj_lchannel *)share);
   uj_state_registered(L)->channels->nhandles--;
   share->shared = NULL;
   uj_channel_let_go(uj_channel_of(shared));

@@ -86,11 +86,20 @@ static void wake_waiter(struct uj_chan_waiter *waiter)
     waiter->missed = true;
 }
 
+static void leave_watch(struct uj_channel_watch *self)
+{
+  if (self->seat.inbox == NULL || !uj_channel_is_here(self->channel))
+    return;
+  (void)uj_channel_leave(self->channel, &self->seat);
+  uj_inbox_forget(self->seat.inbox, &self->seat.news);
+}
+
 static void wake_watchers(struct uj_state *S, struct uj_seat *seat)
 {
-  struct uj_lchannel *channel = uj_container(seat, struct uj_lchannel, watch);
-  if (!uj_watchers_wake(S, channel, false))
-    uj_channels_unwatch(S, channel);
+  struct uj_channel_watch *watch =
+      uj_container(seat, struct uj_channel_watch, seat);
+  if (!uj_watchers_wake(S, watch->source, false))
+    leave_watch(watch);
 }
 
 void uj_channels_hear(struct uj_state *S)
@@ -169,25 +178,48 @@ bool uj_channels_are_reachable(const struct uj_state *S)
 
 /* ---- watching ------------------------------------------------------------ */
 
+/* Where the registry has a table: of each watch its userdata, by its address.
+ */
+static const char watches_key;
+
+/* [-0, +0, m] */
+static struct uj_channel_watch *make_watch(struct uj_state *S, lua_State *L,
+                                           struct uj_lchannel *channel)
+{
+  struct uj_inbox *inbox = need_inbox(S, L);
+  struct uj_channel_watch *self;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &watches_key);
+  self = lua_newuserdatauv(L, sizeof(*self), 0);
+  lua_rawsetp(L, -2, self);
+  lua_pop(L, 1);
+  uj_seat_init(&self->seat, UJ_SEAT_WATCHER, inbox);
+  self->channel = uj_lchannel_core(channel);
+  self->source = channel;
+  uj_link_init(&self->all);
+  uj_link_append(&S->channels->watching, &self->all);
+  return self;
+}
+
 void uj_channels_watch(struct uj_state *S, lua_State *L,
                        struct uj_lchannel *channel)
 {
-  if (channel->watch.inbox == NULL)
-    channel->watch.inbox = need_inbox(S, L);
-  if (uj_link_empty(&channel->watching))
-    uj_link_append(&S->channels->watching, &channel->watching);
-  uj_channel_watch(uj_lchannel_core(channel), &channel->watch);
+  if (channel->watch == NULL)
+    channel->watch = make_watch(S, L, channel);
+  uj_channel_watch(channel->watch->channel, &channel->watch->seat);
 }
 
-void uj_channels_unwatch(struct uj_state *S, struct uj_lchannel *channel)
+void uj_channels_unwatch(lua_State *L, struct uj_lchannel *channel)
 {
-  struct uj_channel *core = uj_lchannel_core(channel);
-  (void)S;
-  uj_link_remove(&channel->watching);
-  if (channel->watch.inbox == NULL || !uj_channel_is_here(core))
+  struct uj_channel_watch *watch = channel->watch;
+  if (watch == NULL)
     return;
-  (void)uj_channel_leave(core, &channel->watch);
-  uj_inbox_forget(channel->watch.inbox, &channel->watch.news);
+  channel->watch = NULL;
+  uj_link_remove(&watch->all);
+  leave_watch(watch);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &watches_key);
+  lua_pushnil(L);
+  lua_rawsetp(L, -2, watch);
+  lua_pop(L, 1);
 }
 
 /* ---- the end ------------------------------------------------------------- */
@@ -209,10 +241,11 @@ void uj_channels_end(struct uj_state *S)
     uj_chan_waiter_leave(
         S, uj_container(self->waiters.next, struct uj_chan_waiter, all));
   while (!uj_link_empty(&self->watching)) {
-    struct uj_lchannel *channel =
-        uj_container(self->watching.next, struct uj_lchannel, watching);
-    uj_channels_unwatch(S, channel);
-    channel->watch.inbox = NULL;
+    struct uj_channel_watch *watch =
+        uj_container(self->watching.next, struct uj_channel_watch, all);
+    uj_link_remove(&watch->all);
+    leave_watch(watch);
+    watch->seat.inbox = NULL;
   }
   free_unsent(&self->unsent);
   uj_buffer_free(&self->spare);
@@ -228,4 +261,6 @@ void uj_channels_register(lua_State *L)
   luaL_newmetatable(L, WAITER_TYPE);
   luaL_setfuncs(L, meta, 0);
   lua_pop(L, 1);
+  lua_newtable(L);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &watches_key);
 }

@@ -19,17 +19,26 @@
 struct uj_channels {
   struct uj_inbox *inbox;  /* made with the first wait; or NULL */
   struct uj_link waiters;  /* of uj_chan_waiter::all: the jobs that wait */
-  struct uj_link watching; /* of uj_lchannel::watching */
+  struct uj_link watching; /* of uj_channel_watch::all */
   struct uj_link unsent;   /* of uj_parcel::link: see uj_letter_hold() */
   uint32_t nhandles;       /* channels that this Lua state has */
   struct uj_buffer spare;  /* memory for packing that is not in use */
 };
 
+/* How a Lua state watches a channel. It is memory of its own, which outlasts
+ * the userdata of the channel when Lua frees that without having called its
+ * __gc: see base/record.h. */
+struct uj_channel_watch {
+  struct uj_seat seat;        /* taken while somebody here watches, or has */
+  struct uj_link all;         /* in uj_channels::watching */
+  struct uj_channel *channel; /* the reference of the userdata keeps it */
+  const void *source;         /* the userdata, which may be gone */
+};
+
 /* The userdata `uvjobs.Channel`. */
 struct uj_lchannel {
-  struct uj_share share;   /* first */
-  struct uj_seat watch;    /* taken while somebody here watches, or has */
-  struct uj_link watching; /* in uj_channels::watching since the first watch */
+  struct uj_share share;          /* first */
+  struct uj_channel_watch *watch; /* since the first watch; or NULL */
 };
 
 static inline struct uj_channel *
@@ -66,7 +75,8 @@ void uj_chan_waiter_leave(struct uj_state *S, struct uj_chan_waiter *self);
 /* [-0, +0, m] Somebody here watches the channel from now on. */
 void uj_channels_watch(struct uj_state *S, lua_State *L,
                        struct uj_lchannel *channel);
-void uj_channels_unwatch(struct uj_state *S, struct uj_lchannel *channel);
+/* [-0, +0, -] The userdata is about to go. */
+void uj_channels_unwatch(lua_State *L, struct uj_lchannel *channel);
 
 /* Wakes the jobs to whose seats something has happened. */
 void uj_channels_hear(struct uj_state *S);
