@@ -12,7 +12,7 @@
 /* The stack of put() and get() while they wait. */
 enum { AT_SELF = 1, AT_WAITER };
 
-#define MESSAGE_LIMIT (64 * 1024 * 1024)
+#define MESSAGE_LIMIT ((size_t)64 * 1024 * 1024)
 
 static struct uj_channel *check_self(lua_State *L, const char *name)
 {

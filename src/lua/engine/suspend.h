@@ -4,6 +4,7 @@
 #define UJ_LUA_ENGINE_SUSPEND_H
 
 #include <lua.h>
+#include <string.h>
 
 #include "core/job.h"
 #include "lua/state/job.h"
@@ -62,7 +63,8 @@ int uj_suspend(lua_State *L, struct uj_ljob *job, struct uj_waitq *waitq,
  * which is found without a call; else 0. */
 static inline struct uj_state *uj_suspend_state(lua_State *L, lua_KContext ctx)
 {
-  struct uj_state *S = (struct uj_state *)ctx;
+  struct uj_state *S;
+  memcpy(&S, &ctx, sizeof(ctx));
   return S != NULL && !S->dead ? S : uj_state(L);
 }
 
