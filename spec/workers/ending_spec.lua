@@ -3,6 +3,7 @@
 local base = require "spec.helper"
 local files = require "spec.files"
 local guard = require "spec.guard"
+local testing = require "uvjobs.testing"
 local uvjobs = require "uvjobs"
 local warm_up = require "spec.workers.warm_up"
 
@@ -200,6 +201,18 @@ describe("workers", function()
       assert.same({ false, "left" }, { ok, err })
       assert.equal("cancelled", job.state)
     end))
+
+  it("leave no thread wherever the job that has them is cancelled or killed #W6", in_run(function()
+    local before = count_threads()
+    for _, by in ipairs { "cancel", "kill" } do
+      testing.cancel_everywhere({ by = by }, function()
+        local workers <close> = uvjobs.workers { threads = 2, exception_handler = base.ignore }
+        workers:call(function() require "uvjobs".yield() end)
+        workers:stats()
+      end)
+      assert.is_true(count_threads() <= before)
+    end
+  end))
 
   it("may be closed twice, and by nobody", function()
     local before = count_threads()

@@ -29,21 +29,37 @@ end
 
 -- ---- threads -----------------------------------------------------------------------
 
--- Ends all threads: each is asked first, so that they end beside each other.
+-- What ends the threads, as a to-be-closed variable: whoever waits for their jobs, or for them, may
+-- be killed meanwhile. Each thread is asked first, so that they end beside each other.
+local Ending = {}
+
+function Ending.__close(ending)
+  local self = ending.workers
+  self._ended = true
+  core.begin_close(self._jobs)
+  for _, one in ipairs(self._members) do one:begin_end() end
+  for _, one in ipairs(self._members) do one:join() end
+end
+
+local function new_ending(self)
+  return setmetatable({ workers = self }, Ending)
+end
+
+-- Waits for the threads while the loop goes on.
 local function end_threads(self)
   self._ended = true
   for _, one in ipairs(self._members) do one:begin_end() end
-  for _, one in ipairs(self._members) do one:finish(self._patience) end
+  for _, one in ipairs(self._members) do one:await_end(self._patience) end
 end
 
 -- While they are started: a to-be-closed variable.
 local Starting = {}
 
 function Starting.__close(starting, err)
-  if err ~= nil then
-    core.begin_close(starting.workers._jobs)
-    end_threads(starting.workers)
-  end
+  if err == nil then return end
+  local _ <close> = new_ending(starting.workers)
+  core.begin_close(starting.workers._jobs)
+  end_threads(starting.workers)
 end
 
 local function start_threads(self, spec)
@@ -200,6 +216,7 @@ end
 --- threads. Suspends.
 function methods:close()
   check_self(self, "close")
+  local _ <close> = new_ending(self)
   self._jobs:close()
   end_threads(self)
 end
@@ -210,11 +227,13 @@ end
 function methods:wait_and_close(timeout)
   check_self(self, "wait_and_close")
   local results = table.pack(self._jobs:wait_and_close(timeout))
+  local _ <close> = new_ending(self)
   end_threads(self)
   return table.unpack(results, 1, results.n)
 end
 
 function Workers.__close(self, err)
+  local _ <close> = new_ending(self)
   local ok, failure = pcall(core.types.Scheduler.__close, self._jobs, err)
   end_threads(self)
   if not ok then error(failure, 0) end

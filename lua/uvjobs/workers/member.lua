@@ -79,7 +79,7 @@ end
 -- The calling job is to end: so the other is, within the same time.
 local function pass_on(call)
   local self = call.member
-  if core.is_cancelled() then
+  if core.is_cancelled() and self.service then
     self.service:tell { "cancel", call.id, core.close_left() or false }
   end
   uvjobs.protect(call.wait, call)
@@ -113,15 +113,16 @@ function Member:begin_end()
   if self.service and not self.ending then self.ending = self:call(core.pack { "finish" }) end
 end
 
---- Waits until the thread has answered that it ends, if the calling job can; then until it
---- has ended.
----@param seconds number how long the loop goes on meanwhile, at most
-function Member:finish(seconds)
-  self:begin_end()
-  if not self.service then return end
-  if core.can_suspend() then
+--- Waits until the thread has answered that it ends, if the calling job can.
+---@param seconds number at most
+function Member:await_end(seconds)
+  if self.service and core.can_suspend() then
     pcall(uvjobs.protect, uvjobs.timeout, seconds, self.ending.wait, self.ending)
   end
+end
+
+--- Waits until the thread has ended; the loop stands still meanwhile.
+function Member:join()
   local service = self.service
   self.service = nil
   if service then service:close() end
