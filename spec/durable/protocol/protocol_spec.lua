@@ -1,6 +1,6 @@
 -- The protocol of processes that share a store, by its model: no step breaks a promise; and for
 -- each rule the same model without it, in which the search must find what goes wrong then.
--- `script/verify protocol` goes through every state.
+-- `script/verify protocol` goes through the states one by one.
 
 local search = require "spec.durable.protocol.search"
 

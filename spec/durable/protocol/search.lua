@@ -1,6 +1,7 @@
---- Goes through every state of a task that the model can reach, and says which promise one of them
---- breaks. With FAULTS, 1 unless it is given, that is how many things may go wrong:
----   lua spec/durable/protocol/search.lua [FAULTS]
+--- Goes through the states of a task that the model can reach, by every sequence of steps, the
+--- short ones first, and says which promise one of them breaks. FAULTS, 1 unless it is given, is how many
+--- things may go wrong; MOST, a million unless it is given, how many states there may be:
+---   lua spec/durable/protocol/search.lua [FAULTS [MOST]]
 
 local model = require "spec.durable.protocol.model"
 
@@ -22,15 +23,16 @@ local function trace(from, key)
   return table.concat(names, "\n")
 end
 
---- Searches. Returns the number of states; or nil, the promise that is broken, and how.
+--- Searches. Returns the number of states, of how many steps at most, and whether these are all; or
+--- nil, the promise that is broken, and how.
 ---@param given table for model.each, and `faults`, how many things may go wrong; `ready` tasks of
----  the first state, all unless it is given; `traces`, whether it is to tell how
+---  the first state, all unless it is given; `traces`, whether it is to tell how; `most` states
 function search.run(given)
   local first = model.first(given.ready or given.tasks, given.faults, given.is_dead)
   local known, queue = { [model.key(first)] = true }, { first }
   local from = given.traces and {} or nil
-  local count, problem, at = 1, nil, nil
-  while queue[1] and not problem do
+  local count, steps, most, problem, at = 1, 0, given.most or math.huge, nil, nil
+  while queue[1] and not problem and count < most do
     local following = {}
     for i = 1, #queue do
       local s = queue[i]
@@ -48,10 +50,10 @@ function search.run(given)
       end)
       if problem then break end
     end
-    queue = following
+    queue, steps = following, steps + 1
   end
   if problem then return nil, problem, from and trace(from, at), count end
-  return count
+  return count, steps, #queue == 0
 end
 
 -- The minimal standard generator, so that a seed gives the same walk everywhere.
@@ -92,9 +94,12 @@ end
 
 if arg and arg[0] and arg[0]:find "protocol/search%.lua$" then
   local faults = tonumber(arg[1] or 1)
-  local count, problem, steps = search.run { tasks = 1, faults = faults, mistakes = {} }
-  print(problem and problem .. "\n" .. tostring(steps) or ("%d states"):format(count))
-  os.exit(not problem)
+  local count, steps, is_all = search.run {
+    tasks = 1, faults = faults, mistakes = {}, most = tonumber(arg[2] or 1000000),
+  }
+  print(count and ("%d states, by every sequence of %d steps%s"):format(count, steps,
+    is_all and ": all that there are" or "") or steps)
+  os.exit(count ~= nil)
 end
 
 return search
