@@ -28,6 +28,7 @@ pgbouncer|test -x /usr/sbin/pgbouncer
 # shellcheck disable=SC2034
 uj_test_needs="$uj_build_needs$uj_postgres_needs
 lua-busted|uj_have_module busted.runner
+lua-sql-sqlite3|uj_have_module luasql.sqlite3
 lua-cqueues|uj_have_module cqueues
 lua-http|uj_have_lua_http
 curl|command -v curl
