@@ -1,6 +1,6 @@
 --- Goes through the states of a task that the model can reach, by every sequence of steps, the
---- short ones first, and says which promise one of them breaks. FAULTS, 1 unless it is given, is how many
---- things may go wrong; MOST, a million unless it is given, how many states there may be:
+--- short ones first, and says which promise one of them breaks. FAULTS, 1 unless it is given, is
+--- how many things may go wrong; MOST, a million unless it is given, how many states there may be:
 ---   lua spec/durable/protocol/search.lua [FAULTS [MOST]]
 
 local model = require "spec.durable.protocol.model"
