@@ -4,10 +4,11 @@
  *
  * SCENARIOS.lua returns a list of tables: `name`; `body`, the function that is
  * called while memory is short; `check`, which is called with the results of
- * `body` when nothing has failed. For n = 1, 2, 3 ... a scenario runs in a Lua
- * state of its own, in which the n-th request fails, together with the one that
- * Lua repeats after it has collected garbage; or with -b the next COUNT. The
- * scenario is finished when it makes fewer than n requests.
+ * `body` when nothing has failed. For n = 1, 2, 3 ... a scenario runs in a
+ * process of its own, so that a crash is found, too. In it the n-th request
+ * fails, together with the one that Lua repeats after it has collected garbage;
+ * or with -b the next COUNT. The scenario is finished when it makes fewer than
+ * n requests.
  *
  * The requests are those of Lua, those of the module by malloc() and the like,
  * and the module's calls of libuv and of the system that make threads, handles
@@ -15,9 +16,11 @@
  *   - `body` has succeeded, or raised a memory error;
  *   - no job lives, and the loop works: SCENARIOS.lua has a field `usable` for
  * that;
- *   - when the Lua state has closed, all memory is free.
- * A scenario runs in a process of its own, so that a crash is found, too. With
- * -n only the N-th request fails, in this process, for a debugger. */
+ *   - when the Lua state has closed, all memory is free;
+ *   - after some of the tries, the scenario succeeds in another Lua state of
+ * the same process. The processes of a scenario are forks of one that has
+ * loaded the module: loading it takes ten times as long as a try. With -n only
+ * the N-th request fails, in this process, for a debugger. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <lauxlib.h>
@@ -38,6 +41,9 @@
 #include "lua/base/inside.h"
 
 enum { MOST = 200000, PATIENCE_S = 60 };
+
+/* Another Lua state follows each so manieth try. */
+enum { FOLLOWED = 16 };
 
 /* ---- requests ----------------------------------------------------------- */
 
@@ -185,11 +191,12 @@ FAILING(timerfd_create, (int clock, int flags), (clock, flags), -1)
 
 int luaopen_uvjobs_core(lua_State *L);
 
-/* What the process of a scenario was doing when it ended. The memory is shared
- * with the parent. */
+/* What the process of a try was doing when it ended. The memory is shared with
+ * its parents. */
 struct report {
   uint64_t n;
-  uint64_t failures;
+  uint64_t failures; /* how many requests have failed, in tries of their own */
+  bool failed;       /* one has failed in this try */
   char message[2000];
 };
 
@@ -282,33 +289,48 @@ static bool judge(lua_State *L, int status)
   return true;
 }
 
-/* Returns whether all is well. */
-static bool try(const char *path, const char *name, uint64_t n, uint64_t length)
+/* A Lua state with a scenario that is about to be called. */
+struct ready {
+  lua_State *L;   /* NULL when it cannot be loaded; the stack: usable,
+                     scenario, call_body, scenario */
+  int64_t blocks; /* requests.blocks before */
+};
+
+static struct ready prepare(const char *path, const char *name)
 {
-  lua_State *L = uj_inside_newstate(allocate, NULL);
-  int64_t blocks = requests.blocks;
-  bool good;
-  int status;
+  struct ready ready = {uj_inside_newstate(allocate, NULL), requests.blocks};
+  lua_State *L = ready.L;
   lua_pushcfunction(L, load);
   lua_pushstring(L, name);
   lua_pushstring(L, path);
   if (lua_pcall(L, 2, 2, 0) != LUA_OK) {
     complain("cannot load", lua_tostring(L, -1));
-    return false;
+    ready.L = NULL;
+    return ready;
   }
   lua_pushcfunction(L, call_body);
   lua_pushvalue(L, 2);
   lua_gc(L, LUA_GCCOLLECT);
-  begin_shortage(n, length);
-  status = lua_pcall(L, 1, LUA_MULTRET, 0);
+  return ready;
+}
+
+/* Returns whether all is well. With n = 0 no request fails. */
+static bool try(struct ready ready, uint64_t n, uint64_t length)
+{
+  bool good;
+  int status;
+  if (ready.L == NULL)
+    return false;
+  begin_shortage(n, n == 0 ? 0 : length);
+  status = lua_pcall(ready.L, 1, LUA_MULTRET, 0);
   requests.on = false;
-  good = judge(L, status);
-  lua_close(L);
+  good = judge(ready.L, status);
+  lua_close(ready.L);
   if (good && requests.lua_bytes != 0) {
     complain("memory of Lua is left", "");
     good = false;
   }
-  if (good && requests.blocks != blocks) {
+  if (good && requests.blocks != ready.blocks) {
     complain("blocks of the module are left", "");
     good = false;
   }
@@ -317,42 +339,72 @@ static bool try(const char *path, const char *name, uint64_t n, uint64_t length)
 
 /* ---- all of them -------------------------------------------------------- */
 
-/* Runs a scenario until each of its requests has failed once. */
-static int try_all(const char *path, const char *name, uint64_t length)
+/* Calls a function in a process of its own. Returns whether it has returned
+ * true; a signal that has ended the process is reported. */
+static bool in_process(bool (*fn)(void *), void *arg)
 {
+  int status;
+  pid_t child;
+  fflush(stdout);
+  child = fork();
+  if (child == 0)
+    _exit(fn(arg) ? EXIT_SUCCESS : EXIT_FAILURE);
+  if (child < 0) {
+    complain("fork", strerror(errno));
+    return false;
+  }
+  while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+    ;
+  if (WIFSIGNALED(status))
+    complain("ended by", strsignal(WTERMSIG(status)));
+  return status == 0;
+}
+
+struct scenario {
+  const char *path;
+  const char *name;
+  uint64_t length;
+  struct ready ready;
+};
+
+static bool try_once(void *arg)
+{
+  const struct scenario *scenario = arg;
+  alarm(PATIENCE_S);
+  if (!try(scenario->ready, report->n, scenario->length))
+    return false;
+  report->failed = requests.failed;
+  return report->n % FOLLOWED != 0 ||
+         try(prepare(scenario->path, scenario->name), 0, 0);
+}
+
+/* Runs a scenario until each of its requests has failed once. */
+static bool try_all(void *arg)
+{
+  struct scenario *scenario = arg;
   has_state = true;
+  scenario->ready = prepare(scenario->path, scenario->name);
   for (uint64_t n = 1; n < MOST; n++) {
     report->n = n;
-    alarm(PATIENCE_S);
-    if (!try(path, name, n, length))
-      return EXIT_FAILURE;
-    if (!requests.failed)
-      return EXIT_SUCCESS;
+    if (!in_process(try_once, scenario))
+      return false;
+    if (!report->failed)
+      return true;
     report->failures++;
   }
   complain("no end", "");
-  return EXIT_FAILURE;
+  return false;
 }
 
 static bool run_scenario(const char *path, const char *name, uint64_t length)
 {
-  int status;
-  pid_t child;
+  struct scenario scenario = {.path = path, .name = name, .length = length};
   memset(report, 0, sizeof(*report));
-  fflush(stdout);
-  child = fork();
-  if (child == 0)
-    _exit(try_all(path, name, length));
-  while (waitpid(child, &status, 0) < 0 && errno == EINTR)
-    ;
-  if (status == 0) {
+  if (in_process(try_all, &scenario)) {
     printf("ok      %s: %llu requests failed\n", name,
            (unsigned long long)report->failures);
     return true;
   }
-  if (WIFSIGNALED(status))
-    snprintf(report->message, sizeof(report->message), "%s",
-             strsignal(WTERMSIG(status)));
   printf("FAILED  %s: -n %llu: %s\n", name, (unsigned long long)report->n,
          report->message);
   return false;
@@ -408,7 +460,7 @@ static int run_one(const char *path, const char *name, uint64_t n,
 {
   bool good;
   has_state = true;
-  good = try(path, name, n, length);
+  good = try(prepare(path, name), n, length);
   printf("%s: %s failed, %s\n", name, requests.what,
          good ? "all is well" : report->message);
   return good ? EXIT_SUCCESS : EXIT_FAILURE;
