@@ -537,10 +537,8 @@ function uvjobs.select(sources) end
 
 -- ---- schedulers ------------------------------------------------------------
 
---- Makes a scheduler. Leaving the block of `local s <close>` without an error calls
---- `wait_and_close`; leaving it by an error, or when cancelled, calls `close`. Does not
---- suspend.
 --- Makes a supervisor without children: docs/supervision.md describes it.
+--- Does not suspend.
 ---@param options? uvjobs.SupervisorOptions
 ---@return uvjobs.Supervisor
 function uvjobs.supervisor(options) end
@@ -553,6 +551,9 @@ function uvjobs.supervisor(options) end
 ---@return uvjobs.Workers
 function uvjobs.workers(options) end
 
+--- Makes a scheduler. Leaving the block of `local s <close>` without an error calls
+--- `wait_and_close`; leaving it by an error, or when cancelled, calls `close`. Does not
+--- suspend.
 ---@param options? uvjobs.SchedulerOptions
 ---@return uvjobs.Scheduler
 function uvjobs.scheduler(options) end
