@@ -1,11 +1,11 @@
--- A small cron daemon: runs functions at the times of patterns, in a zone, until it is
--- stopped, and then lets what runs finish.
+-- A small cron daemon: it runs functions at the times of patterns, in a time zone, until it is
+-- stopped, and then lets those that run finish.
 --
---   script/run examples/13_cron.lua [DAYS]        until Ctrl-C, or for so many days
+--   script/run examples/13_cron.lua [DAYS]        runs until Ctrl-C, or for so many days
 --   script/run examples/13_cron.lua --next TIME   only says what it would do after TIME
 --
--- A job that still runs when its next time comes is not started twice. When the machine
--- has slept, each runs once for all the times that it has missed.
+-- A function that still runs when its next time comes is not started twice. When the machine
+-- has slept, each function runs once for all the times that it has missed.
 
 local schedule = require "uvjobs.schedule"
 local uvjobs = require "uvjobs"

@@ -10,7 +10,7 @@
 --   uvjobs examples/14_work_queue.lua DIR          with the rock installed
 --
 -- To add a task, write it as DIR/new/.NAME and rename it to DIR/new/NAME, so that nobody
--- reads half of it. One program for each DIR. It needs luv (Debian: lua-luv).
+-- reads half of it. Only one program may use a DIR. It needs luv (Debian: lua-luv).
 
 local luv = require "luv" -- its own functions do not suspend: for clean-up
 local uvjobs = require "uvjobs"

@@ -6,8 +6,8 @@
 -- SIGTERM ends all: by SIGTERM, and after CLOSE seconds by SIGKILL.
 --
 -- uvjobs.supervisor does this for the parts of one service, see 19_supervised.lua. The
--- programs here have nothing to do with each other: the one that fails too often is given up
--- alone, while a supervisor gives up all.
+-- programs here have nothing to do with each other: one that fails too often is given up alone,
+-- while a supervisor that gives up stops all of its children.
 --
 --   script/run examples/16_supervisor.lua FILE
 --   script/run examples/16_supervisor.lua         tries it with programs that misbehave

@@ -1,7 +1,7 @@
 -- A suite of tests that run side by side, each in a process of its own: at most LIMIT at
 -- once, and SECONDS for each. So a test that crashes, exits or never ends costs only
--- itself, and all processors are used. The tests are jobs under the virtual clock, which
--- have hours to wait and take no time.
+-- itself, and all processors are used. The tests are jobs under the virtual clock, so
+-- they wait for hours without taking time.
 --
 --   script/run examples/17_test_suite.lua [NAME...]
 --   uvjobs examples/17_test_suite.lua [NAME...]      with the rock installed

@@ -8,8 +8,8 @@
 --   store    has to connect before the others can start; loses its connection twice
 --   index    is built from the store, so it starts anew with it (rest_for_one)
 --   web      answers requests; one of them makes it compute for ever
---   import   is done at some time; its first try fails. It is done again when what is before it
---            in the order starts anew.
+--   import   ends when its work is done; its first try fails. It runs again when a part before it
+--            in the order starts again.
 --
 -- What would take a second in a service takes a fortieth of one here.
 

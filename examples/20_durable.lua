@@ -1,6 +1,6 @@
 -- Makes thumbnails of pictures as durable tasks, in a process that is killed three times with
--- SIGKILL in the middle of it. Nothing is lost: each time a new process goes on where the old one
--- was, and in the end every thumbnail is there.
+-- SIGKILL in the middle of its work. Nothing is lost: each time a new process goes on where the
+-- old one was, and in the end every thumbnail is there.
 --
 --   script/run examples/20_durable.lua [COUNT [STORE]]
 --   uvjobs examples/20_durable.lua 10000                  with the rock installed

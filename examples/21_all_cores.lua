@@ -1,6 +1,6 @@
 -- Finds the words that are most frequent in many files, on all processors. Each file is a job of
--- workers, which counts in a thread and says by a channel how far it is. A file that cannot be read
--- fails alone; Ctrl-C cancels all jobs, in the middle of a file, too.
+-- workers, which counts in a thread and tells by a channel how far it has come. A file that cannot
+-- be read fails alone; Ctrl-C cancels all jobs, in the middle of a file, too.
 --
 --   script/run examples/21_all_cores.lua FILE...
 --   uvjobs examples/21_all_cores.lua /usr/share/common-licenses/*
