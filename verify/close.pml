@@ -12,8 +12,7 @@
  *
  *   ends     every close ends, and so does run()
  *   M8       a job whose time is over has ended two turns later
- *   M9       when close() has returned, the scheduler has no job, and none of
- *            its jobs runs
+ *   M9       when close() has returned, no job of the scheduler lives or runs
  *   kills    (-DTICK_IDLE) no parent is killed together with its children, and
  *            with -DGOOD no job is killed at all
  *   abandon  while a job holds the loop, what other jobs are sure to close when

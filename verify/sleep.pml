@@ -4,15 +4,16 @@
  * so to interleave these statements in all ways covers all executions.
  *
  *   MONITOR  src/loop/monitor.c: park(), look(), uj_watch_sleep(),
- *            uj_watch_wake(), uj_watch_tick(), uj_watch_interrupt_at(), on_signal().
+ *            uj_watch_wake(), uj_watch_tick(), uj_watch_interrupt_at(); and
+ *            on_signal() of src/loop/poke.c
  *     hears  a job that runs on and on is interrupted. So the monitor does not
  *            sleep for good while a loop is awake
- *   POOL     src/loop/task.c, driver.c, poll() and wait_for_io() of
- *            src/lua/drive/run.c: a function in the thread pool ends, and a
- *            signal comes
+ *   POOL     src/loop/task.c, signals.c and driver.c; uj_poll() and
+ *            wait_for_io() of src/lua/drive/poll.c: a function in the thread
+ *            pool ends, and a signal comes
  *     wakes  the end of the task reaches its job, and the signal reaches the
  *            main job
- *   EMBED    uj_embed_settle() of src/lua/drive/embed.c, uj_job_make_ready():
+ *   EMBED    uj_embed_arm() of src/lua/drive/embed.c, uj_job_make_ready():
  *            what makes a job ready between two steps of a host's loop sets the
  *            alarm
  *     steps  such a job runs */
@@ -27,7 +28,7 @@
 bool sleeps[LOOPS];     /* uj_watch::asleep */
 byte ticks[LOOPS];      /* uj_watch::tick */
 byte since[LOOPS];      /* uj_watch::since_tick */
-bool sent[LOOPS];       /* uj_watch::sent */
+bool sent[LOOPS];       /* uj_poke::sent */
 bool raised[LOOPS];     /* the signal is pending in the thread */
 bool heard[LOOPS];      /* the last job of the loop was interrupted */
 bool parked;
@@ -36,7 +37,7 @@ bool signalled;         /* monitor.changed */
 bool waits;             /* the monitor is in uv_cond_wait() */
 byte wants;             /* how many loops wait for the lock */
 
-/* A loop takes the lock. It gets it while the monitor is in its timed wait. */
+/* A loop takes the lock. It gets that while the monitor is in its timed wait. */
 inline take_lock()
 {
   wants++;
@@ -114,7 +115,7 @@ end:
            tick = ticks[i];
            if
            :: tick != since[i] -> since[i] = tick
-           :: tick == since[i] && tick % 2 == 1 -> /* send_signal() */
+           :: tick == since[i] && tick % 2 == 1 -> /* uj_poke_send() */
               sent[i] = true;
               raised[i] = true
            :: else
@@ -174,13 +175,13 @@ ltl hears { <> heard[0] }
 bool working = true; /* the task runs in the thread */
 bool async;          /* the uv_async_t has been sent, for uv_run() to see */
 bool signal_in;      /* a signal is in libuv's pipe */
-bool noted;          /* driver->signal */
+bool noted;          /* the number in uj_signals::came */
 bool ended;          /* the task is in uj_tasks::ended */
 bool woken;          /* the job of the task is ready or has run */
 bool cancelled;      /* the main job has been cancelled by the signal */
 bool watches = true; /* luv's descriptor is watched; once, that ends */
 
-/* uv_run(): calls on_done() and on_signal() for what has come. */
+/* uv_run(): calls on_woken() and on_signal() for what has come. */
 inline uv_run_nowait()
 {
   d_step {
@@ -202,7 +203,7 @@ active proctype loop_thread()
   :: !(woken && cancelled) ->
      /* uj_loop_turn(): jobs run for some time */
      if
-     :: true -> uv_run_nowait() /* jobs are ready: poll() does not wait */
+     :: true -> uv_run_nowait() /* jobs are ready: uj_poll() does not wait */
      :: true -> /* wait_for_io() */
         if
         :: watches -> watches = false; uv_run_nowait() /* close_watch() */
@@ -239,7 +240,7 @@ active proctype pool_thread()
 
 active proctype sender()
 {
-  signal_in = true /* handle_signal(): libuv writes into its pipe */
+  signal_in = true /* libuv's handler writes into its pipe */
 }
 
 ltl wakes { <> (woken && cancelled) }
@@ -252,7 +253,7 @@ ltl wakes { <> (woken && cancelled) }
 byte nready;   /* how many jobs are ready */
 byte nran;     /* how many have run */
 byte nmade;    /* how many have been made ready */
-bool asleep;   /* uj_loop::asleep */
+bool asleep;   /* uj_loop_set_asleep() */
 bool alarm;    /* the alarm has gone off: the descriptor is readable */
 byte n;
 
@@ -269,7 +270,7 @@ inline make_ready()
   }
 }
 
-/* uj_embed_settle() */
+/* uj_embed_arm() */
 inline settle()
 {
   d_step {
@@ -291,7 +292,7 @@ end:
   do
   :: nmade < JOBS -> make_ready() /* in a callback, or in none */
   :: alarm ->
-     /* uj_embed_step() */
+     /* step() of embed.c */
      asleep = false;
      n = nready; /* one turn runs no job that becomes ready in it */
      do
