@@ -5,7 +5,8 @@
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
-# Debian package, then a command that succeeds when what it gives is there.
+# One need in a line: a Debian package, and a command that succeeds when what the
+# package gives is there.
 uj_build_needs='
 cmake|command -v cmake
 ninja-build|command -v ninja
@@ -165,7 +166,7 @@ Python 3.9, tzdata with zic, clang, clang-format,
 valgrind, promtool of Prometheus, strace, tmux, PostgreSQL. (Chromium is used where it is.)"
   fi
   printf 'installing: %s\n' "$missing" >&2
-  # The names are words on purpose.
+  # The names are to be split into words.
   # shellcheck disable=SC2086
   uj_quietly uj_apt_get update
   # shellcheck disable=SC2086
@@ -243,7 +244,7 @@ uj_tree_env() {
 # asan_lua_env to that for a Lua that is not, and loads a module that is.
 # The stacks in which ASan looks for uses after a return have the least size
 # that there is: it searches all of them after each longjmp, and so at each
-# suspension of a job, which takes ten times as long with those of 1 MiB.
+# suspension of a job, which would take ten times as long with stacks of 1 MiB.
 uj_asan_env() {
   local uar=detect_stack_use_after_return=1:max_uar_stack_size_log=16
   asan_env=(

@@ -58,10 +58,10 @@ play_task() {
   set +m
   exec {ended}>&-
   # Opening it does not block: whoever started the task has it open.
-  # The text is for the end of the subshell.
+  # The variables are meant as they are now, and not at the end of the subshell.
   # shellcheck disable=SC2064
   trap "echo $1 >'$scratch/ended'" EXIT
-  # The command uses the two.
+  # The command uses these two.
   # shellcheck disable=SC2034
   title=${titles[$1]} log=$scratch/$1.log
   failures=$scratch/$1.failures
