@@ -27,7 +27,7 @@ end
 
 --- What a worker needs of a task that it has claimed: the rest is not carried.
 rows.of_claim = "t.id, t.queue, t.kind, t.priority, t.due, t.process, t.lease, t.attempt, " ..
-  "t.attempts, t.crashes, t.key, t.enqueued, t.args, t.saved, t.errors"
+  "t.attempts, t.crashes, t.key, t.enqueued, t.args, t.saved, t.errors, t.meta"
 
 --- All rows of a result of these columns as tasks.
 function rows.claimed(result)
@@ -38,6 +38,7 @@ function rows.claimed(result)
       id = row[1], queue = row[2], kind = row[3], priority = row[4], due = row[5],
       process = row[6], lease = row[7], attempt = row[8], attempts = row[9], crashes = row[10],
       key = row[11], enqueued = row[12], args = row[13], saved = row[14], errors = row[15],
+      meta = row[16],
     }
   end
   return tasks
