@@ -111,9 +111,18 @@ local function play_seeds(options)
       uv = has_uv and uv, violation = violation,
       internal = options.internal, names = names }
     local objects
+    local timers = {} -- of luv
 
     function world.forget()
-      objects, world.threads = {}, {}
+      objects, world.threads, timers = {}, {}, {}
+    end
+
+    --- A timer of luv. It is kept until the end: where the stack of C calls is full, Lua frees what
+    --- it collects without calling its finalizer, and luv's frees the timer.
+    function world.new_timer()
+      local timer = uv.new_timer()
+      timers[#timers + 1] = timer
+      return timer
     end
 
     --- Keeps a value for later calls. When there are many, it replaces another value.

@@ -228,7 +228,7 @@ local in_jobs = {
   end,
   luv = function(world)
     if not world.uv then return end
-    local event, timer = uvjobs.event(), world.uv.new_timer()
+    local event, timer = uvjobs.event(), world.new_timer()
     timer:start(0, 0, function()
       if not timer:is_closing() then timer:close() end
       event:set()
@@ -284,7 +284,7 @@ local outside = {
   end,
   callback = function(world)
     if not world.uv then return end
-    local timer = world.uv.new_timer()
+    local timer = world.new_timer()
     timer:start(0, 0, function()
       if not timer:is_closing() then timer:close() end
       world.act(2)

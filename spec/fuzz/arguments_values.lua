@@ -261,11 +261,11 @@ local threads = {
   end,
   running = function() return (coroutine.running()) end,
   timer = function(world)
-    return world.uv and world.uv.new_timer() or io.stderr
+    return world.uv and world.new_timer() or io.stderr
   end,
   closed_timer = function(world)
     if not world.uv then return io.stderr end
-    local timer = world.uv.new_timer()
+    local timer = world.new_timer()
     timer:close()
     return timer
   end,
