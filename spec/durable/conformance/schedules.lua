@@ -29,12 +29,17 @@ return function(kind)
         one:define("report", print)
         one:schedule("nightly", every, "report", { 7 })
       end
-      uvjobs.sleep(5.5 * period)
+      repeat uvjobs.sleep(0.5 * period) until #times_of(store, "report") >= 5
       store:unschedule "nightly"
       local times = times_of(store, "report")
-      assert.is_true(#times >= 5)
+      -- On the real clock a slow machine may miss the first times, or one in between.
+      local last = 0
       for i, time in ipairs(times) do
-        assert.is_true(math.abs(time - anchor - i * period) < 1e-3, i)
+        local exact = (time - anchor) / period
+        local nearest = math.floor(exact + 0.5)
+        assert.is_true(math.abs(exact - nearest) * period < 1e-3, i)
+        assert.is_true(kind.virtual and nearest == i or nearest > last, i)
+        last = nearest
       end
       assert.same({ 7 }, store:get(1).args)
     end)
@@ -59,7 +64,10 @@ return function(kind)
     local after = store:schedules()
     assert.equal(1, #after)
     assert.equal(2, after[1].args)
-    assert.equal(before.last, after[1].last)
+    -- On the real clock it may have come once more between the two looks.
+    local passed = (after[1].last - before.last) / period
+    assert.is_true(passed == 0 or not kind.virtual and passed > 0
+      and math.abs(passed - math.floor(passed + 0.5)) * period < 1e-3)
     assert.is_true(after[1].next > before.next)
     assert.is_true(store:unschedule "tick")
     assert.is_false(store:unschedule "tick")
