@@ -36,6 +36,9 @@ function pooler.start(size)
     "setpriv --reuid=postgres --regid=postgres --clear-groups " or ""
   assert(os.execute(("PATH=$PATH:/usr/sbin; %spgbouncer -q -d %s/ini >/dev/null 2>&1 </dev/null")
     :format(user, place)))
+  -- It goes into the background before it has its socket.
+  assert(os.execute(("n=0; until [ -S %s/.s.PGSQL.6432 ] || [ $n -eq 6000 ]; do sleep 0.01;"
+    .. " n=$((n + 1)); done; [ $n -lt 6000 ] || { cat %s/log; false; }"):format(place, place)))
   return {
     where = "postgres://uvjobs@/postgres?port=6432&host=" .. place,
     stop = function()
