@@ -217,8 +217,9 @@ describe("a process that nobody asks", function()
       -- has what it waits for, differ from run to run.
       for line in io.lines(path) do
         local name = line:match "^%d+%s+([%w_]+)%("
-        if name and not (name == "futex" or name == "brk" or name:find "^m[up]"
-          or name:find "^epoll_p?wait") then
+        if name and name:find "^epoll_p?wait" then
+          list[name] = "some"
+        elseif name and not (name == "futex" or name == "brk" or name:find "^m[up]") then
           list[name] = (list[name] or 0) + 1
         end
       end
