@@ -1,5 +1,9 @@
 -- Runs the programs of bench/durable in rounds, and reports them. Called by it.
 
+local rounds = dofile "bench/rounds.lua"
+
+local first_line <const>, median <const> = rounds.first_line, rounds.median
+
 -- What is measured, and how many operations that takes. A row has a peer, and says how many times
 -- as much as that we should reach (`at_least`) or may need (`at_most`); or it has none, and
 -- `at_most` is a number of `unit`. The rows of PostgreSQL need a server.
@@ -63,23 +67,13 @@ limit("wal", "sqlite", "largest WAL of a file", 100000, 64, "MiB")
 limit("recovery", "sqlite", "SIGKILL to the next start, SQLite", 3, 1, "s")
 limit("recovery", "postgres", "the same, PostgreSQL, lease 2 s", 3, 3, "s")
 
-local function interpreter()
-  local i = 0
-  while arg[i - 1] do i = i - 1 end
-  return arg[i]
-end
-
-local function first_line(command)
-  local pipe <close> = assert(io.popen(command))
-  return pipe:read "l"
-end
-
 local function rate(command)
   return tonumber(first_line(command)) or error(command .. " gave no number", 0)
 end
 
 local function ours(row, side, n)
-  return rate(("%s %s %s %d"):format(interpreter(), row.program or "bench/durable.lua", side, n))
+  return rate(("%s %s %s %d"):format(rounds.interpreter(),
+    row.program or "bench/durable.lua", side, n))
 end
 
 local function has_peer(row)
@@ -98,16 +92,10 @@ local function peer(row)
   return tonumber(first_line(command)) -- one that could not be built gives no number
 end
 
-local function median(list)
-  if #list == 0 then return nil end
-  table.sort(list)
-  return list[(#list + 1) // 2]
-end
-
 -- In every second round the peer is first.
-local function measure(row, rounds)
+local function measure(row, n)
   local rates, peers, ratios = {}, {}, {} -- of the rounds
-  for round = 1, rounds do
+  for round = 1, n do
     local mine, theirs
     if round % 2 == 0 then theirs = peer(row) end
     mine = ours(row, row.side, row.n)
@@ -136,8 +124,8 @@ local function number(value, unit)
   return ("%8.0f %-3s"):format(value, unit or "/s")
 end
 
-local function report(row, rounds)
-  local mine, theirs, ratio = measure(row, rounds)
+local function report(row, n)
+  local mine, theirs, ratio = measure(row, n)
   local text = ("%-13s %-50s %s"):format(row.name or row.side, row.title, number(mine, row.unit))
   if ratio then
     text = text .. ("  %-15s %s %6.2fx"):format(row.peer or row.ours, number(theirs, row.unit),
@@ -148,21 +136,14 @@ local function report(row, rounds)
   io.stdout:flush()
 end
 
-local rounds, wanted, i = 3, {}, 1
-while arg[i] do
-  if arg[i] == "-n" then
-    i = i + 1
-    rounds = assert(math.tointeger(tonumber(arg[i])), "-n needs a number")
-  else
-    wanted[arg[i]] = true
-  end
-  i = i + 1
-end
+local n, is_wanted = rounds.options("bench/durable", 3)
 for _, row in ipairs(ROWS) do
-  local is_wanted = next(wanted) == nil or wanted[row.name or row.side]
-  if is_wanted and row.needs_server and not os.getenv "UVJOBS_POSTGRES" then
+  if not is_wanted(row.name or row.side) then
+    goto continue
+  elseif row.needs_server and not os.getenv "UVJOBS_POSTGRES" then
     print(("%-13s left out: there is no PostgreSQL"):format(row.name))
-  elseif is_wanted then
-    report(row, rounds)
+  else
+    report(row, n)
   end
+  ::continue::
 end

@@ -6,6 +6,7 @@
 -- with the paths of the tree. Each measurement is a server in a process of its own.
 
 local dir = arg[0]:match("^(.*/)") or "./"
+local rounds = dofile(dir .. "rounds.lua")
 
 local ROUNDS <const>, SECONDS <const> = 7, 3
 local TARGET <const> = 0.9 -- of the requests per second of plain lua-http
@@ -15,24 +16,15 @@ local LOADS <const> = {
 }
 local AT_LIMIT_MS <const> = 200 / 50 * 50
 
-local function fail(message)
-  io.stderr:write("bench/http.lua: ", message, "\n")
-  os.exit(2)
-end
+local function fail(message) rounds.fail("bench/http.lua", message, 2) end
 
 -- ---- one measurement -------------------------------------------------------
-
-local function interpreter()
-  local i = 0
-  while arg[i - 1] do i = i - 1 end
-  return arg[i]
-end
 
 --- Starts a server as a child process. It is killed when the `<close>` variable that
 --- holds it goes out of scope.
 local function start(side)
-  local command = ("'%s' %speers/http_server.lua %s & echo $!; wait"):format(interpreter(),
-    dir, side)
+  local command = ("'%s' %speers/http_server.lua %s & echo $!; wait"):format(
+    rounds.interpreter(), dir, side)
   local pipe = assert(io.popen(command))
   local pid = math.tointeger(pipe:read "n")
   local server = setmetatable({ pid = pid }, { __close = function()
@@ -103,19 +95,17 @@ local function measure_round(round, seconds)
 end
 
 --- The median, and the least and the greatest as a text, of what `fn` gives for each.
-local function summary(rounds, format, fn)
+local function summary(all, format, fn)
   local values = {}
-  for i, found in ipairs(rounds) do values[i] = fn(found) end
-  table.sort(values)
-  local middle = (#values + 1) // 2
-  local median = (values[middle] + values[#values + 1 - middle]) / 2
+  for i, found in ipairs(all) do values[i] = fn(found) end
+  local median = rounds.median(values)
   return median, ("%s (%s..%s)"):format(format, format, format):format(median, values[1],
     values[#values])
 end
 
-local function report(rounds)
+local function report(all)
   local function line(title, format, fn)
-    local median, text = summary(rounds, format, fn)
+    local median, text = summary(all, format, fn)
     print(("%-42s %s"):format(title, text))
     return median
   end
@@ -131,15 +121,15 @@ local function report(rounds)
   print(("  the limit gives: %.0f"):format(AT_LIMIT_MS))
 end
 
-local function main(rounds, seconds)
-  rounds, seconds = math.tointeger(tonumber(rounds)), math.tointeger(tonumber(seconds))
-  if not rounds or rounds < 1 or not seconds or seconds < 1 then
+local function main(n, seconds)
+  n, seconds = math.tointeger(tonumber(n)), math.tointeger(tonumber(seconds))
+  if not n or n < 1 or not seconds or seconds < 1 then
     fail "usage: http.lua [ROUNDS [SECONDS]]"
   elseif not os.execute "command -v wrk >/dev/null" then
     fail "wrk is not installed (Debian: wrk)"
   end
   local all = {}
-  for round = 1, rounds do all[round] = measure_round(round, seconds) end
+  for round = 1, n do all[round] = measure_round(round, seconds) end
   report(all)
 end
 

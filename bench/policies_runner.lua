@@ -1,5 +1,9 @@
 -- Runs the programs of bench/policies in rounds, and reports them. Called by it.
 
+local rounds = dofile "bench/rounds.lua"
+
+local median <const>, succeeds <const> = rounds.median, rounds.succeeds
+
 -- What is measured, how many operations that takes, and how many times as fast as the peer
 -- it should be.
 local ROWS <const> = {
@@ -21,25 +25,7 @@ local ROWS <const> = {
     peer = "p-queue", peer_n = 200000, at_least = 20 },
 }
 
-local function interpreter()
-  local i = 0
-  while arg[i - 1] do i = i - 1 end
-  return arg[i]
-end
-
-local function first_line(command)
-  local pipe <close> = assert(io.popen(command))
-  return pipe:read "l"
-end
-
-local function succeeds(command) return (os.execute(command .. " >/dev/null 2>&1")) end
-
-local function fail(message, status)
-  io.stderr:write("bench/policies: ", message, "\n")
-  os.exit(status or 1)
-end
-
-local OURS <const> = interpreter() .. " bench/policies.lua "
+local OURS <const> = rounds.interpreter() .. " bench/policies.lua "
 local PEERS <const> = "node bench/peers/policies.mjs $PWD/build/bench/policies "
 
 -- Nanoseconds for one operation, the lower of two runs: when a process that took much memory has
@@ -47,7 +33,8 @@ local PEERS <const> = "node bench/peers/policies.mjs $PWD/build/bench/policies "
 local function cost(program, side, n)
   local command, least = ("%s%s %d"):format(program, side, n), math.huge
   for _ = 1, 2 do
-    local one = tonumber(first_line(command)) or fail(command .. " gave no number")
+    local one = rounds.numbers_of(command)[1] or
+      rounds.fail("bench/policies", command .. " gave no number")
     least = math.min(least, one)
   end
   return least
@@ -68,18 +55,12 @@ local function cost_of_peer(row)
   return cost(PEERS, side, row.peer_n)
 end
 
-local function median(list)
-  table.sort(list)
-  local middle = #list // 2
-  return #list % 2 == 1 and list[middle + 1] or (list[middle] + list[middle + 1]) / 2
-end
-
 -- Both run in each round, one after the other, so that what slows the machine down for some
 -- seconds affects both.
-local function measure(row, rounds)
+local function measure(row, n)
   local ours, ratios = {}, {}
   local with_peer = row.peer and has_peer(row.peer)
-  for i = 1, rounds do
+  for i = 1, n do
     ours[i] = cost(OURS, row.side, row.n)
     if with_peer then ratios[i] = cost_of_peer(row) / ours[i] end
   end
@@ -95,24 +76,9 @@ local function report(row, ours, ratios)
     row.at_least and ">= " .. row.at_least or "-", met))
 end
 
-local function parse(args)
-  local rounds, wanted, any, i = 5, {}, false, 1
-  while args[i] do
-    if args[i] == "-n" then
-      i = i + 1
-      rounds = math.tointeger(tonumber(args[i]))
-      if not rounds or rounds < 1 then fail("usage: bench/policies [-n ROUNDS] [ROW...]", 2) end
-    else
-      wanted[args[i]], any = true, true
-    end
-    i = i + 1
-  end
-  return rounds, any and wanted or nil
-end
-
-local rounds, wanted = parse(arg)
+local n, is_wanted = rounds.options("bench/policies", 5)
 print("| around a function that does nothing | a call | against | times as fast | target | met |")
 print "|---|---|---|---|---|---|"
 for _, row in ipairs(ROWS) do
-  if not wanted or wanted[row.side] then report(row, measure(row, rounds)) end
+  if is_wanted(row.side) then report(row, measure(row, n)) end
 end

@@ -1,41 +1,23 @@
 -- The table of bench/programs: in each round a program runs with the heap and without it, in turn
 -- the one and the other first. What counts is the median of the ratios.
 
+local rounds = dofile "bench/rounds.lua"
+
+local median <const> = rounds.median
+
 local PROGRAMS <const> = {
   "trees", "strings", "tables", "closures", "json", "cache", "sizes", "sizes-small", "sizes-large",
 }
 
-local rounds, wanted, is_wanted = 5, {}, false
-do
-  local i = 1
-  while arg[i] do
-    if arg[i] == "-n" then
-      i = i + 1
-      rounds = assert(math.tointeger(tonumber(arg[i])), "-n ROUNDS")
-    else
-      wanted[arg[i]], is_wanted = true, true
-    end
-    i = i + 1
-  end
-end
-
-local function interpreter()
-  local i = 0
-  while arg[i - 1] do i = i - 1 end
-  return arg[i]
-end
+local n, is_wanted = rounds.options("bench/programs", 5)
 
 local function measure(program, heap)
-  local command = ("UVJOBS_HEAP=%s %s bench/programs.lua %s"):format(heap, interpreter(), program)
+  local command = ("UVJOBS_HEAP=%s %s bench/programs.lua %s"):format(heap,
+    rounds.interpreter(), program)
   local pipe <close> = assert(io.popen(command))
   local cpu, most, rest = (pipe:read "l" or ""):match "^(%S+) (%S+) (%S+)$"
   assert(cpu, command .. " gave no numbers")
   return { cpu = tonumber(cpu), most = tonumber(most), rest = tonumber(rest) }
-end
-
-local function median(list)
-  table.sort(list)
-  return list[(#list + 1) // 2]
 end
 
 local function row(program)
@@ -43,7 +25,7 @@ local function row(program)
   for _, name in ipairs { "cpu", "most", "rest" } do
     all[name] = { with = {}, without = {}, ratio = {} }
   end
-  for round = 1, rounds do
+  for round = 1, n do
     local without = round % 2 == 0 and measure(program, "0")
     local with = measure(program, "1")
     without = without or measure(program, "0")
@@ -63,5 +45,5 @@ print("| program | CPU seconds | ratio | memory at most, with / without | ratio 
   .. "| memory afterwards |")
 print "|---|---|---|---|---|---|"
 for _, program in ipairs(PROGRAMS) do
-  if not is_wanted or wanted[program] then row(program) end
+  if is_wanted(program) then row(program) end
 end

@@ -1,25 +1,16 @@
 -- Runs the rows of rows.lua in rounds and reports them. Called by bench/run.
 
 local report = dofile("bench/report.lua")
+local rounds = dofile("bench/rounds.lua")
 local rows = dofile("bench/rows.lua")
+
+local first_line <const>, median <const> = rounds.first_line, rounds.median
+local succeeds <const> = rounds.succeeds
 
 local PEER_ROUNDS = 3 -- they are slow, and only for comparison
 local USAGE = "usage: bench/run [-n ROUNDS] [--no-peers] [ROW...]"
 
-local function interpreter()
-  local i = 0
-  while arg[i - 1] do i = i - 1 end
-  return arg[i]
-end
-
-local lua = interpreter()
-
---- The first line that a command prints, or nil when it fails.
-local function first_line(command)
-  local pipe <close> = assert(io.popen(command))
-  local line = pipe:read("l")
-  return pipe:close() and line or nil
-end
+local lua = rounds.interpreter()
 
 local function read(path)
   local file = io.open(path)
@@ -27,10 +18,6 @@ local function read(path)
   local text = file:read("a")
   file:close()
   return text
-end
-
-local function succeeds(command)
-  return (os.execute(command .. " >/dev/null 2>&1"))
 end
 
 -- ---- the command line ------------------------------------------------------
@@ -98,11 +85,7 @@ end
 --- Runs a program as its own process; returns the numbers that it printed.
 local function numbers_of(peer, program)
   local name, args = program:match("^(%S+) (.*)$")
-  local line = first_line(peer_commands[peer]:format(name, args))
-  local numbers = {}
-  for number in (line or ""):gmatch("%S+") do
-    numbers[#numbers + 1] = tonumber(number)
-  end
+  local numbers = rounds.numbers_of(peer_commands[peer]:format(name, args))
   if not numbers[1] then error(("%s: %s gave no number"):format(peer, program), 0) end
   return numbers
 end
@@ -124,14 +107,6 @@ local function reference_peer(row)
     if program == row.reference then return name end
   end
   return "bare"
-end
-
-local function median(list)
-  local sorted = table.move(list, 1, #list, 1, {})
-  table.sort(sorted)
-  local middle = #sorted // 2
-  if #sorted % 2 == 1 then return sorted[middle + 1] end
-  return (sorted[middle] + sorted[middle + 1]) / 2
 end
 
 local function measure_reference(row)
@@ -282,13 +257,6 @@ local function write(path, text)
   file:write(text)
 end
 
---- Puts the table where the document has it.
-local function refresh(path, text)
-  local before, after = read(path):match(
-    "^(.-\n<!%-%- bench/run writes from here %-%->\n).-(<!%-%- to here %-%->.*)$")
-  if before then write(path, before .. text .. after) end
-end
-
 local options = parse(arg)
 local present = available_peers()
 local about = circumstances(options)
@@ -304,5 +272,5 @@ if options.all and #results == #rows then
   write("bench/results.tsv", report.tsv(results, about))
   write("bench/targets.svg", report.targets_svg(results, about))
   write("bench/peers.svg", report.peers_svg(results, about))
-  refresh("docs/performance.md", report.markdown(results, about))
+  rounds.refresh("docs/performance.md", "bench/run", report.markdown(results, about))
 end

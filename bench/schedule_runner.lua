@@ -1,5 +1,10 @@
 -- Runs the programs of bench/schedule in rounds, and reports them. Called by it.
 
+local rounds = dofile "bench/rounds.lua"
+
+local first_line <const>, median <const> = rounds.first_line, rounds.median
+local succeeds <const> = rounds.succeeds
+
 local PATTERNS = {
   { "1 2 3 4 5 6", "UTC" }, { "0 0 0 29 2 *", "UTC" },
   { "0 30 2 * * MON-FRI", "Europe/Berlin" }, { "0 */15 9-17 * * *", "America/New_York" },
@@ -11,27 +16,11 @@ local IDLE_MB_AT_MOST = 10
 local MANY = 10000                           -- repetitions
 local IDLE_S = 10                            -- in which wake-ups are counted
 
-local function interpreter()
-  local i = 0
-  while arg[i - 1] do i = i - 1 end
-  return arg[i]
-end
-
 local function quote(text) return "'" .. text:gsub("'", [['\'']]) .. "'" end
 
-local function first_line(command)
-  local pipe <close> = assert(io.popen(command))
-  return pipe:read "l"
-end
+local function fail(message) rounds.fail("bench/schedule", message) end
 
-local function succeeds(command) return (os.execute(command .. " >/dev/null 2>&1")) end
-
-local function fail(message)
-  io.stderr:write("bench/schedule: ", message, "\n")
-  os.exit(1)
-end
-
-local uvjobs = interpreter() .. " bench/schedule.lua "
+local uvjobs = rounds.interpreter() .. " bench/schedule.lua "
 
 --- The programs of the peers that are here.
 local function find_peers()
@@ -51,18 +40,9 @@ local peers = find_peers()
 
 --- The numbers that a program prints.
 local function numbers_of(command)
-  local numbers = {}
-  for number in (first_line(command) or ""):gmatch "%S+" do
-    numbers[#numbers + 1] = tonumber(number)
-  end
+  local numbers = rounds.numbers_of(command)
   if not numbers[1] then fail(command .. " gave no number") end
   return numbers
-end
-
-local function median(list)
-  table.sort(list)
-  local middle = #list // 2
-  return #list % 2 == 1 and list[middle + 1] or (list[middle] + list[middle + 1]) / 2
 end
 
 -- ---- next and parse ------------------------------------------------------------------
@@ -161,30 +141,21 @@ local function report_lateness(title, ours, reference, has_target)
     has_target and "<= " .. LATENESS_AT_MOST or "-", is_met)
 end
 
-local function refresh(path, text)
-  local file <close> = assert(io.open(path))
-  local before, after = file:read "a":match(
-    "^(.-\n<!%-%- bench/schedule writes from here %-%->\n).-(<!%-%- to here %-%->.*)$")
-  if not before then return end
-  local out <close> = assert(io.open(path, "w"))
-  out:write(before, text, after)
-end
-
-local function circumstances(rounds)
+local function circumstances(n)
   local function of(command) return first_line(command) or "?" end
   return ("Measured: %s, uvjobs %s, %d rounds, Lua %s, Node %s, %s x %s, load %s before."):format(
-    os.date "!%Y-%m-%d", of "git describe --always --dirty 2>/dev/null", rounds,
-    of(interpreter() .. " -v 2>&1"):match "^Lua ([%d.]+)", of "node --version 2>/dev/null",
+    os.date "!%Y-%m-%d", of "git describe --always --dirty 2>/dev/null", n,
+    of(rounds.interpreter() .. " -v 2>&1"):match "^Lua ([%d.]+)", of "node --version 2>/dev/null",
     of "nproc", of "grep -m 1 'model name' /proc/cpuinfo":match ":%s*(.*)" or "?",
     of "cat /proc/loadavg":match "^%S+")
 end
 
-local function main(rounds)
-  local about = circumstances(rounds)
+local function main(n)
+  local about = circumstances(n)
   local found = { next = {}, parse = {} }
   local ours = { every = {}, cron = {}, sleep = {}, sleep_together = {} }
   for i = 1, #PATTERNS do found.next[i], found.parse[i] = {}, {} end
-  for _ = 1, rounds do
+  for _ = 1, n do
     for i, pattern in ipairs(PATTERNS) do
       for side, rows in pairs(found) do add_ratios(rows[i], side, pattern) end
     end
@@ -201,13 +172,12 @@ local function main(rounds)
   local text = "| work | against | ratio | target | met |\n|---|---|---|---|---|\n" ..
     table.concat(lines, "\n") .. "\n\n" .. about .. "\n"
   io.write(text)
-  if peers.croner and peers.croniter then refresh("docs/performance.md", text) end
+  if peers.croner and peers.croniter then
+    rounds.refresh("docs/performance.md", "bench/schedule", text)
+  end
 end
 
-local rounds = 5
-if arg[1] == "-n" then rounds = math.tointeger(tonumber(arg[2])) end
-if not rounds or rounds < 1 or #arg ~= 0 and arg[1] ~= "-n" then
-  io.stderr:write "usage: bench/schedule [-n ROUNDS]\n"
-  os.exit(2)
+if #arg ~= 0 and (#arg ~= 2 or arg[1] ~= "-n") then
+  rounds.fail("bench/schedule", "usage: [-n ROUNDS]", 2)
 end
-main(rounds)
+main((rounds.options("bench/schedule", 5)))

@@ -1,6 +1,10 @@
 -- The table of bench/supervisor: in each round uvjobs and Erlang run one after the other, in turn
 -- the one and the other first. What counts is the median of the ratios.
 
+local rounds = dofile "bench/rounds.lua"
+
+local median <const> = rounds.median
+
 local ROWS <const> = {
   { side = "restart", n = 100000, title = "crash to restart", target = 0.1 },
   { side = "start", n = 20000, title = "start of a child", target = 0.2 },
@@ -9,35 +13,16 @@ local ROWS <const> = {
   { side = "memory", n = 10000, title = "memory, bytes", target = 1 },
 }
 
-local rounds, wanted, is_wanted = 5, {}, false
-do
-  local i = 1
-  while arg[i] do
-    if arg[i] == "-n" then
-      i = i + 1
-      rounds = assert(math.tointeger(tonumber(arg[i])), "-n ROUNDS")
-    else
-      wanted[arg[i]], is_wanted = true, true
-    end
-    i = i + 1
-  end
-end
-
-local function interpreter()
-  local i = 0
-  while arg[i - 1] do i = i - 1 end
-  return arg[i]
-end
+local n, is_wanted = rounds.options("bench/supervisor", 5)
 
 local function numbers_of(command)
-  local pipe <close> = assert(io.popen(command))
-  local line = pipe:read "l" or ""
-  local first, second = line:match "^(%S+)%s*(%S*)"
-  return assert(tonumber(first), command .. " gave no number"), tonumber(second)
+  local numbers = rounds.numbers_of(command)
+  return assert(numbers[1], command .. " gave no number"), numbers[2]
 end
 
 local function ours(row)
-  return numbers_of(("%s bench/supervisor.lua %s %d"):format(interpreter(), row.side, row.n))
+  return numbers_of(("%s bench/supervisor.lua %s %d"):format(rounds.interpreter(), row.side,
+    row.n))
 end
 
 local function erlang(row)
@@ -45,16 +30,11 @@ local function erlang(row)
     :format(row.side, row.n))
 end
 
-local function median(list)
-  table.sort(list)
-  return list[(#list + 1) // 2]
-end
-
 local has_erlang = os.execute "test -e build/bench/supervisor/supervisor_bench.beam"
 
 local function measure(row)
   local all = { ours = {}, erlang = {}, ratio = {}, cpu = {} }
-  for round = 1, rounds do
+  for round = 1, n do
     local passed, cpu, theirs, their_cpu
     if has_erlang and round % 2 == 0 then theirs, their_cpu = erlang(row) end
     passed, cpu = ours(row)
@@ -71,7 +51,7 @@ end
 
 print "row                        uvjobs       Erlang    ratio   target   ratio of CPU times"
 for _, row in ipairs(ROWS) do
-  if not is_wanted or wanted[row.side] then
+  if is_wanted(row.side) then
     local all = measure(row)
     local text = ("%-20s %10.0f ns"):format(row.title, median(all.ours))
     if has_erlang then

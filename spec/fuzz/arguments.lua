@@ -21,6 +21,9 @@
 -- out of the registry: that breaks Lua itself, or its own library, too.
 
 local here = arg[0]:match "^(.*)/" or "."
+package.path = ("%s/../../?.lua;%s"):format(here, package.path)
+
+local process = require "spec.process"
 
 local BATCH <const> = 30 -- seeds in a process
 local TIME_LIMIT <const> = 600 -- seconds for one of them: only one that hangs takes longer
@@ -265,23 +268,14 @@ end
 
 -- ---- the parent ----------------------------------------------------------------------------
 
-local function quote(s)
-  return "'" .. s:gsub("'", [['\'']]) .. "'"
-end
-
-local function interpreter()
-  local i = 0
-  while arg[i - 1] do i = i - 1 end
-  return arg[i]
-end
-
 -- LD_PRELOAD names the library of a sanitizer: only the child loads it, and not the shell and
 -- the `timeout` that start the child.
 local function command(options, first, last, errors)
   local preload = os.getenv "LD_PRELOAD"
   return ("env -u LD_PRELOAD timeout -s KILL %d env %s %s %s %s -q -s %d %d 2>%s </dev/null")
-    :format(TIME_LIMIT, preload and "LD_PRELOAD=" .. quote(preload) or "", quote(interpreter()),
-      quote(arg[0]), options.internal and "-i" or "", first, last, errors)
+    :format(TIME_LIMIT, preload and "LD_PRELOAD=" .. process.quote(preload) or "",
+      process.quote(process.interpreter()), process.quote(arg[0]),
+      options.internal and "-i" or "", first, last, errors)
 end
 
 local function read(path)
