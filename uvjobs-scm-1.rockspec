@@ -338,6 +338,7 @@ build = {
         "src/lua/host.c",
         "src/lua/insight/ages.c",
         "src/lua/insight/asking.c",
+        "src/lua/insight/copied.c",
         "src/lua/insight/glance.c",
         "src/lua/insight/holds.c",
         "src/lua/lifetime.c",

@@ -438,7 +438,8 @@ function uvjobs.retry(options, fn, ...) end
 ---@return boolean before
 function uvjobs.debug(on) end
 
---- Writes what every job waits for, who holds that, and where it stands. Does not suspend.
+--- Writes what every job waits for, who holds that, and where it stands. Suspends in a job when
+--- there are more than a hundred jobs, until a copy of the process has made the text.
 ---@param write? fun(text: string) is called once; nil writes to standard error
 function uvjobs.dump(write) end
 

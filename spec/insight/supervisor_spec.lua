@@ -12,7 +12,7 @@ local function forever() uvjobs.sleep(1e6) end
 
 -- A text without numbers of jobs, places and the time that is left.
 local function plain(text)
-  return (text:gsub("#%d+", "#"):gsub(" %([^\n]*:%d+%)", ""):gsub(", %S+ s left", ""))
+  return (text:gsub("#%d+", "#"):gsub(" %([^\n]*:%d+%)", ""):gsub(", %S+ %l+ left", ""))
 end
 
 local function lines(...)

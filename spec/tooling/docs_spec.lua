@@ -29,6 +29,7 @@ local INTERNAL = {
   Await = true, Scope = true, State = true, Watch = true, Work = true, Zone = true,
   Schedule = true, Histogram = true,
   Rate = true, Gate = true, Window = true, Service = true, Waiter = true, Packed = true,
+  Copied = true,
 }
 
 -- The scheduler of the repetition among the samples, which has to be closed.

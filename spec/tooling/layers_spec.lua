@@ -101,7 +101,7 @@ local FLOORS <const> = {
   { "src/lua/drive/embed" },
   { "src/lua/drive/[%w_]+" },
   { "src/lua/insight/glance", "src/lua/insight/holds" },
-  { "src/lua/insight/ages", "src/lua/insight/asking" },
+  { "src/lua/insight/ages", "src/lua/insight/asking", "src/lua/insight/copied" },
   { "src/lua/supervisor/record" },
   { "src/lua/repeating/repeating", "src/lua/supervisor/children", "src/lua/service/service" },
   { "src/lua/service/resident", "src/lua/encode/encode" },

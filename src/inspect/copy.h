@@ -26,8 +26,13 @@ pid_t uj_copy_make(int fd);
 /* In the copy: ends it. */
 _Noreturn void uj_copy_end(bool is_good);
 
-/* In the copy: writes to a socket, for as long as its reader takes something
- * within the time that the socket has. Returns whether all was written. */
+/* Returns a descriptor of a file without a name, for what a copy writes; or a
+ * negative errno. */
+int uj_copy_open_file(void);
+
+/* In the copy: writes to its descriptor. If that is a socket, it goes on for as
+ * long as its reader takes something within the time that the socket has.
+ * Returns whether all was written. */
 bool uj_copy_write(int fd, const char *text, size_t n);
 
 /* In the copy: an allocator as Lua wants one, that never frees, and takes no

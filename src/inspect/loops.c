@@ -320,4 +320,12 @@ enum uj_asked uj_loops_ask(unsigned number, const struct uj_question *question,
   return asked;
 }
 
+#else
+
+/* Nobody can ask. */
+void uj_loops_answer(struct uj_inspected *self)
+{
+  (void)self;
+}
+
 #endif

@@ -52,6 +52,7 @@
 #include "lua/engine/stretch.h"
 #include "lua/engine/watchers.h"
 #include "lua/host.h"
+#include "lua/insight/copied.h"
 #include "lua/insight/glance.h"
 #include "lua/measure/series.h"
 #include "lua/measure/times.h"
@@ -307,6 +308,7 @@ static void register_types(lua_State *L)
   uj_scope_register(L);
   uj_await_register(L);
   uj_work_register(L);
+  uj_copied_register(L);
   uj_service_register(L);
   uj_channels_register(L);
   uj_handle_register(L);

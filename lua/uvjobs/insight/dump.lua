@@ -118,24 +118,72 @@ function dump.circles()
   return table.concat(lines, "\n")
 end
 
-local function add_look(lines, look, stacks)
+local function add_look(lines, look, stacks, when)
   lines[#lines + 1] = ("uvjobs: %d job%s, %s"):format(
-    #look.records, #look.records == 1 and "" or "s",
-    os.date("!%Y-%m-%d %H:%M:%S UTC", math.floor(uvjobs.time())))
+    #look.records, #look.records == 1 and "" or "s", when)
   add_circles(lines, look.records)
   for _, group in ipairs(look.schedulers) do add_scheduler(lines, look, group, stacks) end
 end
 
---- The whole text.
+-- ---- the whole text ------------------------------------------------------------------------
+
+-- So many jobs are told where the dump is asked for. Making a copy of the process would take
+-- longer.
+local FEW <const> = 100
+
+-- How long the job waits between two looks at whether the copy is ready.
+local LEAST_S <const>, MOST_S <const> = 0.001, 0.05
+
+local function now()
+  return os.date("!%Y-%m-%d %H:%M:%S UTC", math.floor(uvjobs.time()))
+end
+
+local function make(job, traceback, when)
+  local look, lines = Look.take(true), {}
+  core.uninterrupted(function()
+    add_look(lines, look, job and { [job] = traceback } or {}, when)
+  end)
+  return table.concat(lines, "\n") .. "\n"
+end
+
+--- The whole text. The loop is held until it is there, so that this can be called anywhere.
+--- A signal asks for it like this: when a program does not go on, nobody can wait for a copy, and
+--- the text must be there before another signal ends the process.
 ---@param job? uvjobs.Job the one that runs
 ---@param traceback? string where that stands, since nobody else can see it
 ---@return string
 function dump.text(job, traceback)
-  local look, lines = Look.take(true), {}
-  core.uninterrupted(function()
-    add_look(lines, look, job and { [job] = traceback } or {})
-  end)
-  return table.concat(lines, "\n") .. "\n"
+  return make(job, traceback, now())
+end
+
+-- Has a copy of the process make the text, while the other jobs go on. The copy is of one moment,
+-- so what they do meanwhile is not in the text. The C library reads the date under a lock,
+-- which the copy must not need. Returns nothing where there is no copy, or if it has failed.
+local function text_of_copy(job, traceback)
+  local when, pause = now(), LEAST_S
+  local copy <close> = core.copy(function() return make(job, traceback, when) end)
+  while copy do
+    uvjobs.sleep(pause)
+    local text = core.copied(copy)
+    if text ~= nil then return text end
+    pause = math.min(2 * pause, MOST_S)
+  end
+end
+
+-- Under the virtual clock no job waits for what takes time, and the order of the jobs must not
+-- depend on how long that is.
+local function can_wait()
+  return uvjobs.current() and core.can_suspend() and not core.interrupted()
+    and not core.is_virtual()
+end
+
+--- The same, for a job: it suspends when there are many jobs, unless it cannot.
+---@param job? uvjobs.Job
+---@param traceback? string
+---@return string
+function dump.text_in_job(job, traceback)
+  local text = can_wait() and uvjobs.stats().live > FEW and text_of_copy(job, traceback)
+  return text or dump.text(job, traceback)
 end
 
 return dump

@@ -38,10 +38,11 @@ end
 
 -- The lines of why(): from the job to the one that nothing is known to hold, or around a
 -- circle.
-local function chain(record, stuck)
+local function chain(look, record, stuck)
   local lines, seen = {}, {}
   while record and not seen[record] do
     seen[record] = true
+    look:tell(record)
     lines[#lines + 1] = ("job %s%s: %s%s"):format(words.label(record), words.fate(record),
       record.waits_for, record.at and (" (%s)"):format(record.at) or "")
     record = graph.next(record, stuck)
@@ -57,7 +58,7 @@ end
 local function chain_of_child(one, look, stuck)
   local text, first = require "uvjobs.supervisor.child".explain_line(one)
   local record = first and look.by_id[first.id]
-  local lines = record and chain(record, stuck) or {}
+  local lines = record and chain(look, record, stuck) or {}
   table.insert(lines, 1, text or ("%s: it has no job"):format(one))
   return lines
 end
@@ -152,27 +153,30 @@ end
 function insight.why(job)
   local kind = core.typename(job)
   if kind == "uvjobs.Child" and not job.job then
-    local look = Look.take()
+    local look = Look.take(true)
     return table.concat(chain_of_child(job, look, graph.stuck(look.records)), "\n")
   elseif kind == "uvjobs.Child" then
     job = job.job
   elseif kind ~= "uvjobs.Job" then
     arguments.fail(2, 1, "why", arguments.unexpected("job or uvjobs.Child", job))
   end
-  local look = Look.take()
+  local look = Look.take(true)
   local record = look.by_id[job.id]
   if not record then
     return ("job #%d: it has not started or has ended (%s)"):format(job.id, job.state)
   end
-  return table.concat(chain(record, graph.stuck(look.records)), "\n")
+  return table.concat(chain(look, record, graph.stuck(look.records)), "\n")
 end
 
---- Writes what every job waits for and where it stands. It does not suspend.
+--- Writes what every job waits for and where it stands. It suspends when a job calls it and
+--- there are more than a hundred jobs, until a copy of the process has made the text. A call that
+--- cannot suspend is none that fails: then the loop is held until the text is there.
+--- Errors: when it suspends, `cancelled`, `timeout` and `killed`, and then nothing is written.
 ---@param write? fun(text: string) is called once with all of the text; nil writes to standard
 --- error. An error of it is raised.
 function insight.dump(write)
   if write ~= nil then arguments.check_function(2, 1, "dump", write) end
-  local text = dump.text(core.public.current(), debug.traceback("", 2))
+  local text = dump.text_in_job(core.public.current(), debug.traceback("", 2))
   if write then write(text) else io.stderr:write(text) end
 end
 

@@ -84,6 +84,15 @@ local function with_holders(text, record)
   return HOLD[record.kind] and ("%s, %s %s"):format(text, HOLD[record.kind], labels) or text
 end
 
+--- Seconds for people.
+---@param seconds number
+---@return string
+function words.seconds(seconds)
+  if seconds < 100 then return ("%.3g s"):format(seconds) end
+  if seconds < 7200 then return ("%.0f min"):format(seconds / 60) end
+  return ("%.0f h"):format(seconds / 3600)
+end
+
 -- Why a scheduler with an order lets a job wait, to be added to what it waits for.
 local HOLDS <const> = {
   key = function(hold)
@@ -91,7 +100,7 @@ local HOLDS <const> = {
       hold.limit == 1 and "1" or "at most " .. hold.limit)
   end,
   rate = function(hold)
-    return (", which starts none for %.3g s"):format(hold.left)
+    return (", which starts none for %s"):format(words.seconds(hold.left))
   end,
   slot = function(hold)
     local text = hold.urgent > 0 and (", behind %d more urgent"):format(hold.urgent) or ""
@@ -123,17 +132,10 @@ function words.wait(record, scheduler, is_timeless)
     if record.hold then text = text .. HOLDS[record.hold.reason](record.hold) end
   end
   text = with_holders(text or WORDS[record.kind], record)
-  if record.left and not is_timeless then text = ("%s, %.3g s left"):format(text, record.left) end
+  if record.left and not is_timeless then
+    text = ("%s, %s left"):format(text, words.seconds(record.left))
+  end
   return text
-end
-
---- Seconds for people.
----@param seconds number
----@return string
-function words.seconds(seconds)
-  if seconds < 100 then return ("%.3g s"):format(seconds) end
-  if seconds < 7200 then return ("%.0f min"):format(seconds / 60) end
-  return ("%.0f h"):format(seconds / 3600)
 end
 
 return words
