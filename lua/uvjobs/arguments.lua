@@ -53,6 +53,36 @@ function arguments.check_function(level, n, name, value)
   end
 end
 
+-- ---- properties --------------------------------------------------------------------
+
+--- Raises "unknown property 'key' of a type, did you mean 'name'?", as src/lua/base/object.c does.
+---@param level integer whom the error blames, counted as for error()
+---@param type_name string
+---@param key any
+---@param known table<string, any> the names of all properties and methods
+function arguments.fail_property(level, type_name, key, known)
+  local shown = type(key) == "string" and ("'%s'"):format(key) or ("[%s]"):format(tostring(key))
+  error(("unknown property %s of a %s%s"):format(shown, type_name,
+    arguments.did_you_mean(key, known)), level + 1)
+end
+
+--- Makes the table of methods of a type, which is the `__index` of its objects, raise for a name
+--- that it does not have. A name that begins with a `_` is private, and gives nil.
+---@param type_name string
+---@param methods table<string, function>
+---@param fields? string[] the names of the public fields of objects, which may be nil
+function arguments.refuse_others(type_name, methods, fields)
+  local known = {}
+  for name in pairs(methods) do
+    if not name:find "^_" then known[name] = true end
+  end
+  for _, name in ipairs(fields or {}) do known[name] = true end
+  setmetatable(methods, { __index = function(_, key)
+    if known[key] or type(key) == "string" and key:find "^_" then return nil end
+    arguments.fail_property(2, type_name, key, known)
+  end })
+end
+
 -- ---- kinds of values ---------------------------------------------------------------
 
 --- A kind of value is a function: it returns nil for a value of that kind, and for

@@ -57,6 +57,9 @@ end
 
 Attachment.__close = Attachment.close
 
+-- The handles are there after another, and not all of them on every system.
+arguments.refuse_others("uvjobs.Attachment", Attachment, { "idle", "poll", "timer" })
+
 -- Raises the message with which luv has refused a handle.
 local function check_made(handle, message)
   if type(handle) ~= "userdata" then

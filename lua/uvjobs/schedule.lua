@@ -452,6 +452,13 @@ function Schedule:explain(date)
   return explain_other(self, time)
 end
 
+arguments.refuse_others(TYPE, Schedule)
+
+function meta:__newindex(key)
+  local _ = self[key] -- which raises for a name that is not known
+  error(("cannot set '%s' of a %s (read only)"):format(tostring(key), TYPE), 2)
+end
+
 function meta:__tostring()
   return ("%s: %s"):format(TYPE, text_of(self))
 end

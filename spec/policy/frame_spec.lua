@@ -113,7 +113,7 @@ describe("a policy", function()
       message(function() return one.cal end))
     assert.equal("unknown property 'cal' of a uvjobs.Policy, did you mean 'call'?",
       message(function() one.cal = 1 end))
-    assert.equal("unknown property '1' of a uvjobs.Policy", message(function() return one[1] end))
+    assert.equal("unknown property [1] of a uvjobs.Policy", message(function() return one[1] end))
     assert.is_nil(one.name)
     assert.equal("traced", one.kind)
   end)

@@ -117,8 +117,8 @@ local interface = once(function()
     local methods = methods_of(value)
     for name in pairs(methods) do found[owner .. ":" .. name] = true end
     for name in pairs(words) do
-      local is_known, property = pcall(get, value, name) -- other names may raise
-      if not methods[name] and is_known and property ~= nil then
+      local is_known, property = pcall(get, value, name) -- other names raise
+      if not rawget(methods, name) and is_known and property ~= nil then
         found[owner .. "." .. name] = true
       end
     end

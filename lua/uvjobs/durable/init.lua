@@ -437,8 +437,7 @@ function Store.__index(self, key)
   local method = methods[key]
   if method then return method end
   if type(key) == "string" and key:find "^_" then return rawget(self, key) end
-  error(("unknown property '%s' of a %s%s"):format(tostring(key), TYPE,
-    arguments.did_you_mean(key, methods)), 2)
+  arguments.fail_property(2, TYPE, key, methods)
 end
 
 function Store.__newindex(self, key, value)

@@ -103,12 +103,17 @@ local MADE <const> = {
   due = function(row) return seconds(row.due) end,
 }
 
+local known <const> = {}
+for _, names in ipairs { methods, OF_ROW, MADE } do
+  for name in pairs(names) do known[name] = true end
+end
+
 function Task.__index(self, name)
   local method = methods[name]
   if method then return method end
   if OF_ROW[name] then return self._attempt.row[name] end
   local make = MADE[name]
-  if not make then return nil end
+  if not make then arguments.fail_property(2, TYPE, name, known) end
   local value = make(self._attempt.row)
   self[name] = value
   return value

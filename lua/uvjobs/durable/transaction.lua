@@ -119,6 +119,8 @@ function Transaction.__close(self)
   store._transactions[self._job] = nil
 end
 
+arguments.refuse_others(TYPE, methods)
+
 --- Calls fn(tx), and commits. store:transaction().
 function transaction.run(store, fn, hint)
   local job = uvjobs.current()

@@ -472,6 +472,8 @@ function Work.__tostring(self)
     self._closing and ", closed" or "")
 end
 
+arguments.refuse_others(TYPE, Work)
+
 -- ---- the beginning -----------------------------------------------------------------
 
 --- Where a task is stored, for task:save().

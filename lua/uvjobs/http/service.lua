@@ -47,7 +47,7 @@ end
 ---@return integer? port nil for a socket with a path
 function Server:port()
   check_self(self, "port")
-  return self.address_[2]
+  return self._address[2]
 end
 
 --- The address on which it listens. Does not suspend.
@@ -55,7 +55,7 @@ end
 ---@return integer? port
 function Server:address()
   check_self(self, "address")
-  return self.address_[1], self.address_[2]
+  return self._address[1], self._address[2]
 end
 
 --- The URL of a path on the server. Does not suspend.
@@ -107,6 +107,8 @@ function Server:__tostring()
   return ("uvjobs.http.Server: %s%s"):format(host, port and ":" .. port or "")
 end
 
+arguments.refuse_others("uvjobs.http.Server", Server, { "scheduler", "server", "jobs", "serving" })
+
 local function split(options)
   local listen, rest = {}, {}
   for name, value in pairs(options) do
@@ -146,14 +148,14 @@ local function all_names(known)
   return names
 end
 
-local function address_of(server)
+local function _addressof(server)
   local _, host, port = server:localname()
   return { host, math.tointeger(port) }
 end
 
 local function start(server, record)
   local self = setmetatable({
-    server = server, scheduler = record.scheduler, address_ = address_of(server),
+    server = server, scheduler = record.scheduler, _address = _addressof(server),
     jobs = uvjobs.scheduler { close_timeout = record.stop_timeout + 1 },
   }, Server)
   self.serving = self.jobs:spawn({ name = "server" }, servers.serve, record)

@@ -244,6 +244,8 @@ function Otlp:close()
   record.job:join(TIMEOUT)
 end
 
+arguments.refuse_others(TYPE, Otlp)
+
 local meta = { __name = TYPE, __metatable = false, __index = Otlp, __close = Otlp.close }
 
 local function new_record(options)

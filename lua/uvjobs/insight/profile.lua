@@ -65,8 +65,10 @@ function Profile:close()
   if why then error(("cannot write the profile '%s': %s"):format(self.file, why), 2) end
 end
 
+arguments.refuse_others(TYPE, Profile, { "file", "samples" })
+
 local meta = {
-  __name = TYPE, __metatable = false, __index = { close = Profile.close },
+  __name = TYPE, __metatable = false, __index = Profile,
   __close = Profile.close, __gc = Profile.close,
 }
 

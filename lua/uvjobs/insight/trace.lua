@@ -23,6 +23,8 @@ local KNOWN <const> = {
   end, "number of bytes >= 1024 or math.huge"),
 }
 
+local PROPERTIES <const> = { close = true, state = true, events = true, bytes = true, file = true }
+
 -- The number of the trace, by the object; and what is known of one that has ended.
 local numbers = setmetatable({}, { __mode = "k" })
 local ended = setmetatable({}, { __mode = "k" })
@@ -59,8 +61,7 @@ local meta = { __name = TYPE, __metatable = false }
 function meta.__index(self, key)
   if key == "close" then return Trace.close end
   if key == "state" or key == "events" or key == "bytes" then return read(self)[key] end
-  error(("unknown property '%s' of a %s%s"):format(tostring(key), TYPE,
-    arguments.did_you_mean(tostring(key), { "close", "state", "events", "bytes", "file" })), 2)
+  arguments.fail_property(2, TYPE, key, PROPERTIES)
 end
 
 function meta.__newindex(_, key)

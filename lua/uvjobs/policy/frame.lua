@@ -107,9 +107,7 @@ local function describe(self)
 end
 
 local function refuse_property(key, known)
-  local near = type(key) == "string" and core.nearest(key, known)
-  error(("unknown property '%s' of a %s%s"):format(tostring(key), TYPE,
-    near and (", did you mean '%s'?"):format(near) or ""), 3)
+  arguments.fail_property(3, TYPE, key, known)
 end
 
 --- Makes a kind of policies.

@@ -113,13 +113,14 @@ end
 -- Properties that can be read.
 local PROPERTIES <const> = { count = true, total = true, label = true, unit = true }
 
+local known <const> = {}
+for name in pairs(methods) do known[name] = true end
+for name in pairs(PROPERTIES) do known[name] = true end
+
 function Progress.__index(self, key)
   if methods[key] then return methods[key] end
   if PROPERTIES[key] then return state_of(self, key)[key] end
-  local known = {}
-  for name in pairs(methods) do known[name] = true end
-  for name in pairs(PROPERTIES) do known[name] = true end
-  error(arguments.unknown_option(key, known):gsub("option", "property of a progress", 1), 2)
+  arguments.fail_property(2, "uvjobs.Progress", key, known)
 end
 
 function Progress.__newindex()

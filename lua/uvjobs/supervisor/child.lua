@@ -128,8 +128,7 @@ function Child.__index(self, key)
   check_self(self, "index")
   local property = properties[key]
   if property then return property(self) end
-  error(("unknown property '%s' of a %s%s"):format(tostring(key), TYPE,
-    arguments.did_you_mean(key, known)), 2)
+  arguments.fail_property(2, TYPE, key, known)
 end
 
 function Child.__newindex(self, key)

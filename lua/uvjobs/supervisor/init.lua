@@ -378,8 +378,7 @@ function Supervisor.__index(self, key)
   local property = properties[key]
   if property then return property(self) end
   if type(key) == "string" and key:find "^_" then return nil end
-  error(("unknown property '%s' of a %s%s"):format(tostring(key), TYPE,
-    arguments.did_you_mean(key, known)), 2)
+  arguments.fail_property(2, TYPE, key, known)
 end
 
 function Supervisor.__newindex(self, key, value)

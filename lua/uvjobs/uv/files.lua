@@ -164,6 +164,11 @@ end
 
 File.__close = File.close
 
+-- Reading keeps what it needs in the object, when it needs it.
+arguments.refuse_others("uvjobs.uv.File", File, {
+  "err", "kept", "turns", "calls", "wake", "on_read",
+})
+
 local files = {}
 
 --- Returns a stream that reads or writes a file, at its own position.

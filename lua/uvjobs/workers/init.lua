@@ -287,8 +287,7 @@ function Workers.__index(self, key)
   if PROPERTIES[key] then return self._jobs[key] end
   if key == "scheduler" then return self._jobs end
   if key == "threads" then return #self._members end
-  error(("unknown property '%s' of a %s%s"):format(
-    tostring(key), TYPE, arguments.did_you_mean(key, known)), 2)
+  arguments.fail_property(2, TYPE, key, known)
 end
 
 function Workers.__newindex(self, key, value)

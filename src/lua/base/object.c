@@ -74,6 +74,12 @@ static int unknown(lua_State *L, const struct uj_type *type)
                     type->tag, name);
 }
 
+/* (methods, key): the __index of the methods of a type without properties. */
+static int missing(lua_State *L)
+{
+  return unknown(L, lua_touserdata(L, lua_upvalueindex(UP_TYPE)));
+}
+
 /* ---- finding ------------------------------------------------------------- */
 
 /* (self, key) */
@@ -144,13 +150,14 @@ static bool is_known(lua_State *L, const struct uj_type *type,
   if (lua_type(L, 2) != LUA_TSTRING)
     return false;
   lua_pushvalue(L, 2);
-  found = lua_rawget(L, lua_upvalueindex(UP_METHODS)) != LUA_TNIL ||
-          type->property(L, object, lua_tostring(L, 2));
+  found =
+      lua_rawget(L, lua_upvalueindex(UP_METHODS)) != LUA_TNIL ||
+      (type->property != NULL && type->property(L, object, lua_tostring(L, 2)));
   lua_settop(L, 3);
   return found;
 }
 
-/* (self, key, value): the __newindex of a type with properties. */
+/* (self, key, value): the __newindex of all types. */
 static int set(lua_State *L)
 {
   const struct uj_type *type = lua_touserdata(L, lua_upvalueindex(UP_TYPE));
@@ -182,6 +189,24 @@ static void push_upvalues(lua_State *L, int state, void *type)
   lua_pushlightuserdata(L, type);
 }
 
+/* [-0, +1, m] Pushes the __index of a type: for one without properties it is
+ * the table of the methods, which raises for what it does not have. */
+static void push_index(lua_State *L, int state, const struct uj_type *type,
+                       void *upvalue)
+{
+  bool has_properties = type->property != NULL;
+  push_upvalues(L, state, upvalue);
+  lua_pushcclosure(L, has_properties ? find : missing, UP_COUNT);
+  if (has_properties)
+    return;
+  lua_createtable(L, 0, 1);
+  lua_insert(L, -2);
+  lua_setfield(L, -2, "__index");
+  lua_pushvalue(L, state + 1);
+  lua_insert(L, -2);
+  lua_setmetatable(L, -2);
+}
+
 void uj_object_register(lua_State *L, const struct uj_type *type)
 {
   int state = lua_gettop(L), methods = state + 1, meta = state + 2;
@@ -194,16 +219,11 @@ void uj_object_register(lua_State *L, const struct uj_type *type)
   uj_object_set_functions(L, state, type->meta);
   lua_pushboolean(L, 0); /* what getmetatable() returns */
   lua_setfield(L, meta, "__metatable");
-  if (type->property == NULL)
-    lua_pushvalue(L, methods);
-  else {
-    push_upvalues(L, state, upvalue);
-    lua_getfield(L, meta, "__newindex");
-    lua_pushcclosure(L, set, UP_SET);
-    lua_setfield(L, meta, "__newindex");
-    push_upvalues(L, state, upvalue);
-    lua_pushcclosure(L, find, UP_COUNT);
-  }
+  push_upvalues(L, state, upvalue);
+  lua_getfield(L, meta, "__newindex");
+  lua_pushcclosure(L, set, UP_SET);
+  lua_setfield(L, meta, "__newindex");
+  push_index(L, state, type, upvalue);
   lua_setfield(L, meta, "__index");
   lua_settop(L, methods);
 }

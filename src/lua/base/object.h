@@ -83,13 +83,13 @@ void uj_object_set_functions(lua_State *L, int state,
 /* [-0, +1, m] Registers the metatable of a type, and pushes the table of its
  * methods. The state is on the top; it is the first upvalue of all functions.
  *
- * In a type with properties, a name that is neither a property nor a method
- * raises, when it is read and when it is set. A __newindex among the
- * metamethods is called for known names only; without it no property can be
- * set. There __index is a function that looks for a method first; that makes
- * calling a method a third dearer. So an object whose methods are called often
- * gets a metatable of its own, in which __index is the table of methods, and
- * the __index of that table a function that knows the object.
+ * A name that is neither a property nor a method raises, when it is read and
+ * when it is set. A __newindex among the metamethods is called for known names
+ * only; without it no property can be set. In a type with properties, __index
+ * is a function that looks for a method first; that makes calling a method a
+ * third dearer. So an object whose methods are called often gets a metatable of
+ * its own, in which __index is the table of methods, and the __index of that
+ * table a function that knows the object.
  */
 void uj_object_register(lua_State *L, const struct uj_type *type);
 
