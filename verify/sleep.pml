@@ -8,11 +8,11 @@
  *            on_signal() of src/loop/poke.c
  *     hears  a job that runs on and on is interrupted. So the monitor does not
  *            sleep for good while a loop is awake
- *   POOL     src/loop/task.c, signals.c and driver.c; uj_poll() and
- *            wait_for_io() of src/lua/drive/poll.c: a function in the thread
- *            pool ends, and a signal comes
- *     wakes  the end of the task reaches its job, and the signal reaches the
- *            main job
+ *   BELL     src/loop/task.c, signals.c, driver.c and service.c; uj_poll() and
+ *            wait_for_io() of src/lua/drive/poll.c: a function in a thread
+ *            ends, a service answers twice, and a signal comes
+ *     wakes  the end of the task reaches its job, the answers are heard, and
+ *            the signal reaches the main job
  *   EMBED    uj_embed_arm() of src/lua/drive/embed.c, uj_job_make_ready():
  *            what makes a job ready between two steps of a host's loop sets the
  *            alarm
@@ -170,25 +170,58 @@ init
 ltl hears { <> heard[0] }
 #endif
 
-#ifdef POOL
+#ifdef BELL
 
-bool working = true; /* the task runs in the thread */
-bool async;          /* the uv_async_t has been sent, for uv_run() to see */
+#define ANSWERS 2 /* of the service, each at any time */
+
+bool rung;           /* uj_driver::rung */
+bool waits;          /* uj_driver::waits */
+bool bell;           /* what was written to the bell has not been read */
 bool signal_in;      /* a signal is in libuv's pipe */
 bool noted;          /* the number in uj_signals::came */
 bool ended;          /* the task is in uj_tasks::ended */
+byte answers;        /* in uj_service::answers */
 bool woken;          /* the job of the task is ready or has run */
+byte heard;          /* answers */
 bool cancelled;      /* the main job has been cancelled by the signal */
 bool watches = true; /* luv's descriptor is watched; once, that ends */
 
-/* uv_run(): calls on_woken() and on_signal() for what has come. */
+/* uj_driver_wake(); `was` is a variable of the caller. */
+inline wake(was)
+{
+  atomic { was = rung; rung = true };
+  if
+  :: was
+  :: !was ->
+     if
+     :: waits -> bell = true
+     :: !waits
+     fi
+  fi
+}
+
+/* uv_run(): calls on_bell() and on_signal() for what has come. */
 inline uv_run_nowait()
 {
+  if
+  :: bell ->
+#ifdef HOSTED
+#ifdef BUG_READ /* it forgets that it was rung before it has read the bell */
+     rung = false;
+     bell = false
+#else
+     bell = false;
+     rung = false
+#endif
+#else
+     bell = false;
+#ifdef BUG_HEARD /* a poll, after which nobody looks for news, forgets it */
+     rung = false
+#endif
+#endif
+  :: !bell
+  fi;
   d_step {
-    if
-    :: async -> async = false; ended = true
-    :: else
-    fi;
     if
     :: signal_in -> signal_in = false; noted = true
     :: else
@@ -196,46 +229,99 @@ inline uv_run_nowait()
   }
 }
 
+/* uj_work_wake_ended(), uj_services_hear(), uj_ending_take_signal() */
+inline look_for_news()
+{
+  if
+  :: ended -> ended = false; woken = true
+  :: else
+  fi;
+  d_step { heard = heard + answers; answers = 0 };
+  if
+  :: noted -> noted = false; cancelled = true
+  :: else
+  fi
+}
+
+/* wait_for_io() */
+inline wait_for_io()
+{
+  if
+  :: watches -> watches = false; uv_run_nowait() /* close_watch() */
+  :: true
+  fi;
+  /* uj_driver_wait() */
+#ifdef BUG_ASLEEP /* it looks whether it was rung, and says then that it waits */
+  atomic { was = rung; rung = false };
+  waits = true;
+#else
+  waits = true;
+  atomic { was = rung; rung = false };
+#endif
+  if
+  :: was -> uv_run_nowait()
+  :: !was && ended -> uv_run_nowait()
+#ifndef BUG_SIGNAL /* it waits although uv_run() has seen the signal */
+  :: !was && noted -> uv_run_nowait()
+#endif
+  :: else -> (bell || signal_in); uv_run_nowait()
+  fi;
+  rung = false;
+  waits = false
+}
+
+#define all_came (woken && heard == ANSWERS && cancelled)
+
 active proctype loop_thread()
 {
+  bool was;
+#ifdef HOSTED
+  waits = true; /* uj_driver_fd() */
+  atomic { was = rung; rung = false };
+  if
+  :: was -> wake(was)
+  :: !was
+  fi;
   do
-  :: woken && cancelled -> break
-  :: !(woken && cancelled) ->
+  :: all_came -> break
+  :: !all_came ->
+     (bell || signal_in); /* the host's loop waits */
+     if
+     :: true -> uv_run_nowait() /* a poll in a busy job */
+     :: true
+     fi;
+     uv_run_nowait(); /* uj_embed_arm() */
+     look_for_news()
+  od
+#else
+  do
+  :: all_came -> break
+  :: !all_came ->
      /* uj_loop_turn(): jobs run for some time */
      if
      :: true -> uv_run_nowait() /* jobs are ready: uj_poll() does not wait */
-     :: true -> /* wait_for_io() */
-        if
-        :: watches -> watches = false; uv_run_nowait() /* close_watch() */
-        :: true
-        fi;
-        /* uj_driver_wait() */
-        if
-#ifndef BUG_ENDED /* it waits although uv_run() has seen the task end */
-        :: ended -> uv_run_nowait()
-#endif
-#ifndef BUG_SIGNAL /* it waits although uv_run() has seen the signal */
-        :: noted -> uv_run_nowait()
-#endif
-        :: else -> (async || signal_in); uv_run_nowait()
-        fi
+     :: true -> wait_for_io()
      fi;
-     /* uj_work_wake_ended(), uj_ending_take_signal() */
-     if
-     :: ended -> ended = false; woken = true
-     :: else
-     fi;
-     if
-     :: noted -> noted = false; cancelled = true
-     :: else
-     fi
+     look_for_news()
   od
+#endif
 }
 
-active proctype pool_thread()
+active proctype task_thread()
 {
-  working = false; /* task->run() */
-  async = true     /* uv_async_send() */
+  bool was;
+  ended = true; /* task->run() has returned */
+  wake(was)
+}
+
+active proctype service_thread()
+{
+  bool was;
+  byte n;
+  do
+  :: n < ANSWERS -> answers++; wake(was); n++
+  :: n == ANSWERS -> break
+  od
 }
 
 active proctype sender()
@@ -243,7 +329,7 @@ active proctype sender()
   signal_in = true /* libuv's handler writes into its pipe */
 }
 
-ltl wakes { <> (woken && cancelled) }
+ltl wakes { <> all_came }
 #endif
 
 #ifdef EMBED

@@ -22,8 +22,8 @@
 #endif
 
 /* A driver takes so many: its loop four and libuv two for all loops, without
- * which libuv aborts; and one for the time. */
-enum { DESCRIPTORS = 7 };
+ * which libuv aborts; one for the time, and one for the bell. */
+enum { DESCRIPTORS = 8 };
 
 #define NS_PER_MS UINT64_C(1000000)
 #define NS_PER_S UINT64_C(1000000000)
@@ -37,12 +37,15 @@ struct uj_driver {
   struct uj_datewatch datewatch;
   uv_timer_t timer;           /* ends a wait; used only without exact_fd */
   uv_poll_t exact;            /* of exact_fd */
-  uv_async_t alarm;           /* wakes the loop, and is the alarm of it without
-                                 exact_fd */
+  uv_async_t alarm;           /* wakes the loop without bell_fd, and is the
+                                 alarm of it without exact_fd */
   uv_poll_t watch[UJ_GUESTS]; /* of watch_fd; initialised while that is >= 0 */
   struct uj_signals *signals; /* owned */
   uv_poll_t bell;             /* of bell_fd */
-  int bell_fd;                /* see uj_driver_ring(); -1 until it is needed */
+  int bell_fd;                /* see uj_driver_wake(); or -1 */
+  atomic_bool rung;           /* it was woken, and has not heard that yet */
+  atomic_bool waits;          /* the thread waits, or is about to */
+  bool is_watched;            /* a host watches uj_driver_fd() */
   int exact_fd;               /* our timer descriptor, or -1 */
   int watch_fd[UJ_GUESTS];    /* borrowed from the guest; -1 for none */
   bool seen[UJ_GUESTS];       /* it was readable, which nobody has asked yet */
@@ -98,11 +101,6 @@ static void set_exact(int fd, uint64_t due_ns)
 #endif
 }
 
-static void on_alarm(uv_async_t *alarm)
-{
-  (void)alarm;
-}
-
 static void open_exact(struct uj_driver *driver)
 {
   driver->exact_ns = UINT64_MAX;
@@ -115,22 +113,122 @@ static void open_exact(struct uj_driver *driver)
   }
 }
 
+/* ---- the bell ------------------------------------------------------------ */
+
+/* The bell is a descriptor that ends a wait. It is written only while the
+ * thread waits, and once for each wait: a thread that is awake finds `rung`
+ * when it is about to wait. Of whoever rings and the thread that falls asleep
+ * one always sees the other, because each first says what it does and then
+ * looks: see the part BELL of verify/sleep.pml.
+ *
+ * uv_async_send() is not used for this, because a thread that it has woken
+ * spins until the one that woke it has returned from the system, and gives up
+ * its processor meanwhile. On a busy machine a message between threads took ten
+ * times as long for that.
+ *
+ * For a host there is no wait of ours whose end could forget that we were rung.
+ * So reading does it, and not before it has read: otherwise it could read what
+ * was written for the next one. The loop of a host polls last before it looks
+ * for news. Ours does not, and would sleep through what a poll has read. */
+
+static void forget_ring(struct uj_driver *driver)
+{
+  if (driver->is_watched)
+    (void)atomic_exchange(&driver->rung, false);
+}
+
+static void on_bell(uv_poll_t *bell, int status, int events)
+{
+  struct uj_driver *driver = bell->data;
+  uint64_t rings;
+  ssize_t size = read(driver->bell_fd, &rings, sizeof(rings));
+  (void)size;
+  (void)status;
+  (void)events;
+  forget_ring(driver);
+}
+
+static void on_alarm(uv_async_t *alarm)
+{
+  forget_ring(alarm->data);
+}
+
+static int open_bell_fd(void)
+{
+#if HAVE_TIMERFD
+  return eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+#else
+  return -1;
+#endif
+}
+
+static void open_bell(struct uj_driver *driver)
+{
+  atomic_store(&driver->rung, false);
+  driver->bell.data = driver;
+  driver->bell_fd = open_bell_fd();
+  if (driver->bell_fd >= 0 &&
+      (uv_poll_init(&driver->loop, &driver->bell, driver->bell_fd) != 0 ||
+       uv_poll_start(&driver->bell, UV_READABLE, on_bell) != 0)) {
+    close(driver->bell_fd);
+    driver->bell_fd = -1;
+  }
+}
+
+/* The kernel counts rings, and its counter cannot overflow here. */
+static void ring(struct uj_driver *driver)
+{
+  static const uint64_t once = 1;
+  if (driver->bell_fd < 0)
+    uv_async_send(&driver->alarm);
+  else {
+    ssize_t size = write(driver->bell_fd, &once, sizeof(once));
+    (void)size;
+  }
+}
+
+void uj_driver_wake(struct uj_driver *driver)
+{
+  if (!atomic_exchange(&driver->rung, true) && atomic_load(&driver->waits))
+    ring(driver);
+}
+
+static void wake(void *driver)
+{
+  uj_driver_wake(driver);
+}
+
+/* Returns whether the thread was woken already: then it must not wait. */
+static bool fall_asleep(struct uj_driver *driver)
+{
+  atomic_store(&driver->waits, true);
+  return atomic_exchange(&driver->rung, false);
+}
+
+static void wake_up(struct uj_driver *driver)
+{
+  (void)atomic_exchange(&driver->rung, false);
+  if (!driver->is_watched)
+    atomic_store(&driver->waits, false);
+}
+
 static int init_handles(struct uj_driver *driver)
 {
   int error = uv_async_init(&driver->loop, &driver->alarm, on_alarm);
+  driver->alarm.data = driver;
   if (error != 0)
     return error;
   uv_timer_init(&driver->loop, &driver->timer);
   driver->signals = uj_signals_new(&driver->loop);
   if (driver->signals == NULL)
     return UV_ENOMEM;
-  driver->tasks = uj_tasks_new(&driver->loop);
+  driver->tasks = uj_tasks_new(wake, driver);
   if (driver->tasks == NULL)
     return UV_ENOMEM;
   for (int i = 0; i < UJ_GUESTS; i++)
     driver->watch_fd[i] = -1;
-  driver->bell_fd = -1;
   open_exact(driver);
+  open_bell(driver);
   return 0;
 }
 
@@ -160,15 +258,15 @@ static void reopen_exact(struct uj_driver *driver)
   open_exact(driver);
 }
 
-/* libuv lets go of the handle's memory in the next turn of its loop. */
-static void close_bell(struct uj_driver *driver)
+/* The same. */
+static void reopen_bell(struct uj_driver *driver)
 {
   if (driver->bell_fd < 0)
     return;
   uv_close((uv_handle_t *)&driver->bell, NULL);
   uv_run(&driver->loop, UV_RUN_NOWAIT);
   close(driver->bell_fd);
-  driver->bell_fd = -1;
+  open_bell(driver);
 }
 
 /* The child of a fork shares the event queue of the loop and the timer
@@ -182,63 +280,14 @@ static void own_loop(struct uj_driver *driver)
   driver->nforks = nforks;
   if (uv_loop_fork(&driver->loop) != 0)
     abort(); /* no descriptors: nothing could be done without harm */
-  uj_tasks_forget_threads(driver->tasks);
   reopen_exact(driver);
-  close_bell(driver);
+  reopen_bell(driver);
+  uj_tasks_forget_threads(driver->tasks);
 }
 
 unsigned uj_driver_count_forks(void)
 {
   return nforks;
-}
-
-/* ---- the bell ------------------------------------------------------------ */
-
-static void on_bell(uv_poll_t *bell, int status, int events)
-{
-  const struct uj_driver *driver = bell->data;
-  uint64_t rings;
-  ssize_t size = read(driver->bell_fd, &rings, sizeof(rings));
-  (void)size;
-  (void)status;
-  (void)events;
-}
-
-static int open_bell_fd(void)
-{
-#if HAVE_TIMERFD
-  return eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-#else
-  return -1;
-#endif
-}
-
-/* Without it uj_driver_ring() is uj_driver_wake(). */
-void uj_driver_open_bell(struct uj_driver *driver)
-{
-  own_loop(driver);
-  if (driver->bell_fd >= 0)
-    return;
-  driver->bell_fd = open_bell_fd();
-  if (driver->bell_fd < 0)
-    return;
-  driver->bell.data = driver;
-  if (uv_poll_init(&driver->loop, &driver->bell, driver->bell_fd) != 0 ||
-      uv_poll_start(&driver->bell, UV_READABLE, on_bell) != 0) {
-    close(driver->bell_fd);
-    driver->bell_fd = -1;
-  }
-}
-
-void uj_driver_ring(struct uj_driver *driver)
-{
-  static const uint64_t once = 1;
-  if (driver->bell_fd < 0)
-    uj_driver_wake(driver);
-  else {
-    ssize_t size = write(driver->bell_fd, &once, sizeof(once));
-    (void)size; /* one that is full is heard, too */
-  }
 }
 
 /* ---- the beginning and the end --------------------------------------------
@@ -407,18 +456,22 @@ static void wait_by_timer(struct uj_driver *driver, uint64_t due_ns)
 void uj_driver_wait(struct uj_driver *driver, uint64_t due_ns)
 {
   own_loop(driver);
-  if (uj_tasks_have_news(driver->tasks) ||
+  if (fall_asleep(driver) || uj_tasks_have_news(driver->tasks) ||
       uj_signals_wait_for_taker(driver->signals))
     uj_driver_poll(driver);
   else if (driver->exact_fd >= 0)
     wait_exactly(driver, due_ns);
   else
     wait_by_timer(driver, due_ns);
+  wake_up(driver);
 }
 
 int uj_driver_fd(struct uj_driver *driver)
 {
   own_loop(driver);
+  driver->is_watched = true;
+  if (fall_asleep(driver)) /* nothing was written for that */
+    uj_driver_wake(driver);
   return uv_backend_fd(&driver->loop);
 }
 
@@ -429,11 +482,6 @@ void uj_driver_set_alarm(struct uj_driver *driver, uint64_t due_ns)
     change_exact(driver, due_ns);
   else if (due_ns == 0)
     uv_async_send(&driver->alarm);
-}
-
-void uj_driver_wake(struct uj_driver *driver)
-{
-  uv_async_send(&driver->alarm);
 }
 
 bool uj_driver_alarm_is_timed(const struct uj_driver *driver)

@@ -62,12 +62,6 @@ void uj_driver_set_alarm(struct uj_driver *driver, uint64_t due_ns);
 /* Ends a wait, or the next one. Any thread may call it, and a signal handler.
  */
 void uj_driver_wake(struct uj_driver *driver);
-/* The same, and faster where the bell is open: libuv lets a thread that was
- * woken spin until the one that has woken it has returned from the system,
- * which on a busy machine takes long. Any thread may ring; only the driver's
- * own may open the bell, before it lets others ring. */
-void uj_driver_open_bell(struct uj_driver *driver);
-void uj_driver_ring(struct uj_driver *driver);
 /* Whether the alarm can be set to a time. */
 bool uj_driver_alarm_is_timed(const struct uj_driver *driver);
 

@@ -15,13 +15,15 @@ struct thread {
   uv_thread_t id;
 };
 
-/* Everything but `woken` is under the lock. */
+/* Everything but `wake` is under the lock. */
 struct uj_tasks {
   uv_mutex_t lock;
-  uv_cond_t work;        /* there is something to do for a thread */
-  uv_cond_t heard;       /* there is room for what tasks say; a task is stopped;
-                      or a thread leaves */
-  uv_async_t woken;      /* wakes the loop: tasks have ended */
+  uv_cond_t work;  /* there is something to do for a thread */
+  uv_cond_t heard; /* there is room for what tasks say; a task is stopped;
+                or a thread leaves */
+  void (*wake)(
+      void *arg); /* wakes the loop: tasks have ended, or said something */
+  void *arg;
   struct uj_link queued; /* of uj_task::link, and so are the next two */
   struct uj_link running;
   struct uj_link ended;
@@ -57,7 +59,7 @@ static void end_task(struct uj_tasks *self, struct uj_task *task)
   move(task, &self->ended, UJ_TASK_ENDED);
   task->thread = NULL;
   atomic_fetch_add(&self->nended, 1);
-  uv_async_send(&self->woken);
+  self->wake(self->arg);
 }
 
 /* ---- a thread ------------------------------------------------------------ */
@@ -155,11 +157,6 @@ static void join_leaving(struct uj_tasks *self)
 
 /* ---- beginning and end --------------------------------------------------- */
 
-static void on_woken(uv_async_t *woken)
-{
-  (void)woken;
-}
-
 static int init_lock(struct uj_tasks *self)
 {
   int error = uv_mutex_init(&self->lock);
@@ -183,18 +180,15 @@ static void term_lock(struct uj_tasks *self)
   uv_mutex_destroy(&self->lock);
 }
 
-struct uj_tasks *uj_tasks_new(void *loop)
+struct uj_tasks *uj_tasks_new(void (*wake)(void *arg), void *arg)
 {
   struct uj_tasks *self = calloc(1, sizeof(*self));
   if (self == NULL || init_lock(self) != 0) {
     free(self);
     return NULL;
   }
-  if (uv_async_init(loop, &self->woken, on_woken) != 0) {
-    term_lock(self);
-    free(self);
-    return NULL;
-  }
+  self->wake = wake;
+  self->arg = arg;
   uj_link_init(&self->queued);
   uj_link_init(&self->running);
   uj_link_init(&self->ended);
@@ -382,7 +376,7 @@ bool uj_task_say(struct uj_task *task, struct uj_saying *saying)
     if (uj_link_empty(&task->saying))
       uj_link_append(&self->saying, &task->saying);
     self->says = true;
-    uv_async_send(&self->woken);
+    self->wake(self->arg);
   }
   uv_mutex_unlock(&self->lock);
   return !stopped;

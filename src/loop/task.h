@@ -49,9 +49,9 @@ struct uj_saying {
   struct uj_link link;
 };
 
-/* The tasks of a driver; `loop` is its uv_loop_t. Returns NULL without memory.
- */
-struct uj_tasks *uj_tasks_new(void *loop);
+/* The tasks of a driver, which wake it by `wake(arg)` in any thread. Returns
+ * NULL without memory. */
+struct uj_tasks *uj_tasks_new(void (*wake)(void *arg), void *arg);
 /* Ends the threads and frees it, when the loop was closed. No task may be left.
  */
 void uj_tasks_free(struct uj_tasks *tasks);

@@ -48,7 +48,7 @@ bool uj_channels_have_news(const struct uj_state *S)
 
 static void wake(void *driver)
 {
-  uj_driver_ring(driver);
+  uj_driver_wake(driver);
 }
 
 bool uj_channels_sleep(struct uj_state *S)
@@ -56,7 +56,6 @@ bool uj_channels_sleep(struct uj_state *S)
   struct uj_inbox *inbox = inbox_of(S);
   if (inbox == NULL)
     return true;
-  uj_driver_open_bell(S->driver);
   return uj_inbox_fall_asleep(inbox, wake, S->driver);
 }
 

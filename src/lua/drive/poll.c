@@ -33,9 +33,9 @@ static void wait_for_io(struct uj_state *S, lua_State *L, uint64_t due_ns)
 {
   int fd;
   due_ns = uj_clock_min(due_ns, uj_guests_due(S, L, &fd));
-  if (uj_services_have_news(S)) /* a poll in a busy job has noted the wake */
-    due_ns = 0;
   uj_driver_watch(S->driver, UJ_GUEST_LUV, fd);
+  if (uj_services_have_news(S)) /* a poll may have noted the wake */
+    due_ns = 0;
   if (!uj_channels_sleep(S))
     due_ns = 0;
   uj_watch_sleep(&S->watch);
