@@ -66,6 +66,7 @@ build = {
     ["uvjobs.durable.lease"] = "lua/uvjobs/durable/lease.lua",
     ["uvjobs.durable.lineup"] = "lua/uvjobs/durable/lineup.lua",
     ["uvjobs.durable.memory"] = "lua/uvjobs/durable/memory.lua",
+    ["uvjobs.durable.mend"] = "lua/uvjobs/durable/mend.lua",
     ["uvjobs.durable.options"] = "lua/uvjobs/durable/options.lua",
     ["uvjobs.durable.port"] = "lua/uvjobs/durable/port.lua",
     ["uvjobs.durable.postgres"] = "lua/uvjobs/durable/postgres/init.lua",

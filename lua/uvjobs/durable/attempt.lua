@@ -77,7 +77,17 @@ function attempt.outcome(self, job)
   return told(self, failed(self, self.kind, err, job:traceback())), err
 end
 
---- What a store is told of a task whose arguments cannot be read.
+local function is_integer(value, least, most)
+  return math.type(value) == "integer" and value >= least and value <= most
+end
+
+--- Whether a task can be run: somebody else may have written it.
+function attempt.is_sound(row)
+  return is_integer(row.priority, 0, 9) and math.type(row.attempt) == "integer" and
+    math.type(row.attempts) == "integer"
+end
+
+--- What a store is told of a task that cannot be run, or whose arguments cannot be read.
 function attempt.corrupt(self, problem)
   return told(self, dead(self, "corrupt", problem))
 end

@@ -55,8 +55,9 @@ end
 
 -- ---- what is looked at -------------------------------------------------------------
 
+-- Somebody else may have written anything there.
 local function seconds(microseconds)
-  return microseconds and microseconds / 1e6
+  return type(microseconds) == "number" and microseconds / 1e6 or nil
 end
 
 -- A value that somebody else may have written.

@@ -155,8 +155,11 @@ end
 local function start(self, queue, row)
   local one = attempt.new(self, row, queue, self._store._kinds[row.kind])
   local args, problem = core.decode(row.args)
-  if args == nil and problem then
-    settle_later(self, attempt.corrupt(one, "its arguments cannot be read: " .. problem), row)
+  if args == nil and problem then problem = "its arguments cannot be read: " .. problem end
+  if not attempt.is_sound(row) then problem = "its row has values that no store writes" end
+  if problem then
+    settle_later(self, attempt.corrupt(one, problem), row)
+    report(self, "A task is dead", problem, row)
     return
   end
   take_slot(queue, row)

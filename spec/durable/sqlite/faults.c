@@ -8,20 +8,27 @@
  *                power: as if the power were lost: of the writes that were not
  *                  synced a random part is undone (FAULT_SEED), then SIGKILL
  *                full: the write fails with ENOSPC, and so do all after it,
- * until the file FAULT_PATH-space is there FAULT_COUNT  a file that gets the
- * number of operations at the end */
+ *                  until the file FAULT_PATH-space is there
+ *                fills: writes fail with ENOSPC while FAULT_PATH-full is there
+ *                read-only: no file can be opened for writing, or made
+ *                sealed: no file can be made, as in a directory that is
+ *                  read-only
+ *                network: files seem to be on NFS
+ *   FAULT_COUNT  a file that gets the number of operations at the end */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 enum { MOST_FDS = 256 };
@@ -39,6 +46,8 @@ static ssize_t (*real_pwrite)(int, const void *, size_t, off_t);
 static ssize_t (*real_write)(int, const void *, size_t);
 static int (*real_fsync)(int), (*real_fdatasync)(int);
 static int (*real_ftruncate)(int, off_t);
+static int (*real_open)(const char *, int, ...);
+static int (*real_statfs)(const char *, struct statfs *);
 static int (*real_step)(void *);
 
 static const char *path, *how = "kill", *count_file;
@@ -56,6 +65,8 @@ __attribute__((constructor)) static void begin(void)
   real_fsync = (int (*)(int))dlsym(RTLD_NEXT, "fsync");
   real_fdatasync = (int (*)(int))dlsym(RTLD_NEXT, "fdatasync");
   real_ftruncate = (int (*)(int, off_t))dlsym(RTLD_NEXT, "ftruncate64");
+  real_statfs =
+      (int (*)(const char *, struct statfs *))dlsym(RTLD_NEXT, "statfs");
   path = getenv("FAULT_PATH");
   at = text == NULL ? 0 : atol(text);
   if (getenv("FAULT_HOW") != NULL)
@@ -143,6 +154,11 @@ static void lose_power(void)
   }
 }
 
+static bool is_how(const char *name)
+{
+  return strcmp(how, name) == 0;
+}
+
 /* A disk that is full from the n-th operation on. */
 static bool fills_disk(void)
 {
@@ -170,10 +186,11 @@ static bool is_it(void)
 static bool is_full(void)
 {
   char name[PATH_MAX];
-  if (!has_failed)
+  bool fills = is_how("fills");
+  if (!has_failed && !fills)
     return false;
-  snprintf(name, sizeof(name), "%s-space", path);
-  return access(name, F_OK) != 0;
+  snprintf(name, sizeof(name), "%s-%s", path, fills ? "full" : "space");
+  return (access(name, F_OK) == 0) == fills;
 }
 
 /* A write begins. Returns false when it is to fail. */
@@ -212,6 +229,51 @@ ssize_t write(int fd, const void *bytes, size_t size)
   if (is_ours(fd) && !begin_write(fd, bytes, size, lseek(fd, 0, SEEK_CUR)))
     return -1;
   return real_write(fd, bytes, size);
+}
+
+/* Whether a file that is opened may be. Sets errno. */
+static bool may_open(const char *name, int flags)
+{
+  bool is_new;
+  if (path == NULL || strncmp(name, path, strlen(path)) != 0)
+    return true;
+  is_new = access(name, F_OK) != 0 && (flags & O_CREAT) != 0;
+  errno = EACCES;
+  if (is_how("read-only"))
+    return !is_new && (flags & O_ACCMODE) == O_RDONLY;
+  return !is_how("sealed") || !is_new;
+}
+
+int open64(const char *name, int flags, ...)
+{
+  va_list rest;
+  int mode = 0;
+  va_start(rest, flags);
+  if ((flags & O_CREAT) != 0)
+    mode = va_arg(rest, int);
+  va_end(rest);
+  if (real_open == NULL) /* other libraries may open files before begin() */
+    real_open = (int (*)(const char *, int, ...))dlsym(RTLD_NEXT, "open64");
+  return may_open(name, flags) ? real_open(name, flags, mode) : -1;
+}
+
+int open(const char *name, int flags, ...)
+{
+  va_list rest;
+  int mode = 0;
+  va_start(rest, flags);
+  if ((flags & O_CREAT) != 0)
+    mode = va_arg(rest, int);
+  va_end(rest);
+  return open64(name, flags, mode);
+}
+
+int statfs(const char *name, struct statfs *found)
+{
+  int result = real_statfs(name, found);
+  if (result == 0 && is_how("network"))
+    found->f_type = 0x6969;
+  return result;
 }
 
 static int sync_by(int (*real)(int), int fd)

@@ -45,8 +45,10 @@ describe("the file of a store", function()
 
   it("is refused when it belongs to another program", with_path(function(path)
     sql(path, "PRAGMA application_id = 1234567; CREATE TABLE t (x)")
+    local before = files.read(path)
     assert.matches("database of another program %(application_id 1234567%)",
       base.message(open, "sqlite:" .. path))
+    assert.equal(before, files.read(path))
   end))
 
   it("can have tables of the program's own", with_path(function(path)
@@ -61,8 +63,10 @@ describe("the file of a store", function()
     function(path)
       open("sqlite:" .. path):close()
       sql(path, "UPDATE uvjobs_meta SET value = 2")
+      local before = files.read(path)
       assert.matches("version 2 of the tables, this program knows version 1",
         base.message(open, "sqlite:" .. path))
+      assert.equal(before, files.read(path))
       sql(path, "UPDATE uvjobs_meta SET value = 1 WHERE name = 'compatible'")
       local store <close> = open("sqlite:" .. path)
       assert.truthy(store:stats())

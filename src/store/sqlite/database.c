@@ -41,13 +41,30 @@ static const char *code_of(int result)
   }
 }
 
+/* [-0, +1, m] Where the system has refused something, its reason is part of
+ * the message: "disk I/O error" may be a full disk. */
+static void push_message(lua_State *L, sqlite3 *db, int result)
+{
+  const char *message =
+      db == NULL ? sqlite3_errstr(result) : sqlite3_errmsg(db);
+  int primary = result & 0xFF, error = 0;
+  if (db != NULL && (primary == SQLITE_IOERR || primary == SQLITE_CANTOPEN))
+    error = sqlite3_system_errno(db);
+  if (error == 0)
+    lua_pushstring(L, message);
+  else
+    lua_pushfstring(L, "%s (%s)", message, strerror(error));
+}
+
 static int raise(lua_State *L, sqlite3 *db, int result)
 {
-  lua_createtable(L, 0, 3);
+  lua_createtable(L, 0, 4);
   lua_pushstring(L, code_of(result));
   lua_setfield(L, -2, "code");
-  lua_pushstring(L, db == NULL ? sqlite3_errstr(result) : sqlite3_errmsg(db));
+  push_message(L, db, result);
   lua_setfield(L, -2, "message");
+  lua_pushboolean(L, (result & 0xFF) == SQLITE_READONLY);
+  lua_setfield(L, -2, "is_read_only");
   lua_pushinteger(L, result);
   lua_setfield(L, -2, "result");
   return lua_error(L);
@@ -302,6 +319,13 @@ static int database_prepare(lua_State *L)
   return 1;
 }
 
+/* Whether the file could be opened for reading only. */
+static int database_is_read_only(lua_State *L)
+{
+  lua_pushboolean(L, sqlite3_db_readonly(check_database(L)->db, "main") == 1);
+  return 1;
+}
+
 static int database_changes(lua_State *L)
 {
   lua_pushinteger(L, sqlite3_changes(check_database(L)->db));
@@ -393,6 +417,7 @@ void uj_database_register(lua_State *L)
       {"wal_pages", database_wal_pages},
       {"watch_wal", database_watch_wal},
       {"in_transaction", database_in_transaction},
+      {"is_read_only", database_is_read_only},
       {"checkpoint", database_checkpoint},
       {"close", database_close},
       {NULL, NULL}};

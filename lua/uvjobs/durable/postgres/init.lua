@@ -5,6 +5,7 @@ local claims = require "uvjobs.durable.postgres.claims"
 local link = require "uvjobs.durable.postgres.link"
 local listener = require "uvjobs.durable.postgres.listener"
 local location = require "uvjobs.durable.postgres.location"
+local mend = require "uvjobs.durable.mend"
 local native = require "uvjobs.store.postgres"
 local processes = require "uvjobs.durable.postgres.processes"
 local schema = require "uvjobs.durable.postgres.schema"
@@ -191,6 +192,15 @@ local function fail_all(self, requests, err)
   return answers
 end
 
+-- An operation has failed. Returns whether that may have come from rows that somebody else has
+-- written, which are dead now.
+local function mended(self, err)
+  if not self.link:is_open() then return false end
+  local count = schema.mend(self.session, err)
+  if count > 0 then self.warning = mend.WARNING:format("PostgreSQL", count) end
+  return count > 0
+end
+
 -- Performs requests of one sort. When something fails in them, each is performed by itself, so
 -- that only the one that fails is told so.
 local function perform_group(self, run, requests, tries)
@@ -205,6 +215,7 @@ local function perform_group(self, run, requests, tries)
     if CROSSED[err.state] and tries < MOST_TRIES then
       return perform_group(self, run, requests, tries + 1)
     end
+    if mended(self, err) then return perform_group(self, run, requests, tries) end
     return fail_all(self, requests, err)
   end
   answers = {}

@@ -3,6 +3,7 @@
 -- it dead needs that lock: so nothing is taken by a process that is being buried.
 
 local rows = require "uvjobs.durable.postgres.rows"
+local tasks = require "uvjobs.durable.postgres.tasks"
 
 local plans = {}
 local processes = { plans = plans }
@@ -58,15 +59,29 @@ local ANY_DEAD <const> = "SELECT count(*) FROM @process WHERE expires < @NOW"
 local LOCK_DEAD <const> = [[SELECT number FROM @process WHERE expires < @NOW ORDER BY number
   LIMIT 100 FOR UPDATE SKIP LOCKED]]
 
-local CRASH <const> = [[
+local CRASHED <const> = [[
 WITH held AS MATERIALIZED (
   SELECT id, queue, CASE WHEN cancelling THEN 5 WHEN crashes + 1 >= most_crashes THEN 4
       ELSE 1 END AS state,
     due, 0::bigint AS delay, 0 AS attempt, 1 AS crashes, 'crashed' AS reason, keep_done, keep_dead,
     format('{"at":%s,"attempt":%s,"crashed":true,"message":"its process died"}',
       round(@NOW / 1000000.0, 6), attempt) AS error
-  FROM @task WHERE state = 2 AND process = ANY ($1::bigint[]) FOR UPDATE)]] .. rows.change_held ..
+  FROM @task t WHERE state = 2 AND WHOSE FOR UPDATE)]] .. rows.change_held ..
   "SELECT DISTINCT queue FROM held"
+local CRASH <const> = (CRASHED:gsub("WHOSE", "process = ANY ($1::bigint[])"))
+-- Those of a process of which nothing is known: somebody else has written into the table.
+local CRASH_UNKNOWN <const> = (CRASHED:gsub("WHOSE",
+  "NOT EXISTS (SELECT FROM @process p WHERE p.number = t.process)"))
+
+--- Deletes old tasks, and looks for tasks that run nowhere.
+function plans.prune(request)
+  local queries, count_of = tasks.prune(request)
+  queries[#queries + 1] = { CRASH_UNKNOWN, n = 0 }
+  return queries, function(results, self)
+    for _, row in ipairs(results[#results]) do self:tell(row[1], true) end
+    return count_of(results)
+  end
+end
 
 -- The tasks are looked for by a query of its own, behind the one that locks: it sees what the dead
 -- process did until then.

@@ -1,6 +1,8 @@
 -- The tables of a store in PostgreSQL, in a schema of their own, so that a program can have its
 -- own tables beside them and change both in one transaction.
 
+local mend = require "uvjobs.durable.mend"
+
 local schema = {}
 
 local VERSION <const> = 1
@@ -105,6 +107,22 @@ function schema.open(link, write, name)
     misuse("the database has the encoding %s, and UTF8 is needed", tostring(encoding))
   end
   if not version_of(link, write, name) then create(link, write, name) end
+end
+
+-- ---- rows that cannot be -----------------------------------------------------------
+
+local MENDED <const> = mend.sql(true, "@NOW", "false")
+local MEND <const> = ("UPDATE @task SET %s WHERE %s"):format(MENDED.set, MENDED.unsound)
+
+--- An operation has failed. When that can come from rows that somebody else has written, those
+--- become dead. Returns how many.
+---@param session table
+---@param err any
+---@return integer
+function schema.mend(session, err)
+  if not mend.may_help(err) then return 0 end
+  local ok, result = pcall(session.ask, session, MEND)
+  return ok and result.changes or 0
 end
 
 return schema

@@ -2,6 +2,7 @@
 -- be sent together with those of others, and a function that makes the value out of their results.
 -- What needs to look at a result before it goes on is in steps.lua.
 
+local mend = require "uvjobs.durable.mend"
 local rows = require "uvjobs.durable.postgres.rows"
 local rules = require "uvjobs.durable.rules"
 
@@ -142,12 +143,18 @@ end
 
 -- ---- looking -----------------------------------------------------------------------
 
+-- Somebody else may have written the state.
+local function checked(task)
+  mend.check_state(task.state, rules.names[task.state])
+  return task
+end
+
 function plans.get(request)
   return {
     { "SELECT " .. rows.columns .. " FROM @task t WHERE t.id = $1::bigint", request.id, n = 1 },
     { "SELECT last_value, is_called FROM @task_id_seq", n = 0 },
   }, function(results)
-    if results[1].n == 1 then return rows.task(results[1][1]) end
+    if results[1].n == 1 then return checked(rows.task(results[1][1])) end
     local last, is_called = results[2][1][1], results[2][1][2]
     if is_called and request.id >= 1 and request.id <= last then return false end
   end
@@ -177,11 +184,16 @@ function plans.list(request)
   end
   query[1] = "SELECT " .. rows.columns .. " FROM @task t WHERE " ..
     table.concat(conditions, " AND ") .. " ORDER BY t.id LIMIT $2::bigint"
-  return { query }, function(results) return rows.tasks(results[1]) end
+  return { query }, function(results)
+    local found = rows.tasks(results[1])
+    for i = 1, #found do checked(found[i]) end
+    return found
+  end
 end
 
 local function count_row(queues, queue, state, kind, count, oldest)
   local of_queue, name = rules.counts_of(queues, queue), rules.names[state]
+  mend.check_state(state, name)
   of_queue[name] = of_queue[name] + count
   if rules.is_live(state) then of_queue.kinds[kind] = true end
   if state == rules.READY then of_queue.oldest = math.max(of_queue.oldest or 0, oldest) end

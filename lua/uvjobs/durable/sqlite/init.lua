@@ -18,9 +18,9 @@ local TRANSACTION <const> = 5000000 -- microseconds that a transaction of the us
 local operations = {}
 for _, name in ipairs {
   "enqueue", "sql", "claim", "finish", "settle", "save", "get", "list", "stats", "cancel", "retry",
-  "pause", "prune",
+  "pause",
 } do operations[name] = tasks[name] end
-for _, name in ipairs { "join", "beat", "leave" } do operations[name] = processes[name] end
+for _, name in ipairs { "join", "beat", "leave", "prune" } do operations[name] = processes[name] end
 for name, operation in pairs(schedules) do operations[name] = operation end
 
 -- What changes nothing needs no lock.
@@ -43,10 +43,11 @@ Engine.renew = processes.renew
 
 -- ---- performing --------------------------------------------------------------------
 
--- An error of SQLite that is nobody's fault is one; anything else is a mistake of ours.
+-- An error of SQLite that is nobody's fault is one; anything else is a mistake of ours, whose
+-- answer is a text.
 local function answer_of(err)
-  if type(err) ~= "table" or not err.code then error(err, 0) end
-  if err.code == "sql" then error("SQLite: " .. err.message, 0) end
+  if type(err) ~= "table" or not err.code then return tostring(err) end
+  if err.code == "sql" then return "SQLite: " .. err.message end
   return { code = err.code, message = err.message, stored = err.stored }
 end
 
@@ -87,6 +88,7 @@ local function perform_group(self, requests)
   if ok then return answers end
   roll_back(self)
   local err = answers
+  if #requests == 1 and upkeep.mend(self, err) then return perform_group(self, requests) end
   if #requests == 1 or type(err) == "table" and err.code == "unavailable" then
     answers = {}
     for i = 1, #requests do answers[i] = answer_of(err) end
@@ -265,17 +267,38 @@ end
 
 -- ---- opening -----------------------------------------------------------------------
 
+local function directory_of(path)
+  local directory = path:match "^(.*)/[^/]*$" or "."
+  return directory == "" and "/" or directory
+end
+
 local function check_path(path, options)
   if path == "" or path:find("\0", 1, true) then
     error({ code = "misuse", message = "'sqlite:' and the path of a file expected" }, 0)
   end
-  local directory = path:match "^(.*)/[^/]*$" or "."
-  local network = native.filesystem(directory == "" and "/" or directory)
+  local network = native.filesystem(directory_of(path))
   if network and not options.network then
     error({ code = "misuse", message = (
       "'%s' is on a network file system (%s), where locks cannot be relied on; " ..
       "option 'network' allows it"):format(path, network) }, 0)
   end
+end
+
+-- Says which file it is about. What the caller has to change is misuse: also a file, or a
+-- directory, that cannot be written.
+local function raise_of_open(path, err)
+  if type(err) == "table" and err.message then
+    if err.code == "sql" then err.code = "misuse" end
+    if err.is_read_only then
+      err.code, err.message = "misuse", "it, or its directory, cannot be written (read-only)"
+    end
+    -- SQLite tries to read it then, and only says that it is not there.
+    if not native.file(path) and native.file(directory_of(path)) then
+      err.message = "it cannot be made in its directory"
+    end
+    err.message = ("cannot open '%s': %s"):format(path, err.message)
+  end
+  error(err, 0)
 end
 
 local function open(path, options, clock)
@@ -285,8 +308,8 @@ local function open(path, options, clock)
     clock = clock or { date = native.date, now = native.monotonic },
     boot = clock and "virtual" or native.boot(), pid = native.pid(),
   }, Engine)
-  self.db = native.open(path, BUSY_MS)
   local ok, err = pcall(function()
+    self.db = native.open(path, BUSY_MS)
     schema.open(self.db, path, options.durability or "full")
     self.begins, self.begins_reading = self.db:prepare "BEGIN IMMEDIATE", self.db:prepare "BEGIN"
     self.ends = self.db:prepare "COMMIT"
@@ -295,12 +318,8 @@ local function open(path, options, clock)
     upkeep.begin(self, native)
   end)
   if ok then return self end
-  self.db:close()
-  if type(err) == "table" and err.code == "sql" then err.code = "misuse" end
-  if type(err) == "table" and err.message then
-    err.message = ("cannot open '%s': %s"):format(path, err.message)
-  end
-  error(err, 0)
+  if self.db then self.db:close() end
+  raise_of_open(path, err)
 end
 
 return {

@@ -25,7 +25,7 @@ end
 -- Changes all tasks that a process runs, as a rule says.
 local function change_all(self, number, rule)
   local statement = self:sql("SELECT " .. tasks.columns ..
-    " FROM uvjobs_task WHERE state = 2 AND process = ? ORDER BY id")
+    " FROM uvjobs_task WHERE state = 2 AND process IS ? ORDER BY id")
   local rows = {}
   statement:bind(number)
   while true do
@@ -59,6 +59,23 @@ local function bury(self, except)
       forget(self, number)
     end
   end
+end
+
+local ORPHANS <const> = [[SELECT DISTINCT process FROM uvjobs_task WHERE state = 2
+  AND (process IS NULL OR process NOT IN (SELECT number FROM uvjobs_process))]]
+
+--- Gives back tasks that run in a process of which nothing is known: somebody else has written into
+--- the file.
+function processes.bury_unknown(self)
+  local date = self.clock.date()
+  for _, row in ipairs(self:sql(ORPHANS):rows()) do
+    change_all(self, row[1], function(task) return rules.crash(task, date) end)
+  end
+end
+
+function processes.prune(self, request)
+  processes.bury_unknown(self)
+  return tasks.prune(self, request)
 end
 
 -- Renews the lease of a process. Returns whether that was written; nil when it is dead.

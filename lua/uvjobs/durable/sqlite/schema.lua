@@ -53,8 +53,10 @@ local function misuse(message, ...)
   error({ code = "misuse", message = message:format(...) }, 0)
 end
 
--- Whether the file can be a store. Nothing is written before that is known.
+-- Whether the file can be a store. Nothing is written before that is known; not even beside it, as
+-- SQLite does when it reads a file with a WAL.
 local function check_file(db, path)
+  if db:is_read_only() then misuse "the file cannot be written (read-only)" end
   local application = one(db, "PRAGMA application_id")
   if application ~= 0 and application ~= APPLICATION then
     misuse("'%s' is the database of another program (application_id %d)", path, application)

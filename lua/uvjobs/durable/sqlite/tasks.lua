@@ -2,6 +2,7 @@
 -- by rowid, and return none from changes: RETURNING and sub-queries would allocate a page cache
 -- for each call, which costs ten times the rest.
 
+local mend = require "uvjobs.durable.mend"
 local rules = require "uvjobs.durable.rules"
 
 local READY <const>, RUNNING <const> = rules.READY, rules.RUNNING
@@ -320,9 +321,15 @@ end
 
 -- ---- looking -----------------------------------------------------------------------
 
+-- Somebody else may have written the state.
+local function checked(row)
+  mend.check_state(row.state, rules.names[row.state])
+  return row
+end
+
 function operations.get(self, request)
   local row = find(self, request.id)
-  if row then return row end
+  if row then return checked(row) end
   local last = self:sql("SELECT seq FROM sqlite_sequence WHERE name = 'uvjobs_task'"):first()
   if request.id >= 1 and request.id <= (last or 0) then return false end
 end
@@ -348,7 +355,7 @@ function operations.list(self, request)
   while true do
     local row = row_of(statement:step())
     if not row then break end
-    found[#found + 1] = row
+    found[#found + 1] = checked(row)
   end
   statement:reset()
   return found
@@ -362,6 +369,7 @@ function operations.stats(self)
     local queue, state, kind, count, oldest = table.unpack(row, 1, 5)
     local of_queue = rules.counts_of(queues, queue)
     local name = rules.names[state]
+    mend.check_state(state, name)
     of_queue[name] = of_queue[name] + count
     if rules.is_live(state) then of_queue.kinds[kind] = true end
     if state == READY then of_queue.oldest = math.max(of_queue.oldest or 0, now - oldest) end

@@ -1,5 +1,7 @@
--- What a store in SQLite does on the side: it writes the WAL back before that grows, and looks
--- whether its file is still there.
+-- What a store in SQLite does on the side: it writes the WAL back before that grows, looks whether
+-- its files are still there, and sets aside rows that somebody else has written.
+
+local mend = require "uvjobs.durable.mend"
 
 local upkeep = {}
 
@@ -9,23 +11,35 @@ local TRUNCATE <const> = 64 * 1024 * 1024 // PAGE
 local LOOK <const> = 1000000                    -- microseconds
 local PINNED <const> = 60000000                 -- microseconds: when a reader is told of
 
---- Remembers which file it is.
+-- What SQLite and the locks need: without one of them two processes can use different files
+-- under the same names, and then each takes the other for dead.
+local NEEDED <const> = { "", "-lock", "-wal" }
+
+--- Remembers which files they are.
 function upkeep.begin(self, native)
-  self.native = native
-  self.file = { native.file(self.path) }
+  self.native, self.files = native, {}
+  for i, ending in ipairs(NEEDED) do self.files[i] = { native.file(self.path .. ending) } end
   self.checked = self.clock.now()
 end
 
---- What is wrong with the file, or nil. It is looked at once a second.
+-- What has happened to the files, or nil.
+local function look_at_files(self)
+  for i, ending in ipairs(NEEDED) do
+    local path, known = self.path .. ending, self.files[i]
+    local device, inode = self.native.file(path)
+    if known[1] and (device ~= known[1] or inode ~= known[2]) then
+      return ("'%s' was %s while it was in use"):format(path, device and "replaced" or "deleted")
+    end
+  end
+end
+
+--- What is wrong with the files, or nil. They are looked at once a second.
 function upkeep.problem(self)
   local now = self.clock.now()
   if now - self.checked < LOOK and not self.missing then return nil end
   self.checked = now
-  local device, inode = self.native.file(self.path)
-  self.missing = device ~= self.file[1] or inode ~= self.file[2]
-  if self.missing then
-    return ("'%s' was %s while it was in use"):format(self.path, device and "replaced" or "deleted")
-  end
+  self.missing = look_at_files(self)
+  return self.missing
 end
 
 local function checkpoint(self, mode)
@@ -59,13 +73,58 @@ local function warning_of(self)
   end
 end
 
+-- ---- rows that cannot be -----------------------------------------------------------
+
+local MENDED <const> = mend.sql(false, "?1", "0")
+-- What the other tables cannot have: that is deleted, and who needs it makes it again.
+local PROCESSES <const> = [[FROM uvjobs_process
+  WHERE typeof(expires) <> 'integer' OR typeof(boot) <> 'text']]
+local SCHEDULES <const> = [[FROM uvjobs_schedule
+  WHERE typeof(spec) <> 'text' OR typeof(task) <> 'text'
+  OR typeof(coalesce(last, 0)) <> 'integer' OR typeof(coalesce(next, 0)) <> 'integer']]
+local IS_UNSOUND <const> = ("SELECT 1 FROM uvjobs_task WHERE %s UNION ALL SELECT 1 %s " ..
+  "UNION ALL SELECT 1 %s LIMIT 1"):format(MENDED.unsound, PROCESSES, SCHEDULES)
+local MEND <const> = "UPDATE uvjobs_task SET " .. MENDED.set .. " WHERE " .. MENDED.unsound
+
+local function mend_all(self)
+  if not self:sql(IS_UNSOUND):first() then return 0 end
+  self.begins:run()
+  local count = self:sql(MEND):run(self.clock.date())
+  count = count + self:sql("DELETE " .. PROCESSES):run() + self:sql("DELETE " .. SCHEDULES):run()
+  self.ends:run()
+  return count
+end
+
+--- An operation has failed. When that can come from rows that somebody else has written, those
+--- become dead. Returns whether there were any.
+function upkeep.mend(self, err)
+  if not mend.may_help(err) then return false end
+  local ok, count = pcall(mend_all, self)
+  if not ok then
+    if self.db:in_transaction() then pcall(self.db.exec, self.db, "ROLLBACK") end
+    return false
+  end
+  self.mended = (self.mended or 0) + count
+  return count > 0
+end
+
+-- ---- when nothing is asked for -----------------------------------------------------
+
+-- A warning of what was changed by that.
+local function warning_of_mended(self)
+  local count = self.mended or 0
+  if count == 0 then return nil end
+  self.mended = nil
+  return (mend.WARNING):format(self.path, count)
+end
+
 --- Nothing was asked for a while. Returns a warning, or nil.
 function upkeep.idle(self)
   if upkeep.problem(self) then return nil end
   if self.db:wal_pages() > 0 and self.native.size(self.path .. "-wal") >= PASSIVE * PAGE then
     checkpoint(self, "truncate")
   end
-  return warning_of(self)
+  return warning_of_mended(self) or warning_of(self)
 end
 
 return upkeep
