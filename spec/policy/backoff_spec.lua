@@ -54,6 +54,7 @@ describe("a back-off", function()
     local self = backoff.complete({ base = 1e308, factor = 1e308, jitter = "none" }, math.huge)
     assert.equal(1e9, backoff.delay(self, 1))
     assert.equal(1e9, backoff.delay(self, 1 << 40))
+    assert.equal(1e9, backoff.delay(backoff.complete(1e300, 10), 1))
     for _, jitter in ipairs { "full", "none", "equal", "decorrelated", 0.5 } do
       self = backoff.complete({ base = 0, jitter = jitter }, 10)
       assert.same({ 0, 0 }, { range(self, 5000) })

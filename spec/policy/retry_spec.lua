@@ -230,11 +230,13 @@ describe("policy.retry", function()
         if attempt ~= 2 then return err.retry_after end
       end }):call(fn)
       assert.same({ 0.0, 7.0, 9.0, 16.0 }, at)
-      fn, at = failing(9, "no")
-      assert.equal("no", message(function()
-        exact({ delay = function() return math.huge end }):call(fn)
-      end))
-      assert.equal(1, #at)
+      for _, never in ipairs { math.huge, 1e300, 2 ^ 63 / 1e9 } do
+        fn, at = failing(9, "no")
+        assert.equal("no", message(function()
+          exact({ delay = function() return never end }):call(fn)
+        end))
+        assert.equal(1, #at)
+      end
     end)
   end)
 

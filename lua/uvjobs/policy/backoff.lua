@@ -13,7 +13,7 @@ local random = core.random
 local backoff = {}
 
 local expect <const> = arguments.expect
-local LONGEST <const> = 1e9 -- seconds that a wait has at most, if `max` sets no limit
+local LONGEST <const> = 1e9 -- seconds, 31 years, that a wait has at most
 
 local JITTERS <const> = { full = true, none = true, equal = true, decorrelated = true }
 
@@ -46,7 +46,7 @@ end
 ---@return { base: number, factor: number, max: number, jitter: string|number } complete
 function backoff.complete(value, max)
   if type(value) == "number" then
-    return { base = value, factor = 1, max = value, jitter = "none" }
+    return { base = value, factor = 1, max = math.min(value, LONGEST), jitter = "none" }
   end
   value = arguments.raw(value) or {}
   return {

@@ -65,6 +65,9 @@ end
 
 -- ---- whether and when --------------------------------------------------------------
 
+-- A sleep of so many seconds, which are 292 years, does not end: uj_seconds_to_ns().
+local NEVER <const> = 2 ^ 63 / 1e9
+
 local function give_up(self, err, why)
   self.failed = self.failed + 1
   if why then self[why] = self[why] + 1 end
@@ -99,10 +102,10 @@ local function delay_after(self, err, attempt, previous)
   return least + seconds, seconds
 end
 
--- Whether so many seconds lie before the earliest deadline of the job.
+-- Whether so many seconds lie before the earliest deadline of the job, and pass at all.
 local function is_time_for(seconds)
   local remaining = uvjobs.remaining()
-  return seconds < math.huge and (not remaining or seconds < remaining)
+  return seconds < NEVER and (not remaining or seconds < remaining)
 end
 
 local function check_budget(self, err)
