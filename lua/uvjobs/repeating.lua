@@ -44,6 +44,7 @@ local function read_arguments(name, self, options, fn, ...)
   local problem = arguments.problem_of_options(options, options_of.known[name])
   if problem then arguments.fail(3, 2, name, problem) end
   arguments.check_function(3, 3, name, fn)
+  options = arguments.raw(options)
   if select("#", ...) == 0 then return options, fn end
   return options, with_arguments(fn, ...)
 end

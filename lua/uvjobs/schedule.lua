@@ -163,7 +163,7 @@ local function check_options(name, options, known)
   if options == nil then return {} end
   local problem = arguments.problem_of_options(options, known)
   if problem then arguments.fail(3, 2, name, problem) end
-  return options
+  return arguments.raw(options)
 end
 
 -- The zone of an option; blames the caller of the public function.

@@ -52,7 +52,7 @@ local function read_arguments(name, n, known, options, fn)
   local problem = arguments.problem_of_options(options, known)
   if problem then arguments.fail(3, n, name, problem) end
   arguments.check_function(3, n + 1, name, fn)
-  return options, fn
+  return arguments.raw(options), fn
 end
 
 -- ---- the time of a test ------------------------------------------------------------

@@ -28,11 +28,13 @@ local function check_items(list, name)
   end
 end
 
+-- Checks the arguments; returns the options, if there are any. The errors blame the caller.
 local function check(list, fn, options, name, known)
   check_items(list, name)
   arguments.check_function(3, 2, name, fn)
   local problem = options ~= nil and arguments.problem_of_options(options, known)
   if problem then fail(3, 3, name, problem) end
+  return arguments.raw(options)
 end
 
 -- With the option `on` the function is called in a thread of these workers.
@@ -96,7 +98,7 @@ end
 ---@param options? uvjobs.MapOptions
 ---@return { n: integer, [integer]: any } results the first result of each, in order
 function uvjobs.map(list, fn, options)
-  check(list, fn, options, "map", MAP_OPTIONS)
+  options = check(list, fn, options, "map", MAP_OPTIONS)
   core.check_suspend("map", 2)
   fn = placed(fn, options, "map")
   local results, progress = { n = 0 }, progress_of(options, list)
@@ -162,7 +164,7 @@ end
 ---@param options? uvjobs.EachOptions
 ---@return integer count how many items there were
 function uvjobs.each(list, fn, options)
-  check(list, fn, options, "each", EACH_OPTIONS)
+  options = check(list, fn, options, "each", EACH_OPTIONS)
   core.check_suspend("each", 2)
   fn = placed(fn, options, "each")
   local limit = options and options.limit or DEFAULT_LIMIT

@@ -251,7 +251,7 @@ local FILTERS <const> = {
 ---@return fun(): uvjobs.TaskInfo?
 function methods:tasks(filter)
   check_self(self, "tasks")
-  filter = filter or {}
+  filter = filter == nil and {} or arguments.raw(filter)
   local problem = arguments.problem_of_options(filter, FILTERS)
   if problem then arguments.fail(2, 1, "tasks", problem) end
   local left, after, page, i = filter.limit or math.huge, filter.after or 0, {}, 0
@@ -497,7 +497,7 @@ function durable.open(where, given)
   if type(where) ~= "string" then
     arguments.fail(2, 1, "open", arguments.unexpected("string", where))
   end
-  given = given == nil and {} or given
+  given = given == nil and {} or arguments.raw(given)
   local found, problem = find_engine(where)
   if not found then arguments.fail(2, 1, "open", problem) end
   problem = found.module.problem and

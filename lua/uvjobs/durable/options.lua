@@ -103,7 +103,7 @@ function options.kind(name, given, fn)
   local problem = arguments.problem_of_options(given, KIND_OPTIONS)
   if problem then arguments.fail(3, 2, "define", problem) end
   arguments.check_function(3, 3, "define", fn)
-  return complete_kind(given, fn)
+  return complete_kind(arguments.raw(given), fn)
 end
 
 local REMOTE <const> = complete_kind({})
@@ -147,7 +147,7 @@ end
 
 --- What a store is told of a new task. `kinds` are those that are defined.
 function options.task(kinds, limit, level, name, first, kind, args, given)
-  given = given or {}
+  given = given == nil and {} or arguments.raw(given)
   local problem = problem_of_task(given)
   if problem then arguments.fail(level + 1, first + 2, name, problem) end
   problem = problem_of_kind(kinds, kind, given)
@@ -193,7 +193,7 @@ function options.schedule(level, name, schedule, given)
   if core.typename(schedule) ~= "uvjobs.Schedule" then
     arguments.fail(level + 1, 2, "schedule", arguments.unexpected("uvjobs.Schedule", schedule))
   end
-  given = given == nil and {} or given
+  given = given == nil and {} or arguments.raw(given)
   local problem = arguments.problem_of_options(given, SCHEDULE_OPTIONS)
   if problem then arguments.fail(level + 1, 5, "schedule", problem) end
   local of_task = {}
@@ -257,7 +257,7 @@ local WORK_OPTIONS <const> = {
 }
 
 local function queue_of(name, given)
-  if type(given) ~= "table" then given = { limit = given } end
+  given = type(given) == "table" and arguments.raw(given) or { limit = given }
   return {
     name = name, limit = given.limit or 10,
     key_limit = given.key_limit ~= math.huge and given.key_limit or nil,
@@ -267,7 +267,7 @@ end
 
 --- Checks what work() was called with, and completes it; blames its caller.
 function options.work(given)
-  given = given == nil and {} or given
+  given = given == nil and {} or arguments.raw(given)
   local problem = arguments.problem_of_options(given, WORK_OPTIONS)
   if problem then arguments.fail(3, 1, "work", problem) end
   local queues = {}

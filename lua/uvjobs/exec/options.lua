@@ -115,6 +115,7 @@ end
 local function problem_of_options(given)
   local problem = arguments.problem_of_options(given, KINDS)
   if problem then return problem end
+  given = arguments.raw(given)
   for _, pair in ipairs(EXCLUSIVE) do
     if given[pair[1]] ~= nil and given[pair[2]] ~= nil then
       return ("options '%s' and '%s' exclude each other"):format(pair[1], pair[2])
@@ -140,7 +141,7 @@ end
 ---@param given uvjobs.ExecOptions good ones
 function options.with_defaults(given)
   local all = {}
-  for name in pairs(KINDS) do all[name] = given[name] end
+  for name, value in next, given do all[name] = value end
   if all.timeout == math.huge then all.timeout = nil end
   all.max_output = math.min(all.max_output or MAX_OUTPUT, math.maxinteger)
   return all

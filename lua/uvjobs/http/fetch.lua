@@ -277,7 +277,7 @@ return function(url, options)
       ("URL of http or https expected, got '%s'"):format(url) or
       arguments.unexpected("string", url))
   end
-  options = options or {}
+  options = options == nil and {} or arguments.raw(options)
   local problem = problem_of(options)
   if problem then arguments.fail(2, 2, "fetch", problem) end
   core.check_suspend("fetch", 2)

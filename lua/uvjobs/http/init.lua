@@ -49,7 +49,7 @@ end
 -- Returns the options that are known, and the others.
 local function split_options(options, known)
   local own, rest = {}, {}
-  for name, value in pairs(options) do
+  for name, value in next, options do
     if known[name] then own[name] = value else rest[name] = value end
   end
   return own, rest

@@ -111,7 +111,7 @@ arguments.refuse_others("uvjobs.http.Server", Server, { "scheduler", "server", "
 
 local function split(options)
   local listen, rest = {}, {}
-  for name, value in pairs(options) do
+  for name, value in next, options do
     if LISTEN[name] then listen[name] = value else rest[name] = value end
   end
   return listen, rest

@@ -272,6 +272,7 @@ end
 ---@param options table
 ---@return uvjobs.Otlp
 function otlp.start(options)
+  options = arguments.raw(options)
   local problem = arguments.problem_of_options(options, KNOWN)
     or check_headers(options.headers)
     or options.url == nil and "option 'url' is missing"

@@ -87,6 +87,7 @@ function profile.start(options)
   if type(options) ~= "table" then
     arguments.fail(3, 1, "profile", arguments.unexpected("table", options))
   end
+  options = arguments.raw(options)
   local problem = arguments.problem_of_options(options, KNOWN)
   if not problem and options.file == nil then problem = "option 'file' is missing" end
   if problem then arguments.fail(3, 1, "profile", problem) end

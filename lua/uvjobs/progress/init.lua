@@ -138,7 +138,7 @@ Progress.__gc = Progress.__close
 return function(options)
   local problem = options ~= nil and arguments.problem_of_options(options, OPTIONS)
   if problem then arguments.fail(3, 1, "progress", problem) end
-  options = options or {}
+  options = arguments.raw(options) or {}
   local state = {
     count = 0, total = options.total, label = clean(options.label), unit = clean(options.unit),
     every = options.every or DEFAULT_EVERY, began = uvjobs.now(),

@@ -236,7 +236,7 @@ return function(uv)
   ---@return string code such as "EADDRINUSE"
   function uv.serve(host, port, options, fn)
     addresses.check(2, "serve", host, port, 0)
-    options = options or {}
+    options = options == nil and {} or arguments.raw(options)
     local problem = arguments.problem_of_options(options, OPTIONS)
     if problem then arguments.fail(2, 3, "serve", problem) end
     arguments.check_function(2, 4, "serve", fn)

@@ -70,7 +70,7 @@ end
 ---@return table threads `threads` and what thread.lua is given
 ---@return uvjobs.Scheduler jobs
 function options.take(given)
-  given = given == nil and {} or given
+  given = given == nil and {} or arguments.raw(given)
   local problem = problem_of(given)
   local jobs
   if not problem then jobs, problem = new_scheduler(given) end
