@@ -202,6 +202,29 @@ describe("workers", function()
       assert.equal("cancelled", job.state)
     end))
 
+  it("end also when a job of a job computes without end, in a scheduler of its own #W3 #W6",
+    in_run(function()
+      local before = count_threads()
+      local channel = uvjobs.channel()
+      do
+        local workers <close> = uvjobs.workers { threads = 1, exception_handler = base.ignore }
+        local job = workers:spawn(function(began)
+          local inner = require "uvjobs"
+          local jobs <close> = inner.scheduler()
+          jobs:spawn(function()
+            began:put(true)
+            while true do end
+          end)
+          inner.sleep(60)
+        end, channel)
+        channel:get()
+        job:cancel()
+        job:join()
+        assert.equal(1, workers:call(function() return 1 end))
+      end
+      assert.is_true(count_threads() <= before)
+    end))
+
   it("leave no thread wherever the job that has them is cancelled or killed #W6", in_run(function()
     local before = count_threads()
     for _, by in ipairs { "cancel", "kill" } do

@@ -7,8 +7,8 @@ local outcome = require "uvjobs.workers.outcome"
 
 core.own_source()
 
--- A job that computes gives way after so many seconds: so the thread hears of requests, and
--- its other jobs have their turns.
+-- A job that computes gives way after so many seconds, also one that a job here has spawned in a
+-- scheduler of its own: so the thread hears of requests, and its other jobs have their turns.
 local SLICE <const> = 0.005
 
 local mailbox, jobs, spec
@@ -134,7 +134,7 @@ end
 
 local function new_jobs()
   return uvjobs.scheduler {
-    name = spec.name, limit = math.huge, close_timeout = spec.close_timeout, timeslice = SLICE,
+    name = spec.name, limit = math.huge, close_timeout = spec.close_timeout,
     on_end = ended, exception_handler = function() end, -- the program has one
   }
 end
@@ -166,6 +166,7 @@ return function(of_thread, given)
   outcome.is_limited = spec.memory_limit ~= nil
   refuse_of_process()
   refuse_modules(spec.main_only)
+  core.set_default_timeslice(SLICE)
   local ok, err = xpcall(uvjobs.run, debug.traceback,
     { signals = false, close_timeout = spec.close_timeout, timeslice = SLICE }, serve)
   answer_rest(ok and "the thread has ended" or err)

@@ -208,10 +208,21 @@ static int l_scheduler(lua_State *L)
   if (!lua_isnoneornil(L, AT_OPTIONS) && !lua_istable(L, AT_OPTIONS))
     uj_arg_typeerror(L, &callee, AT_OPTIONS, "table");
   sched = uj_lsched_new(S, L);
+  if (S->default_slice_ns != 0)
+    sched->core.slice_ns = S->default_slice_ns;
   if (lua_istable(L, AT_OPTIONS))
     read_options(L, &callee, sched);
   uj_interrupt_add_slice(S, sched->core.slice_ns);
   return 1;
+}
+
+/* set_default_timeslice(seconds) */
+static int l_set_default_timeslice(lua_State *L)
+{
+  lua_Number seconds = luaL_checknumber(L, 1);
+  luaL_argcheck(L, seconds > 0 && seconds <= 1, 1, "seconds expected");
+  uj_state(L)->default_slice_ns = (uint64_t)(seconds * UJ_NS_PER_S);
+  return 0;
 }
 
 /* A scheduler is collected when no job is left, since jobs refer to it; but a
@@ -503,3 +514,6 @@ void uj_scheduler_register(lua_State *L)
 
 const luaL_Reg uj_scheduler_functions[] = {{"scheduler", l_scheduler},
                                            {NULL, NULL}};
+
+const luaL_Reg uj_scheduler_internals[] = {
+    {"set_default_timeslice", l_set_default_timeslice}, {NULL, NULL}};

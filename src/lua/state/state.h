@@ -104,6 +104,8 @@ struct uj_state {
   uint64_t virtual_ns; /* the time, if so */
   uint64_t nvirtual;   /* runs under a virtual clock so far */
 
+  uint64_t default_slice_ns; /* of schedulers that ask for none; or 0 */
+
   uint32_t nwatched; /* sources of all watches: see engine/watchers.h */
   bool debug;
   bool measures;  /* the times of jobs: see measure/meter.h */
