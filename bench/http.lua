@@ -1,7 +1,8 @@
 -- HTTP: what a job for each request costs. `wrk` loads two servers of lua-http with the
 -- same handler, 20 connections each: a plain one, and one with http.setup. Then a third,
 -- whose handlers wait for 50 ms, with 200 connections and a limit of 50: what the limit
--- gives is a latency of 200 ms for each. Run as
+-- gives is a latency of 200 ms for each. And a server with the same handler in each of two threads,
+-- which is compared with ours in one. Run as
 --   lua5.4 bench/http.lua [ROUNDS [SECONDS]]
 -- with the paths of the tree. Each measurement is a server in a process of its own.
 
@@ -10,9 +11,10 @@ local rounds = dofile(dir .. "rounds.lua")
 
 local ROUNDS <const>, SECONDS <const> = 7, 3
 local TARGET <const> = 0.9 -- of the requests per second of plain lua-http
+local THREADS_TARGET <const> = 1.7 -- of those of ours in one thread
 
 local LOADS <const> = {
-  plain = "-t1 -c20", uvjobs = "-t1 -c20", limited = "-t1 -c200",
+  plain = "-t1 -c20", uvjobs = "-t1 -c20", threads = "-t1 -c20", limited = "-t1 -c200",
 }
 local AT_LIMIT_MS <const> = 200 / 50 * 50
 
@@ -85,11 +87,15 @@ end
 
 -- ---- rounds ----------------------------------------------------------------
 
---- The plain one and ours one after the other, every second time the other way round.
+local SIDES <const> = { "plain", "uvjobs", "threads" } -- that are compared
+
+--- The sides that are compared one after the other, every second time the other way round.
 local function measure_round(round, seconds)
-  local first, second = "plain", "uvjobs"
-  if round % 2 == 0 then first, second = second, first end
-  local found = { [first] = measure(first, seconds), [second] = measure(second, seconds) }
+  local found = {}
+  for i = 1, #SIDES do
+    local side = SIDES[round % 2 == 0 and #SIDES + 1 - i or i]
+    found[side] = measure(side, seconds)
+  end
   found.limited = measure("limited", seconds)
   return found
 end
@@ -103,6 +109,10 @@ local function summary(all, format, fn)
     values[#values])
 end
 
+local function report_target(ratio, target)
+  print(("  at least %.2f: %s"):format(target, ratio >= target and "yes" or "NO"))
+end
+
 local function report(all)
   local function line(title, format, fn)
     local median, text = summary(all, format, fn)
@@ -112,7 +122,10 @@ local function report(all)
   line("requests per second, plain lua-http", "%.0f", function(r) return r.plain.rate end)
   line("requests per second, uvjobs.http", "%.0f", function(r) return r.uvjobs.rate end)
   local ratio = line("ratio", "%.2f", function(r) return r.uvjobs.rate / r.plain.rate end)
-  print(("  at least %.2f: %s"):format(TARGET, ratio >= TARGET and "yes" or "NO"))
+  report_target(ratio, TARGET)
+  line("requests per second, in two threads", "%.0f", function(r) return r.threads.rate end)
+  ratio = line("ratio to one", "%.2f", function(r) return r.threads.rate / r.uvjobs.rate end)
+  report_target(ratio, THREADS_TARGET)
   line("us of CPU for a request, plain lua-http", "%.0f", function(r) return r.plain.cpu_us end)
   line("us of CPU for a request, uvjobs.http", "%.0f", function(r) return r.uvjobs.cpu_us end)
   line("ratio", "%.2f", function(r) return r.uvjobs.cpu_us / r.plain.cpu_us end)

@@ -49,10 +49,33 @@ local function serve(onstream, options)
   end)
 end
 
+--- The same handler in two threads, where it can use nothing of this file.
+local function serve_in_threads()
+  local uvjobs = require "uvjobs"
+  local http = require "uvjobs.http"
+  uvjobs.run(function()
+    local server <close> = http.server {
+      threads = 2, port = 0, exception_handler = function() end, onerror = function() end,
+      onstream = function(_, stream)
+        stream:get_headers()
+        local headers = require "http.headers".new()
+        headers:append(":status", "200")
+        headers:append("content-type", "text/plain")
+        stream:write_headers(headers, false)
+        stream:write_chunk("hello", true)
+      end,
+    }
+    io.stdout:write(server:port(), "\n"):flush()
+    server:wait()
+  end)
+end
+
 local SIDES <const> = {
   plain = function() assert(listen(handle):loop()) end,
 
   uvjobs = function() serve(handle, {}) end,
+
+  threads = serve_in_threads,
 
   limited = function()
     local uvjobs = require "uvjobs"
@@ -66,7 +89,7 @@ local SIDES <const> = {
 
 local side = SIDES[arg[1]]
 if not side then
-  io.stderr:write("usage: http_server.lua plain|uvjobs|limited\n")
+  io.stderr:write("usage: http_server.lua plain|uvjobs|threads|limited\n")
   os.exit(2)
 end
 collectgarbage(os.getenv "UVJOBS_BENCH_GC" or "generational")

@@ -19,12 +19,15 @@ local http = {}
 
 --- Also takes the options of lua-http's `http.server.listen`.
 ---@class uvjobs.HttpServerOptions: uvjobs.HttpSetupOptions
----@field onstream fun(server: table, stream: table) the handler
+---@field onstream string|fun(server: table, stream: table, data: any) or the name of a module
+---@field data? any what the handler gets
+---@field threads? integer 1 to 1024: in how many threads of its own it serves
+---@field workers? uvjobs.Workers in whose threads it serves
 ---@field host? string default "127.0.0.1"
 ---@field port? integer 0 for one that is free
 ---@field path? string a Unix socket instead
 ---@field tls? boolean
----@field ctx? userdata a context of luaossl
+---@field ctx? userdata|fun(index: integer): userdata a context of luaossl; in threads a function
 
 ---@class uvjobs.HttpFetchOptions
 ---@field method? string default "GET"
@@ -46,8 +49,9 @@ local http = {}
 
 --- Leaving the block of a to-be-closed variable stops it.
 ---@class uvjobs.HttpServer
----@field scheduler uvjobs.Scheduler
----@field server table lua-http's
+---@field scheduler? uvjobs.Scheduler nil in threads
+---@field server? table lua-http's; nil in threads
+---@field workers? uvjobs.Workers in whose threads it serves
 local HttpServer = {}
 
 ---@return integer port

@@ -3,6 +3,7 @@ local web = require "spec.http.helper"
 local helper = require "spec.helper"
 local uvjobs = require "uvjobs"
 local http = require "uvjobs.http"
+local new_context = require "spec.http.context"
 local condition = require "cqueues.condition"
 local new_headers = require "http.headers".new
 local request = require "http.request"
@@ -14,36 +15,6 @@ end
 
 local function echo(stream)
   web.respond(stream, "200", assert(stream:get_body_as_string()))
-end
-
--- Makes a certificate by the command openssl, because luaossl leaks memory when it makes one.
-local function make_certificate()
-  local path = os.tmpname()
-  assert(os.execute(("env -u LD_PRELOAD openssl req -x509 -newkey rsa:2048 -nodes -days 1 " ..
-    "-subj /CN=127.0.0.1 -keyout %s.key -out %s.crt 2>/dev/null"):format(path, path)))
-  local function take(name)
-    local file <close> = assert(io.open(name))
-    os.remove(name)
-    return file:read "a"
-  end
-  os.remove(path)
-  return take(path .. ".key"), take(path .. ".crt")
-end
-
-local function new_context()
-  local key, certificate = make_certificate()
-  key = require "openssl.pkey".new(key)
-  certificate = require "openssl.x509".new(certificate)
-  local context = require "http.tls".new_server_context()
-  context:setPrivateKey(key)
-  context:setCertificate(certificate)
-  context:setAlpnSelect(function(_, protocols)
-    for _, protocol in ipairs(protocols) do
-      if protocol == "h2" then return protocol end
-    end
-    return nil
-  end)
-  return context
 end
 
 describe("HTTP/2", function()

@@ -9,6 +9,7 @@ local fns = require "uvjobs.workers.fn"
 local member = require "uvjobs.workers.member"
 local options = require "uvjobs.workers.options"
 local outcome = require "uvjobs.workers.outcome"
+local place = require "uvjobs.workers.place"
 
 core.own_source()
 
@@ -75,36 +76,11 @@ local function start_threads(self, spec)
   end
 end
 
--- The thread with the fewest jobs; they take turns, where several have as few.
-local function idlest(self)
-  local members, turn = self._members, self._turn
-  local n, best = #members, nil
-  for i = turn + 1, turn + n do
-    local one = members[(i - 1) % n + 1]
-    if not best or one.active < best.active then best = one end
-    if best.active == 0 then break end
-  end
-  self._turn = best.index
-  return best
-end
-
--- Jobs of one key are all in one thread.
-local function member_of(self, key)
-  local members, hash = self._members, 0
-  local text <const> = ("%s"):format(key)
-  for i = 1, #text do hash = (hash * 31 + text:byte(i)) & 0xffffffff end
-  return members[hash % #members + 1]
-end
-
 -- ---- jobs --------------------------------------------------------------------------
 
 -- What a job of the program does for one in a thread.
 local function body(self, packed, key)
-  local one = key == nil and idlest(self) or member_of(self, key)
-  local call <close> = one:begin(packed)
-  core.set_thread(one.index)
-  self._calls[uvjobs.current()] = call
-  return call:finish()
+  return place.run(self, key == nil and place.idlest(self) or place.of_key(self, key), packed)
 end
 
 local function fail_argument(name, first, ...)
@@ -115,9 +91,7 @@ local function fail_argument(name, first, ...)
 end
 
 local function pack(name, first, of_job, fn, ...)
-  local ok, packed = pcall(core.pack, {
-    "spawn", fns.code(fn), of_job.name or false, of_job.timeout or false, select("#", ...), ...,
-  })
+  local ok, packed = pcall(place.request, of_job, fn, ...)
   if ok then return packed end
   fail_argument(name, first, ...)
   error(packed, 4)

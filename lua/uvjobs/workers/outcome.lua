@@ -63,12 +63,20 @@ function outcome.of(job)
   return failed(err, job:traceback())
 end
 
+--- The error of a call that has failed, and where it was raised.
+---@param value table
+---@return any err
+---@return string? traceback
+function outcome.error_of(value)
+  local err, code, retry_after, traceback = value[2], value[3], value[4], value[5]
+  if code then err = core.make_error(code, err, retry_after or nil) end
+  return err, traceback or nil
+end
+
 --- Raises the error of a call that has failed, where it was called.
 ---@param value table
 function outcome.raise(value)
-  local err, code, retry_after, traceback = value[2], value[3], value[4], value[5]
-  if code then err = core.make_error(code, err, retry_after or nil) end
-  core.raise_beyond(err, traceback or nil)
+  core.raise_beyond(outcome.error_of(value))
 end
 
 return outcome

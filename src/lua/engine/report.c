@@ -32,6 +32,7 @@ static int write_report(lua_State *L)
 {
   write_field(L, "", "message");
   write_field(L, "  job: ", "job");
+  write_field(L, "  thread: ", "thread");
   write_field(L, "  error: ", "exception");
   write_field(L, "  seconds: ", "seconds");
   write_field(L, "  repeating: ", "repeating");
