@@ -4,13 +4,13 @@
 #include <string.h>
 
 #define UNIT_S 1e-6
-#define LONGEST_S 3600.0
+#define LONGEST_S ((double)UJ_HISTOGRAM_LONGEST_NS * 1e-9)
 
 enum {
-  PER_PAGE = 64,
-  PAGES = 32, /* 2^32 microseconds are 71 minutes */
+  PER_PAGE = UJ_HISTOGRAM_PER_PAGE,
+  PAGES = UJ_HISTOGRAM_PAGES,
   LAST_PAGE = PAGES - 1,
-  IN_LAST_PAGE = 44 /* up to an hour */
+  IN_LAST_PAGE = UJ_HISTOGRAM_IN_LAST_PAGE
 };
 
 /* ---- pages --------------------------------------------------------------- */
@@ -65,6 +65,7 @@ static bool make_pages(struct uj_histogram *self, uint32_t wanted,
   }
   self->buckets = buckets;
   self->pages = pages;
+  self->last_page = 0; /* it may stand elsewhere now */
   return true;
 }
 
@@ -79,38 +80,18 @@ static inline bool add_pages(struct uj_histogram *self, uint32_t wanted,
 
 /* ---- the scale ----------------------------------------------------------- */
 
-struct place {
-  unsigned page, bucket;
-};
-
-static struct place find_place(double seconds)
+static struct uj_histogram_place find_place(double seconds)
 {
-  struct place place = {0, 0};
+  struct uj_histogram_place place = {0, 0};
   double part;
   int exponent;
   if (!(seconds > UNIT_S))
     return place;
   if (seconds >= LONGEST_S)
-    return (struct place){LAST_PAGE, IN_LAST_PAGE - 1};
+    return (struct uj_histogram_place){LAST_PAGE, IN_LAST_PAGE - 1};
   part = frexp(seconds / UNIT_S, &exponent); /* from 1/2 on, below 1 */
   place.page = (unsigned)exponent - 1;
   place.bucket = (unsigned)((2 * part - 1) * PER_PAGE);
-  return place;
-}
-
-/* The same without floating point, which is too slow for each job. In units of
- * 1/64 microseconds the first seven bits of a number are its bucket. */
-static struct place find_place_ns(uint64_t ns)
-{
-  struct place place = {0, 0};
-  uint64_t units;
-  if (ns < 1000)
-    return place;
-  if (ns >= (uint64_t)LONGEST_S * UINT64_C(1000000000))
-    return (struct place){LAST_PAGE, IN_LAST_PAGE - 1};
-  units = ns * PER_PAGE / 1000;
-  place.page = 57 - (unsigned)__builtin_clzll(units);
-  place.bucket = (unsigned)(units >> place.page) - PER_PAGE;
   return place;
 }
 
@@ -134,14 +115,16 @@ void uj_histogram_term(struct uj_histogram *self, uj_histogram_alloc alloc,
   uj_histogram_init(self);
 }
 
-/* Adds a duration that belongs there. */
-static inline bool add(struct uj_histogram *self, struct place place,
-                       double seconds, uj_histogram_alloc alloc, void *context)
+bool uj_histogram_add(struct uj_histogram *self,
+                      struct uj_histogram_place place, double seconds,
+                      uj_histogram_alloc alloc, void *context)
 {
   uint32_t *bucket;
   if (!add_pages(self, UINT32_C(1) << place.page, alloc, context))
     return false;
-  bucket = page_at(self, place.page) + place.bucket;
+  self->last = page_at(self, place.page);
+  self->last_page = place.page + 1;
+  bucket = self->last + place.bucket;
   if (*bucket == UINT32_MAX)
     uj_histogram_halve(self);
   *bucket += 1;
@@ -155,13 +138,7 @@ static inline bool add(struct uj_histogram *self, struct place place,
 bool uj_histogram_record(struct uj_histogram *self, double seconds,
                          uj_histogram_alloc alloc, void *context)
 {
-  return add(self, find_place(seconds), seconds, alloc, context);
-}
-
-bool uj_histogram_record_ns(struct uj_histogram *self, uint64_t ns,
-                            uj_histogram_alloc alloc, void *context)
-{
-  return add(self, find_place_ns(ns), (double)ns * 1e-9, alloc, context);
+  return uj_histogram_add(self, find_place(seconds), seconds, alloc, context);
 }
 
 /* Whether each bucket has room for what is in that of the other one, which has

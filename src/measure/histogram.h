@@ -29,6 +29,10 @@ struct uj_histogram {
   double max_s;
   uint32_t pages;    /* bit p: the page of 2^p microseconds is there */
   uint32_t *buckets; /* of the pages that are there */
+  /* The page to which was added last, as durations of one kind are mostly of
+   * one size: its number and one more, or 0 for none; and its buckets. */
+  unsigned last_page;
+  uint32_t *last;
 };
 
 void uj_histogram_init(struct uj_histogram *self);
@@ -42,9 +46,59 @@ void uj_histogram_term(struct uj_histogram *self, uj_histogram_alloc alloc,
 bool uj_histogram_record(struct uj_histogram *self, double seconds,
                          uj_histogram_alloc alloc, void *context);
 
-/* The same for a duration in nanoseconds, which is found faster. */
-bool uj_histogram_record_ns(struct uj_histogram *self, uint64_t ns,
-                            uj_histogram_alloc alloc, void *context);
+enum {
+  UJ_HISTOGRAM_PER_PAGE = 64,
+  UJ_HISTOGRAM_PAGES = 32,       /* 2^32 microseconds are 71 minutes */
+  UJ_HISTOGRAM_IN_LAST_PAGE = 44 /* up to an hour */
+};
+#define UJ_HISTOGRAM_LONGEST_NS UINT64_C(3600000000000)
+
+struct uj_histogram_place {
+  unsigned page, bucket;
+};
+
+/* Where a duration in nanoseconds belongs. Floating point is too slow for each
+ * job. In units of 1/64 microseconds the first seven bits of a number are its
+ * bucket. */
+static inline struct uj_histogram_place uj_histogram_find_ns(uint64_t ns)
+{
+  struct uj_histogram_place place = {0, 0};
+  uint64_t units;
+  if (ns < 1000)
+    return place;
+  if (ns >= UJ_HISTOGRAM_LONGEST_NS)
+    return (struct uj_histogram_place){UJ_HISTOGRAM_PAGES - 1,
+                                       UJ_HISTOGRAM_IN_LAST_PAGE - 1};
+  units = ns * UJ_HISTOGRAM_PER_PAGE / 1000;
+  place.page = 57 - (unsigned)__builtin_clzll(units);
+  place.bucket = (unsigned)(units >> place.page) - UJ_HISTOGRAM_PER_PAGE;
+  return place;
+}
+
+bool uj_histogram_add(struct uj_histogram *self,
+                      struct uj_histogram_place place, double seconds,
+                      uj_histogram_alloc alloc, void *context);
+
+/* The same as uj_histogram_record() for a duration in nanoseconds, which is at
+ * this place. */
+static inline bool uj_histogram_add_ns(struct uj_histogram *self,
+                                       struct uj_histogram_place place,
+                                       uint64_t ns, uj_histogram_alloc alloc,
+                                       void *context)
+{
+  double seconds = (double)ns * 1e-9;
+  uint32_t *bucket = NULL;
+  if (self->last_page == place.page + 1)
+    bucket = self->last + place.bucket;
+  if (bucket == NULL || *bucket == UINT32_MAX)
+    return uj_histogram_add(self, place, seconds, alloc, context);
+  *bucket += 1;
+  self->count++;
+  self->sum_s += seconds;
+  if (seconds > self->max_s)
+    self->max_s = seconds;
+  return true;
+}
 
 /* Adds all durations of another one, which may be the same one. Returns false,
  * and adds nothing, when there is no memory for them. */

@@ -78,27 +78,7 @@ void uj_series_attach(struct uj_state *S, struct uj_ljob *job)
   uj_lsched_of(job->core.sched)->series = series;
 }
 
-/* ---- adding -------------------------------------------------------------- */
-
-/* The first bound that is not below the duration. */
-static inline unsigned find_bound(uint64_t span_ns)
-{
-  uint64_t fours;
-  if (span_ns < 4000)
-    return 0;
-  fours = span_ns / 4000; /* units of 4 us */
-  unsigned bound = (64 - (unsigned)__builtin_clzll(2 * fours | 1)) / 2;
-  return bound < UJ_SERIES_BOUNDS ? bound : UJ_SERIES_BOUNDS;
-}
-
-void uj_series_add(struct uj_series *series, enum uj_series_kind kind,
-                   uint64_t span_ns)
-{
-  struct uj_series_one *one = &series->of[kind];
-  if (uj_histogram_record_ns(&one->histogram, span_ns, series->alloc,
-                             series->context))
-    one->counts[find_bound(span_ns)]++;
-}
+/* ---- collected schedulers ------------------------------------------------ */
 
 static void merge(struct uj_series *into, const struct uj_series *from)
 {
@@ -111,8 +91,6 @@ static void merge(struct uj_series *into, const struct uj_series *from)
       into->of[kind].counts[i] += one->counts[i];
   }
 }
-
-/* ---- collected schedulers ------------------------------------------------ */
 
 static bool same_name(const struct uj_series *a, const struct uj_series *b)
 {

@@ -52,9 +52,18 @@ extern const char *const uj_series_names[UJ_SERIES_KINDS];
  * are none when there is no memory for them. */
 void uj_series_attach(struct uj_state *S, struct uj_ljob *job);
 
-/* [-0, +0, -] Adds a duration. */
-void uj_series_add(struct uj_series *series, enum uj_series_kind kind,
-                   uint64_t span_ns);
+/* [-0, +0, -] Adds a duration. A page of a histogram begins at a power of two
+ * microseconds, and a bound is every second one of these. */
+static inline void uj_series_add(struct uj_series *series,
+                                 enum uj_series_kind kind, uint64_t span_ns)
+{
+  struct uj_series_one *one = &series->of[kind];
+  struct uj_histogram_place place = uj_histogram_find_ns(span_ns);
+  _Static_assert(UJ_HISTOGRAM_PAGES / 2 == UJ_SERIES_BOUNDS + 1, "bounds");
+  if (uj_histogram_add_ns(&one->histogram, place, span_ns, series->alloc,
+                          series->context))
+    one->counts[place.page / 2]++;
+}
 
 /* [-0, +0, -] The scheduler is collected. */
 void uj_series_retire(struct uj_state *S, struct uj_lsched *sched);
