@@ -346,6 +346,8 @@ build = {
         "src/lua/insight/copied.c",
         "src/lua/insight/glance.c",
         "src/lua/insight/holds.c",
+        "src/lua/insight/part.c",
+        "src/lua/insight/seen.c",
         "src/lua/lifetime.c",
         "src/lua/measure/meter.c",
         "src/lua/measure/series.c",

@@ -41,6 +41,7 @@ core.own_source()
 
 ---@class uvjobs.insight.Look
 ---@field records uvjobs.insight.Record[] in the order of their numbers
+---@field count integer how many jobs live; more than there are records in a look at some of them
 ---@field by_id table<integer, uvjobs.insight.Record>
 ---@field schedulers { scheduler: uvjobs.Scheduler, records: uvjobs.insight.Record[] }[]
 local Look = {}
@@ -71,7 +72,7 @@ end
 -- For each semaphore, the jobs that have a permit of it, as often as they have one.
 local function find_permits(look)
   local holders = {}
-  for _, record in ipairs(look.records) do
+  for _, record in ipairs(look:all()) do
     for _, thing in ipairs(core.permits(record.job)) do
       holders[thing] = holders[thing] or {}
       table.insert(holders[thing], record)
@@ -226,6 +227,7 @@ end
 
 local function fill(look)
   look.records = core.glances()
+  look.count = #look.records
   for _, glance in ipairs(look.records) do
     look.by_id[glance.id] = new_record(glance)
   end
@@ -234,17 +236,101 @@ local function fill(look)
   for _, record in ipairs(look.in_brief and {} or look.records) do look:tell(record) end
 end
 
+local function new_look(in_brief)
+  return setmetatable({
+    with_things = not in_brief, in_brief = in_brief,
+    by_id = {}, by_scheduler = {}, schedulers = {}, keys = {}, lines = {},
+  }, Look)
+end
+
 --- Looks at all jobs that live.
 ---@param in_brief? boolean for who needs no queues, and has jobs told that are to be: in a copy of
 ---  the process each queue that is found costs a copy of a page of memory, since it is read by way
 ---  of the job's stack
 ---@return uvjobs.insight.Look look
 function Look.take(in_brief)
-  local look = setmetatable({
-    with_things = not in_brief, in_brief = in_brief,
-    by_id = {}, by_scheduler = {}, schedulers = {}, keys = {}, lines = {},
-  }, Look)
+  local look = new_look(in_brief)
   core.uninterrupted(function() fill(look) end)
+  return look
+end
+
+-- ---- a look at some ------------------------------------------------------------------------
+
+-- Every job is seen, but a record is made only when somebody asks for it.
+
+-- The record of the job with this index of core.seen(); nil when it has ended meanwhile.
+local function record_at(look, index)
+  local record = look.at[index]
+  if record then return record end
+  local glance = core.seen_glance(look.seen, look.count, index)
+  if not glance then return nil end
+  record = new_record(glance)
+  look.at[index], look.by_id[record.id] = record, record
+  look.records[#look.records + 1] = record
+  return record
+end
+
+local function records_at(look, indices)
+  local list = {}
+  for _, index in ipairs(indices) do list[#list + 1] = record_at(look, index) end
+  return list
+end
+
+local function find_record(look, id)
+  local index = id and core.seen_index(look.seen, look.count, id)
+  return index and record_at(look, index)
+end
+
+-- The records of a scheduler are made when something waits for it.
+local function add_group(look, first)
+  local group = setmetatable({ scheduler = first.scheduler }, { __index = function(self, key)
+    if key ~= "records" then return nil end
+    local records = records_at(look, core.seen_on(look.seen, look.count, first.of))
+    rawset(self, key, records)
+    return records
+  end })
+  look.by_scheduler[first.of] = group
+  look.schedulers[#look.schedulers + 1] = group
+end
+
+-- The kinds of waits of which there may be circles, and whose jobs must be looked at for that. A
+-- job that is pending is in one only if another waits for it, and is found by way of that one.
+local CIRCLES <const> = {}
+for kind in pairs(find) do CIRCLES[kind] = kind ~= "slot" or nil end
+
+local function fill_some(look, sort, most)
+  look.seen, look.count = core.seen()
+  local seen, count = look.seen, look.count
+  setmetatable(look.by_id, { __index = function(_, id) return find_record(look, id) end })
+  look.kinds = core.seen_kinds(seen, count)
+  for _, first in ipairs(records_at(look, core.seen_schedulers(seen, count))) do
+    add_group(look, first)
+  end
+  records_at(look, core.seen_first(seen, count, sort, most))
+  records_at(look, core.seen_waiting(seen, count, CIRCLES))
+  local i = 1
+  while look.records[i] do -- holders that are found are added
+    complete(look, look.records[i])
+    i = i + 1
+  end
+  table.sort(look.records, function(a, b) return a.id < b.id end)
+end
+
+-- All records, for what only all jobs together can tell.
+function Look:all()
+  for index = 1, self.seen and self.count or 0 do record_at(self, index) end
+  return self.records
+end
+
+--- Looks at all jobs, and makes the records of some: so many that are the first by a key, those
+--- that may be in a circle, and their holders. For the others it only counts.
+---@param sort "age"|"resumes"|"ran"|"ready" the greatest first
+---@param most integer
+---@return uvjobs.insight.Look look in brief; `kinds` says how many jobs do what
+function Look.take_some(sort, most)
+  local look = new_look(true)
+  look.records, look.at = {}, {}
+  core.uninterrupted(function() fill_some(look, sort, most) end)
   return look
 end
 

@@ -24,7 +24,7 @@ end
 local function add_loop(list, look, seen)
   local job = seen.job
   list[#list + 1] = lines.encode("loop", {
-    "version", uvjobs._VERSION, "jobs", #look.records, "time", ("%.3f"):format(uvjobs.now()),
+    "version", uvjobs._VERSION, "jobs", look.count, "time", ("%.3f"):format(uvjobs.now()),
     "running", job and job.id, "held", seen.held and ("%.3f"):format(seen.held),
     "outside", seen.outside, "control", seen.control, "traceback", seen.traceback,
     "number", seen.number,
@@ -86,8 +86,8 @@ local function add_circles(list, look, stuck)
   end
 end
 
-local function take()
-  local look = Look.take(true)
+-- Returns the look, the jobs in it that cannot go on, and the numbers of the schedulers.
+local function examine(look)
   local numbers = {}
   for number, group in ipairs(look.schedulers) do numbers[group] = number end
   return look, graph.stuck(look.records), numbers
@@ -128,7 +128,7 @@ local answers = {}
 
 --- `look`: all jobs of one moment.
 function answers.look(_, seen)
-  local look, stuck, numbers = take()
+  local look, stuck, numbers = examine(Look.take(true))
   return tell(look, stuck, numbers, look.records, seen)
 end
 
@@ -146,7 +146,7 @@ end
 --- `tree`: the same, but of many jobs that do the same only the first, how many they are and the
 --- last.
 function answers.tree(_, seen)
-  local look, stuck, numbers = take()
+  local look, stuck, numbers = examine(Look.take(true))
   local list, alone = {}, find_alone(look, stuck, seen)
   local all = crowds.find(look, function(record)
     look:tell(record, true)
@@ -179,8 +179,8 @@ local function place_of(keys, key)
   return low
 end
 
--- The first `most` records by a key; of equals, those with the smaller number. They are few among
--- many, so that a sort of all would cost more than the look.
+-- The first `most` records by a key; of equals, those with the smaller number. All of them are in
+-- the look, maybe among others.
 local function select_first(look, sort, most)
   local chosen, keys = {}, {}
   for _, record in ipairs(most > 0 and look.records or {}) do
@@ -196,12 +196,9 @@ local function select_first(look, sort, most)
 end
 
 -- How many jobs do what.
-local function add_kinds(list, look)
-  local counts, kinds = {}, {}
-  for _, record in ipairs(look.records) do
-    if not counts[record.kind] then kinds[#kinds + 1] = record.kind end
-    counts[record.kind] = (counts[record.kind] or 0) + 1
-  end
+local function add_kinds(list, counts)
+  local kinds = {}
+  for kind in pairs(counts) do kinds[#kinds + 1] = kind end
   table.sort(kinds, function(a, b)
     if counts[a] ~= counts[b] then return counts[a] > counts[b] end
     return a < b
@@ -228,13 +225,13 @@ function answers.top(question, seen)
   local name, most = question:match "^top (%l+) (%d+)$"
   local sort = SORTS[name]
   if not sort then return "" end
-  local look, stuck, numbers = take()
-  local records = select_first(look, sort, math.min(tonumber(most), #look.records))
+  local look, stuck, numbers = examine(Look.take_some(name, math.tointeger(most) or 0))
+  local records = select_first(look, sort, math.min(tonumber(most), look.count))
   local running = seen.job and look.by_id[seen.job.id]
   if running then records[#records + 1] = running end
   add_members(records, look, stuck)
   local list = {}
-  add_kinds(list, look)
+  add_kinds(list, look.kinds)
   return tell(look, stuck, numbers, records, seen) .. table.concat(list, "\n") .. "\n"
 end
 

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "lua/insight/ages.h"
+#include "lua/insight/seen.h"
 #include "lua/state/state.h"
 
 struct uj_insight {
@@ -24,6 +25,12 @@ void uj_insight_init(struct uj_state *S, lua_State *L);
  * the slots depends on what was there before, and a run is to say the same each
  * time (M16). */
 void uj_insight_push_jobs(struct uj_state *S, lua_State *L);
+
+/* [-0, +1, m] Pushes a table of what is seen of the job: see
+ * lua/uvjobs/insight/look.lua. */
+void uj_insight_push_glance(struct uj_state *S, lua_State *L,
+                            struct uj_ljob *job, const struct uj_glance *glance,
+                            uint64_t now_ns);
 
 /* [-0, +1, m] Pushes lines that name the jobs which wait for each other in a
  * circle, or an empty string when there are none. */
