@@ -9,7 +9,7 @@
  *     hears  a job that runs on and on is interrupted. So the monitor does not
  *            sleep for good while a loop is awake
  *   BELL     src/loop/task.c, signals.c, driver.c and service.c; uj_poll() and
- *            wait_for_io() of src/lua/drive/poll.c: a function in a thread
+ *            uj_outside_wait() of src/lua/drive: a function in a thread
  *            ends, a service answers twice, and a signal comes
  *     wakes  the end of the task reaches its job, the answers are heard, and
  *            the signal reaches the main job
@@ -52,7 +52,7 @@ proctype loop_thread(byte i)
   do
   :: n < STRETCHES ->
      if
-     :: /* wait_for_io() */
+     :: /* uj_outside_wait() */
         sleeps[i] = true;
         skip; /* uj_driver_wait() */
         /* uj_watch_wake() */
@@ -243,8 +243,8 @@ inline look_for_news()
   fi
 }
 
-/* wait_for_io() */
-inline wait_for_io()
+/* uj_outside_wait() */
+inline uj_outside_wait()
 {
   if
   :: watches -> watches = false; uv_run_nowait() /* close_watch() */
@@ -300,7 +300,7 @@ active proctype loop_thread()
      /* uj_loop_turn(): jobs run for some time */
      if
      :: true -> uv_run_nowait() /* jobs are ready: uj_poll() does not wait */
-     :: true -> wait_for_io()
+     :: true -> uj_outside_wait()
      fi;
      look_for_news()
   od

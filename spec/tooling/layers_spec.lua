@@ -36,12 +36,15 @@ local RULES = {
   measure = { layers = { measure = true }, outside = {} },
   random = { layers = { random = true }, outside = {} },
   channel = { layers = { core = true, channel = true }, outside = {} },
+  crew = {
+    layers = { core = true, channel = true, random = true, crew = true }, outside = {},
+  },
   -- The bindings of databases are modules of their own.
   store = { layers = { store = true }, outside = { lua = true } },
   lua = {
     layers = {
       core = true, calendar = true, inspect = true, loop = true, memory = true, lua = true,
-      measure = true, random = true, ["repeat"] = true, channel = true,
+      measure = true, random = true, ["repeat"] = true, channel = true, crew = true,
     },
     outside = { lua = true },
   },
@@ -105,6 +108,7 @@ local FLOORS <const> = {
   { "src/lua/insight/ages", "src/lua/insight/asking", "src/lua/insight/copied",
     "src/lua/insight/seen" },
   { "src/lua/supervisor/record" },
+  { "src/lua/service/crew" },
   { "src/lua/repeating/repeating", "src/lua/supervisor/children", "src/lua/service/service" },
   { "src/lua/service/resident", "src/lua/encode/encode" },
   { "src/lua/encode/decode", "src/lua/service/limit" },
@@ -140,6 +144,9 @@ local FLOORS <const> = {
   { "src/repeat/repeat" },
   { "src/repeat/agenda" },
   { "src/measure/tape" },
+  { "src/crew/crew", "src/crew/turns" },
+  { "src/crew/record" },
+  { "src/crew/host" },
   { "src/channel/channel", "src/channel/cycle", "src/channel/blob" },
   { "src/channel/record", "src/channel/parcel" },
   { "src/channel/inbox", "src/channel/shared" },

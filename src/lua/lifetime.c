@@ -61,6 +61,7 @@
 #include "lua/policy/rate.h"
 #include "lua/policy/window.h"
 #include "lua/repeating/repeating.h"
+#include "lua/service/crew.h"
 #include "lua/service/service.h"
 #include "lua/state/error.h"
 #include "lua/state/job.h"
@@ -121,6 +122,7 @@ static int end(lua_State *L)
     uj_signals_end_at_once(uj_driver_signals(S->driver));
   close_jobs(S, L, close_running(S, L));
   uj_services_term(S);
+  uj_lcrew_end(S);
   uj_work_end(S);
   uj_channels_end(S);
   uj_trace_stop(S);

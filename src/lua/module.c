@@ -51,6 +51,7 @@
 #include "lua/policy/window.h"
 #include "lua/repeating/repeating.h"
 #include "lua/schedule/schedule.h"
+#include "lua/service/crew.h"
 #include "lua/service/service.h"
 #include "lua/state/context.h"
 #include "lua/state/error.h"
@@ -72,21 +73,49 @@ static const luaL_Reg *const public_rooms[] = {
     uj_lblob_functions,     NULL};
 
 /* What only the library's own Lua code calls. */
-static const luaL_Reg *const internal_rooms[] = {
-    uj_checks_internals,     uj_closing_internals,   uj_context_internals,
-    uj_current_internals,    uj_debug_internals,     uj_dumping_internals,
-    uj_embed_internals,      uj_error_internals,     uj_ljob_internals,
-    uj_insight_internals,    uj_interrupt_internals, uj_nursery_internals,
-    uj_lhistogram_internals, uj_policy_internals,    uj_scope_internals,
-    uj_select_internals,     uj_luv_internals,       uj_own_internals,
-    uj_run_internals,        uj_testing_internals,   uj_lschedule_internals,
-    uj_date_internals,       uj_repeating_internals, uj_rate_internals,
-    uj_gate_internals,       uj_window_internals,    uj_time_internals,
-    uj_levent_internals,     uj_children_internals,  uj_service_internals,
-    uj_encode_internals,     uj_record_internals,    uj_holds_internals,
-    uj_inspecting_internals, uj_asking_internals,    uj_series_internals,
-    uj_times_internals,      uj_profiling_internals, uj_copied_internals,
-    uj_part_internals,       uj_scheduler_internals, NULL};
+static const luaL_Reg *const internal_rooms[] = {uj_checks_internals,
+                                                 uj_closing_internals,
+                                                 uj_context_internals,
+                                                 uj_current_internals,
+                                                 uj_debug_internals,
+                                                 uj_dumping_internals,
+                                                 uj_embed_internals,
+                                                 uj_error_internals,
+                                                 uj_ljob_internals,
+                                                 uj_insight_internals,
+                                                 uj_interrupt_internals,
+                                                 uj_nursery_internals,
+                                                 uj_lhistogram_internals,
+                                                 uj_policy_internals,
+                                                 uj_scope_internals,
+                                                 uj_select_internals,
+                                                 uj_luv_internals,
+                                                 uj_own_internals,
+                                                 uj_run_internals,
+                                                 uj_testing_internals,
+                                                 uj_lschedule_internals,
+                                                 uj_date_internals,
+                                                 uj_repeating_internals,
+                                                 uj_rate_internals,
+                                                 uj_gate_internals,
+                                                 uj_window_internals,
+                                                 uj_time_internals,
+                                                 uj_levent_internals,
+                                                 uj_children_internals,
+                                                 uj_service_internals,
+                                                 uj_encode_internals,
+                                                 uj_record_internals,
+                                                 uj_holds_internals,
+                                                 uj_inspecting_internals,
+                                                 uj_asking_internals,
+                                                 uj_series_internals,
+                                                 uj_times_internals,
+                                                 uj_profiling_internals,
+                                                 uj_copied_internals,
+                                                 uj_part_internals,
+                                                 uj_scheduler_internals,
+                                                 uj_lcrew_internals,
+                                                 NULL};
 
 /* [-0, +0, m] Adds the functions of rooms to the table on the top. */
 static void add_rooms(lua_State *L, int state, const luaL_Reg *const *rooms)

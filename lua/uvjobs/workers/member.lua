@@ -44,8 +44,9 @@ end
 ---@param spec table what thread.lua is given
 function member.start(spec)
   local self = setmetatable({ calls = {}, index = spec.index, active = 0, jobs = 0 }, Member)
+  core.found_crew()
   self.service = core.service(THREAD, spec, function(id, value) hear(self, id, value) end, true,
-    spec.memory_limit)
+    spec.memory_limit, true)
   self.since = uvjobs.now()
   return self, self:call(core.pack { "start" })
 end

@@ -142,7 +142,8 @@ end
 local function serve()
   main, started, ends, jobs = uvjobs.current(), uvjobs.event(), uvjobs.event(), new_jobs()
   local _ <close> = setmetatable({}, Serving)
-  core.serve(mailbox, receive)
+  core.serve(mailbox, receive, ("thread %d of workers%s"):format(
+    spec.index, spec.name and (' "%s"'):format(spec.name) or ""))
   started:wait()
   local result = set_up()
   main = nil

@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "core/job.h"
+#include "crew/turns.h"
 #include "loop/datewatch.h"
 #include "loop/driver.h"
 #include "lua/base/seconds.h"
@@ -194,8 +195,18 @@ static int l_set_date(lua_State *L)
   if (!S->is_virtual)
     return luaL_error(L, "'set_date' needs the virtual clock");
   uj_date_begin_virtual(S, uj_date_from_seconds(time_s));
+  if (S->member != NULL && uj_turns_are_taken(S->member))
+    uj_turns_set_date(S->member, S->date->base_ns);
   step(S);
   return 0;
+}
+
+void uj_date_follow(struct uj_state *S, int64_t base_ns)
+{
+  if (S->date->base_ns == base_ns)
+    return;
+  S->date->base_ns = base_ns;
+  step(S);
 }
 
 const luaL_Reg uj_date_functions[] = {

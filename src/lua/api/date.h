@@ -34,6 +34,10 @@ void uj_date_init(struct uj_state *S);
 /* The virtual clock is at `now_ns`, and the date is `date_ns`. */
 void uj_date_begin_virtual(struct uj_state *S, uint64_t date_ns);
 
+/* The loops that take turns with this one have that date: see uj_turns_date().
+ */
+void uj_date_follow(struct uj_state *S, int64_t base_ns);
+
 /* Nanoseconds since 1970. */
 uint64_t uj_date_now(struct uj_state *S);
 

@@ -5,6 +5,7 @@
 #include "core/end.h"
 #include "core/job.h"
 #include "core/sched.h"
+#include "crew/turns.h"
 #include "lua/base/args.h"
 #include "lua/engine/ending.h"
 #include "lua/engine/suspend.h"
@@ -41,10 +42,20 @@ static int l_is_virtual(lua_State *L)
   return 1;
 }
 
+/* When the first of the loops goes on that take turns with this one. */
+static uint64_t due_of_others(const struct uj_state *S)
+{
+  if (S->member == NULL || !S->is_virtual || !uj_turns_are_taken(S->member))
+    return UJ_NEVER;
+  return uj_turns_due(S->member);
+}
+
 static int l_is_settled(lua_State *L)
 {
-  struct uj_loop *loop = &uj_state(L)->loop;
-  lua_pushboolean(L, uj_loop_due(loop) > uj_loop_now(loop));
+  struct uj_state *S = uj_state(L);
+  uint64_t now_ns = uj_loop_now(&S->loop);
+  lua_pushboolean(L,
+                  uj_loop_due(&S->loop) > now_ns && due_of_others(S) > now_ns);
   return 1;
 }
 
@@ -79,6 +90,7 @@ static int l_step(lua_State *L)
   struct uj_ljob *self = uj_suspend_check(S, L, "step");
   lua_settop(L, 1);
   due_ns = uj_clock_min(due_ns, uj_timers_due(&S->loop.timers));
+  due_ns = uj_clock_min(due_ns, due_of_others(S));
   return uj_suspend(L, self, NULL, due_ns, UJ_LOP_SLEEP, stepped);
 }
 

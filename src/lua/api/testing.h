@@ -37,12 +37,12 @@ static inline void uj_testing_ended(struct uj_state *S,
  * set_handler(handler): sets the exception handler of schedulers that have
  * none, or nil for the default report; returns the one before.
  * is_virtual(): whether the clock is virtual.
- * is_settled(): whether no job is ready and no timer is due, so that only the
- * calling job keeps time from passing.
+ * is_settled(): whether no job is ready and no timer is due, here and in the
+ * threads of workers, so that only the calling job keeps time from passing.
  * due(seconds): the time so long from now, as a number for step()
  * and force_at().
- * step(due): suspends until the next deadline of any job, or until that time
- * when it comes first; returns whether that time has come.
+ * step(due): suspends until the next deadline of any job, in any thread, or
+ * until that time when it comes first; returns whether that time has come.
  * on_deadline(fn): fn() is called whenever a deadline is raised in the main
  * job, before the error is, and in the job that holds the loop when the time of
  * force_at() has come; nil for nothing.

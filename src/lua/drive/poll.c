@@ -3,52 +3,27 @@
 #include "core/end.h"
 #include "core/turn.h"
 #include "loop/driver.h"
+#include "lua/api/closing.h"
 #include "lua/api/date.h"
 #include "lua/api/work.h"
 #include "lua/channel/hear.h"
 #include "lua/drive/guests.h"
 #include "lua/drive/luv.h"
+#include "lua/drive/outside.h"
 #include "lua/drive/stuck.h"
+#include "lua/drive/together.h"
 #include "lua/engine/dumping.h"
 #include "lua/engine/ending.h"
 #include "lua/engine/inspecting.h"
 #include "lua/engine/interrupt.h"
 #include "lua/insight/glance.h"
 #include "lua/measure/meter.h"
+#include "lua/service/crew.h"
 #include "lua/service/service.h"
 #include "lua/state/job.h"
-#include "lua/state/unseen.h"
 #include "lua/supervisor/children.h"
 
-/* While jobs are ready, a poll can be late by as much more for each job that
- * lives, and by so much at most: see UJ_POLL_NS. */
-#define POLL_JOB_NS UINT64_C(20)
-#define POLL_MAX_NS UINT64_C(1000000)
-
 /* ---- polling between two turns ------------------------------------------- */
-
-/* Waits in real time for the guests, the threads of work(), a signal, or the
- * time. */
-static void wait_for_io(struct uj_state *S, lua_State *L, uint64_t due_ns)
-{
-  int fd;
-  due_ns = uj_clock_min(due_ns, uj_guests_due(S, L, &fd));
-  uj_driver_watch(S->driver, UJ_GUEST_LUV, fd);
-  if (uj_services_have_news(S)) /* a poll may have noted the wake */
-    due_ns = 0;
-  if (!uj_channels_sleep(S))
-    due_ns = 0;
-  uj_watch_sleep(&S->watch);
-  uj_driver_wait(S->driver, due_ns);
-  uj_watch_wake(&S->watch);
-  uj_channels_wake_up(S);
-}
-
-static uint64_t next_poll(const struct uj_state *S)
-{
-  uint64_t span_ns = UJ_POLL_NS + uj_unseen_count_jobs(S) * POLL_JOB_NS;
-  return S->pace->polled_ns + uj_clock_min(span_ns, POLL_MAX_NS);
-}
 
 /* Nothing can ever wake a job again. All jobs are ended, by force if need be,
  * and run() raises the error. */
@@ -59,33 +34,28 @@ static void give_up(struct uj_state *S, lua_State *L)
   uj_loop_close(&S->loop, S->main->core.sched->close_ns);
 }
 
-/* A virtual clock that jumps waits for nothing: so signals, which cost a system
- * call, are polled on the way only as often as in real time. */
-static void poll_signals(struct uj_state *S)
-{
-  uint64_t ticks = uj_driver_ticks();
-  if (ticks != 0 && ticks - S->pace->clock_ticks < UJ_POLL_TICKS)
-    return;
-  S->pace->clock_ticks = ticks;
-  uj_driver_poll(S->driver);
-}
-
-/* Until when the virtual clock waits for I/O: for ever, unless the run is to
- * end. */
-static uint64_t real_due(const struct uj_state *S, uint64_t due_ns)
-{
-  if (!S->ending->forces || due_ns == UJ_NEVER)
-    return UJ_NEVER;
-  return uj_clock_add(S->ending->real_ns,
-                      due_ns - uj_clock_min(S->virtual_ns, due_ns));
-}
-
 /* Tells of jobs that only a limit can wake, if there are any. Returns whether
  * that has made a job ready. */
 static bool is_told_stuck(struct uj_state *S, lua_State *L)
 {
+  if (S->closing->nlimited == 0 || uj_channels_are_reachable(S))
+    return false;
   uj_stuck_report(S, L);
   return uj_loop_ready(&S->loop);
+}
+
+/* Nobody else waits for this loop, or the other way round. */
+static void wait_alone(struct uj_state *S, lua_State *L, uint64_t due_ns,
+                       bool io)
+{
+  if (!S->is_virtual)
+    uj_outside_wait(S, L, uj_clock_max(due_ns, uj_pace_next(S)));
+  else if (io)
+    uj_outside_wait(S, L, uj_outside_due(S, due_ns));
+  else {
+    uj_outside_poll(S);
+    S->virtual_ns = due_ns;
+  }
 }
 
 /* No job is ready. `guests`: whether one of them has something to wait for. */
@@ -98,14 +68,10 @@ static void wait(struct uj_state *S, lua_State *L, bool guests)
     give_up(S, L);
   else if (!io && is_told_stuck(S, L))
     return;
-  else if (!S->is_virtual)
-    wait_for_io(S, L, uj_clock_max(due_ns, next_poll(S)));
-  else if (io)
-    wait_for_io(S, L, real_due(S, due_ns));
-  else {
-    poll_signals(S);
-    S->virtual_ns = due_ns;
-  }
+  else if (uj_lcrew_member(S) == NULL)
+    wait_alone(S, L, due_ns, io);
+  else if (uj_together_wait(S, L, due_ns, guests))
+    give_up(S, L);
 }
 
 /* Jobs are ready, so the virtual clock stands still. When they have been for so
@@ -128,11 +94,11 @@ static void jump_if_restless(struct uj_state *S, bool guests)
 {
   struct uj_pace *pace = S->pace;
   uint64_t due_ns;
-  if (pace->still_ns != S->virtual_ns || guests || S->work->waiting > 0) {
+  if (pace->still_ns != S->virtual_ns || uj_together_is_outside(S, guests)) {
     pace->still_ns = S->virtual_ns;
     pace->still_turns = S->loop.turns;
   } else if (S->loop.turns - pace->still_turns >= pace->restless_turns) {
-    due_ns = uj_timers_due(&S->loop.timers);
+    due_ns = uj_together_due(S, uj_timers_due(&S->loop.timers));
     if (due_ns != UJ_NEVER)
       S->virtual_ns = uj_clock_max(S->virtual_ns, due_ns);
   }
@@ -144,6 +110,8 @@ static void poll_on_the_way(struct uj_state *S, bool guests)
   uj_driver_poll(S->driver);
   if (S->is_virtual)
     jump_if_restless(S, guests);
+  if (uj_lcrew_takes_turns(S))
+    uj_together_pass(S);
 }
 
 /* I/O that arrived while we were not polling (the process may have been
@@ -193,4 +161,5 @@ void uj_poll(struct uj_state *S, lua_State *L)
   uj_insight_note_time(S, true);
   uj_dumping_look(S, L);
   (void)uj_inspecting_look(S, L);
+  uj_together_tell(S, L);
 }

@@ -8,30 +8,10 @@
 
 #include "core/loop.h"
 #include "loop/driver.h"
+#include "lua/drive/pace.h"
 #include "lua/measure/meter.h"
+#include "lua/service/crew.h"
 #include "lua/state/state.h"
-
-/* While jobs are ready, or deadlines follow each other closely, I/O, signals
- * and the system's clock are polled only so often, because going to sleep and
- * waking up costs about as much as running twenty jobs. A job can be late by as
- * much as this: 50 us, and a little more for each job that lives, up to 1 ms.
- */
-#define UJ_POLL_NS UINT64_C(50000)
-
-/* UJ_POLL_TICKS of the processor's counter take no longer than UJ_POLL_NS on
- * any processor, and one tick no longer than UJ_TICK_NS. */
-#define UJ_POLL_TICKS UINT64_C(20000)
-#define UJ_TICK_NS UINT64_C(3)
-
-struct uj_pace {
-  uint64_t polled_ns;   /* when it did so last */
-  uint64_t clock_ns;    /* the time when it read the clock last */
-  uint64_t clock_ticks; /* and uj_driver_ticks() then */
-  uint64_t still_ns;    /* the virtual time at which it polled last */
-  uint64_t still_turns; /* uj_loop::turns when it first did so at that time */
-  uint64_t restless_turns; /* how many later the virtual clock jumps, although
-                              jobs are ready */
-};
 
 /* Once in the life of a state. */
 void uj_poll_init(struct uj_state *S);
@@ -57,7 +37,7 @@ static inline bool uj_poll_is_due(struct uj_state *S)
 {
   struct uj_pace *pace = S->pace;
   uint64_t ticks = uj_meter_ticks(S);
-  if (!uj_loop_ready(&S->loop))
+  if (!uj_loop_ready(&S->loop) || uj_lcrew_takes_turns(S))
     return true;
   if (ticks != 0 && ticks - pace->clock_ticks < UJ_POLL_TICKS) {
     S->loop.latest_ns = uj_poll_latest(S, ticks);

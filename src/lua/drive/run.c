@@ -24,12 +24,14 @@
 #include "lua/drive/luv.h"
 #include "lua/drive/options.h"
 #include "lua/drive/poll.h"
+#include "lua/drive/together.h"
 #include "lua/drive/turn.h"
 #include "lua/engine/ending.h"
 #include "lua/engine/interrupt.h"
 #include "lua/insight/glance.h"
 #include "lua/measure/times.h"
 #include "lua/repeating/repeating.h"
+#include "lua/service/crew.h"
 #include "lua/service/service.h"
 #include "lua/state/error.h"
 #include "lua/state/job.h"
@@ -123,7 +125,7 @@ static void begin_clock(struct uj_state *S, bool is_virtual)
   uj_loop_stop_times(&S->loop);
   uj_times_stop(S);
   S->is_virtual = is_virtual;
-  S->virtual_ns = 0;
+  S->virtual_ns = is_virtual ? uj_together_now(S) : 0;
   uj_ages_clear(&S->insight->ages);
   S->nvirtual += is_virtual;
   uj_loop_start_times(&S->loop);
@@ -185,6 +187,7 @@ static void begin(struct uj_state *S, lua_State *L, struct uj_ljob *job,
     uj_meter_birth(S, job); /* by that clock */
   if (options->is_virtual)
     uj_date_begin_virtual(S, options->date_ns);
+  uj_together_begin(S);
   uj_ages_note(&S->insight->ages, job->core.id - 1, uj_loop_now(&S->loop));
   uj_random_init(S->random, seed(options));
   if (options->loop.timed)
@@ -195,6 +198,7 @@ static void begin(struct uj_state *S, lua_State *L, struct uj_ljob *job,
 static void end(struct uj_state *S, lua_State *L)
 {
   uj_services_end_run(S);
+  uj_lcrew_end(S);
   uj_guests_finish(S, L);
   uj_drive_trim(S, L);
   uj_driver_watch(S->driver, UJ_GUEST_LUV, -1);
@@ -285,6 +289,7 @@ static int l_run(lua_State *L)
   if (fn == 2)
     uj_drive_options_read_run(L, &callee, &options);
   uj_arg_function(L, &callee, fn);
+  uj_together_set_options(S, &options);
   check_can_run(S, L, options.is_virtual);
   if (fn == 2)
     lua_remove(L, 1);

@@ -6,6 +6,9 @@
 #include <time.h>
 
 #include "channel/shared.h"
+#include "core/clock.h"
+#include "crew/crew.h"
+#include "crew/turns.h"
 #include "loop/service.h"
 #include "lua/base/copy.h"
 #include "lua/base/text.h"
@@ -17,9 +20,13 @@
 /* A wait is at most so long. */
 enum { LONGEST_MS = 60000 };
 
+/* The registry of the Lua state has the member at the address of this. */
+static const char member_key;
+
 struct uj_resident {
   struct uj_buffer given; /* path, cpath, module, argument */
   struct uj_memory_limit memory;
+  struct uj_member *member; /* borrowed; or NULL */
 };
 
 struct uj_resident *uj_resident_new(void)
@@ -38,6 +45,25 @@ void uj_resident_free(struct uj_resident *self)
 void uj_resident_limit(struct uj_resident *self, size_t limit)
 {
   self->memory.limit = limit;
+}
+
+void uj_resident_join(struct uj_resident *self, struct uj_member *member)
+{
+  self->member = member;
+}
+
+struct uj_member *uj_resident_member(const struct uj_resident *self)
+{
+  return self->member;
+}
+
+struct uj_member *uj_resident_find_member(lua_State *L)
+{
+  struct uj_member *member;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &member_key);
+  member = lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  return member;
 }
 
 /* ---- what is given ------------------------------------------------------- */
@@ -209,6 +235,27 @@ static void set_path(lua_State *L, struct uj_unpacker *from, const char *field)
   lua_pop(L, 1);
 }
 
+/* [-0, +0, m] Under the virtual clock nothing is left to chance. */
+static void seed_random(lua_State *L, const struct uj_member *member)
+{
+  lua_getglobal(L, LUA_MATHLIBNAME);
+  lua_getfield(L, -1, "randomseed");
+  lua_pushinteger(L, (lua_Integer)uj_member_seed(member));
+  lua_call(L, 1, 0);
+  lua_pop(L, 1);
+}
+
+/* [-0, +0, m] */
+static void join(lua_State *L, struct uj_member *member)
+{
+  if (member == NULL)
+    return;
+  lua_pushlightuserdata(L, member);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &member_key);
+  if (uj_turns_are_taken(member))
+    seed_random(L, member);
+}
+
 /* (resident, service) */
 static int live(lua_State *L)
 {
@@ -216,6 +263,7 @@ static int live(lua_State *L)
   struct uj_service *service = lua_touserdata(L, 2);
   struct uj_unpacker from;
   luaL_openlibs(L);
+  join(L, self->member);
   uj_unpack_begin(L, &from, &self->given);
   set_path(L, &from, "path");
   set_path(L, &from, "cpath");
@@ -243,15 +291,46 @@ static int answer_failure(lua_State *L)
   return 0;
 }
 
+static bool has_request(void *service)
+{
+  return uj_service_has_request(service) || uj_service_ends(service);
+}
+
+static void await_turn(struct uj_member *member)
+{
+  struct uj_pass pass = {.now_ns = uj_turns_now(member), .due_ns = UJ_NEVER};
+  uj_turns_pass(member, &pass);
+  uj_turns_take(member);
+}
+
+/* Waits until there are requests, or the thread is to end. */
+static void await_request(struct uj_member *member, struct uj_service *service)
+{
+  struct uj_member_host host = {has_request, NULL, service};
+  if (member == NULL) {
+    (void)uj_service_wait(service, -1, LONGEST_MS);
+    return;
+  }
+  uj_member_set_host(member, &host);
+  if (uj_turns_are_taken(member)) {
+    await_turn(member);
+    return;
+  }
+  uj_member_rest(member);
+  (void)uj_service_wait(service, -1, LONGEST_MS);
+  (void)uj_member_rise(member);
+}
+
 /* The function has failed, with the text on the top: that is the answer to all
  * requests. Without memory for an answer nobody gets one. */
-static void answer_failures(lua_State *L, struct uj_service *service)
+static void answer_failures(lua_State *L, struct uj_service *service,
+                            struct uj_member *member)
 {
   int text = lua_gettop(L);
   while (!uj_service_ends(service)) {
     struct uj_message *request = uj_service_receive(service);
     if (request == NULL) {
-      (void)uj_service_wait(service, -1, LONGEST_MS);
+      await_request(member, service);
       continue;
     }
     lua_pushcfunction(L, answer_failure);
@@ -264,17 +343,27 @@ static void answer_failures(lua_State *L, struct uj_service *service)
   }
 }
 
-void uj_resident_run(struct uj_service *service, void *resident)
+static void run(struct uj_resident *self, struct uj_service *service)
 {
-  struct uj_resident *self = resident;
   lua_State *L = uj_memory_limit_new_state(&self->memory);
   if (L == NULL)
     return;
   lua_pushcfunction(L, add_traceback);
   lua_pushcfunction(L, live);
-  lua_pushlightuserdata(L, resident);
+  lua_pushlightuserdata(L, self);
   lua_pushlightuserdata(L, service);
   if (lua_pcall(L, 2, 0, 1) != LUA_OK)
-    answer_failures(L, service);
+    answer_failures(L, service, self->member);
   lua_close(L);
+}
+
+void uj_resident_run(struct uj_service *service, void *resident)
+{
+  struct uj_resident *self = resident;
+  struct uj_member *member = self->member;
+  if (member != NULL && uj_turns_are_taken(member))
+    uj_turns_take(member);
+  run(self, service);
+  if (member != NULL)
+    uj_member_leave(member);
 }

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct uj_member;
 struct uj_message;
 struct uj_resident;
 struct uj_service;
@@ -23,6 +24,13 @@ void uj_resident_limit(struct uj_resident *self, size_t limit);
  * which are at these indices, and the paths of modules. */
 void uj_resident_give(struct uj_resident *self, lua_State *L, int module,
                       int argument);
+
+/* Makes its thread a member of a crew, before it runs. The caller keeps the
+ * member, and frees it when the thread has ended. */
+void uj_resident_join(struct uj_resident *self, struct uj_member *member);
+/* [-0, +0, -] The member, in the Lua state of the thread; or NULL elsewhere. */
+struct uj_member *uj_resident_find_member(lua_State *L);
+struct uj_member *uj_resident_member(const struct uj_resident *self);
 
 /* What the thread runs; `resident` is the struct uj_resident. */
 void uj_resident_run(struct uj_service *service, void *resident);

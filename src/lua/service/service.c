@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "crew/crew.h"
+#include "crew/turns.h"
 #include "loop/driver.h"
 #include "loop/service.h"
 #include "lua/api/work.h"
@@ -35,6 +37,9 @@ void uj_services_init(struct uj_state *S, lua_State *L)
   uj_link_init(&S->services->all);
   lua_pushnil(L);
   S->services->place = uj_hub_keep(S->hub, L);
+  lua_pushnil(L);
+  S->services->title = uj_hub_keep(S->hub, L);
+  S->member = uj_resident_find_member(L);
 }
 
 /* ---- packed values ------------------------------------------------------- */
@@ -71,6 +76,8 @@ static void count(struct service *self, int change)
 {
   self->waiting += (uint32_t)change;
   self->S->work->waiting += (uint32_t)change;
+  if (uj_resident_member(self->resident) != NULL)
+    self->S->services->ninner += (uint32_t)change;
 }
 
 /* (service, message): calls on_answer. */
@@ -136,6 +143,14 @@ static void receive(struct uj_state *S, lua_State *L)
     uj_state_keep_error(S, L);
 }
 
+/* A loop of a crew is asked by members of it. */
+static void count_inlet(struct uj_state *S, int change)
+{
+  S->work->waiting += (uint32_t)change;
+  if (S->member != NULL)
+    S->services->ninner += (uint32_t)change;
+}
+
 static void stop_serving(struct uj_state *S)
 {
   struct uj_services *self = S->services;
@@ -144,10 +159,19 @@ static void stop_serving(struct uj_state *S)
   uj_service_wake_driver(self->inlet, NULL);
   self->inlet = NULL;
   uj_hub_clear(S->hub, self->place);
-  S->work->waiting--;
+  count_inlet(S, -1);
 }
 
-/* serve(mailbox, receive or nil) */
+void uj_services_push_title(struct uj_state *S, lua_State *L)
+{
+  uj_hub_push(S->hub, L, S->services->title);
+  if (!lua_isstring(L, -1)) {
+    lua_pop(L, 1);
+    lua_pushliteral(L, "another thread");
+  }
+}
+
+/* serve(mailbox, receive or nil [, title]) */
 static int l_serve(lua_State *L)
 {
   struct uj_state *S = uj_state(L);
@@ -160,11 +184,12 @@ static int l_serve(lua_State *L)
   luaL_checktype(L, 2, LUA_TFUNCTION);
   if (S->driver == NULL)
     return luaL_error(L, "serving begins in a job");
-  lua_settop(L, 2);
+  lua_settop(L, 3);
+  uj_hub_set(S->hub, L, self->title);
   uj_hub_set(S->hub, L, self->place);
   self->inlet = inlet;
   self->told_end = false;
-  S->work->waiting++;
+  count_inlet(S, 1);
   uj_service_wake_driver(inlet, S->driver);
   return 0;
 }
@@ -190,13 +215,27 @@ void uj_services_hear(struct uj_state *S, lua_State *L)
 
 /* ---- beginning and end --------------------------------------------------- */
 
+/* The thread needs turns to end. */
+static void give_turns(struct service *self, struct uj_member *member)
+{
+  if (member == NULL || self->S->member == NULL ||
+      !uj_member_is_here(self->S->member))
+    return;
+  uj_service_finish(self->thread);
+  uj_turns_await_leave(self->S->member, member);
+}
+
 static void end_thread(struct service *self)
 {
+  struct uj_member *member;
   if (self->thread == NULL)
     return;
+  member = uj_resident_member(self->resident);
   uj_link_remove(&self->all);
   count(self, -(int)self->waiting);
+  give_turns(self, member);
   uj_service_end(self->thread);
+  uj_member_free(member);
   self->thread = NULL;
   uj_resident_free(self->resident);
   self->resident = NULL;
@@ -235,14 +274,41 @@ static struct service *push_service(struct uj_state *S, lua_State *L)
   return self;
 }
 
+/* [-0, +0, v] The loop in the thread is one of those that wait for this one. */
+static void join_crew(struct service *self, lua_State *L)
+{
+  struct uj_member *member;
+  if (self->S->member == NULL)
+    luaL_error(L, "there is no crew");
+  member = uj_crew_add(self->S->member);
+  if (member == NULL)
+    luaL_error(L, "not enough memory");
+  uj_resident_join(self->resident, member);
+}
+
+/* Without its thread. */
+static void leave_crew(struct service *self)
+{
+  struct uj_member *member = uj_resident_member(self->resident);
+  if (member == NULL)
+    return;
+  uj_member_leave(member);
+  uj_member_free(member);
+  uj_resident_join(self->resident, NULL);
+}
+
 /* Stack: ..., service. */
-static void start_thread(struct service *self, lua_State *L)
+static void start_thread(struct service *self, lua_State *L, bool is_member)
 {
   int error;
   if (self->S->driver == NULL)
     luaL_error(L, "a service begins in a job");
+  if (is_member)
+    join_crew(self, L);
   error = uj_service_start(&self->thread, self->S->driver, uj_resident_run,
                            self->resident);
+  if (error != 0)
+    leave_crew(self);
   if (error != 0)
     luaL_error(L, "cannot make a thread: %s", uj_driver_strerror(error));
   uj_link_append(&self->S->services->all, &self->all);
@@ -252,14 +318,14 @@ static void start_thread(struct service *self, lua_State *L)
   lua_pop(L, 1);
 }
 
-/* Stack: module, argument, on_answer, is_of_run, memory limit. */
+/* Stack: module, argument, on_answer, is_of_run, memory limit, is_member. */
 static int l_service(lua_State *L)
 {
   struct uj_state *S = uj_state(L);
   struct service *self;
   luaL_checkstring(L, 1);
   luaL_checktype(L, 3, LUA_TFUNCTION);
-  lua_settop(L, 5);
+  lua_settop(L, 6);
   self = push_service(S, L);
   self->is_of_run = lua_toboolean(L, 4);
   lua_pushvalue(L, 3);
@@ -269,7 +335,7 @@ static int l_service(lua_State *L)
     return luaL_error(L, "not enough memory");
   uj_resident_limit(self->resident, (size_t)luaL_optinteger(L, 5, 0));
   uj_resident_give(self->resident, L, 1, 2);
-  start_thread(self, L);
+  start_thread(self, L, lua_toboolean(L, 6));
   return 1;
 }
 

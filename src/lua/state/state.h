@@ -37,6 +37,7 @@ struct uj_interrupt;
 struct uj_killing;
 struct uj_ljob;
 struct uj_luv;
+struct uj_member;
 struct uj_meter;
 struct uj_nest;
 struct uj_outer;
@@ -141,6 +142,7 @@ struct uj_state {
   struct uj_closing *closing;
   struct uj_work *work;
   struct uj_services *services;
+  struct uj_member *member; /* of a crew, see service/crew.h; or NULL */
   struct uj_channels *channels;
   struct uj_pace *pace;
   struct uj_embed *embed;
