@@ -143,6 +143,29 @@ describe("a look at some of many jobs", function()
     end)
   end)
 
+  it("makes nothing of jobs that wait for each other, when the last one can go on", function()
+    among(10, function(jobs)
+      local last = jobs:spawn(uvjobs.sleep, 1e6)
+      for _ = 1, 1000 do
+        local before = last
+        last = jobs:spawn({ report = false }, before.join, before)
+      end
+      uvjobs.sleep(0)
+      local found, count = ask "top age 5"
+      assert.is_nil(found.circle)
+      assert.is_true(count < 20, count)
+      local youngest = jobs:spawn({ report = false }, function()
+        helper.yield(9)
+        last:join()
+      end)
+      uvjobs.sleep(1)
+      found, count = ask "top resumes 1"
+      assert.equal(tostring(youngest.id), found.job[1].id)
+      assert.matches("^it waits for the end of job #%d+$", found.job[1].waits)
+      assert.is_true(count < 20, count)
+    end)
+  end)
+
   it("tells of pending jobs who has the slots, and makes nothing of the others", function()
     uvjobs.run({ clock = "virtual" }, function()
       local jobs <close> = helper.quiet { name = "few", limit = 1, pending_limit = math.huge }

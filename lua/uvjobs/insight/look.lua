@@ -294,7 +294,9 @@ local function add_group(look, first)
 end
 
 -- The kinds of waits of which there may be circles, and whose jobs must be looked at for that. A
--- job that is pending is in one only if another waits for it, and is found by way of that one.
+-- job that is pending is in one only if another waits for it, and is found by way of that one; and
+-- those whose holders lead to a job that waits for nobody are left out by seen_waiting(): so they
+-- need not be completed when they are found as holders.
 local CIRCLES <const> = {}
 for kind in pairs(find) do CIRCLES[kind] = kind ~= "slot" or nil end
 
@@ -308,9 +310,10 @@ local function fill_some(look, sort, most)
   end
   records_at(look, core.seen_first(seen, count, sort, most))
   records_at(look, core.seen_waiting(seen, count, CIRCLES))
-  local i = 1
+  local chosen, i = #look.records, 1
   while look.records[i] do -- holders that are found are added
-    complete(look, look.records[i])
+    local record = look.records[i]
+    if i <= chosen or not CIRCLES[record.kind] then complete(look, record) end
     i = i + 1
   end
   table.sort(look.records, function(a, b) return a.id < b.id end)

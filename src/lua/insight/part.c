@@ -57,6 +57,14 @@ static struct kind *find_kind(struct kinds *self, const char *word)
   return &self->list[i < MOST_KINDS ? i : MOST_KINDS - 1];
 }
 
+static bool is_wanted(const struct kinds *self, const char *word)
+{
+  int i = 0;
+  while (i < self->n && self->list[i].word != word)
+    i++;
+  return i < self->n && self->list[i].wanted;
+}
+
 static void count_kinds(struct kinds *self, const struct part *part)
 {
   self->n = 0;
@@ -86,21 +94,72 @@ static void append(lua_State *L, uint32_t index, lua_Integer *count)
   lua_rawseti(L, -2, ++*count);
 }
 
+/* The index of the job with this number; part->n for none. */
+static uint32_t find_index(const struct part *part, uint64_t id)
+{
+  uint32_t low = 0, high = part->n;
+  while (low < high) {
+    uint32_t middle = low + (high - low) / 2;
+    if (part->glances[middle].id < id)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  return low < part->n && part->glances[low].id == id ? low : part->n;
+}
+
+/* What is known of a job. */
+enum { UNKNOWN, ON_THE_WAY, WANTED, FREE };
+
+/* Whether a job is in no circle and leads to none, as far as it alone tells:
+ * nothing is known to hold it. A pending job may be in one. */
+static bool is_free(const struct kinds *kinds, const struct uj_glance *glance)
+{
+  return glance->sched == NULL && !is_wanted(kinds, glance->word);
+}
+
+/* Follows the jobs that each wait for one other, from one to an end, or around
+ * a circle. All of them are wanted, or none. */
+static void follow(const struct part *part, const struct kinds *kinds,
+                   unsigned char *known, uint32_t first)
+{
+  uint32_t at = first;
+  unsigned char end;
+  while (at < part->n && known[at] == UNKNOWN) {
+    known[at] = ON_THE_WAY;
+    if (part->glances[at].other == 0)
+      known[at] = is_free(kinds, &part->glances[at]) ? FREE : WANTED;
+    else
+      at = find_index(part, part->glances[at].other);
+  }
+  end = at == part->n || known[at] != FREE ? WANTED : FREE;
+  for (at = first; at < part->n && known[at] == ON_THE_WAY;
+       at = find_index(part, part->glances[at].other))
+    known[at] = end;
+}
+
 static int l_seen_waiting(lua_State *L)
 {
   struct part part = check_part(L);
   struct kinds kinds;
   lua_Integer count = 0;
+  unsigned char *known;
   luaL_checktype(L, 3, LUA_TTABLE);
   count_kinds(&kinds, &part);
   for (int i = 0; i < kinds.n; i++) {
     kinds.list[i].wanted = lua_getfield(L, 3, kinds.list[i].word) != LUA_TNIL;
     lua_pop(L, 1);
   }
+  known = lua_newuserdatauv(L, (size_t)part.n + 1, 0);
+  memset(known, UNKNOWN, (size_t)part.n + 1);
   lua_newtable(L);
-  for (uint32_t i = 0; i < part.n; i++)
-    if (find_kind(&kinds, part.glances[i].word)->wanted)
+  for (uint32_t i = 0; i < part.n; i++) {
+    if (!is_wanted(&kinds, part.glances[i].word))
+      continue;
+    follow(&part, &kinds, known, i);
+    if (known[i] == WANTED)
       append(L, i, &count);
+  }
   return 1;
 }
 
@@ -258,18 +317,10 @@ static int l_seen_schedulers(lua_State *L)
 static int l_seen_index(lua_State *L)
 {
   struct part part = check_part(L);
-  uint64_t id = (uint64_t)luaL_checkinteger(L, 3);
-  uint32_t low = 0, high = part.n;
-  while (low < high) {
-    uint32_t middle = low + (high - low) / 2;
-    if (part.glances[middle].id < id)
-      low = middle + 1;
-    else
-      high = middle;
-  }
-  if (low == part.n || part.glances[low].id != id)
+  uint32_t index = find_index(&part, (uint64_t)luaL_checkinteger(L, 3));
+  if (index == part.n)
     return 0;
-  lua_pushinteger(L, (lua_Integer)low + 1);
+  lua_pushinteger(L, (lua_Integer)index + 1);
   return 1;
 }
 

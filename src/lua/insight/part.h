@@ -10,7 +10,8 @@
  * seen(): looks; returns two values.
  * seen_kinds(...): a table of how many jobs wait for what, by the words of it.
  * seen_waiting(..., kinds): the indices of those whose word is a key of the
- * table.
+ * table, but for jobs that wait for one other, which waits for one other and so
+ * on up to one with another word that is not pending.
  * seen_first(..., sort, most): the indices of so many jobs that are the oldest
  * ("age"), have been resumed most often ("resumes"), have run longest ("ran")
  * or were ready for longest ("ready"). seen_on(..., scheduler): those of a
