@@ -452,7 +452,8 @@ static void wait_by_timer(struct uj_driver *driver, uint64_t due_ns)
 }
 
 /* Tasks that have ended and signals that a poll has noted would not end the
- * wait any more, so they are handled first. */
+ * wait any more, so they are handled first. To wait until 0 is to poll, without
+ * setting the timer to the past, and back. */
 void uj_driver_wait(struct uj_driver *driver, uint64_t due_ns)
 {
   own_loop(driver);

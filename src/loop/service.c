@@ -165,13 +165,18 @@ int uj_service_start(struct uj_service **service, struct uj_driver *driver,
   return -error;
 }
 
-/* The lock is held, so that the thread keeps its driver meanwhile. */
-static void wake_thread(struct uj_service *self, bool sleeps)
+/* Wakes the thread if it sleeps, and lets go of the lock. While that is held,
+ * the thread keeps its driver; but one that is woken by a byte would only wait
+ * for the lock, so it is let go before. */
+static void wake_and_unlock(struct uj_service *self)
 {
   ssize_t written = 0;
+  bool sleeps = self->sleeps && self->inner == NULL;
+  self->sleeps = false; /* one byte is enough */
   if (self->inner != NULL)
     uj_driver_wake(self->inner);
-  else if (sleeps)
+  pthread_mutex_unlock(&self->lock);
+  if (sleeps)
     written = write(self->wake[1], "", 1); /* a full pipe wakes, too */
   (void)written;
 }
@@ -185,8 +190,7 @@ void uj_service_finish(struct uj_service *self)
 {
   pthread_mutex_lock(&self->lock);
   atomic_store(&self->ends, true);
-  wake_thread(self, true);
-  pthread_mutex_unlock(&self->lock);
+  wake_and_unlock(self);
 }
 
 void uj_service_end(struct uj_service *self)
@@ -205,9 +209,7 @@ void uj_service_send(struct uj_service *self, struct uj_message *request)
 {
   pthread_mutex_lock(&self->lock);
   put(&self->requests, request, &self->has_requests);
-  wake_thread(self, self->sleeps);
-  self->sleeps = false; /* one byte is enough */
-  pthread_mutex_unlock(&self->lock);
+  wake_and_unlock(self);
 }
 
 struct uj_message *uj_service_withdraw(struct uj_service *self, uint64_t id)

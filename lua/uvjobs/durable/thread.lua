@@ -92,9 +92,15 @@ local function hear(mailbox, engine)
   if hint ~= nil then mailbox:answer(0, hint) end
 end
 
---- Runs until the service is closed.
+local function idle(mailbox, engine)
+  local warning = engine:idle()
+  if warning then mailbox:answer(0, { warning = warning }) end
+end
+
+--- Runs until the service is closed. An engine that has just performed something and then hears,
+--- mostly of what it has done itself, is not idle.
 return function(mailbox, spec)
-  local engine = open(mailbox, spec)
+  local engine, was_busy = open(mailbox, spec), false
   if not engine then return end
   while true do
     local may_go_on = #kept > 0 and not engine:transaction()
@@ -108,10 +114,8 @@ return function(mailbox, spec)
     end
     if is_readable then hear(mailbox, engine) end
     if not is_busy and mailbox:ends() then break end
-    if not is_busy or engine.hurry then
-      local warning = engine:idle()
-      if warning then mailbox:answer(0, { warning = warning }) end
-    end
+    if engine.hurry or not is_busy and not (is_readable and was_busy) then idle(mailbox, engine) end
+    was_busy = is_busy
   end
   engine:close()
 end

@@ -274,7 +274,7 @@ static int l_open(lua_State *L)
   luaL_setmetatable(L, DATABASE_TYPE);
   result = sqlite3_open_v2(
       path, &self->db,
-      SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX, NULL);
+      SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
   if (result != SQLITE_OK)
     return raise(L, self->db, result);
   (void)sqlite3_extended_result_codes(self->db, 1);
