@@ -112,6 +112,7 @@ describe("a job of workers", function()
     for name, call in pairs {
       ["os.exit"] = function() os.exit(1) end,
       ["os.setlocale"] = function() os.setlocale "C" end,
+      ["uvjobs.exit"] = function() require "uvjobs".exit(1) end,
     } do
       local _, err = workers:spawn(call):result()
       assert.matches("'" .. name .. "' cannot be called in a worker", err, nil, true)

@@ -18,12 +18,16 @@ local ids <const> = {}   -- their numbers
 -- ---- the Lua state -----------------------------------------------------------------
 
 -- These change the whole process.
-local function refuse_of_process()
-  for _, name in ipairs { "exit", "setlocale" } do
-    os[name] = function() -- luacheck: ignore 122
-      error(("'os.%s' cannot be called in a worker"):format(name), 2)
-    end
+local function refuse(place, title, name)
+  place[name] = function()
+    error(("'%s.%s' cannot be called in a worker"):format(title, name), 2)
   end
+end
+
+local function refuse_of_process()
+  refuse(os, "os", "exit")
+  refuse(os, "os", "setlocale")
+  refuse(uvjobs, "uvjobs", "exit")
 end
 
 local function refuse_modules(names)

@@ -218,8 +218,7 @@ void uj_services_hear(struct uj_state *S, lua_State *L)
 /* The thread needs turns to end. */
 static void give_turns(struct service *self, struct uj_member *member)
 {
-  if (member == NULL || self->S->member == NULL ||
-      !uj_member_is_here(self->S->member))
+  if (member == NULL || self->S->member == NULL || !uj_member_is_here(member))
     return;
   uj_service_finish(self->thread);
   uj_turns_await_leave(self->S->member, member);
