@@ -1,6 +1,7 @@
 -- insight.span(), and insight.otlp(), which sends spans. All but one of these replace the
 -- transport by a function.
 
+local files = require "spec.files"
 local helper = require "spec.helper"
 local insight = require "uvjobs.insight"
 local otlp = require "uvjobs.insight.otlp"
@@ -93,6 +94,27 @@ describe("insight.span", function()
       } do
         assert.matches(text, body, 1, true)
       end
+    end)
+  end)
+
+  it("is told by the names and types of OpenTelemetry's own definitions", function()
+    virtual(function(sent)
+      local exporter = new()
+      insight.span("all", {
+        least = math.mininteger, most = math.maxinteger, x = 0.5, whole = 2.0, flag = false,
+        nan = 0 / 0, inf = math.huge, low = -math.huge, text = '"\\\n\1 \xff ü', [""] = "",
+      }, function()
+        insight.span('in"ner', {}, nothing)
+        pcall(insight.span, "bad", nil, error, "no")
+      end)
+      insight.follow(REMOTE, insight.span, "followed", nil, nothing)
+      exporter:close()
+      local path = files.temporary(sent[1])
+      local pipe <close> = io.popen(
+        "LD_PRELOAD= python3 spec/insight/otlp_check.py " .. path .. " 2>&1")
+      local said = pipe:read "a"
+      os.remove(path)
+      assert.equal("4\n", said)
     end)
   end)
 

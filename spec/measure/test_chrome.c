@@ -48,7 +48,7 @@ static void the_file_is_whole_after_each_write(void)
   check_whole();
   CHECK_EQ(read_file(), uj_chrome_size(&chrome));
   CHECK_EQ(chrome.events, 3000);
-  CHECK(strstr(text, "\"ts\":1.000,\"dur\":0.500,\"name\":\"job\"") != NULL);
+  CHECK(strstr(text, "\"ts\":1.000,\"dur\":0.499,\"name\":\"job\"") != NULL);
 }
 
 static void the_limit_is_never_passed(void)

@@ -326,6 +326,14 @@ uint64_t uj_chrome_size(const struct uj_chrome *self)
 
 /* ---- events -------------------------------------------------------------- */
 
+/* The next slice begins when this one ends. Viewers that compute the end of a
+ * slice in floating point would find that the two overlap: so it ends one
+ * nanosecond before. */
+static uint64_t duration(uint64_t begin_ns, uint64_t end_ns)
+{
+  return end_ns > begin_ns ? end_ns - begin_ns - 1 : 0;
+}
+
 void uj_chrome_slice(struct uj_chrome *self, uint32_t name, uint64_t job,
                      uint64_t begin_ns, uint64_t end_ns)
 {
@@ -336,7 +344,7 @@ void uj_chrome_slice(struct uj_chrome *self, uint32_t name, uint64_t job,
     begin_ns = self->begin_ns;
   at = add_head(self, at, 'X', begin_ns);
   at = ADD(at, ",\"dur\":");
-  at = add_us(at, end_ns > begin_ns ? end_ns - begin_ns : 0);
+  at = add_us(at, duration(begin_ns, end_ns));
   at = add_name(self, at, name);
   at = ADD(at, ",\"args\":{\"job\":");
   at = add_number(at, job);
