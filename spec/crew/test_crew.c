@@ -64,7 +64,7 @@ static void *run_until_end(void *arg)
 
 static void found(void)
 {
-  hand_init(&hands[0], 0, uj_crew_found());
+  hand_init(&hands[0], 0, uj_crew_found(false));
   hand_host(&hands[0]);
 }
 
@@ -152,6 +152,17 @@ static void is_stuck_when_the_last_that_runs_leaves(void)
   hand_end(&hands[0]);
 }
 
+static void is_never_stuck_when_it_is_fed(void)
+{
+  hand_init(&hands[0], 0, uj_crew_found(true));
+  hand_host(&hands[0]);
+  uj_member_rest(hands[0].member);
+  CHECK(!hands[0].is_woken);
+  CHECK(!uj_member_rise(hands[0].member));
+  uj_member_leave(hands[0].member);
+  hand_end(&hands[0]);
+}
+
 /* ---- telling ------------------------------------------------------------- */
 
 static char *copy_of(const char *text)
@@ -226,6 +237,8 @@ int main(void)
        is_not_stuck_any_more_when_one_has_risen},
       {"it is stuck when the last member that runs leaves",
        is_stuck_when_the_last_that_runs_leaves},
+      {"it is never stuck when others can send something",
+       is_never_stuck_when_it_is_fed},
       {"the founder collects a text of each member, in order",
        collects_the_texts_in_order},
       {"it does not wait for long for those that do not answer",

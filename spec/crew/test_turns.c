@@ -48,7 +48,7 @@ static void *work_and_sleep(void *arg)
 static void begin(bool shuffles, uint64_t seed, void *(*run)(void *arg))
 {
   nevents = 0;
-  hand_init(&hands[0], 0, uj_crew_found());
+  hand_init(&hands[0], 0, uj_crew_found(false));
   uj_turns_begin(hands[0].member, 1000, 0, shuffles, seed);
   hand_host(&hands[0]);
   for (int i = 1; i < HANDS; i++) {

@@ -130,6 +130,29 @@ for _, clock in ipairs { "virtual", "real" } do
       end))
     end)
 
+    it("is not stuck while workers in a function of work wait for the program #W13", function()
+      assert.is_nil(error_of(clock, function(workers)
+        local channel, back = uvjobs.channel(), uvjobs.channel()
+        local jobs <close> = uvjobs.scheduler()
+        jobs:spawn(uvjobs.work, function(how, from, to)
+          require "uvjobs".run({ clock = how }, function()
+            local own <close> = require "uvjobs".workers { threads = 1 }
+            to:put "ready"
+            to:put(own:call(function(c)
+              require "uvjobs".sleep(0.01)
+              return c:get()
+            end, from))
+          end)
+        end, clock, channel, back)
+        assert.equal("ready", back:get())
+        workers:call(function(c)
+          require "uvjobs".work(function() for _ = 1, 1e6 do end end)
+          c:put "here"
+        end, channel)
+        assert.equal("here", back:get())
+      end))
+    end)
+
     it("is not stuck while messages go to and fro between threads #W7 #W13", function()
       assert.is_nil(error_of(clock, function(workers)
         local function bounce(from, to, n)

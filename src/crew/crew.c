@@ -46,7 +46,7 @@ static struct uj_member *new_member(struct uj_crew *crew)
   return self;
 }
 
-struct uj_member *uj_crew_found(void)
+struct uj_member *uj_crew_found(bool is_fed)
 {
   struct uj_crew *crew = new_crew();
   struct uj_member *self;
@@ -60,6 +60,7 @@ struct uj_member *uj_crew_found(void)
   }
   self->state = UJ_MEMBER_RUNS;
   crew->founder = self;
+  crew->is_fed = is_fed;
   return self;
 }
 
@@ -118,8 +119,8 @@ static bool any_has_news(const struct uj_crew *self)
 static void look_whether_stuck(struct uj_crew *self)
 {
   if (self->give_turn != NULL || self->nresting < self->nmembers ||
-      self->founder == NULL || self->founder->host.wake == NULL ||
-      any_has_news(self))
+      self->founder == NULL || self->is_fed ||
+      self->founder->host.wake == NULL || any_has_news(self))
     return;
   self->is_stuck = true;
   self->founder->host.wake(self->founder->host.arg);

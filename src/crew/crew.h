@@ -28,9 +28,10 @@
 struct uj_member;
 
 /* Founds a crew of one member, for the calling thread. Its memory belongs to
- * the caller, who gives it back by uj_member_leave() and uj_member_free().
- * Returns NULL without memory. */
-struct uj_member *uj_crew_found(void);
+ * the caller, who gives it back by uj_member_leave() and uj_member_free(). With
+ * `is_fed` somebody outside of the crew can send something to any member at any
+ * time: so it is never stuck. Returns NULL without memory. */
+struct uj_member *uj_crew_found(bool is_fed);
 /* Adds a member for a thread that is about to be made. Returns NULL without
  * memory. */
 struct uj_member *uj_crew_add(struct uj_member *by);

@@ -36,6 +36,7 @@ struct uj_crew {
       nresting; /* how many of these there are, and how many rest */
   unsigned last_number;
   struct uj_member *founder; /* NULL when it has left */
+  bool is_fed;               /* others can send something: never stuck */
   bool is_stuck;             /* the founder is to hear of it */
   atomic_bool asks;          /* each member is to tell its text */
 

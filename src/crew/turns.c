@@ -84,7 +84,8 @@ static bool is_outside(const struct uj_crew *self, uint64_t *due_ns)
 /* Nobody can go on any more. The founder hears of it if it waits, too. */
 static void tell_founder(struct uj_crew *self)
 {
-  if (self->founder == NULL || self->founder->state != UJ_MEMBER_WAITS)
+  if (self->founder == NULL || self->is_fed ||
+      self->founder->state != UJ_MEMBER_WAITS)
     return;
   self->is_stuck = true;
   hand_turn(self, self->founder);

@@ -3,6 +3,7 @@
 #include "loop/driver.h"
 #include "lua/api/date.h"
 #include "lua/channel/hear.h"
+#include "lua/engine/ending.h"
 #include "lua/service/service.h"
 #include "random/random.h"
 
@@ -59,12 +60,13 @@ static void begin_turns(struct uj_state *S)
                  seed);
 }
 
+/* In a function of work, channels of the program may be used by all members. */
 static int l_found(lua_State *L)
 {
   struct uj_state *S = uj_state(L);
   if (S->member != NULL && uj_member_is_here(S->member))
     return 0;
-  S->member = uj_crew_found();
+  S->member = uj_crew_found(S->outer->is_stopped != NULL);
   if (S->member == NULL)
     luaL_error(L, "not enough memory");
   if (S->is_virtual)
