@@ -43,6 +43,8 @@ for _, part in ipairs { "p50", "p99" } do
 end
 postgres { name = "wal", side = "wal", title = "bytes of WAL a task", n = 20000, unit = "B",
   peer = "pg-boss", peer_side = "boss-wal", peer_n = 20000, at_most = 0.6 }
+postgres { name = "wal-floor", side = "wal", title = "the same, against plain libpq", n = 20000,
+  unit = "B", peer_program = "build/bench/durable/floor %d wal", peer = "libpq", peer_n = 20000 }
 
 -- A limit, on a store.
 local function limit(side, store, title, n, at_most, unit)
