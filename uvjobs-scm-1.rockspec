@@ -197,6 +197,7 @@ build = {
     ["uvjobs.workers.outcome"] = "lua/uvjobs/workers/outcome.lua",
     ["uvjobs.workers.place"] = "lua/uvjobs/workers/place.lua",
     ["uvjobs.workers.thread"] = "lua/uvjobs/workers/thread.lua",
+    ["uvjobs.workers.watch"] = "lua/uvjobs/workers/watch.lua",
     ["uvjobs.core"] = {
       sources = {
         "src/calendar/cron.c",

@@ -7,14 +7,17 @@
 ---@field threads? integer 1 to 1024; default: as many as processors
 ---@field setup? fun(index: integer) is called in each thread before anything else
 ---@field memory_limit? integer bytes of the Lua state of each thread, >= 1 MiB
+---@field slow? number seconds > 0: reports a thread that does not answer for so long
+---@field replace? boolean puts another thread in its place
 ---@field main_only? string[] modules that `require` refuses in the threads
 
 ---@class uvjobs.WorkersThread
 ---@field active integer how many jobs it has
 ---@field jobs integer how many it has got so far
----@field cpu_time number seconds that it has computed
----@field busy number from 0 to 1: the share of its time
----@field memory integer bytes of its Lua state
+---@field stuck boolean it does not answer; then the next three are nil
+---@field cpu_time number? seconds that it has computed
+---@field busy number? from 0 to 1: the share of its time
+---@field memory integer? bytes of its Lua state
 
 ---@class uvjobs.WorkersStats: uvjobs.SchedulerStats
 ---@field threads uvjobs.WorkersThread[]

@@ -24,6 +24,11 @@ describe("workers refuse", function()
       say { setup = print }, nil, true)
     assert.matches("option 'main_only': string expected as element 1, got number",
       say { main_only = { 1 } }, nil, true)
+    for _, bad in ipairs { 0, -1, 0 / 0, "1" } do
+      assert.matches("option 'slow': seconds > 0 or math.huge expected, got ", say { slow = bad },
+        nil, true)
+    end
+    assert.matches("option 'replace': boolean expected, got 1", say { replace = 1 }, nil, true)
     assert.matches("unknown option 'timeslice'", say { timeslice = 1 }, nil, true)
   end))
 

@@ -1,190 +1,126 @@
--- Programs whose jobs wait for each other across threads: docs/workers.md.
+-- Threads that are stuck in C. What they wait for is a file that nobody writes: time is real.
 
+local base = require "spec.helper"
+local files = require "spec.files"
 local guard = require "spec.guard"
+local testing = require "uvjobs.testing"
 local uvjobs = require "uvjobs"
-local warm_up = require "spec.workers.warm_up_outside"
+local warm_up = require "spec.workers.warm_up"
 
--- Runs `fn(workers, ...)` with workers, and returns the error of the run.
-local function error_of(clock, fn, options)
-  options = options or {}
-  options.threads, options.name = options.threads or 2, "cpu"
-  local ok, err = pcall(uvjobs.run, { clock = clock }, function()
-    local workers <close> = uvjobs.workers(options)
-    fn(workers)
-  end)
-  return not ok and tostring(err) or nil
-end
+describe("a thread of workers that is stuck in C", function()
+  guard.install(warm_up)
 
-local function each_waits_for_the_other(workers)
-  local one, other = uvjobs.channel(1), uvjobs.channel(1)
-  local function exchange(from, to)
-    to:put(from:get())
+  local path
+
+  -- A job that opens `path` waits in C until this has been called.
+  local function free() io.open(path, "w"):close() end
+
+  -- Calls the block with a list of what the exception handler hears.
+  local function with_fifo(block)
+    return base.in_run(function()
+      path = files.temporary ""
+      assert(os.remove(path) and os.execute(("mkfifo '%s'"):format(path)))
+      local _ <close> = setmetatable({}, { __close = function() os.remove(path) end })
+      local reports = {}
+      block(reports, function(_, context) reports[#reports + 1] = context end)
+    end)
   end
-  workers:spawn({ name = "left" }, exchange, one, other)
-  workers:spawn({ name = "right" }, exchange, other, one):wait()
-end
 
-for _, clock in ipairs { "virtual", "real" } do
-  describe(("under the %s clock a run"):format(clock), function()
-    guard.install(warm_up)
+  local function get_stuck(workers, options)
+    local runs = uvjobs.channel(1)
+    local job = workers:spawn(options or {}, function(out, name)
+      out:put(true)
+      io.open(name):close()
+      return "came back"
+    end, runs, path)
+    runs:get()
+    return job
+  end
 
-    it("is stuck when jobs of several threads wait for each other #W13", function()
-      local err = error_of(clock, each_waits_for_the_other)
-      assert.matches("^run is stuck: nothing can wake any of these jobs\n", err)
-      assert.matches('"main" active, waiting for a job', err)
-      assert.matches('in thread %d of workers "cpu":\n\nuvjobs.Job: #%d+ "left" active, '
-        .. "waiting to get from a channel\nstack traceback:\n", err)
-      assert.matches('in thread %d of workers "cpu":\n\nuvjobs.Job: #%d+ "right" active, '
-        .. "waiting to get from a channel\n", err)
+  local function wait_for_report(reports, message, thread)
+    while true do
+      for _, context in ipairs(reports) do
+        if context.message == message and context.thread == thread then return context end
+      end
+      uvjobs.sleep(0.002)
+    end
+  end
+
+  it("is reported with its jobs, and gets no more of them until it answers",
+    with_fifo(function(reports, handler)
+      local workers <close> = uvjobs.workers {
+        threads = 2, slow = 0.02, exception_handler = handler,
+      }
+      local stuck = get_stuck(workers)
+      local context = wait_for_report(reports, "Thread does not answer", stuck.thread)
+      assert.equal(stuck, context.jobs[1])
+      assert.equal(0.02, context.seconds)
+      assert.is_true(workers:stats().threads[stuck.thread].stuck)
+      assert.equal("active", stuck.state)
+      local other = workers:spawn(function() return "free" end)
+      assert.equal("free", other:wait())
+      free()
+      assert.equal("came back", stuck:wait())
+      repeat uvjobs.sleep(0.002) until not workers:stats().threads[stuck.thread].stuck
+    end))
+
+  it("is replaced by another with the option 'replace', and keeps its jobs",
+    with_fifo(function(reports, handler)
+      local workers <close> = uvjobs.workers {
+        threads = 1, slow = 0.02, replace = true, exception_handler = handler,
+        setup = function(index) number = index end, -- luacheck: ignore
+      }
+      local stuck = get_stuck(workers)
+      local behind = workers:spawn(function() return "waits" end)
+      wait_for_report(reports, "Thread does not answer", 1)
+      repeat uvjobs.sleep(0.002) until #workers:stats().threads > 1
+      assert.equal(1, workers.threads)
+      assert.equal(1, workers:call(function() return number end)) -- luacheck: ignore
+      assert.equal("active", stuck.state)
+      assert.equal("active", behind.state)
+      free()
+      assert.equal("came back", stuck:wait())
+      assert.equal("waits", behind:wait())
+    end))
+
+  it("is not replaced when setup fails the second time, which is reported",
+    with_fifo(function(reports, handler)
+      local once = files.temporary ""
+      local _ <close> = setmetatable({}, { __close = function() os.remove(once) end })
+      local workers <close> = uvjobs.workers {
+        threads = 1, slow = 0.02, replace = true, exception_handler = handler,
+        setup = load(("assert(os.remove(%q), 'only once')"):format(once)),
+      }
+      local stuck = get_stuck(workers)
+      local context = wait_for_report(reports, "Thread cannot be replaced", 1)
+      assert.matches("only once", context.exception, nil, true)
+      free()
+      assert.equal("came back", stuck:wait())
+    end))
+
+  it("does not keep others from being closed, and is waited for", with_fifo(function(_, handler)
+    local workers = uvjobs.workers {
+      threads = 2, slow = 0.02, replace = true, close_timeout = 0.01, exception_handler = handler,
+    }
+    local stuck = get_stuck(workers)
+    local sleeps = workers:spawn(function() require "uvjobs".sleep(60) end)
+    uvjobs.current().scheduler:spawn(function()
+      stuck:join() -- it is killed in time, although its thread is not free yet
+      free()
     end)
+    workers:close()
+    assert.equal("killed", stuck.state)
+    assert.equal("cancelled", sleeps.state)
+  end))
 
-    it("is stuck when all wait for room in a channel, and none gets #W13", function()
-      local err = error_of(clock, function(workers)
-        local full = uvjobs.channel(1)
-        for i = 1, 2 do
-          workers:spawn({ name = "putter " .. i }, function(channel)
-            for n = 1, 10 do channel:put(n) end
-          end, full)
-        end
-        workers:wait_idle()
+  it("is watched for as long as the workers live, wherever these are left", base.in_run(function()
+    for _, by in ipairs { "cancel", "kill" } do
+      testing.cancel_everywhere({ by = by }, function()
+        local workers <close> = uvjobs.workers {
+          threads = 2, slow = 0.001, replace = true, exception_handler = base.ignore,
+        }
+        workers:call(function() require "uvjobs".yield() end)
       end)
-      assert.matches('"putter 1" active, waiting to put into a channel', err)
-      assert.matches('"putter 2" active, waiting to put into a channel', err)
-    end)
-
-    it("is stuck when a job of a thread waits for one beside it #W13", function()
-      local err = error_of(clock, function(workers)
-        workers:call(function()
-          local inner = require "uvjobs"
-          local queue <const> = inner.queue()
-          local jobs <close> = inner.scheduler()
-          jobs:spawn({ name = "deaf" }, function() queue:get() end)
-        end)
-      end, { threads = 1 })
-      assert.matches('"deaf" active, waiting to get from a queue', err)
-      assert.matches("in thread 1 of workers", err)
-    end)
-
-    it("is stuck when the block of the workers waits for a job that cannot end #W13", function()
-      local err = error_of(clock, function(workers)
-        workers:spawn(function(channel) channel:get() end, uvjobs.channel())
-      end)
-      assert.matches("waiting to get from a channel", err)
-    end)
-
-    it("is stuck across workers of workers #W13", function()
-      local err = error_of(clock, function(workers)
-        workers:call(function()
-          local inner = require "uvjobs"
-          local own <close> = inner.workers { threads = 1, name = "inner" }
-          own:call(function(channel) channel:get() end, inner.channel())
-        end)
-      end)
-      assert.matches('in thread 1 of workers "inner":', err)
-    end)
-
-    it("closes its jobs, whose variables are closed, before it raises #W13", function()
-      local told = uvjobs.channel()
-      local err = error_of(clock, function(workers)
-        workers:spawn(function(channel)
-          local _ <close> = setmetatable({}, { __close = function() channel:try_put "closed" end })
-          require "uvjobs".event():wait()
-        end, told):wait()
-      end)
-      assert.matches("^run is stuck", err)
-      assert.equal("closed", uvjobs.run(function() return told:get() end))
-    end)
-
-    it("is not stuck while a job of a thread sleeps #W13", function()
-      assert.is_nil(error_of(clock, function(workers)
-        local channel = uvjobs.channel()
-        workers:spawn(function(out)
-          require "uvjobs".sleep(0.02)
-          out:put "late"
-        end, channel)
-        assert.equal("late", channel:get())
-      end))
-    end)
-
-    it("is not stuck while a job of a thread waits for a function or a process #W13", function()
-      assert.is_nil(error_of(clock, function(workers)
-        assert.equal(6, workers:call(function()
-          local inner = require "uvjobs"
-          inner.exec("true")
-          return inner.work(function() return 6 end)
-        end))
-      end))
-    end)
-
-    it("is not stuck while a function of work has a channel #W13", function()
-      assert.is_nil(error_of(clock, function(workers)
-        local channel = uvjobs.channel()
-        local jobs <close> = uvjobs.scheduler()
-        jobs:spawn(uvjobs.work, function(out)
-          require "uvjobs".run(function()
-            require "uvjobs".sleep(0.02)
-            out:put "from work"
-          end)
-        end, channel)
-        assert.equal("from work", workers:call(function(c) return c:get() end, channel))
-      end))
-    end)
-
-    it("is not stuck while workers in a function of work wait for the program #W13", function()
-      assert.is_nil(error_of(clock, function(workers)
-        local channel, back = uvjobs.channel(), uvjobs.channel()
-        local jobs <close> = uvjobs.scheduler()
-        jobs:spawn(uvjobs.work, function(how, from, to)
-          require "uvjobs".run({ clock = how }, function()
-            local own <close> = require "uvjobs".workers { threads = 1 }
-            to:put "ready"
-            to:put(own:call(function(c)
-              require "uvjobs".sleep(0.01)
-              return c:get()
-            end, from))
-          end)
-        end, clock, channel, back)
-        assert.equal("ready", back:get())
-        workers:call(function(c)
-          require "uvjobs".work(function() for _ = 1, 1e6 do end end)
-          c:put "here"
-        end, channel)
-        assert.equal("here", back:get())
-      end))
-    end)
-
-    it("is not stuck while messages go to and fro between threads #W7 #W13", function()
-      assert.is_nil(error_of(clock, function(workers)
-        local function bounce(from, to, n)
-          for i = 1, n do
-            local value = from:get()
-            if value ~= i then error("lost", 0) end
-            to:put(value)
-          end
-        end
-        local a, b, c = uvjobs.channel(1), uvjobs.channel(1), uvjobs.channel(1)
-        workers:spawn(bounce, a, b, 500)
-        workers:spawn(bounce, b, c, 500)
-        for n = 1, 500 do
-          a:put(n)
-          assert.equal(n, c:get())
-        end
-      end))
-    end)
-
-    it("is not stuck while calls follow each other #W13", function()
-      assert.is_nil(error_of(clock, function(workers)
-        local sum = 0
-        for i = 1, 200 do sum = sum + workers:call(function(n) return n end, i) end
-        assert.equal(20100, sum)
-      end))
-    end)
-
-    it("is not stuck because workers have nothing to do #W13", function()
-      assert.is_nil(error_of(clock, function(workers)
-        uvjobs.sleep(0.02)
-        assert.equal(1, workers:call(function() return 1 end))
-      end))
-    end)
-  end)
-end
+    end
+  end))
+end)

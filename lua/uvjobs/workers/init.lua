@@ -10,6 +10,7 @@ local member = require "uvjobs.workers.member"
 local options = require "uvjobs.workers.options"
 local outcome = require "uvjobs.workers.outcome"
 local place = require "uvjobs.workers.place"
+local watch = require "uvjobs.workers.watch"
 
 core.own_source()
 
@@ -34,12 +35,25 @@ end
 -- be killed meanwhile. Each thread is asked first, so that they end beside each other.
 local Ending = {}
 
+-- Those that others have replaced, too.
+local function all_threads(self)
+  local all = table.move(self._members, 1, #self._members, 1, {})
+  return table.move(self._spare, 1, #self._spare, #all + 1, all)
+end
+
+-- Asks all threads to end, and returns them.
+local function begin_end(self)
+  self._ended = true
+  watch.begin_end(self)
+  local all = all_threads(self)
+  for _, one in ipairs(all) do one:begin_end() end
+  return all
+end
+
 function Ending.__close(ending)
   local self = ending.workers
-  self._ended = true
   core.begin_close(self._jobs)
-  for _, one in ipairs(self._members) do one:begin_end() end
-  for _, one in ipairs(self._members) do one:join() end
+  for _, one in ipairs(begin_end(self)) do one:join() end
 end
 
 local function new_ending(self)
@@ -48,9 +62,7 @@ end
 
 -- Waits for the threads while the loop goes on.
 local function end_threads(self)
-  self._ended = true
-  for _, one in ipairs(self._members) do one:begin_end() end
-  for _, one in ipairs(self._members) do one:await_end(self._patience) end
+  for _, one in ipairs(begin_end(self)) do one:await_end(self._patience) end
 end
 
 -- While they are started: a to-be-closed variable.
@@ -63,7 +75,7 @@ function Starting.__close(starting, err)
   end_threads(starting.workers)
 end
 
-local function start_threads(self, spec)
+local function start_threads(self, spec, watched)
   local starting <close> = setmetatable({ workers = self }, Starting) -- luacheck: no unused
   local calls = {}
   for i = 1, spec.threads do
@@ -74,6 +86,7 @@ local function start_threads(self, spec)
     local result = call:wait()
     if result[1] == "failed" then outcome.raise(result) end
   end
+  watch.begin(self, watched)
 end
 
 -- ---- jobs --------------------------------------------------------------------------
@@ -215,6 +228,17 @@ end
 
 -- ---- looking -----------------------------------------------------------------------
 
+-- One that is stuck tells nothing.
+local function stats_of(one, call)
+  local stats = { active = one.active, jobs = one.jobs, stuck = not call }
+  if call then
+    local told, alive = call:wait(), uvjobs.now() - one.since
+    stats.memory, stats.cpu_time = told.memory, told.cpu_time
+    stats.busy = alive > 0 and math.min(1, told.cpu_time / alive) or 0
+  end
+  return stats
+end
+
 --- What its jobs have come to, as `scheduler:stats()` tells it, and `threads`: a list with
 --- what each of them has. Suspends, until they have told it.
 ---@return table
@@ -222,18 +246,12 @@ function methods:stats()
   check_self(self, "stats")
   core.check_suspend("stats", 2)
   local stats, calls = self._jobs:stats(), {}
-  if not self._ended then
-    for i, one in ipairs(self._members) do calls[i] = one:call(core.pack { "stats" }) end
+  local members = self._ended and {} or all_threads(self)
+  for i, one in ipairs(members) do
+    calls[i] = not one.is_stuck and one:call(core.pack { "stats" })
   end
   stats.threads = {}
-  for i, call in ipairs(calls) do
-    local one, told = self._members[i], call:wait()
-    local alive = uvjobs.now() - one.since
-    stats.threads[i] = {
-      active = one.active, jobs = one.jobs, memory = told.memory, cpu_time = told.cpu_time,
-      busy = alive > 0 and math.min(1, told.cpu_time / alive) or 0,
-    }
-  end
+  for i, one in ipairs(members) do stats.threads[i] = stats_of(one, calls[i]) end
   return stats
 end
 
@@ -287,12 +305,12 @@ end
 ---@return uvjobs.Workers
 return function(given)
   core.check_suspend("workers", 3)
-  local spec, jobs = options.take(given)
+  local spec, jobs, watched = options.take(given)
   local self = setmetatable({
-    _jobs = jobs, _members = {}, _calls = setmetatable({}, { __mode = "k" }),
-    _turn = 0, _ended = false, _patience = spec.close_timeout + PATIENCE,
+    _jobs = jobs, _members = {}, _spare = {}, _calls = setmetatable({}, { __mode = "k" }),
+    _turn = 0, _ended = false, _watching = false, _patience = spec.close_timeout + PATIENCE,
   }, Workers)
   is_workers[self] = true
-  start_threads(self, spec)
+  start_threads(self, spec, watched)
   return self
 end

@@ -38,6 +38,7 @@ local function hear(self, id, value)
   call.outcome = type(value) == "string" and outcome.failed(value) or value
   if call.is_left then self.active = self.active - 1 end
   if call.resume then call.resume() end
+  if call.listener then call.listener() end
 end
 
 --- Starts a thread. Returns it at once, and the call that is answered when it is set up.
@@ -67,6 +68,12 @@ function Call:wait()
     uvjobs.await(function(resume) self.resume = resume end)
   end
   return self.outcome
+end
+
+--- Calls `listener()` in no job when the answer comes.
+---@param listener fun()
+function Call:on_answer(listener)
+  self.listener = listener
 end
 
 --- Begins a job. The call is a to-be-closed variable of the job that waits for it.

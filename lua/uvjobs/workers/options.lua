@@ -12,6 +12,7 @@ local options = {}
 
 local MOST_THREADS <const> = 1024
 local CLOSE_TIMEOUT <const> = 0.1
+local SLOW <const> = 1 -- seconds, with `replace`
 local LEAST_MEMORY <const> = 2 ^ 20 | 0 -- bytes: a Lua state with uvjobs takes a quarter of it
 
 -- Options of the threads. All others are those of a scheduler.
@@ -27,6 +28,10 @@ local KNOWN <const> = {
   memory_limit = arguments.kind(function(value)
     return math.type(value) == "integer" and value >= LEAST_MEMORY
   end, ("integer >= %d"):format(LEAST_MEMORY)),
+  slow = arguments.kind(function(value)
+    return type(value) == "number" and value > 0
+  end, "seconds > 0 or math.huge"),
+  replace = arguments.expect.boolean,
   main_only = function(value)
     if type(value) ~= "table" then return "list of names of modules" end
     for i, name in ipairs(value) do
@@ -69,18 +74,22 @@ end
 --- Checks the options; raises for the caller of workers().
 ---@return table threads `threads` and what thread.lua is given
 ---@return uvjobs.Scheduler jobs
+---@return table watched what watch.lua is given
 function options.take(given)
   given = given == nil and {} or arguments.raw(given)
   local problem = problem_of(given)
   local jobs
   if not problem then jobs, problem = new_scheduler(given) end
   if problem then arguments.fail(4, 1, "workers", problem) end
-  return {
+  local spec <const> = {
     threads = given.threads or core.count_processors(), name = given.name,
     memory_limit = given.memory_limit,
     setup = given.setup and fn.code(given.setup), main_only = given.main_only or {},
     close_timeout = given.close_timeout or CLOSE_TIMEOUT,
-  }, jobs
+  }
+  return spec, jobs, {
+    slow = given.slow or given.replace and SLOW or math.huge, replace = given.replace, spec = spec,
+  }
 end
 
 return options

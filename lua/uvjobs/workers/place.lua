@@ -9,14 +9,19 @@ local uvjobs = core.public
 
 local place = {}
 
+-- One that is stuck is taken when all are.
+local function load_of(one)
+  return one.is_stuck and math.huge or one.active
+end
+
 --- The thread with the fewest jobs; they take turns, where several have as few.
 function place.idlest(self)
   local members, turn = self._members, self._turn
   local n, best = #members, nil
   for i = turn + 1, turn + n do
     local one = members[(i - 1) % n + 1]
-    if not best or one.active < best.active then best = one end
-    if best.active == 0 then break end
+    if not best or load_of(one) < load_of(best) then best = one end
+    if load_of(best) == 0 then break end
   end
   self._turn = best.index
   return best

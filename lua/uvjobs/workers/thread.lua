@@ -86,6 +86,10 @@ function requests.traceback(id, m)
   answer(id, { job and job:traceback() })
 end
 
+function requests.answer(id)
+  answer(id, outcome.DONE)
+end
+
 function requests.stats(id)
   answer(id, {
     jobs = #jobs, memory = math.floor(collectgarbage "count" * 1024), cpu_time = mailbox:cpu_time(),
