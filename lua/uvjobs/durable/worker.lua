@@ -369,13 +369,18 @@ local function start_all(self, process, wants, result)
   end
 end
 
--- Waits until a claim may find something: `due` is when the next scheduled task is, or nil.
+-- Waits until a claim may find something: `due` is when the next scheduled task is, or nil. Returns
+-- it when that has not come. When it has, and the task's queue is full, there is nothing to claim
+-- before a task ends, so it is forgotten.
 local function rest(self, due)
   local timeout = self._store._polls and POLL * (0.9 + 0.2 * core.random()) or nil
   local delay = due and math.max(due - uvjobs.now(), 0)
   if delay and (not timeout or delay < timeout) then timeout = delay end
-  if not self._wake:wait(timeout) then wake(self, true) end
+  local is_woken = self._wake:wait(timeout)
+  local is_due = due and due <= uvjobs.now()
+  if not is_woken or is_due then wake(self, true) end
   self._wake:clear()
+  return not is_due and due or nil
 end
 
 local function claim_all(self)
@@ -383,7 +388,7 @@ local function claim_all(self)
   while not self._closing do
     local wants = wants_of(self)
     if #wants == 0 or next(self._store._kinds) == nil then
-      rest(self, due)
+      due = rest(self, due)
     else
       if not self._process then join(self) end
       for _, want in ipairs(wants) do self._by_name[want.queue].hungry = false end

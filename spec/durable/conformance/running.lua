@@ -41,6 +41,21 @@ return function(kind)
     assert.same({ a = 3, b = 2 }, most)
   end))
 
+  it("rests when a task is due and its queue is full, until another has ended #D14 #D15",
+    durable.with_store(kind, function(store)
+      local unit, order = durable.unit(kind), {}
+      store:define("note", function(_, name)
+        order[#order + 1] = name
+        uvjobs.sleep(name == "first" and 4 * unit or 0)
+      end)
+      local first = store:enqueue("note", "first")
+      local second = store:enqueue("note", "second", { delay = unit })
+      local _ <close> = durable.work(store, { queues = { default = 1 } })
+      assert.equal("done", store:wait(first))
+      assert.equal("done", store:wait(second))
+      assert.same({ "first", "second" }, order)
+    end))
+
   it("never runs more than the limit of a key #D15", durable.with_store(kind, function(store)
     local running, most, left, done = {}, 0, 24, uvjobs.event()
     local function call(task)
