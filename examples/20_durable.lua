@@ -3,9 +3,10 @@
 -- old one was, and in the end every thumbnail is there.
 --
 --   script/run examples/20_durable.lua [COUNT [STORE]]
---   uvjobs examples/20_durable.lua 10000                  with the rock installed
+--   uvjobs examples/20_durable.lua                        with the rock installed
+--   uvjobs examples/20_durable.lua 10000 postgres://shop@localhost/shop
 --
--- COUNT is the number of pictures, 200 unless given. STORE is where the tasks are, such as
+-- COUNT is the number of pictures, 10000 unless given. STORE is where the tasks are, such as
 -- sqlite:/tmp/jobs.db; by default a file in the directory of the pictures, which is removed. The
 -- store in a file needs the rock uvjobs-sqlite.
 --
@@ -144,5 +145,5 @@ local first, second, third, fourth = ...
 if first == "--worker" then
   work(second, third, tonumber(fourth))
 else
-  main(tonumber(first) or 200, second)
+  main(tonumber(first) or 10000, second)
 end
