@@ -46,6 +46,8 @@ postgres { name = "wal", side = "wal", title = "bytes of WAL a task", n = 20000,
 postgres { name = "wal-floor", side = "wal", title = "the same, against plain libpq", n = 20000,
   unit = "B", peer_program = "build/bench/durable/floor %d wal", peer = "libpq", peer_n = 20000 }
 
+local DONE <const> = math.tointeger(tonumber(os.getenv "BENCH_DONE")) or 100000
+
 -- A limit, on a store.
 local function limit(side, store, title, n, at_most, unit)
   ROWS[#ROWS + 1] = {
@@ -60,7 +62,7 @@ for _, store in ipairs { "sqlite", "postgres" } do
   local on = store == "sqlite" and "SQLite" or "PostgreSQL"
   limit("same", store, "enqueue to start, same process, p99, " .. on, 100, 50, "ms")
   limit("other", store, "the same, another one, " .. on, 100, 100, "ms")
-  limit("many", store, "work among 100,000 done tasks, " .. on, 100000, 1.2, "x")
+  limit("many", store, ("work among %d done tasks, %s"):format(DONE, on), DONE, 1.2, "x")
   limit("prune", store, "longest wait for pruning, " .. on, 50000, 100, "ms")
   limit("loop", store, "turn of the loop beside a worker, " .. on, 100, 1, "ms")
 end

@@ -134,11 +134,15 @@ end
 
 -- ---- in another order --------------------------------------------------------------
 
--- The first of each level, so that those which have waited can be compared with the urgent.
+-- The first of each level, so that those which have waited can be compared with the urgent. Those
+-- whose process has died have an index of their own, so there are two lists.
+local OF_LEVEL <const> = [[(SELECT id, priority, due, key, crashes FROM @task
+  WHERE state = 1 AND %s AND queue = $1 AND priority = level AND kind = ANY ($2::text[])
+  ORDER BY due, id LIMIT $3::bigint)]]
 local CANDIDATES <const> = [[
 SELECT c.id, c.priority, c.due, c.key, c.crashes, @NOW FROM generate_series(0, 9) AS level,
-LATERAL (SELECT id, priority, due, key, crashes FROM @task WHERE state = 1 AND queue = $1
-  AND priority = level AND kind = ANY ($2::text[]) ORDER BY due, id LIMIT $3::bigint) c]]
+LATERAL (]] .. OF_LEVEL:format "crashes = 0" .. " UNION ALL " ..
+  OF_LEVEL:format "crashes > 0" .. ") c"
 
 local TAKE_THESE <const> = [[
 WITH picked AS MATERIALIZED (
