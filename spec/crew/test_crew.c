@@ -37,11 +37,11 @@ static void use(struct hand *self)
  * nothing. */
 static bool rest(struct hand *self)
 {
-  uj_member_rest(self->member);
+  uj_member_rest(self->member, UJ_MEMBER_HAS_NONE);
   if (draw(self, 8) == 0)
     hand_wake(self);
   hand_sleep(self);
-  return uj_member_rise(self->member);
+  return uj_member_rise(self->member) == UJ_CREW_IS_STUCK;
 }
 
 static void use_all(struct hand *self)
@@ -109,13 +109,13 @@ static void is_not_stuck_while_one_has_news(void)
   add(1);
   hand_host(&hands[1]);
   hands[1].box = 1;
-  uj_member_rest(hands[1].member);
-  uj_member_rest(hands[0].member);
+  uj_member_rest(hands[1].member, UJ_MEMBER_HAS_NONE);
+  uj_member_rest(hands[0].member, UJ_MEMBER_HAS_NONE);
   CHECK(!uj_member_rise(hands[0].member));
   (void)uj_member_rise(hands[1].member);
   hands[1].box = 0;
-  uj_member_rest(hands[0].member);
-  uj_member_rest(hands[1].member);
+  uj_member_rest(hands[0].member, UJ_MEMBER_HAS_NONE);
+  uj_member_rest(hands[1].member, UJ_MEMBER_HAS_NONE);
   CHECK(hands[0].is_woken);
   CHECK(uj_member_rise(hands[0].member));
   CHECK(!uj_member_rise(hands[0].member)); /* it hears so once */
@@ -130,8 +130,8 @@ static void is_not_stuck_any_more_when_one_has_risen(void)
   found();
   add(1);
   hand_host(&hands[1]);
-  uj_member_rest(hands[1].member);
-  uj_member_rest(hands[0].member);
+  uj_member_rest(hands[1].member, UJ_MEMBER_HAS_NONE);
+  uj_member_rest(hands[0].member, UJ_MEMBER_HAS_NONE);
   CHECK(!uj_member_rise(hands[1].member)); /* only the founder hears it */
   CHECK(!uj_member_rise(hands[0].member));
   uj_member_leave(hands[1].member);
@@ -144,9 +144,52 @@ static void is_stuck_when_the_last_that_runs_leaves(void)
 {
   found();
   add(1);
-  uj_member_rest(hands[0].member);
+  uj_member_rest(hands[0].member, UJ_MEMBER_HAS_NONE);
   uj_member_leave(hands[1].member);
   CHECK(uj_member_rise(hands[0].member));
+  hand_end(&hands[1]);
+  uj_member_leave(hands[0].member);
+  hand_end(&hands[0]);
+}
+
+static enum uj_crew_verdict verdict_of(enum uj_member_limits own,
+                                       enum uj_member_limits other)
+{
+  uj_member_rest(hands[0].member, own);
+  uj_member_rest(hands[1].member, other);
+  (void)uj_member_rise(hands[0].member); /* another look when it rests again */
+  hands[0].is_woken = false;
+  uj_member_rest(hands[0].member, own);
+  CHECK_EQ(uj_member_rise(hands[1].member), UJ_CREW_GOES_ON);
+  uj_member_rest(hands[1].member, other);
+  return uj_member_rise(hands[0].member);
+}
+
+static void rise_all(void)
+{
+  for (int i = 0; i < 2; i++)
+    (void)uj_member_rise(hands[i].member);
+}
+
+static void hears_that_only_limits_are_left(void)
+{
+  found();
+  add(1);
+  hand_host(&hands[1]);
+  CHECK_EQ(verdict_of(UJ_MEMBER_HAS_LIMITS, UJ_MEMBER_HAS_NONE),
+           UJ_CREW_IS_LIMITED);
+  rise_all();
+  CHECK_EQ(verdict_of(UJ_MEMBER_HAS_NONE, UJ_MEMBER_HAS_LIMITS),
+           UJ_CREW_IS_LIMITED);
+  rise_all();
+  CHECK_EQ(verdict_of(UJ_MEMBER_HAS_TOLD, UJ_MEMBER_HAS_LIMITS),
+           UJ_CREW_GOES_ON);
+  CHECK(!hands[0].is_woken);
+  rise_all();
+  CHECK_EQ(verdict_of(UJ_MEMBER_HAS_NONE, UJ_MEMBER_HAS_NONE),
+           UJ_CREW_IS_STUCK);
+  rise_all();
+  uj_member_leave(hands[1].member);
   hand_end(&hands[1]);
   uj_member_leave(hands[0].member);
   hand_end(&hands[0]);
@@ -156,7 +199,7 @@ static void is_never_stuck_when_it_is_fed(void)
 {
   hand_init(&hands[0], 0, uj_crew_found(true));
   hand_host(&hands[0]);
-  uj_member_rest(hands[0].member);
+  uj_member_rest(hands[0].member, UJ_MEMBER_HAS_NONE);
   CHECK(!hands[0].is_woken);
   CHECK(!uj_member_rise(hands[0].member));
   uj_member_leave(hands[0].member);
@@ -237,6 +280,8 @@ int main(void)
        is_not_stuck_any_more_when_one_has_risen},
       {"it is stuck when the last member that runs leaves",
        is_stuck_when_the_last_that_runs_leaves},
+      {"the founder hears that only limits are left, unless it has told so",
+       hears_that_only_limits_are_left},
       {"it is never stuck when others can send something",
        is_never_stuck_when_it_is_fed},
       {"the founder collects a text of each member, in order",

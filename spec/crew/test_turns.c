@@ -140,10 +140,29 @@ static void moves_time_when_all_wait(void)
 static void tells_the_founder_that_all_wait_for_ever(void)
 {
   begin(true, 3, listen_for_news);
-  CHECK(!uj_turns_is_stuck(hands[0].member));
+  CHECK_EQ(uj_turns_verdict(hands[0].member), UJ_CREW_GOES_ON);
   pass_until(&hands[0], UJ_NEVER);
-  CHECK(uj_turns_is_stuck(hands[0].member));
-  CHECK(!uj_turns_is_stuck(hands[0].member));
+  CHECK_EQ(uj_turns_verdict(hands[0].member), UJ_CREW_IS_STUCK);
+  CHECK_EQ(uj_turns_verdict(hands[0].member), UJ_CREW_GOES_ON);
+  for (int i = 1; i < HANDS; i++)
+    hands[i].box = 1;
+  end_all();
+}
+
+static void tells_the_founder_that_only_limits_are_left(void)
+{
+  struct uj_pass pass = {
+      .now_ns = 1000, .due_ns = 9000, .limits = UJ_MEMBER_HAS_LIMITS};
+  begin(true, 4, listen_for_news);
+  uj_turns_pass(hands[0].member, &pass);
+  uj_turns_take(hands[0].member);
+  CHECK_EQ(uj_turns_verdict(hands[0].member), UJ_CREW_IS_LIMITED);
+  CHECK_EQ(uj_turns_now(hands[0].member), 1000);
+  pass.limits = UJ_MEMBER_HAS_TOLD;
+  uj_turns_pass(hands[0].member, &pass);
+  uj_turns_take(hands[0].member);
+  CHECK_EQ(uj_turns_verdict(hands[0].member), UJ_CREW_GOES_ON);
+  CHECK_EQ(uj_turns_now(hands[0].member), 9000);
   for (int i = 1; i < HANDS; i++)
     hands[i].box = 1;
   end_all();
@@ -248,6 +267,8 @@ int main(void)
       {"time moves when all wait", moves_time_when_all_wait},
       {"the founder hears when all wait for ever",
        tells_the_founder_that_all_wait_for_ever},
+      {"the founder hears that only limits are left, before time moves",
+       tells_the_founder_that_only_limits_are_left},
       {"time stands still while a member waits for the outside",
        keeps_the_time_while_one_waits_outside},
       {"all have one date", has_one_date},

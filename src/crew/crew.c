@@ -119,18 +119,20 @@ static bool any_has_news(const struct uj_crew *self)
 static void look_whether_stuck(struct uj_crew *self)
 {
   if (self->give_turn != NULL || self->nresting < self->nmembers ||
-      self->founder == NULL || self->is_fed ||
-      self->founder->host.wake == NULL || any_has_news(self))
+      self->founder == NULL || self->founder->host.wake == NULL ||
+      any_has_news(self))
     return;
-  self->is_stuck = true;
-  self->founder->host.wake(self->founder->host.arg);
+  self->verdict = uj_crew_judge(self);
+  if (self->verdict != UJ_CREW_GOES_ON)
+    self->founder->host.wake(self->founder->host.arg);
 }
 
-void uj_member_rest(struct uj_member *self)
+void uj_member_rest(struct uj_member *self, enum uj_member_limits limits)
 {
   struct uj_crew *crew = self->crew;
   pthread_mutex_lock(&crew->lock);
   self->state = UJ_MEMBER_RESTS;
+  self->limits = limits;
   crew->nresting++;
   look_whether_stuck(crew);
   pthread_mutex_unlock(&crew->lock);
@@ -145,16 +147,17 @@ static void stop_resting(struct uj_member *self)
   self->crew->nresting--;
 }
 
-bool uj_member_rise(struct uj_member *self)
+enum uj_crew_verdict uj_member_rise(struct uj_member *self)
 {
   struct uj_crew *crew = self->crew;
-  bool stuck;
+  enum uj_crew_verdict verdict = UJ_CREW_GOES_ON;
   pthread_mutex_lock(&crew->lock);
   stop_resting(self);
-  stuck = crew->is_stuck && self == crew->founder;
-  crew->is_stuck = false; /* whoever rests next looks again */
+  if (self == crew->founder)
+    verdict = crew->verdict;
+  crew->verdict = UJ_CREW_GOES_ON; /* whoever rests next looks again */
   pthread_mutex_unlock(&crew->lock);
-  return stuck;
+  return verdict;
 }
 
 /* ---- leaving ------------------------------------------------------------- */

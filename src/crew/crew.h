@@ -12,6 +12,8 @@
  *   - a member that is being woken has news, until it has risen;
  *   - who rests and rises, and that all rest, is decided under one lock.
  * It is not missed, either: whoever rests last looks, and so does who leaves.
+ * A member may rest that has nothing but limits, which end waits in vain. Then
+ * the founder hears that these are all that is left.
  *
  * On the virtual clock the members take turns, see turns.h.
  *
@@ -52,12 +54,13 @@ unsigned uj_member_number(const struct uj_member *self);
 void uj_member_set_host(struct uj_member *self,
                         const struct uj_member_host *host);
 
-/* The member waits for nothing but news, and calls this before it looks for
- * them the last time. When the crew is stuck the founder is woken. */
-void uj_member_rest(struct uj_member *self);
-/* It has been woken, or has not rested at all. Returns true to the founder of a
- * crew that is stuck, once. */
-bool uj_member_rise(struct uj_member *self);
+/* The member waits for nothing but news and limits, and calls this before it
+ * looks for them the last time. When the crew is stuck the founder is woken;
+ * also if only limits are left, unless it has told of them. */
+void uj_member_rest(struct uj_member *self, enum uj_member_limits limits);
+/* It has been woken, or has not rested at all. Tells the founder how the crew
+ * stands, once; all others, that it goes on. */
+enum uj_crew_verdict uj_member_rise(struct uj_member *self);
 
 /* Asks each member that has a loop for a text, and returns all of them in the
  * order of their numbers, in memory of malloc(); NULL without memory. The

@@ -4,6 +4,20 @@
 
 #include <stdbool.h>
 
+/* How a crew stands. */
+enum uj_crew_verdict {
+  UJ_CREW_GOES_ON,
+  UJ_CREW_IS_STUCK,  /* all members wait for each other */
+  UJ_CREW_IS_LIMITED /* but for limits, which end waits in vain */
+};
+
+/* What a member that waits has besides news of others. */
+enum uj_member_limits {
+  UJ_MEMBER_HAS_NONE,
+  UJ_MEMBER_HAS_LIMITS, /* nothing but limits, which end waits in vain */
+  UJ_MEMBER_HAS_TOLD    /* the same; and the founder has told of them */
+};
+
 struct uj_member_host {
   /* Whether another member has sent something that the loop has not heard. It
    * is called in any thread, while the member rests or has no turn. */

@@ -35,10 +35,10 @@ struct uj_crew {
   size_t nmembers,
       nresting; /* how many of these there are, and how many rest */
   unsigned last_number;
-  struct uj_member *founder; /* NULL when it has left */
-  bool is_fed;               /* others can send something: never stuck */
-  bool is_stuck;             /* the founder is to hear of it */
-  atomic_bool asks;          /* each member is to tell its text */
+  struct uj_member *founder;    /* NULL when it has left */
+  bool is_fed;                  /* others can send something: never stuck */
+  enum uj_crew_verdict verdict; /* that the founder is to hear */
+  atomic_bool asks;             /* each member is to tell its text */
 
   /* Since uj_turns_begin(): nobody has the turn, so it is given to the next.
      NULL where the members take no turns. */
@@ -61,6 +61,7 @@ struct uj_member {
   enum uj_member_state state;
   uint64_t due_ns; /* this and the next two: see struct uj_pass */
   bool is_outside;
+  enum uj_member_limits limits; /* while it rests or waits */
   bool is_listening;
   int64_t date_ns;           /* the date that it knows */
   struct uj_member *awaited; /* borrowed */
@@ -76,6 +77,23 @@ static inline struct uj_member *uj_member_at(struct uj_link *link)
 static inline bool uj_member_has_news(const struct uj_member *self)
 {
   return self->host.has_news != NULL && self->host.has_news(self->host.arg);
+}
+
+/* What holds when nobody can go on, and none waits for the outside. Who waits
+ * for more than limits has a time, which is no concern of this. */
+static inline enum uj_crew_verdict uj_crew_judge(const struct uj_crew *crew)
+{
+  struct uj_link *link = crew->members.next;
+  enum uj_crew_verdict verdict = UJ_CREW_IS_STUCK;
+  if (crew->founder == NULL || crew->is_fed)
+    return UJ_CREW_GOES_ON;
+  for (; link != &crew->members; link = link->next)
+    if (uj_member_at(link)->limits != UJ_MEMBER_HAS_NONE)
+      verdict = UJ_CREW_IS_LIMITED;
+  if (verdict == UJ_CREW_IS_LIMITED &&
+      crew->founder->limits == UJ_MEMBER_HAS_TOLD)
+    return UJ_CREW_GOES_ON;
+  return verdict;
 }
 
 static inline bool uj_member_must_tell(const struct uj_member *self)

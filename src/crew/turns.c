@@ -66,42 +66,47 @@ static void hand_turn(struct uj_crew *self, struct uj_member *to)
 }
 
 /* Returns whether a member waits for the outside; otherwise until when the
- * first one waits. */
-static bool is_outside(const struct uj_crew *self, uint64_t *due_ns)
+ * first one waits, and whether that is for more than a limit. */
+static bool is_outside(const struct uj_crew *self, uint64_t *due_ns,
+                       bool *has_time)
 {
   struct uj_link *link = self->members.next;
   *due_ns = UJ_NEVER;
+  *has_time = false;
   for (; link != &self->members; link = link->next) {
     const struct uj_member *member = uj_member_at(link);
     if (member->is_outside)
       return true;
-    if (member->state == UJ_MEMBER_WAITS)
-      *due_ns = uj_clock_min(*due_ns, member->due_ns);
+    if (member->state != UJ_MEMBER_WAITS || member->due_ns == UJ_NEVER)
+      continue;
+    *due_ns = uj_clock_min(*due_ns, member->due_ns);
+    *has_time = *has_time || member->limits == UJ_MEMBER_HAS_NONE;
   }
   return false;
 }
 
-/* Nobody can go on any more. The founder hears of it if it waits, too. */
-static void tell_founder(struct uj_crew *self)
+/* Nobody can go on, and no job waits for a time. Returns whether the founder is
+ * told, which it is if it waits, too. */
+static bool is_told(struct uj_crew *self)
 {
-  if (self->founder == NULL || self->is_fed ||
-      self->founder->state != UJ_MEMBER_WAITS)
-    return;
-  self->is_stuck = true;
+  if (self->founder == NULL || self->founder->state != UJ_MEMBER_WAITS)
+    return false;
+  self->verdict = uj_crew_judge(self);
+  if (self->verdict == UJ_CREW_GOES_ON)
+    return false;
   hand_turn(self, self->founder);
+  return true;
 }
 
 static void give(struct uj_crew *self)
 {
   struct uj_member *next;
   uint64_t due_ns;
+  bool has_time;
   while ((next = self->shuffles ? draw(self) : next_in_order(self)) == NULL) {
-    if (is_outside(self, &due_ns))
+    if (is_outside(self, &due_ns, &has_time) || (!has_time && is_told(self)) ||
+        due_ns == UJ_NEVER)
       return;
-    if (due_ns == UJ_NEVER) {
-      tell_founder(self);
-      return;
-    }
     self->now_ns = due_ns;
   }
   hand_turn(self, next);
@@ -147,6 +152,7 @@ void uj_turns_pass(struct uj_member *self, const struct uj_pass *pass)
   pthread_mutex_lock(&crew->lock);
   crew->now_ns = uj_clock_max(crew->now_ns, pass->now_ns);
   self->due_ns = pass->due_ns;
+  self->limits = pass->limits;
   self->is_outside = pass->is_outside;
   self->is_listening = pass->is_listening;
   self->state =
@@ -208,6 +214,7 @@ void uj_turns_await_leave(struct uj_member *self, struct uj_member *other)
   if (crew->give_turn != NULL && crew->turn == self) {
     self->state = UJ_MEMBER_AWAITS;
     self->due_ns = UJ_NEVER;
+    self->limits = UJ_MEMBER_HAS_NONE;
     self->awaited = other;
     self->is_listening = false;
     crew->turn = NULL;
@@ -218,14 +225,17 @@ void uj_turns_await_leave(struct uj_member *self, struct uj_member *other)
   pthread_mutex_unlock(&crew->lock);
 }
 
-bool uj_turns_is_stuck(struct uj_member *founder)
+enum uj_crew_verdict uj_turns_verdict(struct uj_member *self)
 {
-  bool is_stuck;
-  pthread_mutex_lock(&founder->crew->lock);
-  is_stuck = founder->crew->is_stuck;
-  founder->crew->is_stuck = false;
-  pthread_mutex_unlock(&founder->crew->lock);
-  return is_stuck;
+  struct uj_crew *crew = self->crew;
+  enum uj_crew_verdict verdict = UJ_CREW_GOES_ON;
+  pthread_mutex_lock(&crew->lock);
+  if (self == crew->founder) {
+    verdict = crew->verdict;
+    crew->verdict = UJ_CREW_GOES_ON;
+  }
+  pthread_mutex_unlock(&crew->lock);
+  return verdict;
 }
 
 /* ---- the clock ----------------------------------------------------------- */

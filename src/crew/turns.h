@@ -33,7 +33,8 @@ struct uj_pass {
   uint64_t now_ns; /* its time: the others have it from now on */
   uint64_t due_ns; /* when it goes on if there is no news; no later than now: it
                       was not done */
-  bool is_outside; /* it waits for something outside of the crew */
+  enum uj_member_limits limits; /* what due_ns is, if no job waits for that */
+  bool is_outside;              /* it waits for something outside of the crew */
   bool is_listening; /* the host wakes it when it has the turn again, unless it
                         asks before; otherwise it calls uj_turns_take() */
 };
@@ -51,8 +52,8 @@ void uj_turns_look(struct uj_member *self);
  * take no turns, or it is not the turn of this one. */
 void uj_turns_await_leave(struct uj_member *self, struct uj_member *other);
 
-/* Whether the founder has its turn because the crew is stuck; once. */
-bool uj_turns_is_stuck(struct uj_member *founder);
+/* How the crew stands, if the founder has its turn because of that; once. */
+enum uj_crew_verdict uj_turns_verdict(struct uj_member *member);
 
 /* The time of the crew, and its date at the time 0. */
 uint64_t uj_turns_now(struct uj_member *self);

@@ -26,6 +26,8 @@ struct uj_pace {
   uint64_t clock_ticks; /* and uj_driver_ticks() then */
   uint64_t still_ns;    /* the virtual time at which it polled last */
   uint64_t still_turns; /* uj_loop::turns when it first did so at that time */
+  uint64_t told_runs;   /* uj_watch_count_runs() when it was told that a crew
+                           waits for limits only */
   uint64_t restless_turns; /* how many later the virtual clock jumps, although
                               jobs are ready */
 };

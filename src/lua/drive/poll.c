@@ -44,6 +44,16 @@ static bool is_told_stuck(struct uj_state *S, lua_State *L)
   return uj_loop_ready(&S->loop);
 }
 
+static void tell(struct uj_state *S, lua_State *L, enum uj_crew_verdict verdict)
+{
+  if (verdict == UJ_CREW_IS_STUCK)
+    give_up(S, L);
+  if (verdict != UJ_CREW_IS_LIMITED)
+    return;
+  S->pace->told_runs = uj_watch_count_runs(&S->watch);
+  uj_stuck_report(S, L);
+}
+
 /* Nobody else waits for this loop, or the other way round. */
 static void wait_alone(struct uj_state *S, lua_State *L, uint64_t due_ns,
                        bool io)
@@ -70,8 +80,8 @@ static void wait(struct uj_state *S, lua_State *L, bool guests)
     return;
   else if (uj_lcrew_member(S) == NULL)
     wait_alone(S, L, due_ns, io);
-  else if (uj_together_wait(S, L, due_ns, guests))
-    give_up(S, L);
+  else
+    tell(S, L, uj_together_wait(S, L, due_ns, guests));
 }
 
 /* Jobs are ready, so the virtual clock stands still. When they have been for so

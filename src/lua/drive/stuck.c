@@ -14,6 +14,19 @@
 #include "lua/service/service.h"
 #include "lua/state/job.h"
 
+/* How long other threads have to tell of their jobs, which takes them none. */
+enum { PATIENCE_S = 5 };
+
+/* What the other threads of the crew tell of their jobs, in memory of malloc();
+ * or NULL. */
+static char *collect_others(const struct uj_state *S)
+{
+  struct uj_member *member = uj_lcrew_member(S);
+  if (member == NULL || !uj_member_is_founder(member))
+    return NULL;
+  return uj_crew_collect(member, PATIENCE_S);
+}
+
 /* ---- for good ------------------------------------------------------------ */
 
 /* [-0, +1, m] Pushes where the jobs of the list at idx stand and, before that,
@@ -29,9 +42,6 @@ static void push_places_and_circles(struct uj_state *S, lua_State *L, int idx)
   uj_traceback_push_list(L, idx);
   lua_concat(L, 2);
 }
-
-/* How long other threads have to tell of their jobs, which takes them none. */
-enum { PATIENCE_S = 5 };
 
 /* (state, text of the others or NULL): makes the message. */
 static int make_message(lua_State *L)
@@ -49,10 +59,7 @@ static int make_message(lua_State *L)
 
 void uj_stuck_push_error(struct uj_state *S, lua_State *L)
 {
-  struct uj_member *member = uj_lcrew_member(S);
-  char *others = member == NULL || !uj_member_is_founder(member)
-                     ? NULL
-                     : uj_crew_collect(member, PATIENCE_S);
+  char *others = collect_others(S);
   lua_pushcfunction(L, make_message);
   lua_pushlightuserdata(L, S);
   lua_pushlightuserdata(L, others);
@@ -115,47 +122,59 @@ char *uj_stuck_text(struct uj_state *S, lua_State *L)
 
 /* ---- behind a limit ------------------------------------------------------ */
 
-/* (jobs, scheduler): calls the exception handler of the scheduler. */
+/* (jobs, text of the others or NULL, scheduler): calls the exception handler of
+ * the scheduler. */
 static int call_handler(lua_State *L)
 {
   struct uj_state *S = uj_state_registered(L);
+  const char *others = lua_touserdata(L, 2);
+  lua_remove(L, 2);
   lua_pushliteral(L, "Jobs are stuck");
   lua_pushvalue(L, 1);
   push_places_and_circles(S, L, -1);
+  lua_pushstring(L, others == NULL ? "" : others);
+  lua_concat(L, 2);
   uj_report_jobs(S, L);
   return 0;
 }
 
-/* (state): reports to each scheduler for which a stuck job waits. A handler may
- * wake or spawn jobs: then nobody is stuck any more. */
+/* (state, text of the others or NULL): reports to each scheduler for which a
+ * stuck job waits. A handler may wake or spawn jobs: then nobody is stuck any
+ * more. */
 static int report_all(lua_State *L)
 {
   struct uj_state *S = lua_touserdata(L, 1);
   lua_Integer n;
   uj_insight_push_jobs(S, L);
-  n = (lua_Integer)lua_rawlen(L, 2);
+  n = (lua_Integer)lua_rawlen(L, 3);
   for (lua_Integer i = 1; i <= n && !uj_loop_ready(&S->loop); i++) {
-    lua_settop(L, 2);
-    lua_rawgeti(L, 2, i);
+    lua_settop(L, 3);
+    lua_rawgeti(L, 3, i);
     if (!uj_closing_note_stuck(S, L, uj_ljob_at(L, -1)))
       continue;
     lua_pushcfunction(L, call_handler);
-    lua_replace(L, 3);
+    lua_replace(L, 4);
+    lua_pushvalue(L, 3);
+    lua_insert(L, 5);
     lua_pushvalue(L, 2);
-    lua_insert(L, 4);
-    lua_call(L, 2, 0);
+    lua_insert(L, 6);
+    lua_call(L, 3, 0);
   }
   return 0;
 }
 
 void uj_stuck_report(struct uj_state *S, lua_State *L)
 {
+  char *others;
   if (S->closing->nlimited == 0 || !uj_loop_waits_for_limits(&S->loop))
     return;
+  others = collect_others(S);
   lua_pushcfunction(L, report_all);
   lua_pushlightuserdata(L, S);
-  if (lua_pcall(L, 1, 0, 0) == LUA_OK)
-    return;
-  uj_text_write_error("%s\n", "no memory for the report of stuck jobs");
-  lua_pop(L, 1);
+  lua_pushlightuserdata(L, others);
+  if (lua_pcall(L, 2, 0, 0) != LUA_OK) {
+    uj_text_write_error("%s\n", "no memory for the report of stuck jobs");
+    lua_pop(L, 1);
+  }
+  free(others);
 }

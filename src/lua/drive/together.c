@@ -1,9 +1,10 @@
 #include "lua/drive/together.h"
 
 #include "core/clock.h"
-#include "core/timers.h"
+#include "core/turn.h"
 #include "loop/driver.h"
 #include "loop/signals.h"
+#include "lua/api/closing.h"
 #include "lua/api/date.h"
 #include "lua/api/work.h"
 #include "lua/channel/hear.h"
@@ -60,6 +61,18 @@ uint64_t uj_together_due(const struct uj_state *S, uint64_t due_ns)
   if (member == NULL || !S->is_virtual)
     return due_ns;
   return uj_clock_min(due_ns, uj_turns_due(member));
+}
+
+/* Whether `due_ns` is nothing but the limit of a wait for a scheduler. It was
+ * told of if no job has run since. */
+static enum uj_member_limits limits_of(struct uj_state *S, uint64_t due_ns)
+{
+  if (due_ns == UJ_NEVER || S->closing->nlimited == 0 ||
+      !uj_loop_waits_for_limits(&S->loop))
+    return UJ_MEMBER_HAS_NONE;
+  return S->pace->told_runs == uj_watch_count_runs(&S->watch)
+             ? UJ_MEMBER_HAS_TOLD
+             : UJ_MEMBER_HAS_LIMITS;
 }
 
 /* ---- turns --------------------------------------------------------------- */
@@ -119,36 +132,39 @@ static void listen(struct uj_state *S, lua_State *L, struct uj_member *member,
   }
 }
 
-static bool wait_in_turn(struct uj_state *S, lua_State *L,
-                         struct uj_member *member, uint64_t due_ns,
-                         bool is_outside)
+static enum uj_crew_verdict wait_in_turn(struct uj_state *S, lua_State *L,
+                                         struct uj_member *member,
+                                         uint64_t due_ns, bool is_outside)
 {
   struct uj_pass pass = {.now_ns = S->virtual_ns,
                          .due_ns = due_ns,
+                         .limits = limits_of(S, due_ns),
                          .is_outside = is_outside,
                          .is_listening = true};
   uj_outside_poll(S);
   uj_turns_pass(member, &pass);
   listen(S, L, member, due_ns, is_outside);
   take_up(S, member);
-  return uj_turns_is_stuck(member);
+  return uj_turns_verdict(member);
 }
 
 /* ---- the real clock ------------------------------------------------------ */
 
-static bool wait_beside(struct uj_state *S, lua_State *L,
-                        struct uj_member *member, uint64_t due_ns,
-                        bool is_outside)
+static enum uj_crew_verdict wait_beside(struct uj_state *S, lua_State *L,
+                                        struct uj_member *member,
+                                        uint64_t due_ns, bool is_outside)
 {
-  bool rests = due_ns == UJ_NEVER && !is_outside;
+  enum uj_member_limits limits = limits_of(S, due_ns);
+  bool rests =
+      !is_outside && (due_ns == UJ_NEVER || limits != UJ_MEMBER_HAS_NONE);
   if (rests)
-    uj_member_rest(member);
+    uj_member_rest(member, limits);
   uj_outside_wait(S, L, uj_clock_max(due_ns, uj_pace_next(S)));
-  return rests && uj_member_rise(member);
+  return rests ? uj_member_rise(member) : UJ_CREW_GOES_ON;
 }
 
-bool uj_together_wait(struct uj_state *S, lua_State *L, uint64_t due_ns,
-                      bool guests)
+enum uj_crew_verdict uj_together_wait(struct uj_state *S, lua_State *L,
+                                      uint64_t due_ns, bool guests)
 {
   struct uj_member *member = S->member;
   bool is_outside = uj_together_is_outside(S, guests);

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "crew/crew.h"
 #include "lua/drive/options.h"
 #include "lua/state/state.h"
 
@@ -25,10 +26,10 @@ bool uj_together_is_outside(const struct uj_state *S, bool guests);
 /* When the first loop goes on, if this one does at `due_ns`. */
 uint64_t uj_together_due(const struct uj_state *S, uint64_t due_ns);
 
-/* [-0, +0, -] No job is ready, and the loop is one of a crew. Returns whether
- * the crew is stuck, which is for this loop to tell. */
-bool uj_together_wait(struct uj_state *S, lua_State *L, uint64_t due_ns,
-                      bool guests);
+/* [-0, +0, -] No job is ready, and the loop is one of a crew. Returns how that
+ * stands, if this loop is to tell it. */
+enum uj_crew_verdict uj_together_wait(struct uj_state *S, lua_State *L,
+                                      uint64_t due_ns, bool guests);
 /* Jobs are ready: it is the turn of another loop, if one can go on. */
 void uj_together_pass(struct uj_state *S);
 /* [-0, +0, -] Tells of the jobs here when the crew is stuck. */

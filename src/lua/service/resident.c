@@ -316,7 +316,7 @@ static void await_request(struct uj_member *member, struct uj_service *service)
     await_turn(member);
     return;
   }
-  uj_member_rest(member);
+  uj_member_rest(member, UJ_MEMBER_HAS_NONE);
   (void)uj_service_wait(service, -1, LONGEST_MS);
   (void)uj_member_rise(member);
 }
