@@ -46,6 +46,7 @@ local function begin_end(self)
   self._ended = true
   watch.begin_end(self)
   local all = all_threads(self)
+  for one in pairs(self._starting) do all[#all + 1] = one end
   for _, one in ipairs(all) do one:begin_end() end
   return all
 end
@@ -229,11 +230,18 @@ end
 -- ---- looking -----------------------------------------------------------------------
 
 -- One that is stuck tells nothing.
+local function ask_for_stats(one)
+  if one.is_stuck then return nil end
+  local call = one:call(core.pack { "stats" })
+  call.is_optional = true
+  return call
+end
+
 local function stats_of(one, call)
-  local stats = { active = one.active, jobs = one.jobs, stuck = not call }
-  if call then
-    local told, alive = call:wait(), uvjobs.now() - one.since
-    stats.memory, stats.cpu_time = told.memory, told.cpu_time
+  local stats, told = { active = one.active, jobs = one.jobs }, call and call:wait() or {}
+  stats.memory, stats.cpu_time, stats.stuck = told.memory, told.cpu_time, told.memory == nil
+  if not stats.stuck then
+    local alive = uvjobs.now() - one.since
     stats.busy = alive > 0 and math.min(1, told.cpu_time / alive) or 0
   end
   return stats
@@ -247,9 +255,7 @@ function methods:stats()
   core.check_suspend("stats", 2)
   local stats, calls = self._jobs:stats(), {}
   local members = self._ended and {} or all_threads(self)
-  for i, one in ipairs(members) do
-    calls[i] = not one.is_stuck and one:call(core.pack { "stats" })
-  end
+  for i, one in ipairs(members) do calls[i] = ask_for_stats(one) or false end
   stats.threads = {}
   for i, one in ipairs(members) do stats.threads[i] = stats_of(one, calls[i]) end
   return stats
@@ -307,7 +313,8 @@ return function(given)
   core.check_suspend("workers", 3)
   local spec, jobs, watched = options.take(given)
   local self = setmetatable({
-    _jobs = jobs, _members = {}, _spare = {}, _calls = setmetatable({}, { __mode = "k" }),
+    _jobs = jobs, _calls = setmetatable({}, { __mode = "k" }),
+    _members = {}, _spare = {}, _starting = {}, -- threads; the second were replaced
     _turn = 0, _ended = false, _watching = false, _patience = spec.close_timeout + PATIENCE,
   }, Workers)
   is_workers[self] = true

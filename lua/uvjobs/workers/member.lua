@@ -9,6 +9,7 @@ local uvjobs = core.public
 
 local member = {}
 
+local NOTHING <const> = {} -- the outcome of a call that was given up
 local THREAD <const> = "uvjobs.workers.thread"
 
 ---@class uvjobs.workers.Member
@@ -68,6 +69,18 @@ function Call:wait()
     uvjobs.await(function(resume) self.resume = resume end)
   end
   return self.outcome
+end
+
+--- The thread is stuck: ends the waits of calls that are not worth waiting for.
+function Member:give_up()
+  self.is_stuck = true
+  for id, call in pairs(self.calls) do
+    if call.is_optional then
+      self.calls[id] = nil
+      call.outcome = NOTHING
+      if call.resume then call.resume() end
+    end
+  end
 end
 
 --- Calls `listener()` in no job when the answer comes.

@@ -32,13 +32,11 @@ end
 local function try_replace(self, one, spec)
   spec.index = one.index
   local new, call = member.start(spec)
-  self._spare[#self._spare + 1] = new -- it is ended with the others, whatever becomes of it
+  self._starting[new] = true -- it is ended with the others, whatever becomes of it
   local result = call:wait()
   if result[1] == "failed" then outcome.raise(result) end
-  for i, spare in ipairs(self._spare) do
-    if spare == new then self._spare[i] = one end
-  end
-  self._members[one.index] = new
+  self._starting[new] = nil
+  self._spare[#self._spare + 1], self._members[one.index] = one, new
 end
 
 -- Another thread takes the place of one that is stuck, which keeps the jobs that it has.
@@ -58,7 +56,7 @@ end
 
 -- The thread does not answer the call.
 local function handle_stuck(self, one, call, options)
-  one.is_stuck = true
+  one:give_up()
   call:on_answer(function() one.is_stuck = false end)
   report(self, one, {
     message = "Thread does not answer", seconds = options.slow, jobs = jobs_of(self, one),
