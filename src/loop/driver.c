@@ -247,30 +247,33 @@ static void watch_forks(void)
   pthread_atfork(NULL, NULL, count_fork);
 }
 
-/* libuv lets go of the handle's memory in the next turn of its loop. */
-static void reopen_exact(struct uj_driver *driver)
+static void close_shared(struct uj_driver *driver)
 {
-  if (driver->exact_fd < 0)
-    return;
-  uv_close((uv_handle_t *)&driver->exact, NULL);
-  uv_run(&driver->loop, UV_RUN_NOWAIT);
-  close(driver->exact_fd);
-  open_exact(driver);
+  if (driver->exact_fd >= 0)
+    uv_close((uv_handle_t *)&driver->exact, NULL);
+  if (driver->bell_fd >= 0)
+    uv_close((uv_handle_t *)&driver->bell, NULL);
 }
 
-/* The same. */
-static void reopen_bell(struct uj_driver *driver)
+/* libuv lets go of the memory of handles in the next turn of its loop. It polls
+ * in that turn, so none of the shared descriptors may be watched any more: what
+ * is read from the bell here is a ring that the parent never hears. */
+static void replace_shared(struct uj_driver *driver)
 {
-  if (driver->bell_fd < 0)
-    return;
-  uv_close((uv_handle_t *)&driver->bell, NULL);
+  close_shared(driver);
   uv_run(&driver->loop, UV_RUN_NOWAIT);
-  close(driver->bell_fd);
-  open_bell(driver);
+  if (driver->exact_fd >= 0) {
+    close(driver->exact_fd);
+    open_exact(driver);
+  }
+  if (driver->bell_fd >= 0) {
+    close(driver->bell_fd);
+    open_bell(driver);
+  }
 }
 
-/* The child of a fork shares the event queue of the loop and the timer
- * descriptor with its parent: what it does to them, even when it only closes
+/* The child of a fork shares the event queue of the loop, the timer descriptor
+ * and the bell with its parent: what it does to them, even when it only closes
  * them, keeps the parent from waking up. So it gets its own ones before it does
  * anything, which every function here sees to that touches the loop. */
 static void own_loop(struct uj_driver *driver)
@@ -280,8 +283,7 @@ static void own_loop(struct uj_driver *driver)
   driver->nforks = nforks;
   if (uv_loop_fork(&driver->loop) != 0)
     abort(); /* no descriptors: nothing could be done without harm */
-  reopen_exact(driver);
-  reopen_bell(driver);
+  replace_shared(driver);
   uj_tasks_forget_threads(driver->tasks);
 }
 
