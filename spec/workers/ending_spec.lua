@@ -228,7 +228,7 @@ describe("workers", function()
   it("leave no thread wherever the job that has them is cancelled or killed #W6", in_run(function()
     local before = count_threads()
     for _, by in ipairs { "cancel", "kill" } do
-      testing.cancel_everywhere({ by = by }, function()
+      testing.cancel_everywhere({ by = by, close_timeout = 60 }, function()
         local workers <close> = uvjobs.workers { threads = 2, exception_handler = base.ignore }
         workers:call(function() require "uvjobs".yield() end)
         workers:stats()

@@ -115,9 +115,9 @@ describe("a thread of workers that is stuck in C", function()
 
   it("is watched for as long as the workers live, wherever these are left", base.in_run(function()
     for _, by in ipairs { "cancel", "kill" } do
-      testing.cancel_everywhere({ by = by }, function()
+      testing.cancel_everywhere({ by = by, close_timeout = 60 }, function()
         local workers <close> = uvjobs.workers {
-          threads = 2, slow = 0.001, replace = true, exception_handler = base.ignore,
+          threads = 2, slow = 60, replace = true, exception_handler = base.ignore,
         }
         workers:call(function() require "uvjobs".yield() end)
       end)
