@@ -74,10 +74,10 @@ local MANY <const> = {
   sqlite = [[WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d)
     INSERT INTO uvjobs_task (state, queue, kind, priority, due, attempts, most_crashes, keep_done,
       keep_dead, enqueued, started, ended, expires, args)
-    SELECT %d, 'default', 'old', 5, %d + i, 1, 3, 1, 1, i, i, i, %d + i, '{"i":1}' FROM n]],
+    SELECT %d, 'default', 'old', 5, %d + i, 1, 3, 1, 1, i, i, i, %d, '{"i":1}' FROM n]],
   postgres = [[INSERT INTO "]] .. schema .. [[".task (state, queue, kind, priority, due, attempts,
       most_crashes, keep_done, keep_dead, enqueued, started, ended, expires, args)
-    SELECT %2$d, 'default', 'old', 5, %3$d + i, 1, 3, 1, 1, i, i, i, %4$d + i, '{"i":1}'
+    SELECT %2$d, 'default', 'old', 5, %3$d + i, 1, 3, 1, 1, i, i, i, %4$d, '{"i":1}'
     FROM generate_series(1, %1$d) i]],
 }
 

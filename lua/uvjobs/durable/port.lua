@@ -89,11 +89,17 @@ local Threaded = {}
 Threaded.__index = Threaded
 
 -- A request that a job waits for. As a to-be-closed variable it forgets the job, however
--- that leaves.
+-- that leaves; what it has begun then is undone when the answer comes.
 local Asked = {}
 
 function Asked.__close(asked)
-  if asked.id then asked.waiting[asked.id] = nil end
+  if not asked.id then return end
+  local undo = asked.answer == nil and asked.patience and asked.patience.undo
+  if undo then
+    asked.resume = function() undo(asked.answer) end
+  else
+    asked.waiting[asked.id] = nil
+  end
 end
 
 local function hear(self, id, answer)
@@ -119,7 +125,10 @@ end
 -- happened. Otherwise the answer is waited for, because it may say that something is
 -- stored; for so long that only a store that does not answer is given up.
 local function leave(self, asked, err)
-  if not asked.id or self.service:withdraw(asked.id) then error(err, 0) end
+  if not asked.id or self.service:withdraw(asked.id) then
+    asked.patience = nil -- no answer comes
+    error(err, 0)
+  end
   local patience = asked.patience and asked.patience.seconds or self.patience
   pcall(uvjobs.protect, uvjobs.timeout, patience, await_answer, asked)
   if asked.answer == nil then
@@ -141,8 +150,9 @@ end
 
 --- Asks, and waits for the answer.
 ---@param request table
----@param patience? { seconds?: number } how long a job waits for an answer that has an error of its
----  own by then; it may be changed meanwhile, and counts from that error on
+---@param patience? { seconds?: number, undo?: function } how long a job waits for an answer that
+---  has an error of its own by then; it may be changed meanwhile, and counts from that error on.
+---  When the job is gone by then, undo(answer) is called in none.
 function Threaded:call(request, patience)
   return value_of(ask(self, request, patience))
 end

@@ -66,12 +66,8 @@ local function receive(mailbox, engine)
   if n == 0 and #waiting == 0 then return new end
   if n == 1 and #waiting == 0 and not engine:transaction() then return new end
   kept = {}
-  admit(engine, waiting, admitted)
-  if #kept == 0 or engine:transaction() then
-    admit(engine, new, admitted)
-  else -- a `begin` that has waited is before them
-    table.move(new, 1, #new, #kept + 1, kept)
-  end
+  -- Those that have waited are first: behind a `begin` among them the new ones have to wait, too.
+  admit(engine, table.move(new, 1, n, #waiting + 1, waiting), admitted)
   return admitted
 end
 

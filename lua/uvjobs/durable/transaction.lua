@@ -101,8 +101,12 @@ function methods:execute(sql, ...)
   }
 end
 
-local function roll_back(self)
-  uvjobs.protect(pcall, self._store._call, self._store, { op = "rollback", tx = self._number })
+-- Nobody waits for that: what is asked for later is performed later. A job that waited could be
+-- killed meanwhile, which would take the request back, and the transaction would hold up everybody
+-- until its time is over.
+local function roll_back(store, number)
+  if store._is_closed then return end
+  pcall(store._port.tell, store._port, { op = "rollback", tx = number })
 end
 
 -- As a to-be-closed variable a transaction is rolled back, unless it has been committed.
@@ -110,11 +114,7 @@ function Transaction.__close(self)
   local store = self._store
   if not self._is_over then
     self._is_over = true
-    if core.can_suspend() then
-      roll_back(self)
-    elseif not store._is_closed then
-      pcall(store._port.tell, store._port, { op = "rollback", tx = self._number })
-    end
+    roll_back(store, self._number)
   end
   store._transactions[self._job] = nil
 end
@@ -124,7 +124,11 @@ arguments.refuse_others(TYPE, methods)
 --- Calls fn(tx), and commits. store:transaction().
 function transaction.run(store, fn, hint)
   local job = uvjobs.current()
-  local number = store:_call { op = "begin" }
+  local number = store:_call({ op = "begin" }, {
+    undo = function(answer)
+      if type(answer) == "table" and answer.value then roll_back(store, answer.value) end
+    end,
+  })
   local tx <close> = setmetatable({
     _store = store, _number = number, _job = job, _tasks = {}, _is_over = false,
   }, Transaction)

@@ -21,6 +21,26 @@ return function(kind)
       assert.equal("scheduled", store:get(b).state)
     end))
 
+  it("ends a transaction at once whose job is cancelled, and killed then #D2 #D25 #M6",
+    durable.with_store(kind, function(store)
+      store:define("order", print)
+      local number
+      local jobs <close> = base.quiet()
+      local job = jobs:spawn(function()
+        store:transaction(function(tx)
+          number = tx._number
+          tx:enqueue("order", 1)
+          uvjobs.sleep(3600)
+        end)
+      end)
+      while not number do uvjobs.sleep(0.01) end
+      uvjobs.sleep(0.01)
+      pcall(job.close, job, 0)
+      base.raises("unavailable", store._call, store,
+        { op = "enqueue", tx = number, tasks = { durable.raw() } })
+      assert.same({}, store:stats().queues)
+    end))
+
   it("leaves nothing of a transaction that fails #D2", durable.with_store(kind, function(store)
     store:define("order", print)
     local ok, err = pcall(store.transaction, store, function(tx)

@@ -154,6 +154,28 @@ describe("the file of a store", function()
       assert.equal(1, store:stats().queues.default.ready)
     end))
 
+  it("ends a transaction whose job was killed before it had begun #D25 #M6", with_path(
+    function(path)
+      local store <close> = open("sqlite:" .. path)
+      local db, told = native.open(path, 0), uvjobs.event()
+      local port = store._port
+      function port.tell(self, request)
+        if request.op == "rollback" then told:set() end
+        return getmetatable(self).__index.tell(self, request)
+      end
+      base.lengthen(0.1, function(seconds)
+        db:exec "BEGIN IMMEDIATE"
+        local jobs <close> = base.quiet()
+        local job = jobs:spawn(store.transaction, store, function() uvjobs.sleep(3600) end)
+        uvjobs.sleep(seconds) -- the thread takes it
+        pcall(job.close, job, 0)
+        assert.is_false(told:is_set())
+        db:exec "COMMIT"
+        return told:wait(2)
+      end)
+      db:close()
+    end))
+
   it("has a WAL that does not grow without bound #D21", with_path(function(path)
     local store <close> = open("sqlite:" .. path, { durability = "normal" })
     store:define("kind", print)
