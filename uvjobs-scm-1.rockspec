@@ -32,6 +32,7 @@ build = {
     ["uvjobs.attach"] = "lua/uvjobs/attach.lua",
     ["uvjobs.cli"] = "lua/uvjobs/cli.lua",
     ["uvjobs.cli_options"] = "lua/uvjobs/cli_options.lua",
+    ["uvjobs.columns"] = "lua/uvjobs/columns.lua",
     ["uvjobs.concurrent"] = "lua/uvjobs/concurrent/init.lua",
     ["uvjobs.concurrent.all"] = "lua/uvjobs/concurrent/all.lua",
     ["uvjobs.concurrent.children"] = "lua/uvjobs/concurrent/children.lua",

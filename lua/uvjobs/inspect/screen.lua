@@ -1,5 +1,6 @@
 -- What `uvjobs top` shows, as lines: without a terminal, so that it can be tested.
 
+local columns = require "uvjobs.columns"
 local core = require "uvjobs.core"
 local words = require "uvjobs.inspect.words"
 
@@ -9,13 +10,14 @@ local screen = {}
 
 -- ---- text in columns ---------------------------------------------------------------------
 
--- The text in so many columns; characters that are wider than one are counted as one.
+-- The text in so many columns.
 local function cut(text, width)
   text = words.shown(text)
-  local length = utf8.len(text)
+  local length = columns.width(text)
   if length <= width then return text, length end
   if width < 1 then return "", 0 end
-  return text:sub(1, utf8.offset(text, width) - 1) .. "~", width
+  text, length = columns.cut(text, width - 1)
+  return text .. "~", length + 1
 end
 
 --- The text in so many columns at most.

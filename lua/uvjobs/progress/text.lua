@@ -1,6 +1,7 @@
 -- How far something is, in words and as a bar. Nothing here writes anything.
 
 local core = require "uvjobs.core"
+local widths = require "uvjobs.columns"
 
 core.own_source()
 
@@ -93,15 +94,6 @@ local function bar(fraction, columns)
   return ("[%s%s]"):format(filled, (" "):rep(room - #filled))
 end
 
--- Cuts a text to a number of columns. What is not ASCII counts as one column for each
--- character; a text that is no UTF-8 is cut by bytes.
-local function cut(line, columns)
-  local length = utf8.len(line)
-  if not length then return line:sub(1, columns) end
-  if length <= columns then return line end
-  return line:sub(1, utf8.offset(line, columns + 1) - 1)
-end
-
 --- A line with a bar, if there is room for one, of at most so many columns.
 ---@param progress table the state of a Progress
 ---@param now number uvjobs.now()
@@ -110,9 +102,9 @@ end
 function text.bar(progress, now, columns)
   local line = text.line(progress, now)
   local fraction = fraction_of(progress)
-  local room = math.min(BAR, columns - (utf8.len(line) or #line) - 1)
+  local room = math.min(BAR, columns - widths.width(line) - 1)
   if fraction and room >= LEAST_BAR then line = ("%s %s"):format(bar(fraction, room), line) end
-  return cut(line, columns)
+  return (widths.cut(line, columns))
 end
 
 return text
