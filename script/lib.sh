@@ -256,3 +256,9 @@ uj_asan_env() {
   # shellcheck disable=SC2034
   asan_lua_env=("${asan_env[@]}" LD_PRELOAD="$(gcc -print-file-name=libasan.so)")
 }
+
+# The parts of spec/ that have specs, one a line: busted runs each of them in a
+# process of its own.
+uj_spec_parts() {
+  find spec -name '*_spec.lua' | cut -d / -f 1-2 | sort -u
+}

@@ -41,6 +41,22 @@ describe("HTTP/2", function()
     end)
   end)
 
+  it("with TLS leaves SIGPIPE as it was", function()
+    local function blocked()
+      for line in io.lines "/proc/thread-self/status" do
+        local mask = line:match "^SigBlk:%s*(%x+)"
+        if mask then return mask end
+      end
+    end
+    local before = blocked()
+    assert.is_string(before)
+    web.serve({ ["/"] = hello }, { tls = true, ctx = new_context() }, function(site)
+      site.scheme = "https"
+      assert.matches("^HTTP/2 200", (web.curl(site, "-k", "-i", "--http2", "/")))
+    end)
+    assert.equal(before, blocked())
+  end)
+
   it("a stream that is reset cancels its job, and no other", function()
     local log = helper.log()
     local began = uvjobs.event()

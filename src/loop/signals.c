@@ -250,7 +250,12 @@ static bool is_foreign(const struct sigaction *action)
          action->sa_handler != libuv_handler;
 }
 
-/* When libuv's last handle for a signal stops, libuv restores the default
+/* A library may have blocked the signal meanwhile, and what is blocked stays so
+ * for the thread and for its child processes: cqueues forgets to let SIGPIPE
+ * through again after a handshake of TLS. One that has come is still heard by
+ * our handler.
+ *
+ * When libuv's last handle for a signal stops, libuv restores the default
  * action, whatever the action is: one that somebody has set since stays, and
  * so does the handler that the interpreter may have had before. */
 static void stop(struct entry *entry, int i)
@@ -262,6 +267,7 @@ static void stop(struct entry *entry, int i)
   entry->taken = false;
   if (!entry->dumps)
     ended[i]--;
+  (void)set_mask(SIG_UNBLOCK, number);
   sigaction(number, NULL, &found);
   uv_signal_stop(&entry->handle);
   if (is_foreign(&found))

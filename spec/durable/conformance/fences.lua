@@ -1,6 +1,7 @@
 local base = require "spec.helper"
 local durable = require "spec.durable.helper"
 local stores = require "spec.durable.stores"
+local uvjobs = require "uvjobs"
 
 return function(kind)
   it("refuses what a process says of a task that another one has #D7", durable.with_store(kind,
@@ -148,18 +149,21 @@ return function(kind)
     function(store)
       local code, work, reports = nil, nil, {}
       store:define("saves", function(task)
-        store:_call { op = "leave", process = work._process }
+        -- Both are on their way at once, so that nobody else finds in between that it is lost.
+        local leaving <close> = uvjobs.scheduler()
+        leaving:spawn(store._call, store, { op = "leave", process = work._process })
+        uvjobs.sleep(0)
         code = base.outcome(task.save, task, 1)
       end)
       local id = store:enqueue "saves"
       do
         local closing <close> = durable.work(store, { wait_timeout = 0 }, reports)
         work = closing
-        while not code do require "uvjobs".sleep(0.01) end
+        while not code do uvjobs.sleep(0.01) end
       end
       assert.equal("lost", code)
       assert.equal("A task is lost", reports[1].message)
-      assert.equal("lost", require "uvjobs".code(reports[1].exception))
+      assert.equal("lost", uvjobs.code(reports[1].exception))
       assert.equal("ready", store:get(id).state)
     end))
 end
