@@ -152,8 +152,8 @@ for _, kind in ipairs(stores) do
             end
             while store:stats().queues.default do uvjobs.sleep(0.02) end
             local text = pipe:read "a"
-            for n in text:gmatch "[^\n]+" do
-              n = assert(math.tointeger(tonumber(n)), text)
+            for line in text:gmatch "[^\n]+" do
+              local n = assert(math.tointeger(tonumber(line)), text)
               assert.is_nil(seen[n])
               seen[n] = true
             end

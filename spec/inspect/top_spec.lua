@@ -242,12 +242,12 @@ describe("uvjobs top", function()
     local socket = os.tmpname()
     os.remove(socket)
     local tmux = "env -u TMUX tmux -f /dev/null -S " .. socket .. " "
-    local function pane()
-      local pipe <close> = io.popen(tmux .. "capture-pane -p 2>&1")
+    local function pane(options)
+      local pipe <close> = io.popen(tmux .. "capture-pane -p " .. (options or "") .. " 2>&1")
       return pipe:read "a"
     end
-    local function wait_for(pattern)
-      return outside.eventually(function() return pane():find(pattern) end)
+    local function wait_for(pattern, options)
+      return outside.eventually(function() return pane(options):find(pattern) end)
     end
     local _ <close> = setmetatable({}, { __close = function()
       os.execute(tmux .. "kill-server 2>/dev/null")
@@ -264,7 +264,7 @@ describe("uvjobs top", function()
     wait_for "job #2 is cancelled"
     outside.eventually(function() return not pane():find "#2 sale" end)
     send "q"
-    wait_for "bin/uvjobs top %d+"
+    wait_for("bin/uvjobs top %d+", "-J") -- lines of the shell are wrapped where paths are long
     send "'stty -a | grep -o \"[-]*icanon\"' Enter"
     wait_for "\nicanon\n"
   end)

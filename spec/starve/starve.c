@@ -32,6 +32,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
@@ -186,6 +187,7 @@ FAILING(uv_thread_create, (uv_thread_t * thread, uv_thread_cb cb, void *arg),
 FAILING(uv_mutex_init, (uv_mutex_t * mutex), (mutex), UV_ENOMEM)
 FAILING(uv_cond_init, (uv_cond_t * cond), (cond), UV_ENOMEM)
 FAILING(timerfd_create, (int clock, int flags), (clock, flags), -1)
+FAILING(eventfd, (unsigned count, int flags), (count, flags), -1)
 
 /* ---- one try ------------------------------------------------------------ */
 
