@@ -59,4 +59,22 @@ describe("an interruption by the interpreter", function()
       ]]):format(library)))
     end)
   end
+
+  it("ends such a run also where it comes while a function of a scheduler is called", function()
+    assert.equal("", child [[
+      local function work() (function() end)() end
+      local function main()
+        local scheduler <close> = uvjobs.scheduler {
+          on_start = work, on_end = work, exception_handler = work,
+        }
+        for _ = 1, 100 do scheduler:spawn(uvjobs.sleep, 1) end
+        for _ = 1, 100 do scheduler:spawn(error, "no") end
+        uvjobs.sleep(2)
+      end
+      for n = 2, 60 do
+        local ok, err = interrupted(n, { signals = false, clock = "virtual" }, main)
+        if ok or err ~= "interrupted!" then print(n, ok, err) end
+      end
+    ]])
+  end)
 end)

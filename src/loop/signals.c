@@ -205,6 +205,11 @@ struct uj_signals *uj_signals_new(void *loop)
   return self;
 }
 
+bool uj_signals_takes_sigint(const struct uj_signals *self)
+{
+  return self->entries[0].taken;
+}
+
 void uj_signals_free(struct uj_signals *self)
 {
   free(self);

@@ -42,6 +42,10 @@ void uj_signals_free(struct uj_signals *self);
 int uj_signals_start(struct uj_signals *self, unsigned set, unsigned dumps);
 void uj_signals_stop(struct uj_signals *self);
 
+/* Whether SIGINT is taken. When it is not, the handler of the interpreter may
+ * have it. */
+bool uj_signals_takes_sigint(const struct uj_signals *self);
+
 /* Takes the signal that has come since the last call, or 0. */
 int uj_signals_take(struct uj_signals *self);
 /* Whether a signal has asked for a dump since the last call. */

@@ -29,11 +29,11 @@ void uj_announce(struct uj_state *S, const struct uj_ljob *job,
                  enum uj_announced what)
 {
   lua_State *L = S->L;
+  int status;
   lua_pushcfunction(L, announce);
   uj_ljob_push(S, L, job);
   lua_pushinteger(L, what);
-  if (uj_outside_pcall(S, L, 2) == LUA_OK)
-    return;
-  uj_text_write_error("no memory to call %s\n", names[what]);
-  lua_pop(L, 1);
+  status = uj_outside_pcall(S, L, 2);
+  if (status != LUA_OK && !uj_state_keep_hook_error(S, L, status))
+    uj_text_write_error("no memory to call %s\n", names[what]);
 }

@@ -138,11 +138,12 @@ static void report_by(struct uj_state *S, lua_State *L, lua_CFunction report,
   lua_pushcfunction(L, report);
   lua_insert(L, -1 - nargs);
   status = uj_outside_pcall(S, L, nargs);
-  if (status == LUA_OK)
+  if (status == LUA_OK || (L == S->L && uj_state_keep_hook_error(S, L, status)))
     return;
   uj_text_write_error("%s\n", status == LUA_ERRMEM ? "no memory for a report"
                                                    : "a report failed");
-  lua_pop(L, 1);
+  if (L != S->L)
+    lua_pop(L, 1);
 }
 
 void uj_report_job(struct uj_state *S, struct uj_ljob *job)
