@@ -1,5 +1,6 @@
 -- insight.prometheus().
 
+local core = require "uvjobs.core"
 local helper = require "spec.helper"
 local insight = require "uvjobs.insight"
 local policy = require "uvjobs.policy"
@@ -94,6 +95,31 @@ describe("insight.prometheus", function()
         end
       end
     end)
+  end)
+
+  it("tells totals that do not become less when schedulers are added up #I10", function()
+    local totals = core.totals
+    local _ <close> = setmetatable({}, { __close = function() core.totals = totals end })
+    local function told(...)
+      local list = {}
+      for i, tenths in ipairs { ... } do
+        local times = { sum = tenths / 10 }
+        for bucket = 1, 16 do times[bucket] = bucket == 9 and tenths or 0 end
+        list[i] = {
+          name = "rounded", active = 0, pending = 0, done = tenths, failed = 0, cancelled = 0,
+          killed = 0, cpu_ns = tenths * 100000000, waited = times, ran = times, lateness = times,
+        }
+      end
+      core.totals = function() return list end
+      return (parse(insight.prometheus()))
+    end
+    assert.is_true(0.1 + 0.2 > 0.3)
+    local apart, together, grown = told(1, 2), told(3), told(4)
+    local sum = 'uvjobs_job_wait_seconds_sum{scheduler="rounded"}'
+    local cpu = 'uvjobs_cpu_seconds_total{scheduler="rounded"}'
+    assert.equal(apart[sum], together[sum])
+    assert.equal(0.4, grown[sum])
+    assert.same({ 0.3, 0.3, 0.4 }, { apart[cpu], together[cpu], grown[cpu] })
   end)
 
   it("has a thousand series of each metric at most, and the rest in one #I13", function()

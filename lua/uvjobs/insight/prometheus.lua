@@ -93,12 +93,14 @@ local function sum_by_label(totals, series_each, read)
   return sums, labels
 end
 
-local function by_scheduler(lines, totals, name, kind, help, read)
+-- With `unit` the numbers are integers that stand for so many of what is told.
+local function by_scheduler(lines, totals, name, kind, help, read, unit)
   head(lines, name, kind, help)
   local sums, labels = sum_by_label(totals, 1, function(total) return { read(total) } end)
   for _, scheduler in ipairs(labels) do
+    local sum = sums[scheduler][1]
     lines[#lines + 1] = ('%s{scheduler="%s"} %s')
-      :format(name, scheduler, number(sums[scheduler][1]))
+      :format(name, scheduler, number(unit and sum / unit or sum))
   end
 end
 
@@ -120,6 +122,16 @@ local function by_state(lines, totals)
   end
 end
 
+-- Sums of seconds are rounded, and the last digit depends on what is added first: so the sum of a
+-- scheduler that has ended could become less when it is added to that of its name. Prometheus
+-- would take it for a process that has begun anew, and count all of it once more.
+local told <const> = {}
+
+local function no_less(series, sum)
+  told[series] = math.max(sum, told[series] or sum)
+  return told[series]
+end
+
 local function histogram(lines, totals, name, help, field)
   head(lines, name, "histogram", help)
   local sums, labels = sum_by_label(totals, #BOUNDS + 2, function(total) return total[field] end)
@@ -130,7 +142,8 @@ local function histogram(lines, totals, name, help, field)
       lines[#lines + 1] = ('%s_bucket{scheduler="%s",le="%s"} %d')
         :format(name, scheduler, bound, count)
     end
-    lines[#lines + 1] = ('%s_sum{scheduler="%s"} %s'):format(name, scheduler, number(sum.sum))
+    local series = ('%s_sum{scheduler="%s"}'):format(name, scheduler)
+    lines[#lines + 1] = series .. " " .. number(no_less(series, sum.sum))
     lines[#lines + 1] = ('%s_count{scheduler="%s"} %d'):format(name, scheduler, count)
   end
 end
@@ -168,7 +181,7 @@ local function add_schedulers(lines, totals)
   by_scheduler(lines, totals, "uvjobs_jobs_pending", "gauge", "Jobs that wait for a slot.",
     function(total) return total.pending end)
   by_scheduler(lines, totals, "uvjobs_cpu_seconds_total", "counter",
-    "How long jobs have held the loop.", function(total) return total.cpu_time end)
+    "How long jobs have held the loop.", function(total) return total.cpu_ns end, 1e9)
   histogram(lines, totals, "uvjobs_job_wait_seconds",
     "How long jobs have waited from their spawn to their start.", "waited")
   histogram(lines, totals, "uvjobs_job_run_seconds",

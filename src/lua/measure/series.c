@@ -210,7 +210,7 @@ static void push_total(lua_State *L, const struct total *total)
     set_count(L, end_names[i], total->ended[i]);
   set_count(L, "active", total->nactive);
   set_count(L, "pending", total->npending);
-  set_number(L, "cpu_time", (double)total->cpu_ns / 1e9);
+  set_count(L, "cpu_ns", total->cpu_ns);
   lua_pushboolean(L, total->is_other);
   lua_setfield(L, -2, "is_other");
 }
@@ -259,7 +259,7 @@ static void add_total(lua_State *L, const struct uj_series *series,
 /* totals(): a list of tables, one for each scheduler with histograms that is
  * there, and one for each name of those that were, with the fields `name` or
  * nil, `is_other`, `active`, `pending`, `done`, `failed`, `cancelled`,
- * `killed`, `cpu_time`; and `waited`, `ran` and `lateness`, each a list of how
+ * `killed`, `cpu_ns`; and `waited`, `ran` and `lateness`, each a list of how
  * many durations are in each bucket, with their `sum`. The collector rests
  * meanwhile, since a scheduler that it takes would be told twice or not at
  * all. */
