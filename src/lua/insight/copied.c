@@ -22,7 +22,7 @@ struct copied {
 _Noreturn static void tell(lua_State *L, int fd)
 {
   const char *text = NULL;
-  size_t n;
+  size_t n = 0;
   lua_gc(L, LUA_GCSTOP);
   lua_setallocf(L, uj_copy_alloc, NULL);
   lua_pushvalue(L, 1);
